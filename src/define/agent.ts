@@ -1,0 +1,105 @@
+/**
+ * Agents: typed async functions, or HTTP services, with the limits of their attempts. Called by nodes.
+ */
+import { PawlError } from "../errors.ts";
+import { checkName } from "./name.ts";
+import { type AttemptOptions, type Policy, policyOf } from "./policy.ts";
+import type { InputOf, OutputOf, Schema } from "./schema.ts";
+
+/** A failure of an upstream node that was skipped, for agents that want to decide by it. */
+export interface UpstreamFailure {
+  readonly nodeId: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Where an agent's lines go: anything with pino's four methods. */
+export interface Log {
+  debug(data: object, message?: string): void;
+  info(data: object, message?: string): void;
+  warn(data: object, message?: string): void;
+  error(data: object, message?: string): void;
+}
+
+/** What an agent is told about the attempt it works for. */
+export interface AgentContext {
+  readonly runId: string;
+  readonly nodeId: string;
+  /** 1 for the first attempt. An attempt that a crash cut off runs again under its old number. */
+  readonly attempt: number;
+  /** The same for every attempt of this node: pass it on to services that remove duplicates. */
+  readonly idempotencyKey: string;
+  /** Aborts when the attempt's timeout strikes, the run is cancelled, or pawl closes. */
+  readonly signal: AbortSignal;
+  /** The instant of the attempt's timeout, in ms since 1970. */
+  readonly deadlineAt: number;
+  /** Failures of the nodes it depends on that were skipped. */
+  readonly upstreamFailures: readonly UpstreamFailure[];
+  /** Log lines that carry runId, nodeId and attempt. */
+  readonly log: Log;
+}
+
+/** Where an HTTP agent is reached: in code, or from an environment variable read when it is first called. */
+export type ServiceUrl = string | { readonly env: string; readonly default?: string };
+
+/** An agent's service: gets the input as a JSON POST, answers with the result as JSON. */
+export interface HttpService {
+  readonly url: ServiceUrl;
+  /** Further request headers, for example authorisation. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A typed unit of work. `Given` is what nodes pass, `Result` what their dependents read. Made by `agent()`. */
+export interface Agent<in Given = any, out Result = any> {
+  readonly name: string;
+  readonly input: Schema;
+  readonly output: Schema;
+  readonly work: { readonly kind: "function"; readonly run: (input: any, context: AgentContext) => unknown } | { readonly kind: "http"; readonly service: HttpService };
+  readonly policy: Policy;
+  /** Only in types: what it takes and gives. */
+  readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
+}
+
+interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions {
+  /** Its name: in logs, `pawl show` and YAML. */
+  readonly name: string;
+  /** What it takes; checked before each call. Any Standard Schema, for example zod. */
+  readonly input: I;
+  /** What it gives; checked before the result is stored. */
+  readonly output: O;
+}
+
+/** What `agent()` takes: either `run` or `http`. */
+export type AgentSpec<I extends Schema, O extends Schema> =
+  | (AgentBase<I, O> & { readonly run: (input: OutputOf<I>, context: AgentContext) => InputOf<O> | Promise<InputOf<O>>; readonly http?: never })
+  | (AgentBase<I, O> & { readonly http: HttpService; readonly run?: never });
+
+/**
+ * Makes an agent. It is called at least once for each node that uses it; its result is stored exactly once.
+ *
+ * @example
+ * ```ts
+ * const planner = agent({
+ *   name: 'planner',
+ *   input: z.object({ topic: z.string() }),
+ *   output: z.object({ questions: z.array(z.string()) }),
+ *   timeout: '30s',
+ *   run: async ({ topic }) => ({ questions: [`What is ${topic}?`] }),
+ * });
+ * ```
+ * @throws PAWL_INVALID_ID, PAWL_MISSING_FIELD, PAWL_INVALID_VALUE
+ */
+export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>): Agent<InputOf<I>, OutputOf<O>> {
+  const at = `agent "${spec.name}"`;
+  checkName(spec.name, "agent name");
+  for (const field of ["input", "output"] as const) {
+    if (typeof spec[field]?.["~standard"]?.validate !== "function") throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
+  }
+  return Object.freeze({ name: spec.name, input: spec.input, output: spec.output, work: workOf(spec, at), policy: policyOf(spec, at) });
+}
+
+function workOf(spec: AgentSpec<Schema, Schema>, at: string): Agent["work"] {
+  if (typeof spec.run === "function") return { kind: "function", run: spec.run };
+  if (spec.http !== undefined) return { kind: "http", service: spec.http };
+  throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has neither run nor http`, next: "add run: async (input, ctx) => …, or http: { url }" });
+}

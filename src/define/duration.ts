@@ -1,0 +1,26 @@
+/**
+ * Lengths of time as people write them: `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'1d'`, or a number of ms.
+ */
+import { PawlError } from "../errors.ts";
+
+/** A length of time: a number of ms, or text such as `'30s'`. */
+export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+
+/** The length in ms. Throws PAWL_INVALID_VALUE for anything else than a positive length. */
+export function durationMs(duration: Duration, field: string, at?: string): number {
+  const ms = typeof duration === "number" ? duration : parse(duration);
+  if (Number.isFinite(ms) && ms > 0) return ms;
+  throw new PawlError("PAWL_INVALID_VALUE", {
+    message: `${field} is ${JSON.stringify(duration)}, which is no length of time`,
+    next: "write it as '500ms', '30s', '5m', '2h' or '1d', or as a number of milliseconds above 0",
+    ...(at !== undefined && { at }),
+  });
+}
+
+function parse(text: string): number {
+  const match = PATTERN.exec(text);
+  return match ? Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS] : Number.NaN;
+}

@@ -1,0 +1,81 @@
+/**
+ * How a node is tried: what an agent says by default, and what a node says otherwise.
+ */
+import { PawlError } from "../errors.ts";
+import { type Duration, durationMs } from "./duration.ts";
+
+/** When and how often a failed attempt is repeated. */
+export interface RetryOptions {
+  /** Attempts in all, the first included. Default 3. */
+  readonly maxAttempts?: number;
+  /** The wait before the second attempt. Default '1s'. */
+  readonly initialInterval?: Duration;
+  /** What each further wait is multiplied by. Default 2. */
+  readonly backoffCoefficient?: number;
+  /** The longest wait. Default '60s'. */
+  readonly maxInterval?: Duration;
+  /** 'full' draws each wait between 0 and its length, so that many do not come back at once. Default 'full'. */
+  readonly jitter?: "full" | "none";
+  /** Names, codes or kinds of errors that are never tried again. */
+  readonly nonRetryable?: readonly string[];
+}
+
+/** What an agent or a node may say about its attempts. */
+export interface AttemptOptions {
+  /** The longest time of one attempt, from its grant. Default '5m'. */
+  readonly timeout?: Duration;
+  readonly retry?: RetryOptions;
+}
+
+/** What a failure means for those that depend on the node, when its attempts are used up. */
+export type OnFail = "block" | "skip";
+
+/** The checked options of one node, durations in ms. */
+export interface Policy {
+  readonly maxAttempts: number;
+  readonly initialIntervalMs: number;
+  readonly backoffCoefficient: number;
+  readonly maxIntervalMs: number;
+  readonly jitter: "full" | "none";
+  readonly timeoutMs: number;
+  readonly onFail: OnFail;
+  readonly nonRetryable: readonly string[];
+}
+
+const DEFAULTS: Policy = {
+  maxAttempts: 3,
+  initialIntervalMs: 1_000,
+  backoffCoefficient: 2,
+  maxIntervalMs: 60_000,
+  jitter: "full",
+  timeoutMs: 300_000,
+  onFail: "block",
+  nonRetryable: [],
+};
+
+/** The policy that these options ask for; what they leave out is taken from `base`. */
+export function policyOf(options: AttemptOptions & { onFail?: OnFail }, at: string, base: Policy = DEFAULTS): Policy {
+  const retry = options.retry ?? {};
+  const ms = (value: Duration | undefined, field: string, otherwise: number): number => (value === undefined ? otherwise : durationMs(value, field, at));
+  return {
+    maxAttempts: atLeastOne(retry.maxAttempts ?? base.maxAttempts, "retry.maxAttempts", at, true),
+    initialIntervalMs: ms(retry.initialInterval, "retry.initialInterval", base.initialIntervalMs),
+    backoffCoefficient: atLeastOne(retry.backoffCoefficient ?? base.backoffCoefficient, "retry.backoffCoefficient", at, false),
+    maxIntervalMs: ms(retry.maxInterval, "retry.maxInterval", base.maxIntervalMs),
+    jitter: oneOf(retry.jitter ?? base.jitter, ["full", "none"], "retry.jitter", at),
+    timeoutMs: ms(options.timeout, "timeout", base.timeoutMs),
+    onFail: oneOf(options.onFail ?? base.onFail, ["block", "skip"], "onFail", at),
+    nonRetryable: retry.nonRetryable ?? base.nonRetryable,
+  };
+}
+
+function atLeastOne(value: number, field: string, at: string, whole: boolean): number {
+  if (Number.isFinite(value) && value >= 1 && (!whole || Number.isInteger(value))) return value;
+  throw new PawlError("PAWL_INVALID_VALUE", { message: `${field} is ${String(value)}, but must be ${whole ? "a whole number" : "a number"} of at least 1`, at });
+}
+
+/** Throws PAWL_INVALID_VALUE unless the value is one of these words. */
+export function oneOf<T extends string>(value: T, allowed: readonly T[], field: string, at: string): T {
+  if (allowed.includes(value)) return value;
+  throw new PawlError("PAWL_INVALID_VALUE", { message: `${field} is ${JSON.stringify(value)}, but must be one of ${allowed.map((word) => `'${word}'`).join(", ")}`, at });
+}

@@ -1,0 +1,133 @@
+/**
+ * The one table of errors. Every error that leaves pawl is a `PawlError` with a code of this table:
+ * what happened (message), what to do next (`next`), whether trying again can help (`retryable`).
+ * Messages carry no SQL, path, secret or stack; the technical reason is in `cause`.
+ */
+
+interface ErrorEntry {
+  readonly summary: string;
+  readonly next: string;
+  readonly retryable: boolean;
+}
+
+const entry = (summary: string, next: string, retryable = false): ErrorEntry => ({ summary, next, retryable });
+
+/** Every code with what it means and what to do next. */
+export const ERRORS = {
+  PAWL_DEFINITION_CYCLE: entry("nodes wait for each other in a circle", "remove one of the references or `after` entries that close the circle"),
+  PAWL_UNKNOWN_REFERENCE: entry("a reference names a node or field that does not exist", "correct the name; `pawl check FILE` lists the nodes"),
+  PAWL_UNKNOWN_AGENT: entry("a node names an agent that was not given", "add the agent to `agents`, or correct its name"),
+  PAWL_DUPLICATE_ID: entry("two nodes, workflows or agents have the same name", "give each its own name"),
+  PAWL_INVALID_ID: entry("a name has characters that are not allowed, or is reserved", "use 1 to 128 of A-Z a-z 0-9 . _ -"),
+  PAWL_MISSING_FIELD: entry("a definition lacks a field", "add the field"),
+  PAWL_INVALID_VALUE: entry("a field of a definition or an option has a value that cannot be used", "correct the value"),
+  PAWL_DOCUMENT_SYNTAX: entry("the file is not valid YAML or JSON", "correct the syntax at the place shown"),
+  PAWL_REFERENCE_MISUSE: entry("a reference was used as if it were the value", "compute inside an agent's run(); a definition only passes references on"),
+  PAWL_FILE_UNREADABLE: entry("a file cannot be read or loaded", "check its name, its rights and what it exports"),
+  PAWL_INPUT_INVALID: entry("the input does not fit its schema", "correct the input"),
+  PAWL_OUTPUT_INVALID: entry("an agent's result does not fit its schema", "correct the agent or its output schema", true),
+  PAWL_VALUE_NOT_STORABLE: entry("a value cannot be stored exactly", "return plain data: no functions, cycles or class instances"),
+  PAWL_VALUE_TOO_LARGE: entry("a value is larger than the limit", "store large data elsewhere and pass its address"),
+  PAWL_RUN_CONFLICT: entry("a run with this id exists already with another input or workflow", "choose another id, or pass the same input"),
+  PAWL_RUN_NOT_FOUND: entry("there is no run with this id", "see `pawl ls`"),
+  PAWL_RUN_FAILED: entry("the run failed", "see `pawl show RUN`; results that were reached are kept"),
+  PAWL_RUN_TIMED_OUT: entry("the run reached its timeout", "see `pawl show RUN`; results that were reached are kept"),
+  PAWL_RUN_CANCELLED: entry("the run was cancelled", "start it again under another id"),
+  PAWL_RUN_QUARANTINED: entry("the run's rows cannot be used, or it crashed its worker repeatedly", "see `pawl show RUN` for the reason; its rows are kept as they are"),
+  PAWL_DEFINITION_CHANGED: entry("the definition changed under an unfinished run", "register the old definition again, or start a new run under another id"),
+  PAWL_DEFINITION_MISSING: entry("no workflow of this name was given to this worker", "pass it in open(url, { workflows })"),
+  PAWL_AGENT_FAILED: entry("an agent failed", "see the message of the agent", true),
+  PAWL_AGENT_TIMEOUT: entry("an attempt took longer than its timeout", "raise `timeout`, or make the agent faster", true),
+  PAWL_AGENT_HTTP: entry("an agent's service answered with an error, or not at all", "check that the service runs and its URL is right", true),
+  PAWL_AGENT_UNCONFIGURED: entry("an agent's URL is not set", "set the environment variable, or give the URL in the definition"),
+  PAWL_CLOSED: entry("pawl was closed", "open it again; unfinished runs go on by themselves"),
+  PAWL_READ_ONLY: entry("this was opened without executing", "open it without `execute: false`"),
+  PAWL_STORE_FAILED: entry("the store failed; nothing after the last acknowledged step was kept", "check the disk, then open it again", true),
+  PAWL_STORE_FULL: entry("the disk is full; nothing was lost", "free some space; pawl goes on by itself", true),
+  PAWL_STORE_LOCKED: entry("another process executes on this file", "stop that process, or open with `execute: false` to look only", true),
+  PAWL_STORE_FOREIGN: entry("the file is not a pawl store", "choose another file name"),
+  PAWL_STORE_NEWER: entry("the file was written by a newer pawl", "upgrade pawl"),
+  PAWL_STORE_UNREADABLE: entry("the file or its folder cannot be opened for reading and writing", "check that the folder exists and its rights"),
+  PAWL_ROW_CORRUPT: entry("a stored row is damaged", "restore the file from a backup; the run is kept aside"),
+  PAWL_SQLITE_TOO_OLD: entry("this Node.js has an SQLite that can lose data", "use Node.js 24.21 or newer"),
+  PAWL_USAGE: entry("the command was not understood", "see `pawl --help`"),
+} as const satisfies Record<string, ErrorEntry>;
+
+/** A stable name of a kind of error, safe to compare against. */
+export type ErrorCode = keyof typeof ERRORS;
+
+interface ErrorDetails {
+  /** What went wrong, in one sentence; the table's summary when left out. */
+  readonly message?: string;
+  /** What to do next; the table's advice when left out. */
+  readonly next?: string;
+  /** Where: a place in a file, or run, node and attempt. */
+  readonly at?: string;
+  readonly cause?: unknown;
+  /** Data about the error for programs, for example the changes of a definition. */
+  readonly data?: unknown;
+}
+
+const BRAND = Symbol.for("pawl.error");
+
+/**
+ * The one error class of pawl.
+ *
+ * @example
+ * ```ts
+ * try { await run.result(); }
+ * catch (error) { if (isPawlError(error, 'PAWL_RUN_FAILED')) console.error(error.next); else throw error; }
+ * ```
+ */
+export class PawlError extends Error {
+  override readonly name = "PawlError";
+  readonly code: ErrorCode;
+  readonly next: string;
+  readonly retryable: boolean;
+  readonly at: string | undefined;
+  readonly data: unknown;
+  readonly [BRAND] = true;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}) {
+    super(details.message ?? ERRORS[code].summary, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.next = details.next ?? ERRORS[code].next;
+    this.retryable = ERRORS[code].retryable;
+    this.at = details.at;
+    this.data = details.data;
+  }
+
+  toJSON(): object {
+    return { code: this.code, message: this.message, next: this.next, ...(this.at !== undefined && { at: this.at }), ...(this.data !== undefined && { data: this.data }) };
+  }
+}
+
+/** Is this an error of pawl, and (when given) of this code? Works across copies of the package. */
+export function isPawlError(error: unknown, code?: ErrorCode): error is PawlError {
+  if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
+  return code === undefined || (error as PawlError).code === code;
+}
+
+/** How an agent's failure is treated. `configuration`, `critical`, `circuitOpen` and `cancelled` are not tried again. */
+export type FailureKind = "transient" | "resource" | "configuration" | "critical" | "timeout" | "circuitOpen" | "cancelled" | "invalidOutput";
+
+/**
+ * Thrown by an agent to say of which kind its failure is. Any other error counts as `transient`.
+ *
+ * @example
+ * ```ts
+ * throw new AgentError('model is overloaded', { kind: 'transient', retryAfterMs: 2_000 });
+ * ```
+ */
+export class AgentError extends Error {
+  override readonly name = "AgentError";
+  readonly kind: FailureKind;
+  /** The shortest time in ms until the next attempt; the backoff may be longer. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options: { kind: FailureKind; retryAfterMs?: number; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = options.kind;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * pawl: durable workflows of AI agents as statecharts. Everything public is named here.
+ */
+export { type Agent, type AgentContext, type AgentSpec, type HttpService, type Log, type ServiceUrl, type UpstreamFailure, agent } from "./define/agent.ts";
+export type { Duration } from "./define/duration.ts";
+export type { AttemptOptions, OnFail, RetryOptions } from "./define/policy.ts";
+export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
+export type { Schema } from "./define/schema.ts";
+export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
+export { AgentError, ERRORS, type ErrorCode, type FailureKind, PawlError, isPawlError } from "./errors.ts";
+export { type OpenOptions, open } from "./open.ts";
+export type { Run } from "./run/handle.ts";
+export type { HistoryEntry, HistoryEvent, HistoryType } from "./run/history.ts";
+export type { CloseOptions, ListOptions, Pawl, RunChange, StartOptions } from "./run/pawl.ts";
+export type { NodeStatus } from "./run/progress.ts";
+export type { NodeView, RunStatus, RunSummary, RunView } from "./run/view.ts";

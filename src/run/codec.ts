@@ -1,0 +1,161 @@
+/**
+ * Values to text and back, exactly or not at all. Date, Map, Set, BigInt, undefined, NaN, -0 and Error survive;
+ * functions, symbols, cycles and instances of other classes are refused with the path to them.
+ * 1. decode(encode(v)) equals v, or encode throws. 2. A text without a tag is plain JSON.
+ */
+import { PawlError } from "../errors.ts";
+
+/** The longest text of one value, in UTF-16 units; beyond it data belongs in a file or a bucket. */
+export const VALUE_LENGTH_MAX = 1_048_576;
+/** Nesting beyond this is a mistake or an attack. */
+export const VALUE_DEPTH_MAX = 64;
+/** Object keys in one value. */
+export const VALUE_KEYS_MAX = 10_000;
+
+interface Walk {
+  keys: number;
+  readonly ancestors: unknown[];
+}
+
+/** The text of a value. Throws PAWL_VALUE_NOT_STORABLE or PAWL_VALUE_TOO_LARGE with the path. */
+export function encode(value: unknown): string {
+  const text = JSON.stringify(tagged(value, "", { keys: 0, ancestors: [] }));
+  if (text.length > VALUE_LENGTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value takes ${text.length} characters; ${VALUE_LENGTH_MAX} are allowed` });
+  return text;
+}
+
+/** The value of a text made by `encode`. Throws PAWL_ROW_CORRUPT for any other text. */
+export function decode(text: string): unknown {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return text.includes('"$":') ? untagged(parsed) : parsed;
+  } catch (error) {
+    throw new PawlError("PAWL_ROW_CORRUPT", { cause: error });
+  }
+}
+
+function refuse(path: string, what: string): never {
+  throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: `cannot store ${what} at ${path || "the top"}`, data: { path } });
+}
+
+/** The value with tags where JSON would lose something; the same object where it would not. */
+function tagged(value: unknown, path: string, walk: Walk): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: "number", v: Object.is(value, -0) ? "-0" : String(value) };
+    case "undefined":
+      return { $: "undefined" };
+    case "bigint":
+      return { $: "bigint", v: String(value) };
+    case "object":
+      return value === null ? null : taggedObject(value, path, walk);
+    default:
+      return refuse(path, `a ${typeof value}`);
+  }
+}
+
+function taggedObject(value: object, path: string, walk: Walk): unknown {
+  if (walk.ancestors.includes(value)) refuse(path, "a cycle");
+  if (walk.ancestors.length >= VALUE_DEPTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value is nested deeper than ${VALUE_DEPTH_MAX} at ${path}` });
+  walk.ancestors.push(value);
+  const result = Array.isArray(value) ? taggedArray(value, path, walk) : taggedInstance(value, path, walk);
+  walk.ancestors.pop();
+  return result;
+}
+
+function taggedArray(list: readonly unknown[], path: string, walk: Walk): unknown {
+  if (list.length > VALUE_LENGTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the list at ${path || "the top"} has ${list.length} items` });
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < list.length; i++) {
+    const item = tagged(list[i], `${path}[${i}]`, walk);
+    if (item !== list[i]) (copy ??= list.slice())[i] = item;
+  }
+  return copy ?? list;
+}
+
+function taggedInstance(value: object, path: string, walk: Walk): unknown {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return taggedFields(value as Record<string, unknown>, path, walk);
+  if (value instanceof Date) return { $: "date", v: Number.isNaN(value.getTime()) ? null : value.getTime() };
+  if (value instanceof Map) return { $: "map", v: [...value].map(([key, item], i) => [tagged(key, `${path}<key ${i}>`, walk), tagged(item, `${path}<${i}>`, walk)]) };
+  if (value instanceof Set) return { $: "set", v: [...value].map((item, i) => tagged(item, `${path}<${i}>`, walk)) };
+  if (value instanceof Error) return taggedError(value, path, walk);
+  return refuse(path, `an instance of ${(value as { constructor?: { name?: string } }).constructor?.name ?? "a class"}`);
+}
+
+function taggedError(error: Error, path: string, walk: Walk): unknown {
+  const own = Object.fromEntries(Object.entries(error).filter(([key]) => key !== "cause"));
+  return {
+    $: "error",
+    name: error.name,
+    message: error.message,
+    ...(error.cause !== undefined && { cause: tagged(error.cause, `${path}.cause`, walk) }),
+    own: tagged(own, path, walk),
+  };
+}
+
+function taggedFields(fields: Record<string, unknown>, path: string, walk: Walk): unknown {
+  const keys = Object.keys(fields);
+  walk.keys += keys.length;
+  if (walk.keys > VALUE_KEYS_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value has more than ${VALUE_KEYS_MAX} keys` });
+  let copy: Record<string, unknown> | undefined;
+  let hasDollar = false;
+  for (const key of keys) {
+    if (key === "__proto__") refuse(path, "a key __proto__");
+    if (key === "$") hasDollar = true;
+    const before = fields[key];
+    const after = tagged(before, path === "" ? key : `${path}.${key}`, walk);
+    if (after !== before) (copy ??= { ...fields })[key] = after;
+  }
+  return hasDollar ? { $: "escaped", v: copy ?? fields } : (copy ?? fields);
+}
+
+interface Tagged {
+  readonly $: unknown;
+  readonly v: never;
+  readonly name: string;
+  readonly message: string;
+  readonly cause?: unknown;
+  readonly own: object;
+}
+
+function untagged(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(untagged);
+  if (!Object.hasOwn(value, "$")) return untaggedFields(value as Record<string, unknown>);
+  const tag = value as Tagged;
+  switch (tag.$) {
+    case "undefined":
+      return undefined;
+    case "number":
+      return Number(tag.v);
+    case "bigint":
+      return BigInt(tag.v);
+    case "date":
+      return new Date(tag.v ?? Number.NaN);
+    case "map":
+      return new Map((tag.v as [unknown, unknown][]).map(([key, item]) => [untagged(key), untagged(item)]));
+    case "set":
+      return new Set((tag.v as unknown[]).map(untagged));
+    case "error":
+      return untaggedError(tag);
+    case "escaped":
+      return untaggedFields(tag.v);
+    default:
+      throw new TypeError("unknown tag");
+  }
+}
+
+function untaggedFields(fields: Record<string, unknown>): Record<string, unknown> {
+  for (const key of Object.keys(fields)) fields[key] = untagged(fields[key]);
+  return fields;
+}
+
+function untaggedError(tag: Tagged): Error {
+  const error = new Error(tag.message, "cause" in tag ? { cause: untagged(tag.cause) } : undefined);
+  Object.defineProperty(error, "name", { value: tag.name, enumerable: false, configurable: true, writable: true });
+  return Object.assign(error, untagged(tag.own));
+}

@@ -1,0 +1,438 @@
+/**
+ * One run of a DAG in memory: its workflow, supervisor and node actors, driven turn by turn.
+ * 1. `apply` and `grant` are pure in their effect: they change memory and collect what is to be written and done.
+ * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
+ * 3. While a commit is in flight nothing is applied. Readiness is derived, never written.
+ */
+import type { Failure, NodeContext, NodeEvent } from "../../machines/node.ts";
+import type { SupervisorEvent } from "../../machines/supervisor.ts";
+import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
+import type { Clock } from "../clock.ts";
+import type { UpstreamFailure } from "../define/agent.ts";
+import type { Plan } from "../define/plan.ts";
+import { resolveTemplate } from "../define/template.ts";
+import type { Random } from "../random.ts";
+import type { ActorRecord, Commit } from "../store/store.ts";
+import { Attempt, type AttemptSeams, type Outcome } from "./attempt.ts";
+import { BACKED_OFF, CANCEL, COLLECTED, EXHAUSTED, GRANTED, NODE_CANCELLED, NODE_SETTLED, type NodeSnapshot, RUN_TIMED_OUT, SETTLED_WELL, STARTED, STOP, SUCCEEDED, SUPERVISOR_INPUT, type SupervisorSnapshot, type WorkflowSnapshot, nodeChart, supervisorChart, workflowChart } from "./charts.ts";
+import { decode, encode } from "./codec.ts";
+import { failureOf } from "./failure.ts";
+import { type HistoryType, HistoryWriter } from "./history.ts";
+import { WorkMeter } from "./meter.ts";
+import { type NodeStatus, Progress, type Settled } from "./progress.ts";
+import { Results } from "./results.ts";
+import { INPUT_KEY, type NodeBody, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, nodeBodyText, runChecksum } from "./row.ts";
+
+const RUN_EVENTS: Readonly<Record<string, HistoryType>> = { running: "run.started", completed: "run.completed", failed: "run.failed", timedOut: "run.timedOut", cancelled: "run.cancelled" };
+const NODE_EVENTS: Readonly<Record<string, HistoryType>> = { completed: "node.completed", failed: "node.failed", skipped: "node.skipped", cancelled: "node.cancelled", backingOff: "node.backingOff" };
+
+interface Timer {
+  readonly delayMs: number;
+  readonly event: NodeEvent;
+}
+
+interface NodeActor {
+  readonly index: number;
+  snapshot: NodeSnapshot;
+  attempt: Attempt | undefined;
+  /** When its attempt was granted, or its backoff began. */
+  since: number;
+  /** A timer that its state asked for: set once the commit is durable. */
+  timer: Timer | undefined;
+  cancelTimer: (() => void) | undefined;
+}
+
+/** Results read back from the store, by node. */
+type Texts = ReadonlyMap<number, string>;
+
+/** Something that happened to a run, to be applied in order. */
+export type Stimulus =
+  | { readonly kind: "attempt"; readonly node: NodeActor; readonly attempt: Attempt; readonly outcome: Outcome }
+  | { readonly kind: "timer"; readonly node: NodeActor; readonly timer: Timer }
+  | { readonly kind: "timeout" }
+  | { readonly kind: "begin" }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "exhausted" }
+  | { readonly kind: "outputs"; readonly texts: Texts };
+
+/** A run as rows tell it. */
+export interface StoredRun {
+  readonly body: RunBody;
+  readonly commitNo: number;
+  readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody }[];
+}
+
+/** What a run needs from the worker that hosts it. */
+export interface RunSeams {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly attempts: AttemptSeams;
+  /** A stimulus is in the inbox. */
+  wake(run: DagRun): void;
+  /** A node no longer holds its permit. */
+  released(): void;
+  /** Reads the results of these nodes. */
+  readOutputs(run: DagRun, indices: readonly number[]): Promise<string[]>;
+  /** The run cannot go on. */
+  broken(run: DagRun, error: unknown): void;
+}
+
+export class DagRun {
+  readonly id: string;
+  readonly plan: Plan;
+  readonly progress: Progress;
+  readonly inbox: Stimulus[] = [];
+  commitNo: number;
+  inFlight = false;
+  readonly #seams: RunSeams;
+  readonly #input: string;
+  readonly #results: Results;
+  readonly #meter: WorkMeter;
+  readonly #nodes = new Map<number, NodeActor>();
+  readonly #upstreamFailures = new Map<number, UpstreamFailure>();
+  readonly #history = new HistoryWriter();
+  #workflow: WorkflowSnapshot;
+  #supervisor: SupervisorSnapshot | undefined;
+  #firstFailure: WorkflowContext["failure"];
+  #skipped = 0;
+  #rows: ActorRecord[] = [];
+  #acts: (() => void)[] = [];
+
+  constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+    this.id = id;
+    this.plan = plan;
+    this.#input = input;
+    this.#seams = seams;
+    this.#results = new Results(plan);
+    this.commitNo = stored?.commitNo ?? 0;
+    this.#meter = new WorkMeter(seams.clock, stored?.body.workedMs ?? 0);
+    this.progress = new Progress(plan, stored?.nodes.map(({ index, status }) => [index, status] as const));
+    this.#workflow = workflowChart.initial(plan).snapshot;
+    if (stored === undefined) this.#rows.push(actorRow(id, INPUT_KEY, "value", "{}", input));
+    else this.#restore(stored);
+  }
+
+  /** Nothing more will happen. */
+  get finished(): boolean {
+    return this.#workflow.status === "done";
+  }
+
+  /** `completed`, `failed`, … ; what is under way is `running`. */
+  get status(): string {
+    return this.#workflow.value === "collecting" ? "running" : this.#workflow.value;
+  }
+
+  /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
+  get wakeAt(): number | null {
+    if (this.finished || this.progress.queued > 0 || this.progress.running > 0 || this.#nodes.size === 0) return null;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const node of this.#nodes.values()) earliest = Math.min(earliest, node.since + (node.timer?.delayMs ?? 0));
+    return Math.ceil(earliest);
+  }
+
+  receive(stimulus: Stimulus): void {
+    this.inbox.push(stimulus);
+    this.#seams.wake(this);
+  }
+
+  /** Applies what happened, to rest. */
+  apply(stimulus: Stimulus): void {
+    switch (stimulus.kind) {
+      case "begin":
+        return this.#tellWorkflow(STARTED);
+      case "cancel":
+        return this.finished ? undefined : this.#tellWorkflow(CANCEL);
+      case "exhausted":
+        return this.progress.exhausted ? this.#tellSupervisor(EXHAUSTED) : undefined;
+      case "timeout":
+        return this.finished ? undefined : this.#tellWorkflow(RUN_TIMED_OUT);
+      case "outputs":
+        return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
+      case "timer":
+        return stimulus.node.timer === stimulus.timer ? this.#tellNode(stimulus.node, stimulus.timer.event) : undefined;
+      case "attempt":
+        return this.#applyOutcome(stimulus.node, stimulus.attempt, stimulus.outcome);
+    }
+  }
+
+  #applyOutcome(node: NodeActor, attempt: Attempt, outcome: Outcome): void {
+    if (node.attempt !== attempt) return;
+    node.attempt = undefined;
+    if (outcome.failure !== undefined) return this.#tellNode(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#seams.random.next() });
+    this.#tellNode(node, SUCCEEDED, outcome.output);
+  }
+
+  /** Starts the next queued node; false when there is none. */
+  grant(): boolean {
+    const index = this.progress.grant();
+    if (index === undefined) return false;
+    const node = this.#nodes.get(index) ?? this.#newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
+    node.since = this.#seams.clock.now();
+    this.#tellNode(node, GRANTED);
+    return true;
+  }
+
+  #newNode(index: number, snapshot: NodeSnapshot): NodeActor {
+    const node: NodeActor = { index, snapshot, attempt: undefined, since: 0, timer: undefined, cancelTimer: undefined };
+    this.#nodes.set(index, node);
+    return node;
+  }
+
+  // ---- turns, depth first: node → supervisor → workflow
+
+  #tellNode(node: NodeActor, event: NodeEvent, output?: string): void {
+    const before = node.snapshot.value;
+    const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
+    node.snapshot = snapshot;
+    for (const effect of effects) {
+      if (effect.kind === "schedule") this.#setTimer(node, { delayMs: effect.delayMs, event: effect.event as NodeEvent });
+      else if (effect.kind === "cancel") this.#clearTimer(node);
+      else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
+      else if (effect.type === "abortAgent") this.#abandon(node, event === NODE_CANCELLED ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+    }
+    if (snapshot.value === before) return;
+    if (before === "running") this.#seams.released();
+    if (snapshot.status === "done") this.#nodeEnded(node, snapshot.value as Settled, output);
+    else if (snapshot.value === "running") this.#history.node("node.started", this.plan.nodes[node.index]!.id, snapshot.context.attempt);
+    else if (snapshot.value === "backingOff") this.#nodeBacksOff(node);
+    else this.progress.requeue(node.index);
+  }
+
+  #nodeBacksOff(node: NodeActor): void {
+    this.progress.backOff(node.index);
+    this.#writeNode(node, null);
+    node.since = this.#seams.clock.now();
+  }
+
+  #nodeEnded(node: NodeActor, status: Settled, output: string | undefined): void {
+    this.#clearTimer(node);
+    this.#nodes.delete(node.index);
+    this.#writeNode(node, output ?? null);
+    if (output !== undefined) this.#results.keep(node.index, output);
+    this.#results.readerSettled(node.index);
+    const { failure } = node.snapshot.context;
+    if (failure !== undefined) this.#noteFailure(node.index, status, failure);
+    if (this.#supervisor?.status !== "active") return;
+    this.progress.settle(node.index, status);
+    this.#tellSupervisor(NODE_SETTLED, node.index);
+  }
+
+  #noteFailure(index: number, status: NodeStatus, failure: Failure): void {
+    const { id } = this.plan.nodes[index]!;
+    if (status === "failed") this.#firstFailure ??= { ...failure, node: id };
+    if (status !== "skipped") return;
+    this.#skipped++;
+    this.#upstreamFailures.set(index, { nodeId: id, code: failure.code, message: failure.message });
+  }
+
+  #tellSupervisor(event: SupervisorEvent, settled?: number): void {
+    if (this.#supervisor?.status !== "active") return;
+    this.#enterSupervisor(supervisorChart.turn(this.#supervisor, event), settled);
+  }
+
+  #enterSupervisor({ snapshot, effects }: ReturnType<typeof supervisorChart.initial>, settled?: number): void {
+    if (snapshot.value !== this.#supervisor?.value) this.#rows.push(actorRow(this.id, SUPERVISOR_KEY, snapshot.value, "{}", null));
+    this.#supervisor = snapshot;
+    for (const effect of effects) {
+      if (effect.kind !== "action") continue;
+      if (effect.type === "startReady") this.progress.queueReady();
+      else if (effect.type === "startDependents") this.progress.release(settled!);
+      else if (effect.type === "cancelNodes") this.#cancelNodes();
+    }
+    if (snapshot.value === "settled") this.#tellWorkflow(this.#outcome());
+    else if (snapshot.value === "running" && this.progress.exhausted) this.#tellSupervisor(EXHAUSTED);
+  }
+
+  #outcome(): WorkflowEvent {
+    if (this.#firstFailure === undefined && this.#skipped === 0) return SETTLED_WELL;
+    return { type: "supervisor.settled", degraded: this.#skipped > 0, failure: this.#firstFailure };
+  }
+
+  #cancelNodes(): void {
+    for (const node of [...this.#nodes.values()]) this.#tellNode(node, NODE_CANCELLED);
+    this.progress.stop();
+  }
+
+  #tellWorkflow(event: WorkflowEvent): void {
+    const before = this.#workflow.value;
+    const { snapshot, effects } = workflowChart.turn(this.#workflow, event);
+    this.#workflow = snapshot;
+    const entered = snapshot.value === before ? undefined : RUN_EVENTS[snapshot.value];
+    if (entered !== undefined) this.#history.run(entered, snapshot.context.failure);
+    for (const effect of effects) {
+      if (effect.kind !== "action") continue;
+      if (effect.type === "startSupervisor") this.#enterSupervisor(supervisorChart.initial(SUPERVISOR_INPUT));
+      else if (effect.type === "stopSupervisor") this.#tellSupervisor(STOP);
+      else if (effect.type === "collectOutput") this.#collectOutput();
+    }
+  }
+
+  /** Puts the run's output together, now if its parts are in memory, else when they were read. */
+  #collectOutput(loaded?: Texts): void {
+    const missing = this.#missing(this.plan.outputReads);
+    if (missing.length > 0 && loaded === undefined) {
+      this.#acts.push(() => void this.#load(missing).then((texts) => texts && this.receive({ kind: "outputs", texts })));
+      return;
+    }
+    try {
+      this.#rows.push(actorRow(this.id, OUTPUT_KEY, "value", "{}", encode(this.#resolve(this.plan.output, loaded))));
+    } catch (error) {
+      return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
+    }
+    this.#tellWorkflow(COLLECTED);
+  }
+
+  // ---- what is done once the commit is durable
+
+  #callAgent(node: NodeActor): void {
+    if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
+    const { id, agent, input, reads, policy, dependencies } = this.plan.nodes[node.index]!;
+    const upstreamFailures = this.#upstreamFailures.size === 0 ? [] : dependencies.flatMap((index) => this.#upstreamFailures.get(index) ?? []);
+    const attempt = new Attempt({ runId: this.id, nodeId: id, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures }, this.#seams.attempts);
+    node.attempt = attempt;
+    const perform = (loaded?: Texts): void =>
+      void attempt.perform(agent, () => this.#resolve(input, loaded), policy.nonRetryable).then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
+    const missing = this.#missing(reads);
+    if (missing.length === 0) perform();
+    else void this.#load(missing).then((loaded) => loaded && perform(loaded));
+  }
+
+  #abandon(node: NodeActor, code: "PAWL_RUN_CANCELLED" | "PAWL_AGENT_TIMEOUT"): void {
+    const { attempt } = node;
+    node.attempt = undefined;
+    this.#acts.push(() => attempt?.abandon(code));
+  }
+
+  #setTimer(node: NodeActor, timer: Timer): void {
+    node.timer = timer;
+    this.#acts.push(() => this.#armTimer(node, timer));
+  }
+
+  #armTimer(node: NodeActor, timer: Timer): void {
+    if (node.timer !== timer) return;
+    node.cancelTimer = this.#seams.clock.after(timer.delayMs, () => this.receive({ kind: "timer", node, timer }));
+  }
+
+  #clearTimer(node: NodeActor): void {
+    node.cancelTimer?.();
+    node.cancelTimer = undefined;
+    node.timer = undefined;
+  }
+
+  // ---- results
+
+  #missing(reads: readonly number[]): number[] {
+    return reads.filter((index) => this.progress.status(index) === "completed" && this.#results.get(index) === undefined);
+  }
+
+  /** Reads results back from the store; undefined when the run broke over it. */
+  async #load(indices: readonly number[]): Promise<Texts | undefined> {
+    try {
+      const texts = await this.#seams.readOutputs(this, indices);
+      return new Map(indices.map((index, i) => [index, texts[i]!]));
+    } catch (error) {
+      this.#seams.broken(this, error);
+      return undefined;
+    }
+  }
+
+  #resolve(template: Plan["output"], loaded?: Texts): unknown {
+    return resolveTemplate(template, (root) => {
+      const text = root === "input" ? this.#input : (this.#results.get(root) ?? loaded?.get(root));
+      return text === undefined ? undefined : decode(text);
+    });
+  }
+
+  // ---- commits
+
+  #writeNode(node: NodeActor, output: string | null): void {
+    const { snapshot, index, since: startedAt } = node;
+    const { id } = this.plan.nodes[index]!;
+    const { attempt, failure, backoffMs } = snapshot.context;
+    const body: NodeBody = { attempt, startedAt, endedAt: this.#seams.clock.now(), ...(failure !== undefined && { failure }), ...(snapshot.value === "backingOff" && { backoffMs }) };
+    this.#rows.push(actorRow(this.id, id, snapshot.value, nodeBodyText(body), output));
+    this.#history.node(NODE_EVENTS[snapshot.value]!, id, attempt, snapshot.value === "completed" ? undefined : failure);
+  }
+
+  /** Is there anything to write? */
+  get isDirty(): boolean {
+    return this.#rows.length > 0 || !this.#history.isEmpty;
+  }
+
+  /** What changed since the last commit, as the next one. */
+  takeCommit(epoch: number): Commit {
+    this.inFlight = true;
+    this.#meter.working = !this.finished && this.progress.queued + this.progress.running > 0;
+    const { status, finished, wakeAt } = this;
+    const { degraded, failure } = this.#workflow.context;
+    const state = this.#workflow.value;
+    const body = failure === undefined ? `{"state":"${state}","workedMs":${this.#meter.workedMs},"degraded":${degraded}}` : encode({ state, workedMs: this.#meter.workedMs, degraded, failure } satisfies RunBody);
+    const checksum = runChecksum(this.id, this.plan.hash, status, this.commitNo + 1, body);
+    const actors = this.#rows;
+    this.#rows = [];
+    return {
+      runId: this.id,
+      from: this.commitNo,
+      epoch,
+      at: this.#seams.clock.now(),
+      run: { workflow: this.plan.name, definition: this.plan.hash, status, body, checksum, wakeAt, finished },
+      actors,
+      history: this.#history.take(),
+    };
+  }
+
+  /** The commit is durable: now do what it says. */
+  committed(): void {
+    this.inFlight = false;
+    this.commitNo++;
+    const acts = this.#acts;
+    this.#acts = [];
+    for (const act of acts) act();
+    if (this.finished) this.#meter.disarm();
+    else this.#meter.arm(this.plan.timeoutMs, () => this.receive({ kind: "timeout" }));
+  }
+
+  /** Leaves memory: timers stop, running attempts are told. Nothing is written. */
+  drop(code: "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED"): void {
+    this.#meter.working = false;
+    for (const node of this.#nodes.values()) {
+      this.#clearTimer(node);
+      node.attempt?.abandon(code);
+      node.attempt = undefined;
+      if (node.snapshot.value === "running") this.#seams.released();
+    }
+    this.inbox.length = 0;
+    this.#nodes.clear();
+    this.#acts = [];
+  }
+
+  // ---- coming back
+
+  #restore({ body, nodes }: StoredRun): void {
+    this.#workflow = workflowChart.restore(body.state, { policy: this.plan, degraded: body.degraded, failure: body.failure });
+    if (body.state !== "pending") this.#supervisor = supervisorChart.restore(body.state === "running" ? "running" : "settled", undefined as never);
+    for (const { index, status, body: node } of nodes) {
+      if (node.failure !== undefined) this.#noteFailure(index, status, node.failure);
+      if (status === "backingOff") this.#restoreBackoff(index, node);
+      else this.#results.readerSettled(index);
+    }
+  }
+
+  #restoreBackoff(index: number, { attempt, failure, backoffMs = 0, endedAt = 0 }: NodeBody): void {
+    const context: NodeContext = { policy: this.plan.nodes[index]!.policy, attempt, failure, backoffMs };
+    const node = this.#newNode(index, nodeChart.restore("backingOff", context));
+    const now = this.#seams.clock.now();
+    node.since = now;
+    node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: BACKED_OFF };
+    this.#armTimer(node, node.timer);
+  }
+
+  /** Takes up where the rows left off: what was ready or running is queued again. */
+  resume(): void {
+    this.#history.run("run.resumed");
+    if (this.#workflow.value === "pending") return this.#tellWorkflow(STARTED);
+    if (this.#workflow.value === "collecting") return this.#collectOutput();
+    this.progress.queueReady();
+    if (this.progress.exhausted) this.#tellSupervisor(EXHAUSTED);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What an attempt failed of, as a small fixed record. Making one never fails, whatever was thrown.
+ */
+import type { Failure } from "../../machines/node.ts";
+import { AgentError, type FailureKind, isPawlError } from "../errors.ts";
+
+const MESSAGE_LENGTH_MAX = 2_000;
+const CODE = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/** Kinds for which another attempt can help. */
+const RETRYABLE: Record<FailureKind, boolean> = {
+  transient: true,
+  resource: true,
+  timeout: true,
+  invalidOutput: true,
+  configuration: false,
+  critical: false,
+  circuitOpen: false,
+  cancelled: false,
+};
+
+/** The record of an error of this kind. `nonRetryable` are names, codes or kinds that are not tried again. */
+export function makeFailure(kind: FailureKind, code: string, message: string, options: { nonRetryable?: readonly string[]; name?: string; retryAfterMs?: number | undefined } = {}): Failure {
+  const banned = options.nonRetryable ?? [];
+  const retryable = RETRYABLE[kind] && ![kind, code, options.name].some((word) => word !== undefined && banned.includes(word));
+  return { kind, code, message: message.slice(0, MESSAGE_LENGTH_MAX), retryable, ...(options.retryAfterMs !== undefined && { retryAfterMs: options.retryAfterMs }) };
+}
+
+/** The record of anything that an agent threw. */
+export function failureOf(thrown: unknown, nonRetryable: readonly string[]): Failure {
+  try {
+    if (thrown instanceof AgentError) return makeFailure(thrown.kind, codeOf(thrown), thrown.message, { nonRetryable, name: thrown.name, retryAfterMs: thrown.retryAfterMs });
+    if (isPawlError(thrown)) return makeFailure(kindOf(thrown.code), thrown.code, thrown.message, { nonRetryable });
+    if (thrown instanceof Error) return makeFailure("transient", codeOf(thrown), thrown.message || thrown.name, { nonRetryable, name: thrown.name });
+    return makeFailure("transient", "PAWL_AGENT_FAILED", `the agent threw ${thrown === undefined ? "undefined" : JSON.stringify(thrown)}`, { nonRetryable });
+  } catch {
+    return makeFailure("transient", "PAWL_AGENT_FAILED", "the agent threw something that cannot be described");
+  }
+}
+
+function codeOf(error: Error): string {
+  const code: unknown = (error as { code?: unknown }).code;
+  return typeof code === "string" && CODE.test(code) ? code : "PAWL_AGENT_FAILED";
+}
+
+function kindOf(code: string): FailureKind {
+  if (code === "PAWL_OUTPUT_INVALID") return "invalidOutput";
+  if (code === "PAWL_INPUT_INVALID" || code === "PAWL_AGENT_UNCONFIGURED" || code === "PAWL_UNKNOWN_AGENT") return "configuration";
+  if (code === "PAWL_VALUE_NOT_STORABLE" || code === "PAWL_VALUE_TOO_LARGE") return "critical";
+  return "transient";
+}

@@ -1,0 +1,80 @@
+/**
+ * The handle of a run: its result, what became of it, and a way to stop it. Holds nothing but its id.
+ */
+import { PawlError } from "../errors.ts";
+import type { HistoryEntry } from "./history.ts";
+import type { Store } from "../store/store.ts";
+import { type NodeView, type RunView, isOver, readHistory, viewNodes, viewRun } from "./view.ts";
+
+/** What a handle needs from the pawl that gave it. */
+export interface RunHome {
+  readonly store: Store;
+  /** Resolves when something final may have happened to the run: it ended, left this process, or a poll is due. */
+  changed(id: string): Promise<void>;
+  /** Throws when the run waits for a definition that this process does not have. */
+  checkClaimable(definition: string, workflow: string, id: string): Promise<void>;
+  cancel(id: string): Promise<void>;
+}
+
+export class Run<Output> {
+  readonly id: string;
+  readonly #pawl: RunHome;
+
+  /** Not for use outside: see `pawl.start` and `pawl.run`. */
+  constructor(pawl: RunHome, id: string) {
+    this.#pawl = pawl;
+    this.id = id;
+  }
+
+  /**
+   * The run's output, once it has ended.
+   *
+   * @throws PAWL_RUN_FAILED, PAWL_RUN_TIMED_OUT, PAWL_RUN_CANCELLED, PAWL_RUN_QUARANTINED when it ended otherwise,
+   * PAWL_DEFINITION_CHANGED or PAWL_DEFINITION_MISSING when it cannot go on here, PAWL_CLOSED, PAWL_STORE_FAILED
+   */
+  async result(): Promise<Output> {
+    const run = await this.ended();
+    if (run.status === "completed") return run.output as Output;
+    throw endError(run);
+  }
+
+  /** What became of the run, once it has ended, however it ended. */
+  async ended(): Promise<RunView> {
+    for (;;) {
+      const changed = this.#pawl.changed(this.id);
+      const record = await this.#pawl.store.readRun(this.id);
+      if (record !== undefined && isOver(record.status)) return viewRun(this.#pawl.store, this.id);
+      if (record !== undefined) await this.#pawl.checkClaimable(record.definition, record.workflow, this.id);
+      await changed;
+    }
+  }
+
+  /** The run as it is stored now. */
+  status(): Promise<RunView> {
+    return viewRun(this.#pawl.store, this.id);
+  }
+
+  /** Its nodes, in the order of the definition. */
+  nodes(): Promise<NodeView[]> {
+    return viewNodes(this.#pawl.store, this.id);
+  }
+
+  /** What happened, commit by commit, from the first or after a commit number. */
+  history(afterCommitNo = 0): AsyncGenerator<HistoryEntry> {
+    return readHistory(this.#pawl.store, this.id, afterCommitNo);
+  }
+
+  /** Cancels the run: running attempts are aborted, nothing more starts. Resolves when it is on the disk. */
+  cancel(): Promise<void> {
+    return this.#pawl.cancel(this.id);
+  }
+}
+
+function endError(run: RunView): PawlError {
+  const { failure } = run;
+  const where = failure?.node === undefined ? "" : ` at node "${failure.node}"`;
+  if (run.status === "timedOut") return new PawlError("PAWL_RUN_TIMED_OUT", { message: `run "${run.id}" reached its timeout`, data: run });
+  if (run.status === "cancelled") return new PawlError("PAWL_RUN_CANCELLED", { message: `run "${run.id}" was cancelled`, data: run });
+  if (run.status === "quarantined") return new PawlError("PAWL_RUN_QUARANTINED", { message: `run "${run.id}" was set aside: ${run.reason}`, data: run });
+  return new PawlError("PAWL_RUN_FAILED", { message: `run "${run.id}" failed${where}: ${failure?.message ?? "unknown"}`, data: run });
+}

@@ -1,0 +1,33 @@
+/**
+ * From rows to a run in memory. Every row is checked before a machine sees it.
+ */
+import type { Plan } from "../define/plan.ts";
+import { PawlError } from "../errors.ts";
+import type { RunRecord, StoredActor } from "../store/store.ts";
+import { DagRun, type RunSeams, type StoredRun } from "./dag-run.ts";
+import { NODE_STATUSES, type NodeStatus } from "./progress.ts";
+import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow, openRunRow } from "./row.ts";
+
+const OTHER_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, SUPERVISOR_KEY]);
+
+/** Brings a run back. Throws PAWL_ROW_CORRUPT for rows that are not what was written. */
+export function loadRun(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
+  const body = openRunRow(record);
+  const input = rows.find((row) => row.key === INPUT_KEY);
+  if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
+  openActorRow(record.id, input);
+  const stored: StoredRun = { body, commitNo: record.commitNo, nodes: readNodes(record, rows, plan) };
+  return new DagRun(record.id, plan, input.output, seams, stored);
+}
+
+/** The nodes that have a row, checked. */
+export function readNodes(record: RunRecord, rows: readonly StoredActor[], plan: Plan): { index: number; status: NodeStatus; body: NodeBody }[] {
+  return rows
+    .filter((row) => !OTHER_KEYS.has(row.key))
+    .map((row) => {
+      const index = plan.indexOf.get(row.key);
+      const status = NODE_STATUSES.find((known) => known === row.status);
+      if (index === undefined || status === undefined) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
+      return { index, status, body: openActorRow(record.id, row) as NodeBody };
+    });
+}

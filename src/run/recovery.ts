@@ -1,0 +1,134 @@
+/**
+ * Brings runs back into memory: those that an earlier worker left, those whose timer is due, and any that should move
+ * and does not. Never all at once, and without being asked.
+ */
+import type { Workflow } from "../define/workflow.ts";
+import { PawlError } from "../errors.ts";
+import { type RunRecord, SUSPICIONS_MAX, type Store } from "../store/store.ts";
+import { loadRun } from "./load.ts";
+import type { Worker } from "./worker.ts";
+
+/** Runs loaded between two turns of the event loop. */
+const BATCH = 100;
+/** Runs in memory; more are loaded when some have left. */
+const RESIDENT_MAX = 10_000;
+/** How often it is asked whether something should move and does not. */
+const RECONCILE_EVERY_MS = 30_000;
+
+export class Recovery {
+  readonly #worker: Worker;
+  readonly #store: Store;
+  readonly #workflows: ReadonlyMap<string, Workflow>;
+  #cancelWake: (() => void) | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
+  #cancelReconcile: (() => void) | undefined;
+  #claiming: Promise<void> | undefined;
+  #claimAgain = false;
+
+  /** `workflows` by the hash of their definition. */
+  constructor(worker: Worker, store: Store, workflows: ReadonlyMap<string, Workflow>) {
+    this.#worker = worker;
+    this.#store = store;
+    this.#workflows = workflows;
+    worker.onPassivated = (wakeAt) => wakeAt !== null && this.#wakeBy(wakeAt);
+  }
+
+  begin(): void {
+    this.#spawn(this.claim());
+    this.#spawn(this.#wakeDue());
+    this.#scheduleReconcile();
+  }
+
+  stop(): void {
+    this.#cancelWake?.();
+    this.#cancelReconcile?.();
+  }
+
+  /** Takes over what earlier workers left of the workflows that are known now. */
+  claim(): Promise<void> {
+    this.#claimAgain = true;
+    this.#claiming ??= this.#claimAll().finally(() => (this.#claiming = undefined));
+    return this.#claiming;
+  }
+
+  async #claimAll(): Promise<void> {
+    while (this.#claimAgain) {
+      this.#claimAgain = false;
+      while (this.#worker.runs.size < RESIDENT_MAX && (await this.#claimBatch()));
+    }
+  }
+
+  async #claimBatch(): Promise<boolean> {
+    const worker = this.#worker;
+    if (this.#workflows.size === 0 || worker.stopped !== undefined) return false;
+    const records = await worker.attempt(() => this.#store.claim(worker.epoch, [...this.#workflows.keys()], worker.clock.now(), BATCH));
+    for (const record of records) await this.#take(record);
+    await new Promise<void>((resolve) => worker.clock.soon(resolve));
+    if (records.length > 0) await worker.attempt(() => this.#store.absolve(worker.epoch, records.map(({ id }) => id)));
+    return records.length > 0;
+  }
+
+  async #take(record: RunRecord): Promise<void> {
+    if (record.suspicion > SUSPICIONS_MAX) {
+      return this.#worker.quarantine(record.id, new PawlError("PAWL_RUN_QUARANTINED", { message: `its worker crashed ${SUSPICIONS_MAX} times while loading it` }));
+    }
+    if (record.wakeAt !== null && record.wakeAt > this.#worker.clock.now()) return this.#wakeBy(record.wakeAt);
+    await this.load(record);
+  }
+
+  /** Loads a run that this worker owns, unless it is in memory. */
+  async load(record: RunRecord): Promise<void> {
+    const worker = this.#worker;
+    try {
+      const rows = await worker.attempt(() => this.#store.readActors(record.id));
+      if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
+      const run = loadRun(record, rows, this.#workflows.get(record.definition)!.plan, worker);
+      run.resume();
+      worker.host(run);
+    } catch (error) {
+      if (worker.stopped === undefined) await worker.quarantine(record.id, error);
+    }
+  }
+
+  #wakeBy(wakeAt: number): void {
+    if (wakeAt >= this.#wakeAt) return;
+    this.#cancelWake?.();
+    this.#wakeAt = wakeAt;
+    this.#cancelWake = this.#worker.clock.after(Math.max(0, wakeAt - this.#worker.clock.now()), () => this.#spawn(this.#wakeDue()));
+  }
+
+  /** Loads the runs whose instant is there, and waits for the next. */
+  async #wakeDue(): Promise<void> {
+    const worker = this.#worker;
+    if (worker.stopped !== undefined) return;
+    this.#wakeAt = Number.POSITIVE_INFINITY;
+    const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, worker.clock.now(), BATCH));
+    for (const record of due) if (!worker.runs.has(record.id)) await this.load(record);
+    if (nextAt !== null) this.#wakeBy(nextAt);
+    if (due.length === BATCH) this.#wakeBy(worker.clock.now());
+  }
+
+  #scheduleReconcile(): void {
+    this.#cancelReconcile = this.#worker.clock.after(RECONCILE_EVERY_MS, () => {
+      this.#spawn(this.reconcile());
+      this.#scheduleReconcile();
+    });
+  }
+
+  /** Asks what should move and does not: unclaimed runs, due runs, runs in memory with nothing to do. */
+  async reconcile(): Promise<void> {
+    if (this.#worker.stopped !== undefined) return;
+    await this.claim();
+    await this.#wakeDue();
+    let asked = 0;
+    for (const run of [...this.#worker.runs.values()]) {
+      if (!run.inFlight && run.inbox.length === 0 && run.progress.exhausted && !run.finished) run.receive({ kind: "exhausted" });
+      if (++asked % 1_000 === 0) await new Promise<void>((resolve) => this.#worker.clock.soon(resolve));
+    }
+  }
+
+  /** A failure here is the store's: the worker has stopped over it, or the next round tries again. */
+  #spawn(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#worker.stopped ?? this.#worker.attempts.log.warn({ error }, "recovery will try again"));
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Results of completed nodes that others still want to read, as text, while there is room; the rest stays in the store.
+ * A result leaves memory when its last reader has settled.
+ */
+import type { Plan } from "../define/plan.ts";
+
+/** Characters of results that one run keeps in memory. */
+const KEPT_LENGTH_MAX = 16_777_216;
+
+const readersByPlan = new WeakMap<Plan, Int32Array>();
+
+/** How many nodes, and the output, read each node's result. */
+function countReaders(plan: Plan): Int32Array {
+  const known = readersByPlan.get(plan);
+  if (known !== undefined) return known;
+  const readers = new Int32Array(plan.nodes.length);
+  for (const node of plan.nodes) for (const read of node.reads) readers[read]!++;
+  for (const read of plan.outputReads) readers[read]!++;
+  readersByPlan.set(plan, readers);
+  return readers;
+}
+
+export class Results {
+  readonly #plan: Plan;
+  readonly #readersLeft: Int32Array;
+  readonly #texts = new Map<number, string>();
+  #length = 0;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#readersLeft = countReaders(plan).slice();
+  }
+
+  get(index: number): string | undefined {
+    return this.#texts.get(index);
+  }
+
+  keep(index: number, text: string): void {
+    if (this.#readersLeft[index] === 0 || this.#length + text.length > KEPT_LENGTH_MAX || this.#texts.has(index)) return;
+    this.#texts.set(index, text);
+    this.#length += text.length;
+  }
+
+  /** This node will read nothing more. */
+  readerSettled(index: number): void {
+    for (const read of this.#plan.nodes[index]!.reads) if (--this.#readersLeft[read]! === 0) this.#forget(read);
+  }
+
+  #forget(index: number): void {
+    this.#length -= this.#texts.get(index)?.length ?? 0;
+    this.#texts.delete(index);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Rows of a run: what each holds, and the checksum that stands over it.
+ * 1. A row that does not check never reaches a machine. 2. The checksum covers the row's place, so that swapped rows
+ * do not check.
+ */
+import { crc32 } from "node:zlib";
+import type { Failure } from "../../machines/node.ts";
+import { PawlError } from "../errors.ts";
+import type { ActorRecord, RunRecord, StoredActor } from "../store/store.ts";
+import { decode, encode } from "./codec.ts";
+
+/** Grows when the layout of a row's body changes. */
+const CODEC_VERSION = 1;
+
+/** Keys of a run's rows that are no nodes; `~` cannot stand in a node's id. */
+export const INPUT_KEY = "input~1";
+export const OUTPUT_KEY = "output~1";
+export const SUPERVISOR_KEY = "supervisor~1";
+
+/** What a node's row holds beside its status. Instants in ms since 1970. */
+export interface NodeBody {
+  readonly attempt: number;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly failure?: Failure;
+  /** While it backs off: how long from `endedAt`. */
+  readonly backoffMs?: number;
+}
+
+/** What a run's row holds beside its status. */
+export interface RunBody {
+  readonly state: string;
+  /** Time in which the run could work, in ms. */
+  readonly workedMs: number;
+  readonly degraded: boolean;
+  readonly failure?: (Failure & { readonly node?: string | undefined }) | undefined;
+}
+
+export function actorRow(runId: string, key: string, status: string, body: string, output: string | null): ActorRecord {
+  return { key, status, body, output, checksum: actorChecksum(runId, key, status, body, output) };
+}
+
+export function runChecksum(runId: string, definition: string, status: string, commitNo: number, body: string): number {
+  return crc32(`${CODEC_VERSION}|${runId}|${definition}|${status}|${commitNo}|${body}`);
+}
+
+function actorChecksum(runId: string, key: string, status: string, body: string, output: string | null): number {
+  return crc32(`${CODEC_VERSION}|${runId}|${key}|${status}|${body}|${output ?? ""}`);
+}
+
+/** A node's body as text; the common case without a walk over it. */
+export function nodeBodyText(body: NodeBody): string {
+  if (body.failure !== undefined) return encode(body);
+  return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}}`;
+}
+
+/** A row's body, when the row is what was written. Throws PAWL_ROW_CORRUPT. */
+export function openActorRow(runId: string, row: StoredActor): unknown {
+  if (row.checksum !== actorChecksum(runId, row.key, row.status, row.body, row.output)) throw corrupt(runId, row.key);
+  return decode(row.body);
+}
+
+export function openRunRow(row: RunRecord): RunBody {
+  if (row.checksum !== runChecksum(row.id, row.definition, row.status, row.commitNo, row.body)) throw corrupt(row.id, "run");
+  return decode(row.body) as RunBody;
+}
+
+function corrupt(runId: string, key: string): PawlError {
+  return new PawlError("PAWL_ROW_CORRUPT", { message: `the row "${key}" of run "${runId}" is damaged` });
+}

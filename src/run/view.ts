@@ -1,0 +1,162 @@
+/**
+ * What people see of a run: derived from its rows and its stored definition, without its code, in any process.
+ */
+import type { Failure } from "../../machines/node.ts";
+import { type Plan, type PlanStructure, planOfStructure } from "../define/plan.ts";
+import { PawlError } from "../errors.ts";
+import type { RunRecord, Store } from "../store/store.ts";
+import { decode } from "./codec.ts";
+import { type HistoryEntry, readHistoryEntry } from "./history.ts";
+import { readNodes } from "./load.ts";
+import { type NodeStatus, Progress } from "./progress.ts";
+import { INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow } from "./row.ts";
+
+export type RunStatus = "pending" | "running" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
+
+/** A run at a glance. Instants in ms since 1970. */
+export interface RunSummary {
+  readonly id: string;
+  readonly workflow: string;
+  readonly status: RunStatus;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Its newest checkpoint. */
+  readonly commitNo: number;
+  /** When it goes on, if it only waits for a timer. */
+  readonly wakeAt: number | null;
+}
+
+/** A run with what it was given and gave. */
+export interface RunView extends RunSummary {
+  /** It completed without the result of a node that was skipped. */
+  readonly degraded: boolean;
+  readonly input: unknown;
+  readonly output: unknown;
+  readonly failure: (Failure & { readonly node?: string | undefined }) | undefined;
+  /** Why it was quarantined. */
+  readonly reason: string | null;
+}
+
+/** A node of a run. */
+export interface NodeView {
+  readonly id: string;
+  readonly agent: string;
+  readonly status: NodeStatus;
+  readonly dependencies: readonly string[];
+  readonly attempt: number;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  readonly failure: Failure | undefined;
+  /** While it backs off: when the next attempt is due. */
+  readonly retryAt: number | undefined;
+  /** For a blocked node: the failed nodes that it, directly or not, depends on. */
+  readonly upstreamFailures: readonly string[];
+}
+
+const OVER: ReadonlySet<string> = new Set(["completed", "failed", "timedOut", "cancelled", "quarantined"]);
+
+/** Has a run of this status ended? */
+export function isOver(status: string): boolean {
+  return OVER.has(status);
+}
+
+const HISTORY_PAGE = 1_000;
+const ENDED_EARLY: ReadonlySet<string> = new Set(["failed", "timedOut", "cancelled"]);
+
+export function summaryOf(record: RunRecord): RunSummary {
+  const { id, workflow, status, createdAt, updatedAt, commitNo, wakeAt } = record;
+  return { id, workflow, status: status as RunStatus, createdAt, updatedAt, commitNo, wakeAt };
+}
+
+export async function requireRun(store: Store, runId: string): Promise<RunRecord> {
+  const record = await store.readRun(runId);
+  if (record === undefined) throw new PawlError("PAWL_RUN_NOT_FOUND", { message: `there is no run "${runId}"` });
+  return record;
+}
+
+export async function viewRun(store: Store, runId: string): Promise<RunView> {
+  const record = await requireRun(store, runId);
+  const values = await store.readActors(runId, [INPUT_KEY, OUTPUT_KEY]);
+  const valueOf = (key: string): unknown => {
+    const row = values.find((candidate) => candidate.key === key);
+    if (row?.output == null) return undefined;
+    openActorRow(runId, row);
+    return decode(row.output);
+  };
+  if (record.status === "quarantined") return { ...summaryOf(record), degraded: false, input: undefined, output: undefined, failure: undefined, reason: record.reason };
+  const { degraded, failure } = openRunRow(record);
+  return { ...summaryOf(record), degraded, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason: record.reason };
+}
+
+/** The graph of a run, as it was defined when it started. */
+export async function readPlan(store: Store, definition: string): Promise<Plan> {
+  const body = await store.readDefinition(definition);
+  if (body === undefined) throw new PawlError("PAWL_ROW_CORRUPT", { message: "the definition of this run is missing" });
+  return planOfStructure(JSON.parse(body) as PlanStructure);
+}
+
+export async function viewNodes(store: Store, runId: string, known?: Plan): Promise<NodeView[]> {
+  const record = await requireRun(store, runId);
+  const plan = known ?? (await readPlan(store, record.definition));
+  const nodes = readNodes(record, await store.readActors(runId), plan);
+  const bodies = new Map(nodes.map((node) => [node.index, node.body]));
+  const progress = new Progress(plan, nodes.map(({ index, status }) => [index, status] as const));
+  progress.queueReady();
+  const running = record.status === "running" ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  const isOver = ENDED_EARLY.has(record.status);
+  return plan.nodes.map((node) => {
+    const body = bodies.get(node.index);
+    const started = running.get(node.id);
+    const derived = progress.status(node.index);
+    const backsOff = derived === "backingOff" && started === undefined;
+    return {
+      id: node.id,
+      agent: node.agent.name,
+      status: statusOf(derived, started !== undefined, isOver),
+      dependencies: node.dependencies.map((index) => plan.nodes[index]!.id),
+      attempt: started?.attempt ?? body?.attempt ?? 0,
+      startedAt: started?.at ?? body?.startedAt,
+      endedAt: started === undefined ? body?.endedAt : undefined,
+      failure: body?.failure,
+      retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
+      upstreamFailures: derived === "blocked" ? failedUpstream(plan, progress, node.index) : [],
+    };
+  });
+}
+
+function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): NodeStatus {
+  if (isStarted) return "running";
+  return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
+}
+
+/** Nodes whose last word in the history is that an attempt started. */
+async function readRunning(store: Store, runId: string): Promise<Map<string, { attempt: number; at: number }>> {
+  const running = new Map<string, { attempt: number; at: number }>();
+  for await (const { at, events } of readHistory(store, runId)) {
+    for (const { type, node, attempt } of events) {
+      if (type === "node.started") running.set(node!, { attempt: attempt!, at });
+      else if (node !== undefined) running.delete(node);
+    }
+  }
+  return running;
+}
+
+function failedUpstream(plan: Plan, progress: Progress, index: number): string[] {
+  const seen = new Set<number>([index]);
+  const failed: string[] = [];
+  for (const current of seen) {
+    if (progress.status(current) === "failed") failed.push(plan.nodes[current]!.id);
+    else for (const dependency of plan.nodes[current]!.dependencies) if (progress.status(dependency) === "blocked" || progress.status(dependency) === "failed") seen.add(dependency);
+  }
+  return failed;
+}
+
+/** The history after this commit, page by page. */
+export async function* readHistory(store: Store, runId: string, afterCommitNo = 0): AsyncGenerator<HistoryEntry> {
+  for (let after = afterCommitNo; ; ) {
+    const page = await store.readHistory(runId, after, HISTORY_PAGE);
+    for (const record of page) yield readHistoryEntry(record);
+    if (page.length < HISTORY_PAGE) return;
+    after = page.at(-1)!.commitNo;
+  }
+}

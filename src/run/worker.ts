@@ -1,0 +1,341 @@
+/**
+ * The worker: it turns what happened into commits, and acts when they are durable.
+ * 1. One tick: stimuli are applied, permits are granted round robin, what changed is committed as one group.
+ * 2. A run has at most one commit in flight; what arrives meanwhile forms its next one.
+ * 3. Nothing is called, answered or waited for before the commit that says so is durable.
+ * 4. No tick is longer than its budget, whatever the number of runs or nodes.
+ */
+import type { Clock } from "../clock.ts";
+import { PawlError, isPawlError } from "../errors.ts";
+import type { Random } from "../random.ts";
+import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { AttemptSeams } from "./attempt.ts";
+import { DagRun, type RunSeams } from "./dag-run.ts";
+import { Queue } from "./queue.ts";
+import { openActorRow } from "./row.ts";
+
+/** What the worker is built on; each has one fake in the simulator. */
+export interface Seams {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly attempts: AttemptSeams;
+  /** The store failed; nothing goes on. */
+  readonly onFatal: (error: PawlError) => void;
+}
+
+/** Stimuli and grants of one tick: at some 30 µs each far below the 100 ms that a loop may stall. */
+const TICK_BUDGET = 500;
+/** Attempts that run at the same time in one worker. */
+export const ATTEMPTS_MAX = 100;
+/** The first and the longest wait before a commit that found the disk full is tried again. */
+const FULL_WAIT_MS = 250;
+const FULL_WAIT_MAX_MS = 5_000;
+/** A run that only waits leaves memory when it will wait longer than this. */
+export const PASSIVE_AFTER_MS = 5_000;
+
+interface Pending {
+  readonly run: DagRun;
+  readonly commit: Commit;
+}
+
+export class Worker implements RunSeams {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly attempts: AttemptSeams;
+  readonly runs = new Map<string, DagRun>();
+  epoch = 0;
+  readonly #store: Store;
+  readonly #onFatal: (error: PawlError) => void;
+  readonly #attemptsMax: number;
+  readonly #committedListeners = new Set<(run: DagRun, commit: Commit) => void>();
+  readonly #droppedListeners = new Set<(run: DagRun, error: PawlError) => void>();
+  readonly #dirty = new Queue<DagRun>();
+  readonly #hungry = new Queue<DagRun>();
+  readonly #isHungry = new Set<DagRun>();
+  #pending: Pending[] = [];
+  #permits: number;
+  #ticking = false;
+  #committing = false;
+  #fullWaitMs = 0;
+  #draining = false;
+  #stopped: PawlError | undefined;
+  #quiet: (() => void)[] = [];
+
+  constructor(seams: Seams, attemptsMax = ATTEMPTS_MAX) {
+    this.clock = seams.clock;
+    this.random = seams.random;
+    this.attempts = seams.attempts;
+    this.#store = seams.store;
+    this.#onFatal = seams.onFatal;
+    this.#attemptsMax = attemptsMax;
+    this.#permits = attemptsMax;
+  }
+
+  /** Is the disk full? Then nothing new starts. */
+  get isFull(): boolean {
+    return this.#fullWaitMs > 0;
+  }
+
+  /** Why nothing goes on, when it was closed or failed. */
+  get stopped(): PawlError | undefined {
+    return this.#stopped;
+  }
+
+  /** Tells of each commit that became durable. */
+  onCommitted(listener: (run: DagRun, commit: Commit) => void): () => void {
+    this.#committedListeners.add(listener);
+    return () => this.#committedListeners.delete(listener);
+  }
+
+  /** Tells of each run that left memory without having ended. */
+  onDropped(listener: (run: DagRun, error: PawlError) => void): void {
+    this.#droppedListeners.add(listener);
+  }
+
+  /** Takes a run into memory and lets it go on. */
+  host(run: DagRun): void {
+    this.runs.set(run.id, run);
+    this.#wantsTick(run);
+  }
+
+  // ---- RunSeams
+
+  wake(run: DagRun): void {
+    if (this.runs.get(run.id) === run) this.#wantsTick(run);
+  }
+
+  released(): void {
+    this.#permits++;
+  }
+
+  async readOutputs(run: DagRun, indices: readonly number[]): Promise<string[]> {
+    const keys = indices.map((index) => run.plan.nodes[index]!.id);
+    const rows = await this.#store.readActors(run.id, keys);
+    return keys.map((key) => {
+      const row = rows.find((candidate) => candidate.key === key);
+      if (row === undefined || row.output === null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `the result of node "${key}" of run "${run.id}" is missing` });
+      openActorRow(run.id, row);
+      return row.output;
+    });
+  }
+
+  broken(run: DagRun, error: unknown): void {
+    if (this.#stopped !== undefined || this.runs.get(run.id) !== run) return;
+    if (isPawlError(error, "PAWL_STORE_FAILED")) return this.#failStop(error);
+    void this.quarantine(run.id, error);
+    this.#drop(run, new PawlError("PAWL_RUN_QUARANTINED", { cause: error }));
+  }
+
+  /** Sets a run aside with its reason; its rows stay as they are. */
+  async quarantine(runId: string, error: unknown): Promise<void> {
+    const reason = isPawlError(error) ? `${error.code}: ${error.message}` : "its state cannot be used";
+    this.attempts.log.error({ runId, reason, error }, "run quarantined");
+    await this.attempt(() => this.#store.quarantine(this.epoch, runId, reason, this.clock.now()));
+  }
+
+  /** A call of the store, with fail stop when it has failed. */
+  async attempt<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    try {
+      return await call();
+    } catch (error) {
+      if (isPawlError(error, "PAWL_STORE_FAILED")) this.#failStop(error);
+      throw error;
+    }
+  }
+
+  // ---- ticks
+
+  #wantsTick(run?: DagRun): void {
+    if (run !== undefined) this.#dirty.push(run);
+    if (this.#ticking || this.#stopped !== undefined) return;
+    this.#ticking = true;
+    this.clock.soon(() => this.#tick());
+  }
+
+  #tick(): void {
+    this.#ticking = false;
+    if (this.#stopped !== undefined || this.isFull) return;
+    const touched = new Set<DagRun>();
+    let budget = this.#applyStimuli(touched, TICK_BUDGET);
+    if (!this.#draining) budget = this.#grant(touched, budget);
+    for (const run of touched) if (run.isDirty) this.#pending.push({ run, commit: run.takeCommit(this.epoch) });
+    if (budget === 0) this.#wantsTick();
+    if (!this.#committing) void this.#commit();
+  }
+
+  #applyStimuli(touched: Set<DagRun>, budget: number): number {
+    for (let left = this.#dirty.length; left > 0 && budget > 0; left--) {
+      const run = this.#dirty.shift()!;
+      if (run.inFlight || this.runs.get(run.id) !== run) continue;
+      budget = this.#applyInbox(run, budget);
+      if (run.inbox.length > 0) this.#dirty.push(run);
+      touched.add(run);
+      this.#noteHunger(run);
+    }
+    return budget;
+  }
+
+  #applyInbox(run: DagRun, budget: number): number {
+    try {
+      const batch = run.inbox.splice(0, budget);
+      for (const stimulus of batch) run.apply(stimulus);
+      return budget - batch.length;
+    } catch (error) {
+      this.broken(run, error);
+      return budget - 1;
+    }
+  }
+
+  #noteHunger(run: DagRun): void {
+    if (run.progress.queued === 0 || this.#isHungry.has(run)) return;
+    this.#isHungry.add(run);
+    this.#hungry.push(run);
+  }
+
+  /** One permit to each hungry run in turn. A run whose commit is in flight asks again when that is durable. */
+  #grant(touched: Set<DagRun>, budget: number): number {
+    while (this.#permits > 0 && budget > 0) {
+      const run = this.#hungry.shift();
+      if (run === undefined) return budget;
+      this.#isHungry.delete(run);
+      if (run.inFlight || this.runs.get(run.id) !== run || !run.grant()) continue;
+      this.#permits--;
+      budget--;
+      touched.add(run);
+      this.#noteHunger(run);
+    }
+    return budget;
+  }
+
+  // ---- commits
+
+  async #commit(): Promise<void> {
+    this.#committing = true;
+    while (this.#pending.length > 0 && this.#stopped === undefined) {
+      const group = this.#pending;
+      this.#pending = [];
+      try {
+        const outcomes = await this.#store.commit(group.map(({ commit }) => commit));
+        if (this.#stopped !== undefined) return;
+        await this.#settle(group, outcomes);
+      } catch (error) {
+        return this.#failStop(isPawlError(error, "PAWL_STORE_FAILED") ? error : new PawlError("PAWL_STORE_FAILED", { cause: error }));
+      }
+      if (this.isFull) break;
+    }
+    this.#committing = false;
+    this.#noteQuiet();
+  }
+
+  async #settle(group: readonly Pending[], outcomes: readonly Outcome[]): Promise<void> {
+    let isFull = false;
+    for (const [i, pending] of group.entries()) {
+      const answer = outcomes[i]!;
+      const outcome = answer === "unknown" ? await this.#resolveUnknown(pending.commit) : answer;
+      if (outcome === "committed") this.#committed(pending);
+      else if (outcome === "fenced") this.#drop(pending.run, fencedError(pending.commit));
+      else if (outcome === "full" && pending.commit.from === 0) this.#drop(pending.run, new PawlError("PAWL_STORE_FULL"));
+      else this.#pending.push(pending);
+      isFull ||= outcome === "full";
+    }
+    if (isFull) this.#waitForSpace();
+    else this.#fullWaitMs = 0;
+  }
+
+  #committed({ run, commit }: Pending): void {
+    if (this.runs.get(run.id) !== run) return;
+    run.committed();
+    for (const listener of this.#committedListeners) listener(run, commit);
+    if (run.finished) this.runs.delete(run.id);
+    else if (this.#mayLeave(run)) this.#passivate(run);
+    else {
+      if (run.inbox.length > 0) this.#wantsTick(run);
+      this.#noteHunger(run);
+    }
+    if (this.#permits > 0 && this.#hungry.length > 0) this.#wantsTick();
+  }
+
+  #mayLeave(run: DagRun): boolean {
+    return run.inbox.length === 0 && run.wakeAt !== null && run.wakeAt - this.clock.now() > PASSIVE_AFTER_MS;
+  }
+
+  #passivate(run: DagRun): void {
+    const { wakeAt } = run;
+    this.runs.delete(run.id);
+    run.drop("PAWL_CLOSED");
+    this.onPassivated?.(wakeAt);
+  }
+
+  /** Set by whoever brings sleeping runs back. */
+  onPassivated: ((wakeAt: number | null) => void) | undefined;
+
+  /** Only the owner writes a run: its commit number tells whether this commit was applied. */
+  async #resolveUnknown(commit: Commit): Promise<"committed" | "fenced" | "again"> {
+    const row = await this.#store.readRun(commit.runId);
+    if (row?.epoch === commit.epoch && row.commitNo === commit.from + 1) return "committed";
+    return (row?.commitNo ?? 0) === commit.from && (row === undefined || row.epoch === commit.epoch) ? "again" : "fenced";
+  }
+
+  /** Finished results stay in memory; what waits is tried again, at growing intervals. */
+  #waitForSpace(): void {
+    this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
+    this.attempts.log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
+    this.clock.after(this.#fullWaitMs, () => {
+      if (this.#stopped !== undefined) return;
+      void this.#commit().then(() => this.isFull || this.#wantsTick());
+    });
+  }
+
+  // ---- ends
+
+  #drop(run: DagRun, error: PawlError): void {
+    this.runs.delete(run.id);
+    run.drop("PAWL_RUN_QUARANTINED");
+    for (const listener of this.#droppedListeners) listener(run, error);
+  }
+
+  /** Nothing is acknowledged, read or started from here on. */
+  #failStop(error: PawlError): void {
+    if (this.#stopped !== undefined) return;
+    this.#halt(error, "PAWL_STORE_FAILED");
+    void this.#store.close().catch(() => {});
+    this.#onFatal(error);
+  }
+
+  #halt(error: PawlError, code: "PAWL_CLOSED" | "PAWL_STORE_FAILED"): void {
+    this.#stopped = error;
+    for (const run of [...this.runs.values()]) {
+      this.runs.delete(run.id);
+      run.drop(code);
+      for (const listener of this.#droppedListeners) listener(run, error);
+    }
+    this.#noteQuiet();
+  }
+
+  /** No new attempt; resolves when nothing runs and all is written. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    return new Promise((resolve) => {
+      this.#quiet.push(resolve);
+      this.#noteQuiet();
+    });
+  }
+
+  #noteQuiet(): void {
+    const busy = this.#permits < this.#attemptsMax || this.#committing || this.#ticking || this.#pending.length > 0;
+    if (this.#stopped === undefined && (busy || !this.#draining)) return;
+    for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  /** Forgets everything at once, as a crash would. What is in flight is not waited for. */
+  halt(): void {
+    if (this.#stopped === undefined) this.#halt(new PawlError("PAWL_CLOSED"), "PAWL_CLOSED");
+  }
+}
+
+function fencedError(commit: Commit): PawlError {
+  if (commit.from === 0) return new PawlError("PAWL_RUN_CONFLICT");
+  return new PawlError("PAWL_CLOSED", { message: "another worker took this run over" });
+}

@@ -1,0 +1,309 @@
+/**
+ * One SQLite file, spoken to synchronously: all SQL of pawl is here. WAL with synchronous=FULL, so that what is
+ * answered is on the disk. A full disk is an outcome; any other failure makes the file *failed* for good.
+ */
+import { mkdirSync, openSync, closeSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { PawlError } from "../errors.ts";
+import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
+import { type Commit, type HistoryRecord, type Outcome, type RunFilter, type RunRecord, type StoredActor, SUSPICION_WINDOW_MS, SUSPICIONS_MAX } from "./store.ts";
+
+const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
+/** Before this version WAL files could be corrupted when two connections raced a checkpoint. */
+const SQLITE_MIN = [3, 51, 3] as const;
+
+const RUN_COLUMNS = `id, workflow, definition, status, body, checksum, wake_at AS wakeAt, created_at AS createdAt, updated_at AS updatedAt,
+  commit_no AS commitNo, epoch, suspicion, reason`;
+const ACTOR_COLUMNS = "key, commit_no AS commitNo, status, body, output, checksum";
+
+export interface FileOptions {
+  /** Only looks: takes no lock, writes nothing. */
+  readonly readOnly: boolean;
+}
+
+export class SqliteFile {
+  readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #statements = new Map<string, StatementSync>();
+  #lock: DatabaseSync | undefined;
+  #failure: PawlError | undefined;
+
+  constructor(path: string, options: FileOptions) {
+    this.#path = path;
+    this.#database = openDatabase(path, options);
+  }
+
+  openEpoch(at: number): number {
+    this.#lock = takeLock(`${this.#path}-lock`);
+    return this.#guard(() => Number(this.#run("INSERT INTO epoch (opened_at) VALUES (?)", at).lastInsertRowid));
+  }
+
+  commit(group: readonly Commit[]): Outcome[] {
+    try {
+      return this.#transaction(() => group.map((commit) => this.#apply(commit)));
+    } catch (error) {
+      if (sqliteCode(error) === SQLITE_FULL) return group.map(() => "full");
+      throw this.#fail(error);
+    }
+  }
+
+  #apply(commit: Commit): Outcome {
+    const commitNo = commit.from + 1;
+    if (!(commit.from === 0 ? this.#create(commit) : this.#update(commit, commitNo))) return "fenced";
+    for (const actor of commit.actors) {
+      this.#run(
+        `INSERT INTO actor (run_id, key, commit_no, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (run_id, key) DO UPDATE SET commit_no = excluded.commit_no, status = excluded.status, body = excluded.body,
+         output = excluded.output, checksum = excluded.checksum`,
+        commit.runId, actor.key, commitNo, actor.status, actor.body, actor.output, actor.checksum,
+      );
+    }
+    this.#run("INSERT INTO history (run_id, commit_no, at, body) VALUES (?, ?, ?, ?)", commit.runId, commitNo, commit.at, commit.history);
+    return "committed";
+  }
+
+  #create({ runId, epoch, at, run }: Commit): boolean {
+    return this.#changed(
+      `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, created_at, updated_at, commit_no, epoch, finished)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`,
+      runId, run.workflow, run.definition, run.status, run.body, run.checksum, run.wakeAt, at, at, epoch, Number(run.finished),
+    );
+  }
+
+  /** The fence: matches no row unless this epoch owns the run and nothing was committed in between. */
+  #update({ runId, from, epoch, at, run }: Commit, commitNo: number): boolean {
+    return this.#changed(
+      `UPDATE run SET status = ?, body = ?, checksum = ?, wake_at = ?, updated_at = ?, commit_no = ?, finished = ?
+       WHERE id = ? AND commit_no = ? AND epoch = ?`,
+      run.status, run.body, run.checksum, run.wakeAt, at, commitNo, Number(run.finished), runId, from, epoch,
+    );
+  }
+
+  /** Runs under suspicion come last and one at a time, so that the innocent are loaded before the culprit strikes. */
+  claim(epoch: number, definitions: readonly string[], at: number, limit: number): RunRecord[] {
+    return this.#write(() => {
+      const wanted = JSON.stringify(definitions);
+      let batch: Record<string, unknown>[] = [];
+      for (let suspicion = 0; suspicion <= SUSPICIONS_MAX + 1 && batch.length === 0; suspicion++) {
+        batch = this.#all(
+          `SELECT id FROM run WHERE finished = 0 AND suspicion = ? AND epoch < ? AND definition IN (SELECT value FROM json_each(?)) LIMIT ?`,
+          suspicion, epoch, wanted, suspicion > 0 ? 1 : limit,
+        );
+      }
+      return batch.map(({ id }) => {
+        this.#run(
+          "UPDATE run SET epoch = ?, suspicion = CASE WHEN ? - suspected_at > ? THEN 1 ELSE min(suspicion + 1, ?) END, suspected_at = ? WHERE id = ?",
+          epoch, at, SUSPICION_WINDOW_MS, SUSPICIONS_MAX + 1, at, id as string,
+        );
+        return this.#get(`SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`, id as string) as unknown as RunRecord;
+      });
+    });
+  }
+
+  absolve(epoch: number, runIds: readonly string[]): void {
+    this.#write(() => {
+      for (const id of runIds) this.#run("UPDATE run SET suspicion = 0 WHERE id = ? AND epoch = ? AND suspicion <> 0", id, epoch);
+    });
+  }
+
+  quarantine(epoch: number, runId: string, reason: string, at: number): void {
+    this.#write(() =>
+      this.#run("UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ? WHERE id = ? AND epoch = ?", reason, at, runId, epoch),
+    );
+  }
+
+  readRun(runId: string): RunRecord | undefined {
+    return this.#guard(() => this.#get(`SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`, runId) as unknown as RunRecord | undefined);
+  }
+
+  readActors(runId: string, keys?: readonly string[]): StoredActor[] {
+    return this.#guard(() => {
+      if (keys === undefined) return this.#all(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`, runId) as unknown as StoredActor[];
+      return keys.flatMap((key) => (this.#get(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`, runId, key) as unknown as StoredActor) ?? []);
+    });
+  }
+
+  readHistory(runId: string, afterCommitNo: number, limit: number): HistoryRecord[] {
+    return this.#guard(
+      () =>
+        this.#all(
+          "SELECT commit_no AS commitNo, at, body FROM history WHERE run_id = ? AND commit_no > ? ORDER BY commit_no LIMIT ?",
+          runId, afterCommitNo, limit,
+        ) as unknown as HistoryRecord[],
+    );
+  }
+
+  listRuns({ status, workflow, after, limit }: RunFilter): RunRecord[] {
+    return this.#guard(
+      () =>
+        this.#all(
+          `SELECT ${RUN_COLUMNS} FROM run WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)
+           AND (?3 IS NULL OR (created_at, id) < (SELECT created_at, id FROM run WHERE id = ?3))
+           ORDER BY created_at DESC, id DESC LIMIT ?4`,
+          status ?? null, workflow ?? null, after ?? null, limit,
+        ) as unknown as RunRecord[],
+    );
+  }
+
+  dueRuns(epoch: number, now: number, limit: number): { due: RunRecord[]; nextAt: number | null } {
+    return this.#guard(() => {
+      const waiting = "FROM run WHERE finished = 0 AND epoch = ? AND wake_at IS NOT NULL";
+      const due = this.#all(`SELECT ${RUN_COLUMNS} ${waiting} AND wake_at <= ? ORDER BY wake_at LIMIT ?`, epoch, now, limit);
+      const next = this.#get(`SELECT min(wake_at) AS nextAt ${waiting} AND wake_at > ?`, epoch, now) as { nextAt: number | null };
+      return { due: due as unknown as RunRecord[], nextAt: next.nextAt };
+    });
+  }
+
+  writeDefinition(hash: string, workflow: string, body: string): void {
+    this.#write(() => this.#run("INSERT INTO definition (hash, workflow, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", hash, workflow, body));
+  }
+
+  readDefinition(hash: string): string | undefined {
+    return this.#guard(() => (this.#get("SELECT body FROM definition WHERE hash = ?", hash) as { body: string } | undefined)?.body);
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+    this.#lock?.close();
+    this.#lock = undefined;
+  }
+
+  // ---- statements
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
+    return this.#prepare(sql).run(...values);
+  }
+
+  #changed(sql: string, ...values: SQLInputValue[]): boolean {
+    return this.#run(sql, ...values).changes === 1;
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    return this.#prepare(sql).all(...values);
+  }
+
+  #transaction<T>(work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#run("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#run("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#run("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** A write that is no commit of a run: a full disk is an error here, and another try is welcome. */
+  #write<T>(work: () => T): T {
+    try {
+      return this.#transaction(work);
+    } catch (error) {
+      if (sqliteCode(error) === SQLITE_FULL) throw new PawlError("PAWL_STORE_FULL", { cause: error });
+      throw this.#fail(error);
+    }
+  }
+
+  #guard<T>(work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return work();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /** Fail stop: what the disk holds is no longer known, so nothing is read or acknowledged from here on. */
+  #fail(error: unknown): PawlError {
+    if (this.#failure === undefined) {
+      this.#failure = new PawlError("PAWL_STORE_FAILED", { cause: error });
+      this.#lock?.close();
+      this.#lock = undefined;
+    }
+    return this.#failure;
+  }
+}
+
+/** SQLite's primary result code of an error, or undefined for any other error. */
+function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  return typeof code === "number" ? code & 0xff : undefined;
+}
+
+function openDatabase(path: string, { readOnly }: FileOptions): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    if (!readOnly) createPrivately(path);
+    database = new DatabaseSync(path, { readOnly });
+    database.exec("PRAGMA busy_timeout = 2000");
+    checkVersion(database);
+    checkOwner(database);
+    if (!readOnly) prepareTables(database);
+    database.exec("PRAGMA busy_timeout = 0");
+    return database;
+  } catch (error) {
+    database?.close();
+    if (error instanceof PawlError) throw error;
+    if (sqliteCode(error) === SQLITE_NOTADB) throw new PawlError("PAWL_STORE_FOREIGN", { cause: error });
+    throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
+  }
+}
+
+/** The file is its owner's alone; SQLite gives its side files the same mode. */
+function createPrivately(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, "a", 0o600));
+}
+
+function checkVersion(database: DatabaseSync): void {
+  const { version } = database.prepare("SELECT sqlite_version() AS version").get() as { version: string };
+  const parts = version.split(".").map(Number);
+  const difference = SQLITE_MIN.map((wanted, i) => (parts[i] ?? 0) - wanted).find((d) => d !== 0) ?? 0;
+  if (difference < 0) throw new PawlError("PAWL_SQLITE_TOO_OLD", { message: `this Node.js has SQLite ${version}; ${SQLITE_MIN.join(".")} is the first without a known loss of data` });
+}
+
+function checkOwner(database: DatabaseSync): void {
+  const { application_id: owner } = database.prepare("PRAGMA application_id").get() as { application_id: number };
+  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+  const { tables } = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number };
+  if (tables > 0 && owner !== APPLICATION_ID) throw new PawlError("PAWL_STORE_FOREIGN");
+  if (version > MIGRATIONS.length) throw new PawlError("PAWL_STORE_NEWER", { message: `the file has schema ${version}; this pawl knows ${MIGRATIONS.length}` });
+}
+
+function prepareTables(database: DatabaseSync): void {
+  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version === MIGRATIONS.length) return;
+  database.exec("BEGIN IMMEDIATE");
+  for (const step of MIGRATIONS.slice(version)) database.exec(step);
+  database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
+}
+
+/** An exclusive lock of the kernel on a side file, held by an open transaction: it ends with the process, however that dies. */
+function takeLock(path: string): DatabaseSync {
+  const lock = new DatabaseSync(path);
+  try {
+    lock.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (sqliteCode(error) === SQLITE_BUSY) throw new PawlError("PAWL_STORE_LOCKED", { cause: error });
+    throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
+  }
+}
