@@ -4,10 +4,7 @@
  */
 import { setup } from "xstate";
 
-export type SupervisorEvent =
-  | { type: "node.settled" }
-  | { type: "nodes.exhausted" }
-  | { type: "supervisor.stop" };
+export type SupervisorEvent = { type: "node.settled" } | { type: "nodes.exhausted" } | { type: "supervisor.stop" };
 
 export const supervisorMachine = setup({
   types: { events: {} as SupervisorEvent },

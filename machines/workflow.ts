@@ -41,9 +41,7 @@ export const workflowMachine = setup({
     stopSupervisor: () => {},
     /** Gather the run's output from its nodes' results; answer with output.collected or output.refused. */
     collectOutput: () => {},
-    keepOutcome: assign(({ context, event }) =>
-      event.type === "supervisor.settled" ? { degraded: event.degraded, failure: event.failure } : context,
-    ),
+    keepOutcome: assign(({ context, event }) => (event.type === "supervisor.settled" ? { degraded: event.degraded, failure: event.failure } : context)),
     keepFailure: assign({ failure: ({ event }) => ("failure" in event ? event.failure : timedOut) }),
   },
   guards: {

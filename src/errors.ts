@@ -33,7 +33,10 @@ export const ERRORS = {
   PAWL_RUN_FAILED: entry("the run failed", "see `pawl show RUN`; results that were reached are kept"),
   PAWL_RUN_TIMED_OUT: entry("the run reached its timeout", "see `pawl show RUN`; results that were reached are kept"),
   PAWL_RUN_CANCELLED: entry("the run was cancelled", "start it again under another id"),
-  PAWL_RUN_QUARANTINED: entry("the run's rows cannot be used, or it crashed its worker repeatedly", "see `pawl show RUN` for the reason; its rows are kept as they are"),
+  PAWL_RUN_QUARANTINED: entry(
+    "the run's rows cannot be used, or it crashed its worker repeatedly",
+    "see `pawl show RUN` for the reason; its rows are kept as they are",
+  ),
   PAWL_DEFINITION_CHANGED: entry("the definition changed under an unfinished run", "register the old definition again, or start a new run under another id"),
   PAWL_DEFINITION_MISSING: entry("no workflow of this name was given to this worker", "pass it in open(url, { workflows })"),
   PAWL_AGENT_FAILED: entry("an agent failed", "see the message of the agent", true),
@@ -98,7 +101,13 @@ export class PawlError extends Error {
   }
 
   toJSON(): object {
-    return { code: this.code, message: this.message, next: this.next, ...(this.at !== undefined && { at: this.at }), ...(this.data !== undefined && { data: this.data }) };
+    return {
+      code: this.code,
+      message: this.message,
+      next: this.next,
+      ...(this.at !== undefined && { at: this.at }),
+      ...(this.data !== undefined && { data: this.data }),
+    };
   }
 }
 

@@ -3,6 +3,8 @@
  */
 export { type Agent, type AgentContext, type AgentSpec, type HttpService, type Log, type ServiceUrl, type UpstreamFailure, agent } from "./define/agent.ts";
 export type { Duration } from "./define/duration.ts";
+export type { DocumentOptions } from "./define/document.ts";
+export { parseWorkflow } from "./define/parse.ts";
 export type { AttemptOptions, OnFail, RetryOptions } from "./define/policy.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";

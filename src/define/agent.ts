@@ -54,7 +54,9 @@ export interface Agent<in Given = any, out Result = any> {
   readonly name: string;
   readonly input: Schema;
   readonly output: Schema;
-  readonly work: { readonly kind: "function"; readonly run: (input: any, context: AgentContext) => unknown } | { readonly kind: "http"; readonly service: HttpService };
+  readonly work:
+    | { readonly kind: "function"; readonly run: (input: any, context: AgentContext) => unknown }
+    | { readonly kind: "http"; readonly service: HttpService };
   readonly policy: Policy;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
@@ -93,7 +95,8 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
   const at = `agent "${spec.name}"`;
   checkName(spec.name, "agent name");
   for (const field of ["input", "output"] as const) {
-    if (typeof spec[field]?.["~standard"]?.validate !== "function") throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
+    if (typeof spec[field]?.["~standard"]?.validate !== "function")
+      throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
   }
   return Object.freeze({ name: spec.name, input: spec.input, output: spec.output, work: workOf(spec, at), policy: policyOf(spec, at) });
 }

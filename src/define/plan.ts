@@ -11,7 +11,7 @@ import { checkName, didYouMean } from "./name.ts";
 import { type AttemptOptions, type OnFail, type Policy, oneOf, policyOf } from "./policy.ts";
 import { withReferenceTexts } from "./reference.ts";
 import type { Schema } from "./schema.ts";
-import { type Template, eachReference, parseTemplate } from "./template.ts";
+import { type Place, type Template, eachReference, parseTemplate } from "./template.ts";
 
 /** A node as it is written down. */
 export interface NodeDefinition extends AttemptOptions {
@@ -22,8 +22,8 @@ export interface NodeDefinition extends AttemptOptions {
   /** Nodes to wait for without using their result. */
   readonly after?: readonly string[];
   readonly onFail?: OnFail;
-  /** Where it is written, for errors. */
-  readonly at: string;
+  /** Where it, or a part of it, is written, for errors. */
+  readonly place: Place;
 }
 
 export interface PlanDefinition {
@@ -33,7 +33,7 @@ export interface PlanDefinition {
   readonly output: unknown;
   readonly timeoutMs: number;
   readonly onTimeout: "partial" | "abort";
-  readonly at: string;
+  readonly place: Place;
 }
 
 export interface PlanNode {
@@ -51,7 +51,13 @@ export interface PlanNode {
 /** The part of a plan that is stored with its runs: enough to show them, and to tell what changed. */
 export interface PlanStructure {
   readonly name: string;
-  readonly nodes: readonly { readonly id: string; readonly agent: string; readonly input: unknown; readonly after?: readonly string[]; readonly onFail?: OnFail }[];
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly agent: string;
+    readonly input: unknown;
+    readonly after?: readonly string[];
+    readonly onFail?: OnFail;
+  }[];
   readonly output: unknown;
 }
 
@@ -73,16 +79,16 @@ export interface Plan {
 
 /** Checks a definition and makes its plan. Throws a PawlError that says where what is wrong. */
 export function makePlan(definition: PlanDefinition): Plan {
-  checkName(definition.name, "workflow name", definition.at);
-  const onTimeout = oneOf(definition.onTimeout, ["partial", "abort"], "onTimeout", definition.at);
+  checkName(definition.name, "workflow name", definition.place(["name"]));
+  const onTimeout = oneOf(definition.onTimeout, ["partial", "abort"], "onTimeout", definition.place(["onTimeout"]));
   const indexOf = indexById(definition.nodes);
   const policies = new Map<Agent, Policy>();
   const written = definition.nodes.map((node) => withReferenceTexts(node.input));
   const nodes = definition.nodes.map((node, index) => planNode(node, index, written[index], indexOf, policies));
   const dependents = invert(nodes);
-  refuseCycles(nodes, dependents);
+  refuseCycles(definition, nodes, dependents);
   const writtenOutput = withReferenceTexts(definition.output);
-  const output = parseTemplate(writtenOutput, { find: (id) => indexOf.get(id), ids: indexOf.keys(), at: `${definition.at} output` });
+  const output = parseTemplate(writtenOutput, { find: (id) => indexOf.get(id), ids: indexOf.keys(), place: definition.place, path: ["output"] });
   const structure = structureOf(definition, written, writtenOutput);
   return {
     name: definition.name,
@@ -102,20 +108,21 @@ export function makePlan(definition: PlanDefinition): Plan {
 function indexById(nodes: readonly NodeDefinition[]): Map<string, number> {
   const indexOf = new Map<string, number>();
   nodes.forEach((node, index) => {
-    checkName(node.id, "node id", node.at);
-    if (indexOf.has(node.id)) throw new PawlError("PAWL_DUPLICATE_ID", { message: `there are two nodes "${node.id}"`, at: node.at });
+    checkName(node.id, "node id", node.place([]));
+    if (indexOf.has(node.id)) throw new PawlError("PAWL_DUPLICATE_ID", { message: `there are two nodes "${node.id}"`, at: node.place([]) });
     indexOf.set(node.id, index);
   });
   return indexOf;
 }
 
 function planNode(node: NodeDefinition, index: number, written: unknown, indexOf: ReadonlyMap<string, number>, policies: Map<Agent, Policy>): PlanNode {
-  const input = parseTemplate(written, { find: (id) => indexOf.get(id), ids: indexOf.keys(), at: `${node.at} input` });
+  const input = parseTemplate(written, { find: (id) => indexOf.get(id), ids: indexOf.keys(), place: node.place, path: ["input"] });
   const reads = readsOf(input);
   const dependencies = new Set(reads);
-  for (const id of node.after ?? []) {
+  for (const [i, id] of (node.after ?? []).entries()) {
     const found = indexOf.get(id);
-    if (found === undefined) throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in after;${didYouMean(id, indexOf.keys())}`, at: node.at });
+    if (found === undefined)
+      throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in after;${didYouMean(id, indexOf.keys())}`, at: node.place(["after", i]) });
     dependencies.add(found);
   }
   return { index, id: node.id, agent: node.agent, input, dependencies: [...dependencies], reads, policy: nodePolicy(node, policies) };
@@ -123,7 +130,7 @@ function planNode(node: NodeDefinition, index: number, written: unknown, indexOf
 
 /** Nodes that say nothing of their own share the policy object of their agent. */
 function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy {
-  if (node.retry !== undefined || node.timeout !== undefined || (node.onFail ?? "block") !== "block") return policyOf(node, node.at, node.agent.policy);
+  if (node.retry !== undefined || node.timeout !== undefined || (node.onFail ?? "block") !== "block") return policyOf(node, node.place([]), node.agent.policy);
   const known = policies.get(node.agent);
   if (known !== undefined) return known;
   policies.set(node.agent, node.agent.policy);
@@ -142,14 +149,18 @@ function invert(nodes: readonly PlanNode[]): number[][] {
   return dependents;
 }
 
-function refuseCycles(nodes: readonly PlanNode[], dependents: readonly (readonly number[])[]): void {
+function refuseCycles(definition: PlanDefinition, nodes: readonly PlanNode[], dependents: readonly (readonly number[])[]): void {
   const waiting = nodes.map((node) => node.dependencies.length);
   const free = nodes.filter((node) => node.dependencies.length === 0).map((node) => node.index);
   for (let i = 0; i < free.length; i++) for (const dependent of dependents[free[i]!]!) if (--waiting[dependent]! === 0) free.push(dependent);
   if (free.length === nodes.length) return;
   const cycle = findCycle(nodes, waiting);
   const shown = [...cycle, cycle[0]!].map((index) => nodes[index]!.id).join(" → ");
-  throw new PawlError("PAWL_DEFINITION_CYCLE", { message: `nodes wait for each other in a circle: ${shown}`, data: { cycle: cycle.map((index) => nodes[index]!.id) } });
+  throw new PawlError("PAWL_DEFINITION_CYCLE", {
+    message: `nodes wait for each other in a circle: ${shown}`,
+    data: { cycle: cycle.map((index) => nodes[index]!.id) },
+    at: definition.nodes[cycle[0]!]!.place([]),
+  });
 }
 
 /** Every node that still waits has a dependency that still waits: following those must come back. */
@@ -179,13 +190,19 @@ function structureOf(definition: PlanDefinition, written: readonly unknown[], ou
 /** The graph of a stored structure: enough to show its runs without their code. */
 export function planOfStructure(structure: PlanStructure): Plan {
   const schema: Schema = { "~standard": { version: 1, vendor: "pawl", validate: (value) => ({ value }) } };
-  const agentOf = (name: string): Agent => ({ name, input: schema, output: schema, work: { kind: "function", run: () => undefined }, policy: policyOf({}, "stored") });
+  const agentOf = (name: string): Agent => ({
+    name,
+    input: schema,
+    output: schema,
+    work: { kind: "function", run: () => undefined },
+    policy: policyOf({}, "stored"),
+  });
   const agents = new Map<string, Agent>();
   const nodes = structure.nodes.map((node): NodeDefinition => {
     if (!agents.has(node.agent)) agents.set(node.agent, agentOf(node.agent));
-    return { ...node, agent: agents.get(node.agent)!, at: `node "${node.id}"` };
+    return { ...node, agent: agents.get(node.agent)!, place: () => `node "${node.id}"` };
   });
-  return makePlan({ name: structure.name, nodes, output: structure.output, timeoutMs: 1, onTimeout: "partial", at: `workflow "${structure.name}"` });
+  return makePlan({ name: structure.name, nodes, output: structure.output, timeoutMs: 1, onTimeout: "partial", place: () => `workflow "${structure.name}"` });
 }
 
 /** What is different between two structures, a line each; at most 20 lines. */
@@ -196,7 +213,9 @@ export function planChanges(before: PlanStructure, after: PlanStructure): string
   for (const node of after.nodes) {
     const was = old.get(node.id);
     if (was === undefined) changes.push(`node "${node.id}" is new`);
-    else for (const field of ["agent", "input", "after", "onFail"] as const) if (canonicalJson(was[field]) !== canonicalJson(node[field])) changes.push(`node "${node.id}": ${field} changed`);
+    else
+      for (const field of ["agent", "input", "after", "onFail"] as const)
+        if (canonicalJson(was[field]) !== canonicalJson(node[field])) changes.push(`node "${node.id}": ${field} changed`);
   }
   if (canonicalJson(before.output) !== canonicalJson(after.output)) changes.push("the output changed");
   return changes.slice(0, 20);

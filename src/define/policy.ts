@@ -7,24 +7,24 @@ import { type Duration, durationMs } from "./duration.ts";
 /** When and how often a failed attempt is repeated. */
 export interface RetryOptions {
   /** Attempts in all, the first included. Default 3. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** The wait before the second attempt. Default '1s'. */
-  readonly initialInterval?: Duration;
+  readonly initialInterval?: Duration | undefined;
   /** What each further wait is multiplied by. Default 2. */
-  readonly backoffCoefficient?: number;
+  readonly backoffCoefficient?: number | undefined;
   /** The longest wait. Default '60s'. */
-  readonly maxInterval?: Duration;
+  readonly maxInterval?: Duration | undefined;
   /** 'full' draws each wait between 0 and its length, so that many do not come back at once. Default 'full'. */
-  readonly jitter?: "full" | "none";
+  readonly jitter?: "full" | "none" | undefined;
   /** Names, codes or kinds of errors that are never tried again. */
-  readonly nonRetryable?: readonly string[];
+  readonly nonRetryable?: readonly string[] | undefined;
 }
 
 /** What an agent or a node may say about its attempts. */
 export interface AttemptOptions {
   /** The longest time of one attempt, from its grant. Default '5m'. */
-  readonly timeout?: Duration;
-  readonly retry?: RetryOptions;
+  readonly timeout?: Duration | undefined;
+  readonly retry?: RetryOptions | undefined;
 }
 
 /** What a failure means for those that depend on the node, when its attempts are used up. */
@@ -71,11 +71,17 @@ export function policyOf(options: AttemptOptions & { onFail?: OnFail }, at: stri
 
 function atLeastOne(value: number, field: string, at: string, whole: boolean): number {
   if (Number.isFinite(value) && value >= 1 && (!whole || Number.isInteger(value))) return value;
-  throw new PawlError("PAWL_INVALID_VALUE", { message: `${field} is ${String(value)}, but must be ${whole ? "a whole number" : "a number"} of at least 1`, at });
+  throw new PawlError("PAWL_INVALID_VALUE", {
+    message: `${field} is ${String(value)}, but must be ${whole ? "a whole number" : "a number"} of at least 1`,
+    at,
+  });
 }
 
 /** Throws PAWL_INVALID_VALUE unless the value is one of these words. */
 export function oneOf<T extends string>(value: T, allowed: readonly T[], field: string, at: string): T {
   if (allowed.includes(value)) return value;
-  throw new PawlError("PAWL_INVALID_VALUE", { message: `${field} is ${JSON.stringify(value)}, but must be one of ${allowed.map((word) => `'${word}'`).join(", ")}`, at });
+  throw new PawlError("PAWL_INVALID_VALUE", {
+    message: `${field} is ${JSON.stringify(value)}, but must be one of ${allowed.map((word) => `'${word}'`).join(", ")}`,
+    at,
+  });
 }

@@ -19,25 +19,43 @@ type IsAny<T> = 0 extends 1 & T ? true : false;
 export type Ref<T> = RefOf<T> & Fields<T, NonNullable<T>>;
 
 type Lost<T> = undefined extends T ? undefined : never;
-type Fields<T, Present> = IsAny<T> extends true
-  ? { readonly [field: string]: any }
-  : Present extends Leaf
-    ? unknown
-    : Present extends readonly (infer Item)[]
-      ? { readonly [index: number]: Ref<Item | Lost<T>> }
-      : Present extends object
-        ? { readonly [K in keyof Present]-?: Ref<Present[K] | Lost<T>> }
-        : unknown;
+type Fields<T, Present> =
+  IsAny<T> extends true
+    ? { readonly [field: string]: any }
+    : Present extends Leaf
+      ? unknown
+      : Present extends readonly (infer Item)[]
+        ? { readonly [index: number]: Ref<Item | Lost<T>> }
+        : Present extends object
+          ? { readonly [K in keyof Present]-?: Ref<Present[K] | Lost<T>> }
+          : unknown;
 
 /** What may stand where a `T` is wanted: the value, a reference to one, or data with references in it. */
 export type Arg<T> = IsAny<T> extends true ? any : RefOf<T> | ArgValue<T>;
-type ArgValue<T> = T extends Leaf ? T : T extends readonly (infer Item)[] ? readonly Arg<Item>[] : T extends object ? { readonly [K in keyof T]: Arg<T[K]> } : T;
+type ArgValue<T> = T extends Leaf
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly Arg<Item>[]
+    : T extends object
+      ? { readonly [K in keyof T]: Arg<T[K]> }
+      : T;
 
 /** The input of a node: its fields, each a value or a reference. */
 export type ArgsOf<T> = IsAny<T> extends true ? any : T extends Leaf | readonly unknown[] ? Arg<T> : { readonly [K in keyof T]: Arg<T[K]> } | RefOf<T>;
 
 /** The value that data with references in it will have. */
-export type Unref<T> = IsAny<T> extends true ? any : T extends RefOf<infer V> ? V : T extends Leaf ? T : T extends readonly unknown[] ? { -readonly [I in keyof T]: Unref<T[I]> } : T extends object ? { -readonly [K in keyof T]: Unref<T[K]> } : T;
+export type Unref<T> =
+  IsAny<T> extends true
+    ? any
+    : T extends RefOf<infer V>
+      ? V
+      : T extends Leaf
+        ? T
+        : T extends readonly unknown[]
+          ? { -readonly [I in keyof T]: Unref<T[I]> }
+          : T extends object
+            ? { -readonly [K in keyof T]: Unref<T[K]> }
+            : T;
 
 /** Plain names come as `.name`, all others as `["na me"]`. */
 const PLAIN = /^[A-Za-z0-9_$-]+$/;

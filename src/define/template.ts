@@ -26,25 +26,41 @@ export type FindNode = (id: string) => number | undefined;
 const DEPTH_MAX = 64;
 const PATH_MAX = 16;
 
-interface Scope {
+/** Keys and indices that lead to a part of a definition. */
+export type FieldPath = readonly (string | number)[];
+
+/** Where parts of a definition are written, for errors. */
+export type Place = (path: FieldPath) => string;
+
+export interface Scope {
   readonly find: FindNode;
   readonly ids: Iterable<string>;
-  readonly at: string;
+  readonly place: Place;
+  readonly path: FieldPath;
 }
 
 /** Reads definition data, with references as text, into a template. Throws PAWL_UNKNOWN_REFERENCE. */
-export function parseTemplate(data: unknown, scope: Scope, depth = 0): Template {
-  if (depth > DEPTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the input is nested deeper than ${DEPTH_MAX}`, at: scope.at });
+export function parseTemplate(data: unknown, scope: Scope): Template {
+  if (scope.path.length > DEPTH_MAX)
+    throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the input is nested deeper than ${DEPTH_MAX}`, at: scope.place(scope.path) });
   if (typeof data === "string") return parseText(data, scope);
   if (Array.isArray(data)) {
-    const items = data.map((item, i) => parseTemplate(item, { ...scope, at: `${scope.at}[${i}]` }, depth + 1));
-    return items.every((item) => item.kind === "value") ? { kind: "value", value: items.map((item) => (item as { value: unknown }).value) } : { kind: "list", items };
+    const items = data.map((item, i) => parseTemplate(item, inside(scope, i)));
+    return items.every((item) => item.kind === "value")
+      ? { kind: "value", value: items.map((item) => (item as { value: unknown }).value) }
+      : { kind: "list", items };
   }
   if (typeof data === "object" && data !== null && isPlain(data)) {
-    const fields = Object.keys(data).map((key) => [key, parseTemplate((data as Record<string, unknown>)[key], { ...scope, at: `${scope.at}.${key}` }, depth + 1)] as const);
-    return fields.every(([, field]) => field.kind === "value") ? { kind: "value", value: objectOf(fields.map(([key, field]) => [key, (field as { value: unknown }).value])) } : { kind: "object", fields };
+    const fields = Object.keys(data).map((key) => [key, parseTemplate((data as Record<string, unknown>)[key], inside(scope, key))] as const);
+    return fields.every(([, field]) => field.kind === "value")
+      ? { kind: "value", value: objectOf(fields.map(([key, field]) => [key, (field as { value: unknown }).value])) }
+      : { kind: "object", fields };
   }
   return { kind: "value", value: data };
+}
+
+function inside(scope: Scope, step: string | number): Scope {
+  return { ...scope, path: [...scope.path, step] };
 }
 
 function isPlain(value: object): boolean {
@@ -114,7 +130,7 @@ function noSuchNode(text: string, scope: Scope): PawlError {
 }
 
 function unknown(reference: string, message: string, scope: Scope, next?: string): PawlError {
-  return new PawlError("PAWL_UNKNOWN_REFERENCE", { message, at: scope.at, data: { reference }, ...(next !== undefined && { next }) });
+  return new PawlError("PAWL_UNKNOWN_REFERENCE", { message, at: scope.place(scope.path), data: { reference }, ...(next !== undefined && { next }) });
 }
 
 const STEP = /\.([A-Za-z0-9_$-]+)|\[(\d+)\]|\["([^"\]]+)"\]/y;
@@ -134,7 +150,7 @@ function parsePath(rest: string, text: string, scope: Scope): (string | number)[
 /** Calls back with each reference in the template. */
 export function eachReference(template: Template, visit: (reference: Reference) => void): void {
   if (template.kind === "reference") visit(template.reference);
-  else if (template.kind === "text") for (const part of template.parts) typeof part !== "string" && visit(part);
+  else if (template.kind === "text") template.parts.forEach((part) => typeof part === "string" || visit(part));
   else if (template.kind === "list") for (const item of template.items) eachReference(item, visit);
   else if (template.kind === "object") for (const [, field] of template.fields) eachReference(field, visit);
 }
@@ -181,5 +197,6 @@ function follow(reference: Reference, read: ReadRoot): unknown {
 
 function asText(value: unknown): string {
   if (value === undefined) return "";
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+  if (typeof value === "string") return value;
+  return typeof value === "bigint" ? value.toString() : (JSON.stringify(value) ?? "");
 }

@@ -8,6 +8,7 @@ import { type NodeDefinition, type Plan, makePlan } from "./plan.ts";
 import type { AttemptOptions, OnFail } from "./policy.ts";
 import { type ArgsOf, type Ref, type Unref, makeReference } from "./reference.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
+import type { Place } from "./template.ts";
 
 /** A node within a definition; its `result` is a reference. */
 export interface NodeHandle<Result> {
@@ -30,7 +31,12 @@ export interface WorkflowBuilder<Input> {
   /** The run's input. */
   readonly input: Ref<Input>;
   /** Adds a node: this agent, called with this input when all that the input refers to is there. */
-  node<Given, Result>(id: string, agent: Agent<Given, Result>, input: ArgsOf<NoInfer<Given>>, options: NodeOptions & { readonly onFail: "skip" }): NodeHandle<Result | undefined>;
+  node<Given, Result>(
+    id: string,
+    agent: Agent<Given, Result>,
+    input: ArgsOf<NoInfer<Given>>,
+    options: NodeOptions & { readonly onFail: "skip" },
+  ): NodeHandle<Result | undefined>;
   node<Given, Result>(id: string, agent: Agent<Given, Result>, input: ArgsOf<NoInfer<Given>>, options?: NodeOptions): NodeHandle<Result>;
 }
 
@@ -68,18 +74,25 @@ export const RUN_TIMEOUT_DEFAULT: Duration = "30m";
  * ```
  * @throws PAWL_DUPLICATE_ID, PAWL_INVALID_ID, PAWL_UNKNOWN_REFERENCE, PAWL_DEFINITION_CYCLE, PAWL_INVALID_VALUE
  */
-export function workflow<I extends Schema, const Output>(options: WorkflowOptions<I>, define: (wf: WorkflowBuilder<OutputOf<I>>) => Output): Workflow<InputOf<I>, Unref<Output>> {
+export function workflow<I extends Schema, const Output>(
+  options: WorkflowOptions<I>,
+  define: (wf: WorkflowBuilder<OutputOf<I>>) => Output,
+): Workflow<InputOf<I>, Unref<Output>> {
   const at = `workflow "${options.name}"`;
+  const placeAt =
+    (where: string): Place =>
+    (path) =>
+      [where, ...path].join(" ");
   const nodes: NodeDefinition[] = [];
   const builder = {
     input: makeReference("input"),
     node(id: string, agent: Agent, input: unknown, { after, ...own }: NodeOptions = {}) {
-      nodes.push({ ...own, id, agent, input, at: `${at} node "${id}"`, ...(after !== undefined && { after: after.map((node) => node.id) }) });
+      nodes.push({ ...own, id, agent, input, place: placeAt(`${at} node "${id}"`), ...(after !== undefined && { after: after.map((node) => node.id) }) });
       return { id, result: makeReference(`${id}.result`) };
     },
   };
   const output: unknown = define(builder as WorkflowBuilder<OutputOf<I>>);
   const timeoutMs = durationMs(options.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", at);
-  const plan = makePlan({ name: options.name, input: options.input, nodes, output, timeoutMs, onTimeout: options.onTimeout ?? "partial", at });
+  const plan = makePlan({ name: options.name, input: options.input, nodes, output, timeoutMs, onTimeout: options.onTimeout ?? "partial", place: placeAt(at) });
   return Object.freeze({ name: options.name, plan });
 }

@@ -77,7 +77,8 @@ export class Attempt implements AgentContext {
     let outcome: Outcome;
     try {
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
-      const answer: unknown = agent.work.kind === "function" ? await agent.work.run(given, this) : await callService(agent.work.service, given, this, this.#seams.environment);
+      const answer: unknown =
+        agent.work.kind === "function" ? await agent.work.run(given, this) : await callService(agent.work.service, given, this, this.#seams.environment);
       outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)) };
     } catch (error) {
       outcome = { failure: failureOf(error, nonRetryable) };

@@ -20,7 +20,8 @@ interface Walk {
 /** The text of a value. Throws PAWL_VALUE_NOT_STORABLE or PAWL_VALUE_TOO_LARGE with the path. */
 export function encode(value: unknown): string {
   const text = JSON.stringify(tagged(value, "", { keys: 0, ancestors: [] }));
-  if (text.length > VALUE_LENGTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value takes ${text.length} characters; ${VALUE_LENGTH_MAX} are allowed` });
+  if (text.length > VALUE_LENGTH_MAX)
+    throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value takes ${text.length} characters; ${VALUE_LENGTH_MAX} are allowed` });
   return text;
 }
 
@@ -59,7 +60,8 @@ function tagged(value: unknown, path: string, walk: Walk): unknown {
 
 function taggedObject(value: object, path: string, walk: Walk): unknown {
   if (walk.ancestors.includes(value)) refuse(path, "a cycle");
-  if (walk.ancestors.length >= VALUE_DEPTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value is nested deeper than ${VALUE_DEPTH_MAX} at ${path}` });
+  if (walk.ancestors.length >= VALUE_DEPTH_MAX)
+    throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value is nested deeper than ${VALUE_DEPTH_MAX} at ${path}` });
   walk.ancestors.push(value);
   const result = Array.isArray(value) ? taggedArray(value, path, walk) : taggedInstance(value, path, walk);
   walk.ancestors.pop();
@@ -80,7 +82,8 @@ function taggedInstance(value: object, path: string, walk: Walk): unknown {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return taggedFields(value as Record<string, unknown>, path, walk);
   if (value instanceof Date) return { $: "date", v: Number.isNaN(value.getTime()) ? null : value.getTime() };
-  if (value instanceof Map) return { $: "map", v: [...value].map(([key, item], i) => [tagged(key, `${path}<key ${i}>`, walk), tagged(item, `${path}<${i}>`, walk)]) };
+  if (value instanceof Map)
+    return { $: "map", v: [...value].map(([key, item], i) => [tagged(key, `${path}<key ${i}>`, walk), tagged(item, `${path}<${i}>`, walk)]) };
   if (value instanceof Set) return { $: "set", v: [...value].map((item, i) => tagged(item, `${path}<${i}>`, walk)) };
   if (value instanceof Error) return taggedError(value, path, walk);
   return refuse(path, `an instance of ${(value as { constructor?: { name?: string } }).constructor?.name ?? "a class"}`);

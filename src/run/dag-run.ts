@@ -4,78 +4,56 @@
  * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
  * 3. While a commit is in flight nothing is applied. Readiness is derived, never written.
  */
-import type { Failure, NodeContext, NodeEvent } from "../../machines/node.ts";
+import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
-import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
-import type { Clock } from "../clock.ts";
-import type { UpstreamFailure } from "../define/agent.ts";
+import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
-import { resolveTemplate } from "../define/template.ts";
-import type { Random } from "../random.ts";
 import type { ActorRecord, Commit } from "../store/store.ts";
-import { Attempt, type AttemptSeams, type Outcome } from "./attempt.ts";
-import { BACKED_OFF, CANCEL, COLLECTED, EXHAUSTED, GRANTED, NODE_CANCELLED, NODE_SETTLED, type NodeSnapshot, RUN_TIMED_OUT, SETTLED_WELL, STARTED, STOP, SUCCEEDED, SUPERVISOR_INPUT, type SupervisorSnapshot, type WorkflowSnapshot, nodeChart, supervisorChart, workflowChart } from "./charts.ts";
-import { decode, encode } from "./codec.ts";
+import { Attempt, type Outcome } from "./attempt.ts";
+import {
+  BACKED_OFF,
+  CANCEL,
+  COLLECTED,
+  EXHAUSTED,
+  GRANTED,
+  NODE_CANCELLED,
+  NODE_SETTLED,
+  type NodeSnapshot,
+  RUN_TIMED_OUT,
+  STARTED,
+  STOP,
+  SUCCEEDED,
+  SUPERVISOR_INPUT,
+  type SupervisorSnapshot,
+  type WorkflowSnapshot,
+  nodeChart,
+  supervisorChart,
+  workflowChart,
+} from "./charts.ts";
+import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
+import { Failures } from "./failures.ts";
 import { type HistoryType, HistoryWriter } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
-import { type NodeStatus, Progress, type Settled } from "./progress.ts";
-import { Results } from "./results.ts";
+import type { NodeActor, RunSeams, Stimulus, StoredRun, Timer } from "./run-seams.ts";
+import { Progress, type Settled } from "./progress.ts";
+import { Results, type Texts } from "./results.ts";
 import { INPUT_KEY, type NodeBody, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, nodeBodyText, runChecksum } from "./row.ts";
 
-const RUN_EVENTS: Readonly<Record<string, HistoryType>> = { running: "run.started", completed: "run.completed", failed: "run.failed", timedOut: "run.timedOut", cancelled: "run.cancelled" };
-const NODE_EVENTS: Readonly<Record<string, HistoryType>> = { completed: "node.completed", failed: "node.failed", skipped: "node.skipped", cancelled: "node.cancelled", backingOff: "node.backingOff" };
-
-interface Timer {
-  readonly delayMs: number;
-  readonly event: NodeEvent;
-}
-
-interface NodeActor {
-  readonly index: number;
-  snapshot: NodeSnapshot;
-  attempt: Attempt | undefined;
-  /** When its attempt was granted, or its backoff began. */
-  since: number;
-  /** A timer that its state asked for: set once the commit is durable. */
-  timer: Timer | undefined;
-  cancelTimer: (() => void) | undefined;
-}
-
-/** Results read back from the store, by node. */
-type Texts = ReadonlyMap<number, string>;
-
-/** Something that happened to a run, to be applied in order. */
-export type Stimulus =
-  | { readonly kind: "attempt"; readonly node: NodeActor; readonly attempt: Attempt; readonly outcome: Outcome }
-  | { readonly kind: "timer"; readonly node: NodeActor; readonly timer: Timer }
-  | { readonly kind: "timeout" }
-  | { readonly kind: "begin" }
-  | { readonly kind: "cancel" }
-  | { readonly kind: "exhausted" }
-  | { readonly kind: "outputs"; readonly texts: Texts };
-
-/** A run as rows tell it. */
-export interface StoredRun {
-  readonly body: RunBody;
-  readonly commitNo: number;
-  readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody }[];
-}
-
-/** What a run needs from the worker that hosts it. */
-export interface RunSeams {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly attempts: AttemptSeams;
-  /** A stimulus is in the inbox. */
-  wake(run: DagRun): void;
-  /** A node no longer holds its permit. */
-  released(): void;
-  /** Reads the results of these nodes. */
-  readOutputs(run: DagRun, indices: readonly number[]): Promise<string[]>;
-  /** The run cannot go on. */
-  broken(run: DagRun, error: unknown): void;
-}
+const RUN_EVENTS: Readonly<Record<string, HistoryType>> = {
+  running: "run.started",
+  completed: "run.completed",
+  failed: "run.failed",
+  timedOut: "run.timedOut",
+  cancelled: "run.cancelled",
+};
+const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
+  completed: "node.completed",
+  failed: "node.failed",
+  skipped: "node.skipped",
+  cancelled: "node.cancelled",
+  backingOff: "node.backingOff",
+};
 
 export class DagRun {
   readonly id: string;
@@ -84,29 +62,28 @@ export class DagRun {
   readonly inbox: Stimulus[] = [];
   commitNo: number;
   inFlight = false;
-  readonly #seams: RunSeams;
-  readonly #input: string;
+  readonly #seams: RunSeams<DagRun>;
   readonly #results: Results;
   readonly #meter: WorkMeter;
   readonly #nodes = new Map<number, NodeActor>();
-  readonly #upstreamFailures = new Map<number, UpstreamFailure>();
+  readonly #failures = new Failures();
   readonly #history = new HistoryWriter();
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
-  #firstFailure: WorkflowContext["failure"];
-  #skipped = 0;
   #rows: ActorRecord[] = [];
   #acts: (() => void)[] = [];
 
-  constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+  constructor(id: string, plan: Plan, input: string, seams: RunSeams<DagRun>, stored?: StoredRun) {
     this.id = id;
     this.plan = plan;
-    this.#input = input;
     this.#seams = seams;
-    this.#results = new Results(plan);
+    this.#results = new Results(plan, input);
     this.commitNo = stored?.commitNo ?? 0;
     this.#meter = new WorkMeter(seams.clock, stored?.body.workedMs ?? 0);
-    this.progress = new Progress(plan, stored?.nodes.map(({ index, status }) => [index, status] as const));
+    this.progress = new Progress(
+      plan,
+      stored?.nodes.map(({ index, status }) => [index, status] as const),
+    );
     this.#workflow = workflowChart.initial(plan).snapshot;
     if (stored === undefined) this.#rows.push(actorRow(id, INPUT_KEY, "value", "{}", input));
     else this.#restore(stored);
@@ -211,18 +188,10 @@ export class DagRun {
     if (output !== undefined) this.#results.keep(node.index, output);
     this.#results.readerSettled(node.index);
     const { failure } = node.snapshot.context;
-    if (failure !== undefined) this.#noteFailure(node.index, status, failure);
+    if (failure !== undefined) this.#failures.note(this.plan.nodes[node.index]!, status, failure);
     if (this.#supervisor?.status !== "active") return;
     this.progress.settle(node.index, status);
     this.#tellSupervisor(NODE_SETTLED, node.index);
-  }
-
-  #noteFailure(index: number, status: NodeStatus, failure: Failure): void {
-    const { id } = this.plan.nodes[index]!;
-    if (status === "failed") this.#firstFailure ??= { ...failure, node: id };
-    if (status !== "skipped") return;
-    this.#skipped++;
-    this.#upstreamFailures.set(index, { nodeId: id, code: failure.code, message: failure.message });
   }
 
   #tellSupervisor(event: SupervisorEvent, settled?: number): void {
@@ -239,13 +208,8 @@ export class DagRun {
       else if (effect.type === "startDependents") this.progress.release(settled!);
       else if (effect.type === "cancelNodes") this.#cancelNodes();
     }
-    if (snapshot.value === "settled") this.#tellWorkflow(this.#outcome());
+    if (snapshot.value === "settled") this.#tellWorkflow(this.#failures.outcome());
     else if (snapshot.value === "running" && this.progress.exhausted) this.#tellSupervisor(EXHAUSTED);
-  }
-
-  #outcome(): WorkflowEvent {
-    if (this.#firstFailure === undefined && this.#skipped === 0) return SETTLED_WELL;
-    return { type: "supervisor.settled", degraded: this.#skipped > 0, failure: this.#firstFailure };
   }
 
   #cancelNodes(): void {
@@ -275,7 +239,7 @@ export class DagRun {
       return;
     }
     try {
-      this.#rows.push(actorRow(this.id, OUTPUT_KEY, "value", "{}", encode(this.#resolve(this.plan.output, loaded))));
+      this.#rows.push(actorRow(this.id, OUTPUT_KEY, "value", "{}", encode(this.#results.resolve(this.plan.output, loaded))));
     } catch (error) {
       return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
     }
@@ -287,11 +251,16 @@ export class DagRun {
   #callAgent(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const { id, agent, input, reads, policy, dependencies } = this.plan.nodes[node.index]!;
-    const upstreamFailures = this.#upstreamFailures.size === 0 ? [] : dependencies.flatMap((index) => this.#upstreamFailures.get(index) ?? []);
-    const attempt = new Attempt({ runId: this.id, nodeId: id, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures }, this.#seams.attempts);
+    const upstreamFailures = this.#failures.among(dependencies);
+    const attempt = new Attempt(
+      { runId: this.id, nodeId: id, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures },
+      this.#seams.attempts,
+    );
     node.attempt = attempt;
     const perform = (loaded?: Texts): void =>
-      void attempt.perform(agent, () => this.#resolve(input, loaded), policy.nonRetryable).then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
+      void attempt
+        .perform(agent, () => this.#results.resolve(input, loaded), policy.nonRetryable)
+        .then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
     const missing = this.#missing(reads);
     if (missing.length === 0) perform();
     else void this.#load(missing).then((loaded) => loaded && perform(loaded));
@@ -336,20 +305,19 @@ export class DagRun {
     }
   }
 
-  #resolve(template: Plan["output"], loaded?: Texts): unknown {
-    return resolveTemplate(template, (root) => {
-      const text = root === "input" ? this.#input : (this.#results.get(root) ?? loaded?.get(root));
-      return text === undefined ? undefined : decode(text);
-    });
-  }
-
   // ---- commits
 
   #writeNode(node: NodeActor, output: string | null): void {
     const { snapshot, index, since: startedAt } = node;
     const { id } = this.plan.nodes[index]!;
     const { attempt, failure, backoffMs } = snapshot.context;
-    const body: NodeBody = { attempt, startedAt, endedAt: this.#seams.clock.now(), ...(failure !== undefined && { failure }), ...(snapshot.value === "backingOff" && { backoffMs }) };
+    const body: NodeBody = {
+      attempt,
+      startedAt,
+      endedAt: this.#seams.clock.now(),
+      ...(failure !== undefined && { failure }),
+      ...(snapshot.value === "backingOff" && { backoffMs }),
+    };
     this.#rows.push(actorRow(this.id, id, snapshot.value, nodeBodyText(body), output));
     this.#history.node(NODE_EVENTS[snapshot.value]!, id, attempt, snapshot.value === "completed" ? undefined : failure);
   }
@@ -366,7 +334,10 @@ export class DagRun {
     const { status, finished, wakeAt } = this;
     const { degraded, failure } = this.#workflow.context;
     const state = this.#workflow.value;
-    const body = failure === undefined ? `{"state":"${state}","workedMs":${this.#meter.workedMs},"degraded":${degraded}}` : encode({ state, workedMs: this.#meter.workedMs, degraded, failure } satisfies RunBody);
+    const body =
+      failure === undefined
+        ? `{"state":"${state}","workedMs":${this.#meter.workedMs},"degraded":${degraded}}`
+        : encode({ state, workedMs: this.#meter.workedMs, degraded, failure } satisfies RunBody);
     const checksum = runChecksum(this.id, this.plan.hash, status, this.commitNo + 1, body);
     const actors = this.#rows;
     this.#rows = [];
@@ -412,7 +383,7 @@ export class DagRun {
     this.#workflow = workflowChart.restore(body.state, { policy: this.plan, degraded: body.degraded, failure: body.failure });
     if (body.state !== "pending") this.#supervisor = supervisorChart.restore(body.state === "running" ? "running" : "settled", undefined as never);
     for (const { index, status, body: node } of nodes) {
-      if (node.failure !== undefined) this.#noteFailure(index, status, node.failure);
+      if (node.failure !== undefined) this.#failures.note(this.plan.nodes[index]!, status, node.failure);
       if (status === "backingOff") this.#restoreBackoff(index, node);
       else this.#results.readerSettled(index);
     }

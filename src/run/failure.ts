@@ -20,16 +20,28 @@ const RETRYABLE: Record<FailureKind, boolean> = {
 };
 
 /** The record of an error of this kind. `nonRetryable` are names, codes or kinds that are not tried again. */
-export function makeFailure(kind: FailureKind, code: string, message: string, options: { nonRetryable?: readonly string[]; name?: string; retryAfterMs?: number | undefined } = {}): Failure {
+export function makeFailure(
+  kind: FailureKind,
+  code: string,
+  message: string,
+  options: { nonRetryable?: readonly string[]; name?: string; retryAfterMs?: number | undefined } = {},
+): Failure {
   const banned = options.nonRetryable ?? [];
   const retryable = RETRYABLE[kind] && ![kind, code, options.name].some((word) => word !== undefined && banned.includes(word));
-  return { kind, code, message: message.slice(0, MESSAGE_LENGTH_MAX), retryable, ...(options.retryAfterMs !== undefined && { retryAfterMs: options.retryAfterMs }) };
+  return {
+    kind,
+    code,
+    message: message.slice(0, MESSAGE_LENGTH_MAX),
+    retryable,
+    ...(options.retryAfterMs !== undefined && { retryAfterMs: options.retryAfterMs }),
+  };
 }
 
 /** The record of anything that an agent threw. */
 export function failureOf(thrown: unknown, nonRetryable: readonly string[]): Failure {
   try {
-    if (thrown instanceof AgentError) return makeFailure(thrown.kind, codeOf(thrown), thrown.message, { nonRetryable, name: thrown.name, retryAfterMs: thrown.retryAfterMs });
+    if (thrown instanceof AgentError)
+      return makeFailure(thrown.kind, codeOf(thrown), thrown.message, { nonRetryable, name: thrown.name, retryAfterMs: thrown.retryAfterMs });
     if (isPawlError(thrown)) return makeFailure(kindOf(thrown.code), thrown.code, thrown.message, { nonRetryable });
     if (thrown instanceof Error) return makeFailure("transient", codeOf(thrown), thrown.message || thrown.name, { nonRetryable, name: thrown.name });
     return makeFailure("transient", "PAWL_AGENT_FAILED", `the agent threw ${thrown === undefined ? "undefined" : JSON.stringify(thrown)}`, { nonRetryable });

@@ -64,14 +64,12 @@ export class HistoryWriter {
 }
 
 export function readHistoryEntry(record: HistoryRecord): HistoryEntry {
-  const events = (JSON.parse(record.body) as Compact[]).map(
-    ([type, node, attempt, code, message]): HistoryEvent => ({
-      type,
-      ...(node && { node }),
-      ...(attempt && { attempt }),
-      ...(code !== undefined && { code }),
-      ...(message !== undefined && { message }),
-    }),
-  );
+  const events = (JSON.parse(record.body) as Compact[]).map(([type, node, attempt, code, message]): HistoryEvent => ({
+    type,
+    ...(node && { node }),
+    ...(attempt && { attempt }),
+    ...(code !== undefined && { code }),
+    ...(message !== undefined && { message }),
+  }));
   return { commitNo: record.commitNo, at: record.at, events };
 }

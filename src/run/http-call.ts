@@ -28,7 +28,10 @@ function urlOf({ url }: HttpService, environment: ReadEnvironment): string {
   if (typeof url === "string") return url;
   const value = environment(url.env) ?? url.default;
   if (value !== undefined) return value;
-  throw new PawlError("PAWL_AGENT_UNCONFIGURED", { message: `the environment variable ${url.env} is not set`, next: `set ${url.env} to the URL of the agent's service` });
+  throw new PawlError("PAWL_AGENT_UNCONFIGURED", {
+    message: `the environment variable ${url.env} is not set`,
+    next: `set ${url.env} to the URL of the agent's service`,
+  });
 }
 
 async function post(url: string, service: HttpService, input: unknown, context: AgentContext): Promise<Response> {
@@ -61,7 +64,8 @@ async function readText(response: Response): Promise<string> {
   let text = "";
   for await (const chunk of response.body ?? []) {
     text += decoder.decode(chunk as Uint8Array, { stream: true });
-    if (text.length > VALUE_LENGTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the service's answer is longer than ${VALUE_LENGTH_MAX} characters` });
+    if (text.length > VALUE_LENGTH_MAX)
+      throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the service's answer is longer than ${VALUE_LENGTH_MAX} characters` });
   }
   return text + decoder.decode();
 }

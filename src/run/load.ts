@@ -4,14 +4,15 @@
 import type { Plan } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
-import { DagRun, type RunSeams, type StoredRun } from "./dag-run.ts";
+import { DagRun } from "./dag-run.ts";
+import type { RunSeams, StoredRun } from "./run-seams.ts";
 import { NODE_STATUSES, type NodeStatus } from "./progress.ts";
 import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow, openRunRow } from "./row.ts";
 
 const OTHER_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, SUPERVISOR_KEY]);
 
 /** Brings a run back. Throws PAWL_ROW_CORRUPT for rows that are not what was written. */
-export function loadRun(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
+export function loadRun(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams<DagRun>): DagRun {
   const body = openRunRow(record);
   const input = rows.find((row) => row.key === INPUT_KEY);
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
@@ -27,7 +28,8 @@ export function readNodes(record: RunRecord, rows: readonly StoredActor[], plan:
     .map((row) => {
       const index = plan.indexOf.get(row.key);
       const status = NODE_STATUSES.find((known) => known === row.status);
-      if (index === undefined || status === undefined) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
+      if (index === undefined || status === undefined)
+        throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
       return { index, status, body: openActorRow(record.id, row) as NodeBody };
     });
 }

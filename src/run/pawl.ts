@@ -155,7 +155,10 @@ export class Pawl implements AsyncDisposable, RunHome {
   async changedError(id: string, definition: string, workflow: Workflow): Promise<PawlError> {
     const body = await this.#store.readDefinition(definition);
     const changes = body === undefined ? [] : planChanges(JSON.parse(body) as PlanStructure, workflow.plan.structure);
-    return new PawlError("PAWL_DEFINITION_CHANGED", { message: `workflow "${workflow.name}" changed under the unfinished run "${id}": ${changes.join("; ")}`, data: { changes } });
+    return new PawlError("PAWL_DEFINITION_CHANGED", {
+      message: `workflow "${workflow.name}" changed under the unfinished run "${id}": ${changes.join("; ")}`,
+      data: { changes },
+    });
   }
 
   async #register(workflow: Workflow): Promise<void> {

@@ -88,7 +88,8 @@ export class Progress {
   /** Queues or blocks those that waited for a node that has settled. */
   release(index: number): void {
     if (this.#status[index] === CODE.failed) return this.#blockDependents(index);
-    for (const dependent of this.#plan.dependents[index]!) if (--this.#left[dependent]! === 0 && this.#status[dependent] === CODE.waiting) this.#enqueue(dependent);
+    for (const dependent of this.#plan.dependents[index]!)
+      if (--this.#left[dependent]! === 0 && this.#status[dependent] === CODE.waiting) this.#enqueue(dependent);
   }
 
   /** The run stops: what has not settled never starts. */

@@ -64,13 +64,22 @@ export class Recovery {
     const records = await worker.attempt(() => this.#store.claim(worker.epoch, [...this.#workflows.keys()], worker.clock.now(), BATCH));
     for (const record of records) await this.#take(record);
     await new Promise<void>((resolve) => worker.clock.soon(resolve));
-    if (records.length > 0) await worker.attempt(() => this.#store.absolve(worker.epoch, records.map(({ id }) => id)));
+    if (records.length > 0)
+      await worker.attempt(() =>
+        this.#store.absolve(
+          worker.epoch,
+          records.map(({ id }) => id),
+        ),
+      );
     return records.length > 0;
   }
 
   async #take(record: RunRecord): Promise<void> {
     if (record.suspicion > SUSPICIONS_MAX) {
-      return this.#worker.quarantine(record.id, new PawlError("PAWL_RUN_QUARANTINED", { message: `its worker crashed ${SUSPICIONS_MAX} times while loading it` }));
+      return this.#worker.quarantine(
+        record.id,
+        new PawlError("PAWL_RUN_QUARANTINED", { message: `its worker crashed ${SUSPICIONS_MAX} times while loading it` }),
+      );
     }
     if (record.wakeAt !== null && record.wakeAt > this.#worker.clock.now()) return this.#wakeBy(record.wakeAt);
     await this.load(record);

@@ -3,6 +3,11 @@
  * A result leaves memory when its last reader has settled.
  */
 import type { Plan } from "../define/plan.ts";
+import { resolveTemplate } from "../define/template.ts";
+import { decode } from "./codec.ts";
+
+/** Results read back from the store, by node. */
+export type Texts = ReadonlyMap<number, string>;
 
 /** Characters of results that one run keeps in memory. */
 const KEPT_LENGTH_MAX = 16_777_216;
@@ -22,12 +27,14 @@ function countReaders(plan: Plan): Int32Array {
 
 export class Results {
   readonly #plan: Plan;
+  readonly #input: string;
   readonly #readersLeft: Int32Array;
   readonly #texts = new Map<number, string>();
   #length = 0;
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, input: string) {
     this.#plan = plan;
+    this.#input = input;
     this.#readersLeft = countReaders(plan).slice();
   }
 
@@ -39,6 +46,14 @@ export class Results {
     if (this.#readersLeft[index] === 0 || this.#length + text.length > KEPT_LENGTH_MAX || this.#texts.has(index)) return;
     this.#texts.set(index, text);
     this.#length += text.length;
+  }
+
+  /** Fills a template; every reader gets a copy of its own. */
+  resolve(template: Plan["output"], loaded?: Texts): unknown {
+    return resolveTemplate(template, (root) => {
+      const text = root === "input" ? this.#input : (this.#texts.get(root) ?? loaded?.get(root));
+      return text === undefined ? undefined : decode(text);
+    });
   }
 
   /** This node will read nothing more. */

@@ -83,7 +83,8 @@ export async function viewRun(store: Store, runId: string): Promise<RunView> {
     openActorRow(runId, row);
     return decode(row.output);
   };
-  if (record.status === "quarantined") return { ...summaryOf(record), degraded: false, input: undefined, output: undefined, failure: undefined, reason: record.reason };
+  if (record.status === "quarantined")
+    return { ...summaryOf(record), degraded: false, input: undefined, output: undefined, failure: undefined, reason: record.reason };
   const { degraded, failure } = openRunRow(record);
   return { ...summaryOf(record), degraded, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason: record.reason };
 }
@@ -100,7 +101,10 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   const plan = known ?? (await readPlan(store, record.definition));
   const nodes = readNodes(record, await store.readActors(runId), plan);
   const bodies = new Map(nodes.map((node) => [node.index, node.body]));
-  const progress = new Progress(plan, nodes.map(({ index, status }) => [index, status] as const));
+  const progress = new Progress(
+    plan,
+    nodes.map(({ index, status }) => [index, status] as const),
+  );
   progress.queueReady();
   const running = record.status === "running" ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
   const isOver = ENDED_EARLY.has(record.status);
@@ -146,14 +150,16 @@ function failedUpstream(plan: Plan, progress: Progress, index: number): string[]
   const failed: string[] = [];
   for (const current of seen) {
     if (progress.status(current) === "failed") failed.push(plan.nodes[current]!.id);
-    else for (const dependency of plan.nodes[current]!.dependencies) if (progress.status(dependency) === "blocked" || progress.status(dependency) === "failed") seen.add(dependency);
+    else
+      for (const dependency of plan.nodes[current]!.dependencies)
+        if (progress.status(dependency) === "blocked" || progress.status(dependency) === "failed") seen.add(dependency);
   }
   return failed;
 }
 
 /** The history after this commit, page by page. */
 export async function* readHistory(store: Store, runId: string, afterCommitNo = 0): AsyncGenerator<HistoryEntry> {
-  for (let after = afterCommitNo; ; ) {
+  for (let after = afterCommitNo; ;) {
     const page = await store.readHistory(runId, after, HISTORY_PAGE);
     for (const record of page) yield readHistoryEntry(record);
     if (page.length < HISTORY_PAGE) return;

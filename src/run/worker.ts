@@ -10,7 +10,8 @@ import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Commit, Outcome, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
-import { DagRun, type RunSeams } from "./dag-run.ts";
+import type { DagRun } from "./dag-run.ts";
+import type { RunSeams } from "./run-seams.ts";
 import { Queue } from "./queue.ts";
 import { openActorRow } from "./row.ts";
 
@@ -39,7 +40,7 @@ interface Pending {
   readonly commit: Commit;
 }
 
-export class Worker implements RunSeams {
+export class Worker implements RunSeams<DagRun> {
   readonly clock: Clock;
   readonly random: Random;
   readonly attempts: AttemptSeams;
@@ -114,7 +115,8 @@ export class Worker implements RunSeams {
     const rows = await this.#store.readActors(run.id, keys);
     return keys.map((key) => {
       const row = rows.find((candidate) => candidate.key === key);
-      if (row === undefined || row.output === null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `the result of node "${key}" of run "${run.id}" is missing` });
+      if (row === undefined || row.output === null)
+        throw new PawlError("PAWL_ROW_CORRUPT", { message: `the result of node "${key}" of run "${run.id}" is missing` });
       openActorRow(run.id, row);
       return row.output;
     });

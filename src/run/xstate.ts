@@ -29,7 +29,8 @@ class Recorder {
 
   constructor() {
     const scheduler = {
-      schedule: (_source: unknown, _target: unknown, event: { type: string }, delayMs: number, id: string) => void this.effects.push({ kind: "schedule", id, delayMs, event }),
+      schedule: (_source: unknown, _target: unknown, event: { type: string }, delayMs: number, id: string) =>
+        void this.effects.push({ kind: "schedule", id, delayMs, event }),
       cancel: (_source: unknown, id: string) => void this.effects.push({ kind: "cancel", id }),
       cancelAll: () => {},
     };
@@ -95,8 +96,8 @@ export class Chart<Machine extends AnyStateMachine> {
   /** What the event makes of the snapshot. */
   turn(snapshot: SnapshotFrom<Machine>, event: EventFromLogic<Machine>): Turn<SnapshotFrom<Machine>> {
     if (!Object.isFrozen(event)) return this.#compute(snapshot, event);
-    let turns = this.#shared.get(snapshot as object);
-    if (turns === undefined) this.#shared.set(snapshot as object, (turns = new Map<object, Turn<SnapshotFrom<Machine>>>()));
+    let turns = this.#shared.get(snapshot);
+    if (turns === undefined) this.#shared.set(snapshot, (turns = new Map<object, Turn<SnapshotFrom<Machine>>>()));
     let turn = turns.get(event);
     if (turn === undefined) turns.set(event, (turn = this.#compute(snapshot, event)));
     return turn;

@@ -3,7 +3,17 @@
  * crash can be played by dropping the worker and opening the store again.
  */
 import { PawlError } from "../errors.ts";
-import { type ActorRecord, type Commit, type HistoryRecord, type Outcome, type RunFilter, type RunRecord, type Store, type StoredActor, SUSPICION_WINDOW_MS } from "./store.ts";
+import {
+  type ActorRecord,
+  type Commit,
+  type HistoryRecord,
+  type Outcome,
+  type RunFilter,
+  type RunRecord,
+  type Store,
+  type StoredActor,
+  SUSPICION_WINDOW_MS,
+} from "./store.ts";
 
 interface StoredRun {
   record: RunRecord & { finished: boolean; suspectedAt: number };

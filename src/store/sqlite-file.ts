@@ -7,7 +7,16 @@ import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { PawlError } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
-import { type Commit, type HistoryRecord, type Outcome, type RunFilter, type RunRecord, type StoredActor, SUSPICION_WINDOW_MS, SUSPICIONS_MAX } from "./store.ts";
+import {
+  type Commit,
+  type HistoryRecord,
+  type Outcome,
+  type RunFilter,
+  type RunRecord,
+  type StoredActor,
+  SUSPICION_WINDOW_MS,
+  SUSPICIONS_MAX,
+} from "./store.ts";
 
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
@@ -58,7 +67,13 @@ export class SqliteFile {
         `INSERT INTO actor (run_id, key, commit_no, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (run_id, key) DO UPDATE SET commit_no = excluded.commit_no, status = excluded.status, body = excluded.body,
          output = excluded.output, checksum = excluded.checksum`,
-        commit.runId, actor.key, commitNo, actor.status, actor.body, actor.output, actor.checksum,
+        commit.runId,
+        actor.key,
+        commitNo,
+        actor.status,
+        actor.body,
+        actor.output,
+        actor.checksum,
       );
     }
     this.#run("INSERT INTO history (run_id, commit_no, at, body) VALUES (?, ?, ?, ?)", commit.runId, commitNo, commit.at, commit.history);
@@ -69,7 +84,17 @@ export class SqliteFile {
     return this.#changed(
       `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, created_at, updated_at, commit_no, epoch, finished)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`,
-      runId, run.workflow, run.definition, run.status, run.body, run.checksum, run.wakeAt, at, at, epoch, Number(run.finished),
+      runId,
+      run.workflow,
+      run.definition,
+      run.status,
+      run.body,
+      run.checksum,
+      run.wakeAt,
+      at,
+      at,
+      epoch,
+      Number(run.finished),
     );
   }
 
@@ -78,7 +103,16 @@ export class SqliteFile {
     return this.#changed(
       `UPDATE run SET status = ?, body = ?, checksum = ?, wake_at = ?, updated_at = ?, commit_no = ?, finished = ?
        WHERE id = ? AND commit_no = ? AND epoch = ?`,
-      run.status, run.body, run.checksum, run.wakeAt, at, commitNo, Number(run.finished), runId, from, epoch,
+      run.status,
+      run.body,
+      run.checksum,
+      run.wakeAt,
+      at,
+      commitNo,
+      Number(run.finished),
+      runId,
+      from,
+      epoch,
     );
   }
 
@@ -90,13 +124,21 @@ export class SqliteFile {
       for (let suspicion = 0; suspicion <= SUSPICIONS_MAX + 1 && batch.length === 0; suspicion++) {
         batch = this.#all(
           `SELECT id FROM run WHERE finished = 0 AND suspicion = ? AND epoch < ? AND definition IN (SELECT value FROM json_each(?)) LIMIT ?`,
-          suspicion, epoch, wanted, suspicion > 0 ? 1 : limit,
+          suspicion,
+          epoch,
+          wanted,
+          suspicion > 0 ? 1 : limit,
         );
       }
       return batch.map(({ id }) => {
         this.#run(
           "UPDATE run SET epoch = ?, suspicion = CASE WHEN ? - suspected_at > ? THEN 1 ELSE min(suspicion + 1, ?) END, suspected_at = ? WHERE id = ?",
-          epoch, at, SUSPICION_WINDOW_MS, SUSPICIONS_MAX + 1, at, id as string,
+          epoch,
+          at,
+          SUSPICION_WINDOW_MS,
+          SUSPICIONS_MAX + 1,
+          at,
+          id as string,
         );
         return this.#get(`SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`, id as string) as unknown as RunRecord;
       });
@@ -111,7 +153,13 @@ export class SqliteFile {
 
   quarantine(epoch: number, runId: string, reason: string, at: number): void {
     this.#write(() =>
-      this.#run("UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ? WHERE id = ? AND epoch = ?", reason, at, runId, epoch),
+      this.#run(
+        "UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ? WHERE id = ? AND epoch = ?",
+        reason,
+        at,
+        runId,
+        epoch,
+      ),
     );
   }
 
@@ -131,7 +179,9 @@ export class SqliteFile {
       () =>
         this.#all(
           "SELECT commit_no AS commitNo, at, body FROM history WHERE run_id = ? AND commit_no > ? ORDER BY commit_no LIMIT ?",
-          runId, afterCommitNo, limit,
+          runId,
+          afterCommitNo,
+          limit,
         ) as unknown as HistoryRecord[],
     );
   }
@@ -143,7 +193,10 @@ export class SqliteFile {
           `SELECT ${RUN_COLUMNS} FROM run WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)
            AND (?3 IS NULL OR (created_at, id) < (SELECT created_at, id FROM run WHERE id = ?3))
            ORDER BY created_at DESC, id DESC LIMIT ?4`,
-          status ?? null, workflow ?? null, after ?? null, limit,
+          status ?? null,
+          workflow ?? null,
+          after ?? null,
+          limit,
         ) as unknown as RunRecord[],
     );
   }
@@ -275,7 +328,10 @@ function checkVersion(database: DatabaseSync): void {
   const { version } = database.prepare("SELECT sqlite_version() AS version").get() as { version: string };
   const parts = version.split(".").map(Number);
   const difference = SQLITE_MIN.map((wanted, i) => (parts[i] ?? 0) - wanted).find((d) => d !== 0) ?? 0;
-  if (difference < 0) throw new PawlError("PAWL_SQLITE_TOO_OLD", { message: `this Node.js has SQLite ${version}; ${SQLITE_MIN.join(".")} is the first without a known loss of data` });
+  if (difference < 0)
+    throw new PawlError("PAWL_SQLITE_TOO_OLD", {
+      message: `this Node.js has SQLite ${version}; ${SQLITE_MIN.join(".")} is the first without a known loss of data`,
+    });
 }
 
 function checkOwner(database: DatabaseSync): void {

@@ -5,7 +5,20 @@ import { PawlError } from "../errors.ts";
 import { type FileOptions, SqliteFile } from "./sqlite-file.ts";
 import type { Store } from "./store.ts";
 
-const METHODS = ["openEpoch", "commit", "claim", "absolve", "quarantine", "readRun", "readActors", "readHistory", "listRuns", "dueRuns", "writeDefinition", "readDefinition"] as const;
+const METHODS = [
+  "openEpoch",
+  "commit",
+  "claim",
+  "absolve",
+  "quarantine",
+  "readRun",
+  "readActors",
+  "readHistory",
+  "listRuns",
+  "dueRuns",
+  "writeDefinition",
+  "readDefinition",
+] as const;
 
 /** Opens a file as a store; creates it unless it is only looked at. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
 export function openSqliteStore(path: string, options: FileOptions): Store {
