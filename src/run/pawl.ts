@@ -72,9 +72,9 @@ export class Pawl implements AsyncDisposable, RunHome {
       if (this.#subscribers.size > 0) this.#tell({ runId: run.id, ...readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history }) });
       if (commit.run.finished) this.#wakeWaiting(run.id);
     });
-    worker.onDropped((run, error) => {
-      this.#starting.get(run.id)?.failed(error);
-      this.#wakeWaiting(run.id);
+    worker.onDropped((runId, error) => {
+      this.#starting.get(runId)?.failed(error);
+      this.#wakeWaiting(runId);
     });
   }
 
@@ -105,6 +105,7 @@ export class Pawl implements AsyncDisposable, RunHome {
     } catch (error) {
       if (!isPawlError(error, "PAWL_RUN_CONFLICT")) throw error;
       await this.#checkSame(id, workflow, input);
+      await this.#recovery?.ensure(id);
     }
     return new Run<Output>(this, id);
   }

@@ -6,12 +6,15 @@ import type { Workflow } from "../define/workflow.ts";
 import { PawlError } from "../errors.ts";
 import { type RunRecord, SUSPICIONS_MAX, type Store } from "../store/store.ts";
 import { loadRun } from "./load.ts";
+import { isOver } from "./view.ts";
 import type { Worker } from "./worker.ts";
 
 /** Runs loaded between two turns of the event loop. */
 const BATCH = 100;
 /** Runs in memory; more are loaded when some have left. */
 const RESIDENT_MAX = 10_000;
+/** Runs looked at between two turns of the event loop when asking what was forgotten. */
+const SWEEP = 1_000;
 /** How often it is asked whether something should move and does not. */
 const RECONCILE_EVERY_MS = 30_000;
 
@@ -129,11 +132,30 @@ export class Recovery {
     if (this.#worker.stopped !== undefined) return;
     await this.claim();
     await this.#wakeDue();
-    let asked = 0;
+    await this.#loadForgotten();
     for (const run of [...this.#worker.runs.values()]) {
       if (!run.inFlight && run.inbox.length === 0 && run.progress.exhausted && !run.finished) run.receive({ kind: "exhausted" });
-      if (++asked % 1_000 === 0) await new Promise<void>((resolve) => this.#worker.clock.soon(resolve));
     }
+  }
+
+  /** Runs that this worker owns and that could work, but are not in memory. */
+  async #loadForgotten(): Promise<void> {
+    const worker = this.#worker;
+    for (let after = ""; worker.stopped === undefined; ) {
+      const page = await worker.attempt(() => this.#store.readyRuns(worker.epoch, after, SWEEP));
+      for (const record of page) if (!worker.runs.has(record.id) && this.#workflows.has(record.definition)) await this.load(record);
+      if (page.length < SWEEP) return;
+      after = page.at(-1)!.id;
+      await new Promise<void>((resolve) => worker.clock.soon(resolve));
+    }
+  }
+
+  /** Loads the run if this worker owns it, it could work, and is not in memory. */
+  async ensure(runId: string): Promise<void> {
+    const worker = this.#worker;
+    const record = await worker.attempt(() => this.#store.readRun(runId));
+    if (record === undefined || isOver(record.status) || record.epoch !== worker.epoch || worker.runs.has(runId)) return;
+    if (record.wakeAt === null || record.wakeAt <= worker.clock.now()) await this.load(record);
   }
 
   /** A failure here is the store's: the worker has stopped over it, or the next round tries again. */

@@ -50,7 +50,7 @@ export class Worker implements RunSeams<DagRun> {
   readonly #onFatal: (error: PawlError) => void;
   readonly #attemptsMax: number;
   readonly #committedListeners = new Set<(run: DagRun, commit: Commit) => void>();
-  readonly #droppedListeners = new Set<(run: DagRun, error: PawlError) => void>();
+  readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new Queue<DagRun>();
   readonly #hungry = new Queue<DagRun>();
   readonly #isHungry = new Set<DagRun>();
@@ -89,8 +89,8 @@ export class Worker implements RunSeams<DagRun> {
     return () => this.#committedListeners.delete(listener);
   }
 
-  /** Tells of each run that left memory without having ended. */
-  onDropped(listener: (run: DagRun, error: PawlError) => void): void {
+  /** Tells of each run that cannot go on here. */
+  onDropped(listener: (runId: string, error: PawlError) => void): void {
     this.#droppedListeners.add(listener);
   }
 
@@ -125,8 +125,9 @@ export class Worker implements RunSeams<DagRun> {
   broken(run: DagRun, error: unknown): void {
     if (this.#stopped !== undefined || this.runs.get(run.id) !== run) return;
     if (isPawlError(error, "PAWL_STORE_FAILED")) return this.#failStop(error);
-    void this.quarantine(run.id, error);
-    this.#drop(run, new PawlError("PAWL_RUN_QUARANTINED", { cause: error }));
+    this.runs.delete(run.id);
+    run.drop("PAWL_RUN_QUARANTINED");
+    this.quarantine(run.id, error).catch((cause: unknown) => this.attempts.log.error({ runId: run.id, error: cause }, "the run could not be set aside"));
   }
 
   /** Sets a run aside with its reason; its rows stay as they are. */
@@ -134,6 +135,7 @@ export class Worker implements RunSeams<DagRun> {
     const reason = isPawlError(error) ? `${error.code}: ${error.message}` : "its state cannot be used";
     this.attempts.log.error({ runId, reason, error }, "run quarantined");
     await this.attempt(() => this.#store.quarantine(this.epoch, runId, reason, this.clock.now()));
+    for (const listener of this.#droppedListeners) listener(runId, new PawlError("PAWL_RUN_QUARANTINED", { message: reason, cause: error }));
   }
 
   /** A call of the store, with fail stop when it has failed. */
@@ -286,6 +288,7 @@ export class Worker implements RunSeams<DagRun> {
     this.attempts.log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
     this.clock.after(this.#fullWaitMs, () => {
       if (this.#stopped !== undefined) return;
+      if (this.#pending.length === 0) this.#fullWaitMs = 0;
       void this.#commit().then(() => this.isFull || this.#wantsTick());
     });
   }
@@ -295,7 +298,7 @@ export class Worker implements RunSeams<DagRun> {
   #drop(run: DagRun, error: PawlError): void {
     this.runs.delete(run.id);
     run.drop("PAWL_RUN_QUARANTINED");
-    for (const listener of this.#droppedListeners) listener(run, error);
+    for (const listener of this.#droppedListeners) listener(run.id, error);
   }
 
   /** Nothing is acknowledged, read or started from here on. */
@@ -311,7 +314,7 @@ export class Worker implements RunSeams<DagRun> {
     for (const run of [...this.runs.values()]) {
       this.runs.delete(run.id);
       run.drop(code);
-      for (const listener of this.#droppedListeners) listener(run, error);
+      for (const listener of this.#droppedListeners) listener(run.id, error);
     }
     this.#noteQuiet();
   }

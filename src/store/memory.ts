@@ -105,6 +105,11 @@ export class MemoryStore implements Store {
     return { due: waiting.filter((run) => run.wakeAt! <= now).slice(0, limit), nextAt: waiting.find((run) => run.wakeAt! > now)?.wakeAt ?? null };
   }
 
+  async readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]> {
+    const ready = [...this.#runs.values()].map(({ record }) => record).filter((run) => !run.finished && run.epoch === epoch && run.wakeAt === null && run.id > after);
+    return ready.sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit);
+  }
+
   async writeDefinition(hash: string, _workflow: string, body: string): Promise<void> {
     if (!this.#definitions.has(hash)) this.#definitions.set(hash, body);
   }

@@ -35,6 +35,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX run_unfinished ON run (suspicion, epoch) WHERE finished = 0;
   CREATE INDEX run_wake ON run (epoch, wake_at) WHERE finished = 0 AND wake_at IS NOT NULL;
+  CREATE INDEX run_ready ON run (epoch, id) WHERE finished = 0 AND wake_at IS NULL;
   CREATE INDEX run_created ON run (created_at, id);
   CREATE TABLE actor (
     run_id TEXT NOT NULL,

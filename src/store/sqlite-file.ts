@@ -210,6 +210,18 @@ export class SqliteFile {
     });
   }
 
+  readyRuns(epoch: number, after: string, limit: number): RunRecord[] {
+    return this.#guard(
+      () =>
+        this.#all(
+          `SELECT ${RUN_COLUMNS} FROM run WHERE finished = 0 AND wake_at IS NULL AND epoch = ? AND id > ? ORDER BY id LIMIT ?`,
+          epoch,
+          after,
+          limit,
+        ) as unknown as RunRecord[],
+    );
+  }
+
   writeDefinition(hash: string, workflow: string, body: string): void {
     this.#write(() => this.#run("INSERT INTO definition (hash, workflow, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", hash, workflow, body));
   }

@@ -16,6 +16,7 @@ const METHODS = [
   "readHistory",
   "listRuns",
   "dueRuns",
+  "readyRuns",
   "writeDefinition",
   "readDefinition",
 ] as const;

@@ -87,6 +87,8 @@ export interface Store {
   listRuns(filter: RunFilter): Promise<RunRecord[]>;
   /** Owned unfinished runs whose `wakeAt` is there, the longest due first; and the next instant after those. */
   dueRuns(epoch: number, now: number, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }>;
+  /** Owned unfinished runs that do not wait for an instant, by id, after this one. */
+  readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]>;
   writeDefinition(hash: string, workflow: string, body: string): Promise<void>;
   readDefinition(hash: string): Promise<string | undefined>;
   close(): Promise<void>;

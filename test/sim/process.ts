@@ -1,0 +1,104 @@
+/**
+ * A simulated process: pawl on a clock and a store that die with it. After `kill` nothing of it happens any more:
+ * its timers do not fire, its store does not answer, its agents are not heard.
+ */
+import type { Clock } from "../../src/clock.ts";
+import type { Workflow } from "../../src/define/workflow.ts";
+import type { PawlError } from "../../src/errors.ts";
+import { openOn } from "../../src/open.ts";
+import type { Pawl } from "../../src/run/pawl.ts";
+import type { Commit, Outcome, Store } from "../../src/store/store.ts";
+import type { MemoryStore } from "../../src/store/memory.ts";
+import type { SimClock } from "./clock.ts";
+import { seededRandom } from "./random.ts";
+
+/** What happens to one group of commits. */
+export type Fault = "crashBefore" | "crashAfter" | "unknownApplied" | "unknownLost" | "full";
+
+export interface ProcessOptions {
+  readonly clock: SimClock;
+  readonly store: MemoryStore;
+  readonly seed: number;
+  readonly workflows: readonly Workflow[];
+  /** What happens to the n-th group of commits of this process, counted from 1. */
+  readonly fault?: (group: number) => Fault | undefined;
+  /** Sees each group that was applied. */
+  readonly onApplied?: (group: readonly Commit[], outcomes: readonly Outcome[]) => void;
+  /** Stands between the process and the store: for planted bugs. */
+  readonly wrap?: (store: Store) => Store;
+}
+
+export class SimProcess {
+  readonly #options: ProcessOptions;
+  isAlive = true;
+  groups = 0;
+  fatal: PawlError | undefined;
+  pawl!: Pawl;
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+  }
+
+  /** Opens pawl in this process. */
+  async boot(): Promise<void> {
+    const store = this.#storeView();
+    const silent = { debug() {}, info() {}, warn() {}, error() {} };
+    const attempts = { log: silent, environment: () => undefined };
+    const onFatal = (error: PawlError): void => {
+      this.fatal = error;
+    };
+    this.pawl = await openOn(store, { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal }, { workflows: this.#options.workflows });
+  }
+
+  /** Its own view of time. */
+  get clock(): Clock {
+    const { clock } = this.#options;
+    const ifAlive = (callback: () => void) => () => {
+      if (this.isAlive) callback();
+    };
+    return {
+      now: () => clock.now(),
+      mono: () => clock.mono(),
+      after: (delayMs, callback) => clock.after(delayMs, ifAlive(callback)),
+      soon: (callback) => clock.soon(ifAlive(callback)),
+    };
+  }
+
+  kill(): void {
+    this.isAlive = false;
+    void this.#options.store.close();
+  }
+
+  #storeView(): Store {
+    const { store, wrap } = this.#options;
+    const inner = wrap?.(store) ?? store;
+    return new Proxy(inner, {
+      get: (_, method: keyof Store) => {
+        if (method === "commit") return (group: readonly Commit[]) => this.#commit(inner, group);
+        const call = inner[method] as (...values: unknown[]) => Promise<unknown>;
+        return (...values: unknown[]) => this.#whileAlive(() => call.apply(inner, values));
+      },
+    });
+  }
+
+  /** A dead process waits for its store for ever. */
+  async #whileAlive<T>(call: () => Promise<T>): Promise<T> {
+    if (!this.isAlive) return new Promise<T>(() => {});
+    const answer = await call();
+    return this.isAlive ? answer : new Promise<T>(() => {});
+  }
+
+  async #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
+    const fault = this.#options.fault?.(++this.groups);
+    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    if (fault === "crashBefore") this.kill();
+    if (fault === "full") return group.map(() => "full");
+    if (fault === "unknownLost") return group.map(() => "unknown");
+    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    const outcomes = await inner.commit(group);
+    this.#options.onApplied?.(group, outcomes);
+    if (fault === "crashAfter") this.kill();
+    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    return fault === "unknownApplied" ? group.map(() => "unknown") : outcomes;
+  }
+}
