@@ -43,7 +43,7 @@ test("a crash during the recovery from a crash, twice, changes nothing", async (
 test("unknown outcomes, a disk that is full for a while, and crashes together change nothing", async () => {
   const fault = fc.constantFrom<Fault | undefined>(undefined, undefined, undefined, "unknownApplied", "unknownLost", "full", "crashBefore", "crashAfter");
   await fc.assert(
-    fc.asyncProperty(dagSpec(8), fc.nat(), fc.array(fc.array(fault, { maxLength: 12 }), { maxLength: 4 }), async (spec, seed, lives) => {
+    fc.asyncProperty(dagSpec(8), fc.nat(), fc.array(fc.array(fault, { maxLength: 12 }), { maxLength: 3 }), async (spec, seed, lives) => {
       await play({ spec, seed, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
     }),
     cases({ short: 150, long: 5_000 }),

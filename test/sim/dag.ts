@@ -8,7 +8,7 @@ import { type NodeHandle, type Workflow, workflow } from "../../src/define/workf
 import { AgentError } from "../../src/errors.ts";
 
 /** What the agent does in one attempt. */
-export type Act = "ok" | "okLater" | "throws" | "throwsUndefined" | "fatal" | "hangs" | "invalid" | "unstorable";
+export type Act = "ok" | "okLater" | "tooLate" | "throws" | "throwsUndefined" | "fatal" | "hangs" | "invalid" | "unstorable";
 
 export interface NodeSpec {
   /** Earlier nodes whose results it reads. */
@@ -23,7 +23,7 @@ export type DagSpec = readonly NodeSpec[];
 
 const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom<Act>("ok", "okLater") },
-  { weight: 4, arbitrary: fc.constantFrom<Act>("throws", "throwsUndefined", "fatal", "hangs", "invalid", "unstorable") },
+  { weight: 4, arbitrary: fc.constantFrom<Act>("tooLate", "throws", "throwsUndefined", "fatal", "hangs", "invalid", "unstorable") },
 );
 
 /** A DAG of up to `nodesMax` nodes. */
@@ -48,7 +48,7 @@ export interface Expected {
   readonly nodes: readonly { readonly status: string; readonly attempt: number; readonly value: number | undefined }[];
 }
 
-const RETRIED: ReadonlySet<Act> = new Set<Act>(["throws", "throwsUndefined", "hangs", "invalid"]);
+const RETRIED: ReadonlySet<Act> = new Set<Act>(["tooLate", "throws", "throwsUndefined", "hangs", "invalid"]);
 
 /** The reference model. */
 export function expectedOf(spec: DagSpec): Expected {
@@ -75,7 +75,7 @@ function valueOf(index: number, read: readonly (number | undefined)[]): number {
 export interface AgentHost {
   /** Called first in each attempt; says whether the process lives. */
   called(node: number, context: AgentContext): boolean;
-  later(callback: () => void): void;
+  later(delayMs: number, callback: () => void): void;
 }
 
 const never = (): Promise<never> => new Promise<never>(() => {});
@@ -87,7 +87,7 @@ export function workflowOf(spec: DagSpec, host: () => AgentHost): Workflow<{ sta
     input: z.object({ index: z.number(), read: z.array(z.number().optional()) }),
     output: z.looseObject({ value: z.number() }),
     timeout: "10s",
-    retry: { initialInterval: "1s" },
+    retry: { initialInterval: "8s" },
     run: async ({ index, read }, context): Promise<{ value: number }> => {
       const where = host();
       if (!where.called(index, context)) return never();
@@ -96,7 +96,9 @@ export function workflowOf(spec: DagSpec, host: () => AgentHost): Workflow<{ sta
         case "ok":
           return { value };
         case "okLater":
-          return new Promise((resolve) => where.later(() => resolve({ value })));
+          return new Promise((resolve) => where.later(1 + (index % 3) * 700, () => resolve({ value })));
+        case "tooLate":
+          return new Promise((resolve) => where.later(15_000, () => resolve({ value: -1 })));
         case "throws":
           throw new Error("scripted");
         case "throwsUndefined":

@@ -24,7 +24,7 @@ export interface ProcessOptions {
   readonly fault?: (group: number) => Fault | undefined;
   /** Sees each group that was applied. */
   readonly onApplied?: (group: readonly Commit[], outcomes: readonly Outcome[]) => void;
-  /** Stands between the process and the store: for planted bugs. */
+  /** Stands between pawl and the store, whose faults it sees: for planted bugs. */
   readonly wrap?: (store: Store) => Store;
 }
 
@@ -71,14 +71,14 @@ export class SimProcess {
 
   #storeView(): Store {
     const { store, wrap } = this.#options;
-    const inner = wrap?.(store) ?? store;
-    return new Proxy(inner, {
-      get: (_, method: keyof Store) => {
+    const faulty = new Proxy(store as Store, {
+      get: (inner, method: keyof Store) => {
         if (method === "commit") return (group: readonly Commit[]) => this.#commit(inner, group);
         const call = inner[method] as (...values: unknown[]) => Promise<unknown>;
         return (...values: unknown[]) => this.#whileAlive(() => call.apply(inner, values));
       },
     });
+    return wrap?.(faulty) ?? faulty;
   }
 
   /** A dead process waits for its store for ever. */

@@ -15,7 +15,7 @@ export interface Plot {
   readonly seed: number;
   /** Faults of the first, second, … process: what happens to which group of commits. */
   readonly faults?: readonly ((group: number) => Fault | undefined)[];
-  readonly wrap?: (store: Store, process: () => SimProcess) => Store;
+  readonly wrap?: (store: Store) => Store;
 }
 
 export interface Ending {
@@ -50,7 +50,7 @@ export async function play(plot: Plot): Promise<Ending> {
         }
         return true;
       },
-      later: (callback) => void process.clock.after(1 + (calls % 3) * 700, callback),
+      later: (delayMs, callback) => void process.clock.after(delayMs, callback),
     };
   });
   let groups = 0;
@@ -63,7 +63,7 @@ export async function play(plot: Plot): Promise<Ending> {
       workflows: [workflow],
       fault: plot.faults?.[life] ?? (() => undefined),
       onApplied: (group, outcomes) => group.forEach((commit, i) => outcomes[i] === "committed" && commit.actors.forEach((actor) => settled.set(actor.key, actor.status))),
-      ...(plot.wrap !== undefined && { wrap: (inner: Store) => plot.wrap!(inner, () => process) }),
+      ...(plot.wrap !== undefined && { wrap: plot.wrap }),
     });
     current = process;
     const ended = await live(process, workflow);
