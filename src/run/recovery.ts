@@ -65,7 +65,7 @@ export class Recovery {
     const worker = this.#worker;
     if (this.#workflows.size === 0 || worker.stopped !== undefined) return false;
     const records = await worker.attempt(() => this.#store.claim(worker.epoch, [...this.#workflows.keys()], worker.clock.now(), BATCH));
-    for (const record of records) await this.#take(record);
+    for (const record of records) await this.#take(record).catch((error: unknown) => this.#willTryAgain(error));
     await new Promise<void>((resolve) => worker.clock.soon(resolve));
     if (records.length > 0)
       await worker.attempt(() =>
@@ -91,14 +91,14 @@ export class Recovery {
   /** Loads a run that this worker owns, unless it is in memory. */
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
+    const rows = await worker.attempt(() => this.#store.readActors(record.id));
+    if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
     try {
-      const rows = await worker.attempt(() => this.#store.readActors(record.id));
-      if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
       const run = loadRun(record, rows, this.#workflows.get(record.definition)!.plan, worker);
       run.resume();
       worker.host(run);
     } catch (error) {
-      if (worker.stopped === undefined) await worker.quarantine(record.id, error);
+      await worker.quarantine(record.id, error);
     }
   }
 
@@ -141,7 +141,7 @@ export class Recovery {
   /** Runs that this worker owns and that could work, but are not in memory. */
   async #loadForgotten(): Promise<void> {
     const worker = this.#worker;
-    for (let after = ""; worker.stopped === undefined; ) {
+    for (let after = ""; worker.stopped === undefined;) {
       const page = await worker.attempt(() => this.#store.readyRuns(worker.epoch, after, SWEEP));
       for (const record of page) if (!worker.runs.has(record.id) && this.#workflows.has(record.definition)) await this.load(record);
       if (page.length < SWEEP) return;
@@ -158,8 +158,12 @@ export class Recovery {
     if (record.wakeAt === null || record.wakeAt <= worker.clock.now()) await this.load(record);
   }
 
-  /** A failure here is the store's: the worker has stopped over it, or the next round tries again. */
   #spawn(work: Promise<void>): void {
-    work.catch((error: unknown) => this.#worker.stopped ?? this.#worker.attempts.log.warn({ error }, "recovery will try again"));
+    work.catch((error: unknown) => this.#willTryAgain(error));
+  }
+
+  /** A failure of the store has stopped the worker; after any other the next round finds what was left. */
+  #willTryAgain(error: unknown): void {
+    if (this.#worker.stopped === undefined) this.#worker.attempts.log.warn({ error }, "recovery will try again");
   }
 }

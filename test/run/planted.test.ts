@@ -10,7 +10,7 @@ import { Progress } from "../../src/run/progress.ts";
 import { Results } from "../../src/run/results.ts";
 import type { Commit, Outcome, Store } from "../../src/store/store.ts";
 import { dagSpec } from "../sim/dag.ts";
-import type { Fault } from "../sim/process.ts";
+import { type Fault, replacing } from "../sim/process.ts";
 import { type Plot, play } from "../sim/world.ts";
 
 const PLOTS_MAX = 400;
@@ -30,9 +30,6 @@ async function hunt(wrap?: Plot["wrap"]): Promise<number | undefined> {
   }
   return undefined;
 }
-
-/** The store with some of its methods replaced. */
-const replacing = (store: Store, methods: Partial<Store>): Store => new Proxy(store, { get: (inner, key: keyof Store) => methods[key] ?? inner[key] });
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -56,7 +53,9 @@ const storeBugs: Record<string, (store: Store) => Store> = {
   "unfinished runs of a dead worker are not taken over": (store) => replacing(store, { claim: async () => [] }),
   "runs that sleep are not woken": (store) => replacing(store, { dueRuns: async () => ({ due: [], nextAt: null }) }),
   "rows of nodes are overlooked at recovery": (store) =>
-    replacing(store, { readActors: async (run, keys) => (await store.readActors(run, keys)).filter((row) => keys !== undefined || row.status !== "completed") }),
+    replacing(store, {
+      readActors: async (run, keys) => (await store.readActors(run, keys)).filter((row) => keys !== undefined || row.status !== "completed"),
+    }),
 };
 
 for (const [bug, wrap] of Object.entries(storeBugs)) {

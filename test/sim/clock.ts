@@ -66,7 +66,8 @@ export class SimClock implements Clock {
   #runNext(endAt: number): void {
     this.#timers = this.#timers.filter((timer) => !timer.cancelled);
     let next: Timer | undefined;
-    for (const timer of this.#timers) if (next === undefined || timer.dueAt < next.dueAt || (timer.dueAt === next.dueAt && timer.order < next.order)) next = timer;
+    for (const timer of this.#timers)
+      if (next === undefined || timer.dueAt < next.dueAt || (timer.dueAt === next.dueAt && timer.order < next.order)) next = timer;
     if (next === undefined) throw new Error("the simulation hangs: nothing is left to happen");
     if (next.dueAt > endAt) throw new Error("the simulation takes too long");
     this.#timeMs = Math.max(this.#timeMs, next.dueAt);

@@ -37,7 +37,11 @@ export function dagSpec(nodesMax: number): fc.Arbitrary<DagSpec> {
   return fc.array(node, { minLength: 1, maxLength: nodesMax }).map((nodes) =>
     nodes.map(({ links, ...rest }, index) => {
       const earlier = index === 0 ? [] : links.map(({ to, isRead }) => ({ to: to % index, isRead }));
-      return { ...rest, reads: [...new Set(earlier.filter((link) => link.isRead).map((link) => link.to))], after: [...new Set(earlier.filter((link) => !link.isRead).map((link) => link.to))] };
+      return {
+        ...rest,
+        reads: [...new Set(earlier.filter((link) => link.isRead).map((link) => link.to))],
+        after: [...new Set(earlier.filter((link) => !link.isRead).map((link) => link.to))],
+      };
     }),
   );
 }
@@ -60,7 +64,12 @@ export function expectedOf(spec: DagSpec): Expected {
     while (RETRIED.has(node.script[attempt - 1]!) && attempt < node.maxAttempts) attempt++;
     const last = node.script[attempt - 1]!;
     const isDone = last === "ok" || last === "okLater";
-    const value = isDone ? valueOf(index, node.reads.map((read) => nodes[read]!.value)) : undefined;
+    const value = isDone
+      ? valueOf(
+          index,
+          node.reads.map((read) => nodes[read]!.value),
+        )
+      : undefined;
     return nodes.push({ status: isDone ? "completed" : node.onFail === "skip" ? "skipped" : "failed", attempt, value });
   });
   const isFailed = nodes.some(({ status }) => status === "failed");
@@ -119,7 +128,13 @@ export function workflowOf(spec: DagSpec, host: () => AgentHost): Workflow<{ sta
     const handles: NodeHandle<{ value: number } | undefined>[] = [];
     spec.forEach(({ reads, after, onFail, maxAttempts }, index) => {
       const input = { index, read: reads.map((read) => handles[read]!.result.value) };
-      handles.push(wf.node(`n${index}`, scripted, input as never, { after: after.map((dependency) => handles[dependency]!), onFail: onFail as "skip", retry: { maxAttempts } }));
+      handles.push(
+        wf.node(`n${index}`, scripted, input as never, {
+          after: after.map((dependency) => handles[dependency]!),
+          onFail: onFail as "skip",
+          retry: { maxAttempts },
+        }),
+      );
     });
     return { values: handles.map((handle) => handle.result.value) };
   });

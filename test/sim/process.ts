@@ -47,7 +47,11 @@ export class SimProcess {
     const onFatal = (error: PawlError): void => {
       this.fatal = error;
     };
-    this.pawl = await openOn(store, { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal }, { workflows: this.#options.workflows });
+    this.pawl = await openOn(
+      store,
+      { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
+      { workflows: this.#options.workflows },
+    );
   }
 
   /** Its own view of time. */
@@ -101,4 +105,9 @@ export class SimProcess {
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     return fault === "unknownApplied" ? group.map(() => "unknown") : outcomes;
   }
+}
+
+/** The store with some of its methods replaced. */
+export function replacing(store: Store, methods: Partial<Store>): Store {
+  return new Proxy(store, { get: (inner, key: keyof Store) => methods[key] ?? inner[key] });
 }

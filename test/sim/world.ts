@@ -62,7 +62,8 @@ export async function play(plot: Plot): Promise<Ending> {
       seed: plot.seed + life,
       workflows: [workflow],
       fault: plot.faults?.[life] ?? (() => undefined),
-      onApplied: (group, outcomes) => group.forEach((commit, i) => outcomes[i] === "committed" && commit.actors.forEach((actor) => settled.set(actor.key, actor.status))),
+      onApplied: (group, outcomes) =>
+        group.forEach((commit, i) => outcomes[i] === "committed" && commit.actors.forEach((actor) => settled.set(actor.key, actor.status))),
       ...(plot.wrap !== undefined && { wrap: plot.wrap }),
     });
     current = process;
@@ -93,7 +94,10 @@ export async function play(plot: Plot): Promise<Ending> {
 }
 
 /** A start that a full disk refused is tried again, as a user would. */
-async function startUntilThere(process: SimProcess, workflow: ReturnType<typeof workflowOf>): ReturnType<typeof process.pawl.start<{ start: number }, { values: (number | undefined)[] }>> {
+async function startUntilThere(
+  process: SimProcess,
+  workflow: ReturnType<typeof workflowOf>,
+): ReturnType<typeof process.pawl.start<{ start: number }, { values: (number | undefined)[] }>> {
   for (;;) {
     try {
       return await process.pawl.start(workflow, { id: "run", input: { start: 1 } });

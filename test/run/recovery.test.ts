@@ -1,0 +1,444 @@
+/**
+ * What comes back after a death, what is set aside, and what is refused: nothing is lost, and nothing waits for ever.
+ */
+import { afterEach, expect, test, vi } from "vitest";
+import { PawlError } from "../../src/errors.ts";
+import { openOn } from "../../src/open.ts";
+import { DagRun } from "../../src/run/dag-run.ts";
+import { Progress, countersAgree } from "../../src/run/progress.ts";
+import type { Commit, Outcome } from "../../src/store/store.ts";
+import { replacing } from "../sim/process.ts";
+import { seededRandom } from "../sim/random.ts";
+import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
+
+const echo = anyAgent("echo", (input) => input);
+
+afterEach(() => vi.restoreAllMocks());
+
+test("opening goes on with unfinished runs without being asked", async () => {
+  const room = new MachineRoom();
+  let isUp = false;
+  const calls: string[] = [];
+  const patient = anyAgent("patient", (input: string) => (calls.push(input), isUp ? input : never()));
+  const flow = anyWorkflow("flow", (wf) => wf.node("second", patient, `${wf.node("first", echo, "kept").result}-2`).result);
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  first.kill();
+  isUp = true;
+  const second = await room.boot([flow]);
+  expect(await room.settled((await second.pawl.run("r")).result())).toBe("kept-2");
+  expect(calls).toEqual(["kept-2", "kept-2"]);
+  const types = (await Array.fromAsync((await second.pawl.run("r")).history())).flatMap(({ events }) => events.map(({ type }) => type));
+  expect(types).toContain("run.resumed");
+});
+
+test("a retry that was waiting when the process died comes at its time, or at once when that has passed", async () => {
+  for (const [downMs, waitedMs] of [
+    [20_000, 60_000],
+    [500_000, 500_000],
+  ] as const) {
+    const room = new MachineRoom();
+    const at: number[] = [];
+    const once = anyAgent(
+      "once",
+      (_, { attempt }) => {
+        at.push(room.clock.mono());
+        if (attempt === 1) throw new Error("down");
+        return "up";
+      },
+      { retry: { initialInterval: "60s", jitter: "none" } },
+    );
+    const flow = anyWorkflow("flow", (wf) => wf.node("n", once, {}).result);
+    const first = await room.boot([flow]);
+    await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+    await room.clock.advance(1);
+    first.kill();
+    await room.clock.advance(downMs - 1);
+    const second = await room.boot([flow]);
+    expect(await room.settled((await second.pawl.run("r")).result())).toBe("up");
+    expect(at[1]! - at[0]!).toBe(waitedMs);
+  }
+});
+
+test("a wall clock that jumps back, or forth, moves no length", async () => {
+  for (const jumpMs of [-7_200_000, 7_200_000]) {
+    const room = new MachineRoom();
+    const at: number[] = [];
+    const flaky = anyAgent(
+      "flaky",
+      (_, { attempt }) => {
+        at.push(room.clock.mono());
+        if (attempt === 1) throw new Error("down");
+        return "up";
+      },
+      { retry: { initialInterval: "3s", jitter: "none" } },
+    );
+    const flow = anyWorkflow("flow", (wf) => wf.node("n", flaky, {}).result);
+    const { pawl } = await room.boot([flow]);
+    const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+    await room.clock.advance(1);
+    room.clock.wallOffsetMs += jumpMs;
+    expect(await room.settled(run.result())).toBe("up");
+    expect(at[1]! - at[0]!).toBe(3_000);
+  }
+});
+
+test("runs that only wait leave memory and come back in due order", async () => {
+  const room = new MachineRoom();
+  const hosted = vi.spyOn(DagRun.prototype, "drop");
+  const order: string[] = [];
+  const waiting = anyAgent("waiting", (ms: number, { attempt, runId }) => {
+    if (attempt > 1) return order.push(runId);
+    throw Object.assign(new Error("later"), { code: `IN_${ms}` });
+  });
+  const flowOf = (seconds: number): ReturnType<typeof anyWorkflow> =>
+    anyWorkflow(
+      `wait${seconds}`,
+      (wf) => wf.node("n", waiting, wf.input, { retry: { initialInterval: `${seconds}s`, maxInterval: "1d", jitter: "none" } }).result,
+    );
+  const flows = [300, 100, 200].map(flowOf);
+  const { pawl } = await room.boot(flows);
+  const runs = await room.settled(Promise.all(flows.map((flow) => pawl.start(flow, { id: flow.name, input: 1 }))));
+  await room.clock.advance(1_000);
+  expect(hosted).toHaveBeenCalledTimes(3);
+  await room.settled(Promise.all(runs.map((run) => run.result())));
+  expect(order).toEqual(["wait100", "wait200", "wait300"]);
+});
+
+test("a damaged row sets its run aside with a reason; the row is kept and other runs go on", async () => {
+  const damages: [string, (rows: Parameters<Parameters<MachineRoom["store"]["tamper"]>[1]>[0]) => void][] = [
+    ["a result", ({ actors }) => actors.set("first", { ...actors.get("first")!, output: '"forged"' })],
+    ["a status", ({ actors }) => actors.set("first", { ...actors.get("first")!, status: "failed" })],
+    ["a swapped row", ({ actors }) => actors.set("second", { ...actors.get("first")!, key: "second" })],
+    ["the input", ({ actors }) => actors.set("input~1", { ...actors.get("input~1")!, output: "2" })],
+    ["a lost input", ({ actors }) => actors.delete("input~1")],
+    ["an unknown node", ({ actors }) => actors.set("ghost", { ...actors.get("first")!, key: "ghost" })],
+    ["the run", ({ run }) => Object.assign(run, { body: run.body.replace("running", "failed!") })],
+    ["a run that is no JSON", ({ run }) => Object.assign(run, { body: "{" })],
+  ];
+  for (const [what, damage] of damages) {
+    const room = new MachineRoom();
+    let isUp = false;
+    const gate = anyAgent("gate", (input) => (isUp ? input : never()));
+    const flow = anyWorkflow("flow", (wf) => wf.node("second", gate, wf.node("first", echo, "true").result).result);
+    const first = await room.boot([flow]);
+    for (const id of ["damaged", "sound"]) await room.settled(first.pawl.start(flow, { id, input: 1 }));
+    await room.clock.advance(10);
+    first.kill();
+    isUp = true;
+    room.store.tamper("damaged", damage);
+    const before = await room.store.readActors("damaged");
+    const { pawl } = await room.boot([flow]);
+    await expect(room.settled((await pawl.run("damaged")).result()), what).rejects.toMatchObject({
+      code: "PAWL_RUN_QUARANTINED",
+      message: expect.stringContaining("PAWL_ROW_CORRUPT"),
+    });
+    expect(await room.settled((await pawl.run("sound")).result())).toBe("true");
+    expect(await room.store.readActors("damaged")).toEqual(before);
+    expect(await (await pawl.run("damaged")).status()).toMatchObject({ status: "quarantined", reason: expect.stringContaining("PAWL_ROW_CORRUPT") });
+  }
+});
+
+test("a result that is damaged while the run is under way sets the run aside when it is read back", async () => {
+  const room = new MachineRoom();
+  const gate = deferred<string>();
+  const waits = anyAgent("waits", () => gate.promise);
+  const flow = anyWorkflow("flow", (wf) => {
+    const early = wf.node("early", echo, "true");
+    const late = wf.node("late", waits, {});
+    return wf.node("join", echo, [early.result, late.result]).result;
+  });
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  first.kill();
+  const { pawl } = await room.boot([flow]);
+  await room.clock.advance(10);
+  room.store.tamper("r", ({ actors }) => actors.set("early", { ...actors.get("early")!, output: '"forged"' }));
+  gate.resolve("now");
+  await expect(room.settled((await pawl.run("r")).result())).rejects.toMatchObject({ code: "PAWL_RUN_QUARANTINED" });
+});
+
+test("with the checksum taken away a forged result goes through: it is the checksum that protects", async () => {
+  vi.resetModules();
+  vi.doMock("node:zlib", () => ({ crc32: () => 0 }));
+  const { MachineRoom: Room, anyAgent: agentOf, anyWorkflow: workflowOf } = await import("../sim/machine-room.ts");
+  vi.doUnmock("node:zlib");
+  const room = new Room();
+  let isUp = false;
+  const gate = agentOf("gate", (input) => (isUp ? input : never()));
+  const flow = workflowOf(
+    "flow",
+    (wf) =>
+      wf.node(
+        "second",
+        gate,
+        wf.node(
+          "first",
+          agentOf("echo", (input) => input),
+          "true",
+        ).result,
+      ).result,
+  );
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  first.kill();
+  isUp = true;
+  room.store.tamper("r", ({ actors }) => actors.set("first", { ...actors.get("first")!, output: '"forged"' }));
+  const { pawl } = await room.boot([flow]);
+  expect(await room.settled((await pawl.run("r")).result())).toBe("forged");
+});
+
+/** Two owners: the first stalls in the middle of a commit while a second one takes its run over and ends it. */
+async function staleOwner(isFenced: boolean): Promise<{ outcome: Outcome; commits: number; history: number; calls: number }> {
+  const room = new MachineRoom();
+  const held = deferred<void>();
+  let calls = 0;
+  let outcome: Outcome | undefined;
+  const counted = anyAgent("counted", (input) => (calls++, input));
+  const flow = anyWorkflow("flow", (wf) => wf.node("b", counted, wf.node("a", counted, 1).result).result);
+  const stalling = (group: readonly Commit[], commit: (group: readonly Commit[]) => Promise<Outcome[]>): Promise<Outcome[]> =>
+    group[0]!.from === 1
+      ? held.promise.then(async () => commit(isFenced ? group : await unfence(group))).then((outcomes) => ((outcome = outcomes[0]), outcomes))
+      : commit(group);
+  const unfence = async (group: readonly Commit[]): Promise<Commit[]> => {
+    const run = await room.store.readRun("r");
+    return group.map((commit) => ({ ...commit, from: run!.commitNo, epoch: run!.epoch }));
+  };
+  const first = await room.boot([flow], { wrap: (store) => replacing(store, { commit: (group) => stalling(group, (given) => store.commit(given)) }) });
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  await room.store.close();
+  const second = await room.boot([flow]);
+  await room.settled((await second.pawl.run("r")).result());
+  const commits = (await room.store.readRun("r"))!.commitNo;
+  held.resolve();
+  await room.clock.advance(10);
+  return {
+    outcome: outcome!,
+    commits: (await room.store.readRun("r"))!.commitNo - commits,
+    history: (await room.store.readHistory("r", commits, 10)).length,
+    calls,
+  };
+}
+
+test("a late commit of an owner that was replaced matches no row, and that owner lets the run go", async () => {
+  expect(await staleOwner(true)).toEqual({ outcome: "fenced", commits: 0, history: 0, calls: 3 });
+});
+
+test("with the fence taken away the late commit lands on a run that has ended: it is the fence that protects", async () => {
+  const damage = await staleOwner(false);
+  expect(damage.outcome).toBe("committed");
+  expect(damage.commits).toBeGreaterThan(0);
+});
+
+test("a run that dies with its worker three times while it is loaded is set aside; the others go on", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", anyAgent("hangs", never), {}).result);
+  const ids = ["a", "poison", "z"];
+  let process = await room.boot([flow]);
+  for (const id of ids) await room.settled(process.pawl.start(flow, { id, input: 1 }));
+  const resume = DagRun.prototype.resume;
+  vi.spyOn(DagRun.prototype, "resume").mockImplementation(function (this: DagRun) {
+    if (this.id === "poison") process.kill();
+    resume.call(this);
+  });
+  for (let crash = 1; crash <= 6 && (await room.store.readRun("poison"))!.status !== "quarantined"; crash++) {
+    process.kill();
+    process = new (process.constructor as new (options: object) => typeof process)({ clock: room.clock, store: room.store, seed: 1, workflows: [flow] });
+    void process.boot().catch(() => {});
+    await room.clock.advance(1_000);
+  }
+  expect(await room.store.readRun("poison")).toMatchObject({ status: "quarantined", reason: expect.stringContaining("crashed 3 times") });
+  for (const id of ["a", "z"]) expect(await room.store.readRun(id)).toMatchObject({ status: "running", suspicion: 0 });
+});
+
+test("a definition that changed under an unfinished run is refused with what changed; the run is kept as it is", async () => {
+  const room = new MachineRoom();
+  const waits = anyAgent("waits", never);
+  const before = anyWorkflow("flow", (wf) => wf.node("b", echo, wf.node("a", waits, { x: 1 }).result).result);
+  const after = anyWorkflow("flow", (wf) => wf.node("c", echo, wf.node("a", waits, { x: 2 }).result).result);
+  const first = await room.boot([before]);
+  await room.settled(first.pawl.start(before, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  first.kill();
+  const second = await room.boot([after]);
+  const changes = ['node "b" is gone', 'node "a": input changed', 'node "c" is new', "the output changed"];
+  await expect(room.settled(second.pawl.start(after, { id: "r", input: 1 }))).rejects.toMatchObject({
+    code: "PAWL_DEFINITION_CHANGED",
+    data: { changes },
+    message: expect.stringContaining('node "b" is gone'),
+  });
+  await expect(room.settled((await second.pawl.run("r")).result())).rejects.toMatchObject({ code: "PAWL_DEFINITION_CHANGED" });
+  expect(await (await second.pawl.run("r")).status()).toMatchObject({ status: "running" });
+  second.kill();
+  const third = await room.boot([after, before]);
+  await room.clock.advance(10);
+  await room.settled((await third.pawl.run("r")).cancel());
+  expect(await (await third.pawl.run("r")).status()).toMatchObject({ status: "cancelled" });
+});
+
+test("another retry or timeout is no other definition", async () => {
+  const room = new MachineRoom();
+  let isUp = false;
+  const gate = anyAgent("gate", () => (isUp ? "up" : never()));
+  const flowWith = (timeout: number): ReturnType<typeof anyWorkflow> =>
+    anyWorkflow("flow", (wf) => wf.node("a", gate, {}, { timeout, retry: { maxAttempts: timeout } }).result);
+  const first = await room.boot([flowWith(1_000)]);
+  await room.settled(first.pawl.start(flowWith(1_000), { id: "r", input: 1 }));
+  first.kill();
+  isUp = true;
+  const second = await room.boot([flowWith(2_000)]);
+  expect(await room.settled((await second.pawl.run("r")).result())).toBe("up");
+});
+
+test("a run whose workflow was not given waits and says so; it goes on when the workflow is started", async () => {
+  const room = new MachineRoom();
+  let isUp = false;
+  const gate = anyAgent("gate", () => (isUp ? "up" : never()));
+  const flow = anyWorkflow("flow", (wf) => wf.node("a", gate, {}).result);
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  first.kill();
+  isUp = true;
+  const second = await room.boot([]);
+  await expect(room.settled((await second.pawl.run("r")).result())).rejects.toMatchObject({
+    code: "PAWL_DEFINITION_MISSING",
+    message: expect.stringContaining('"flow"'),
+  });
+  await room.settled(second.pawl.start(flow, { id: "another", input: 1 }));
+  expect(await room.settled((await second.pawl.run("r")).result())).toBe("up");
+});
+
+test("a run that could not be read at the opening is loaded by the next reconciliation", async () => {
+  const room = new MachineRoom();
+  let isUp = false;
+  const gate = anyAgent("gate", () => (isUp ? "up" : never()));
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", gate, {}).result);
+  const first = await room.boot([flow]);
+  for (const id of ["a", "b"]) await room.settled(first.pawl.start(flow, { id, input: 1 }));
+  first.kill();
+  isUp = true;
+  let reads = 0;
+  const second = await room.boot([flow], {
+    wrap: (store) => replacing(store, { readActors: (run, keys) => (reads++ === 0 ? Promise.reject(new Error("passing")) : store.readActors(run, keys)) }),
+  });
+  await room.clock.advance(1_000);
+  expect((await second.pawl.list({ status: "running" })).map(({ id }) => id)).toEqual(["a"]);
+  await room.clock.advance(30_000);
+  expect((await second.pawl.list({ status: "completed" })).map(({ id }) => id)).toEqual(["b", "a"]);
+});
+
+test("close lets running attempts end, starts nothing more, and the next opening goes on", async () => {
+  const room = new MachineRoom();
+  const calls: string[] = [];
+  const slow = anyAgent("slow", (name: string) => (calls.push(name), new Promise((resolve) => room.clock.after(2_000, () => resolve(name)))));
+  const flow = anyWorkflow("flow", (wf) => wf.node("b", slow, "b", { after: [wf.node("a", slow, "a")] }).result);
+  const first = await room.boot([flow]);
+  const run = await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  const waiting = run.result().catch((error: unknown) => error);
+  await room.clock.advance(500);
+  await room.settled(first.pawl.close());
+  expect(await waiting).toMatchObject({ code: "PAWL_CLOSED" });
+  expect(calls).toEqual(["a"]);
+  expect((await room.store.readActors("r", ["a"]))[0]).toMatchObject({ status: "completed" });
+  await expect(first.pawl.start(flow, { input: 1 })).rejects.toMatchObject({ code: "PAWL_CLOSED" });
+  const second = await room.boot([flow]);
+  expect(await room.settled((await second.pawl.run("r")).result())).toBe("b");
+  expect(calls).toEqual(["a", "b"]);
+});
+
+test("close aborts what does not end in its grace; it runs again next time under the same attempt", async () => {
+  const room = new MachineRoom();
+  const seen: [number, AbortSignal][] = [];
+  let isUp = false;
+  const stuck = anyAgent("stuck", (_, { attempt, signal }) => (seen.push([attempt, signal]), isUp ? "up" : never()));
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", stuck, {}).result);
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  const beganAt = room.clock.mono();
+  await room.settled(first.pawl.close({ graceMs: 3_000 }));
+  expect(room.clock.mono() - beganAt).toBe(3_000);
+  expect(seen[0]![1].reason).toMatchObject({ code: "PAWL_CLOSED" });
+  isUp = true;
+  const second = await room.boot([flow]);
+  expect(await room.settled((await second.pawl.run("r")).result())).toBe("up");
+  expect(seen.map(([attempt]) => attempt)).toEqual([1, 1]);
+});
+
+test("after a failure of the store nothing is acknowledged, agents are aborted, and it is told once", async () => {
+  const room = new MachineRoom();
+  let signal: AbortSignal | undefined;
+  let isBroken = false;
+  const agentOf = anyAgent("stuck", (_, context) => ((signal = context.signal), never()));
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", agentOf, {}).result);
+  const process = await room.boot([flow], {
+    wrap: (store) => replacing(store, { commit: async (group) => (isBroken ? Promise.reject(new PawlError("PAWL_STORE_FAILED")) : store.commit(group)) }),
+  });
+  const run = await room.settled(process.pawl.start(flow, { id: "r", input: 1 }));
+  const waiting = run.result().catch((error: unknown) => error);
+  await room.clock.advance(10);
+  isBroken = true;
+  await expect(room.settled(process.pawl.start(flow, { id: "x", input: 1 }))).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
+  expect(process.fatal).toMatchObject({ code: "PAWL_STORE_FAILED" });
+  expect(signal!.reason).toMatchObject({ code: "PAWL_STORE_FAILED" });
+  expect(await room.settled(waiting)).toMatchObject({ code: "PAWL_STORE_FAILED" });
+  await expect(process.pawl.start(flow, { id: "y", input: 1 })).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
+  isBroken = false;
+  const { pawl } = await room.boot([flow]);
+  expect((await pawl.list()).map(({ id }) => id)).toEqual(["r"]);
+});
+
+test("a full disk refuses new runs, keeps finished results in memory, and goes on when there is space", async () => {
+  const room = new MachineRoom();
+  let isFull = false;
+  let calls = 0;
+  const slow = anyAgent("slow", () => (calls++, new Promise((resolve) => room.clock.after(100, () => resolve("kept")))));
+  const flow = anyWorkflow("flow", (wf) => wf.node("b", slow, wf.node("a", slow, {}).result).result);
+  const { pawl } = await room.boot([flow], { fault: () => (isFull ? "full" : undefined) });
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  isFull = true;
+  await room.clock.advance(60_000);
+  expect(calls).toBe(1);
+  await expect(room.settled(pawl.start(flow, { id: "new", input: 1 }))).rejects.toMatchObject({ code: "PAWL_STORE_FULL", retryable: true });
+  isFull = false;
+  expect(await room.settled(run.result())).toBe("kept");
+  expect(calls).toBe(2);
+});
+
+test("a process that does not execute sees runs and starts none", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", echo, "seen").result);
+  const { pawl } = await room.boot([flow]);
+  await room.settled((await room.settled(pawl.start(flow, { id: "r", input: 1 }))).result());
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const looking = await openOn(
+    room.store,
+    { store: room.store, clock: room.clock, random: seededRandom(1), attempts: { log: silent, environment: () => undefined }, onFatal() {} },
+    { execute: false },
+  );
+  expect(await room.settled((await looking.run("r")).result())).toBe("seen");
+  await expect(looking.start(flow, { input: 1 })).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+  await expect(looking.run("none")).rejects.toMatchObject({ code: "PAWL_RUN_NOT_FOUND" });
+});
+
+test("counters agree with a recount at any time", () => {
+  const flow = anyWorkflow("flow", (wf) => {
+    const a = wf.node("a", echo, {});
+    wf.node("c", echo, wf.node("b", echo, a.result).result);
+    wf.node("d", echo, a.result);
+  });
+  const progress = new Progress(flow.plan);
+  progress.queueReady();
+  expect(countersAgree(progress, flow.plan)).toBe(true);
+  progress.settle(progress.grant()!, "completed");
+  progress.release(0);
+  expect([progress.queued, progress.running, countersAgree(progress, flow.plan)]).toEqual([2, 0, true]);
+  progress.backOff(progress.grant()!);
+  progress.requeue(1);
+  expect(progress.exhausted).toBe(false);
+  expect(countersAgree(progress, flow.plan)).toBe(true);
+});

@@ -1,0 +1,218 @@
+/**
+ * The contract of a store, run by every store: what the rest of pawl relies on.
+ */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Commit, SUSPICIONS_MAX, SUSPICION_WINDOW_MS, type Store } from "../../src/store/store.ts";
+
+/** A place that holds a store: opening it again shows what was committed. */
+export interface Place {
+  open(): Promise<Store>;
+  remove(): Promise<void>;
+}
+
+const NOW = 1_700_000_000_000;
+
+/** A commit with a body and a history line of its own; `from: 0` creates the run. */
+export function commitOf(runId: string, from: number, epoch: number, changes: Partial<Omit<Commit, "run">> & { run?: Partial<Commit["run"]> } = {}): Commit {
+  const { run, ...rest } = changes;
+  return {
+    runId,
+    from,
+    epoch,
+    at: NOW + from,
+    run: { workflow: "flow", definition: "hash", status: "running", body: `{"commit":${from + 1}}`, checksum: 7, wakeAt: null, finished: false, ...run },
+    actors: [],
+    history: `["${runId}",${from + 1}]`,
+    ...rest,
+  };
+}
+
+const node = (key: string, status = "completed", output: string | null = "1"): Commit["actors"][number] => ({ key, status, body: "{}", output, checksum: 9 });
+
+/** Runs the contract against the stores of these places. */
+export function storeContract(name: string, makePlace: () => Promise<Place>): void {
+  describe(`the store contract, kept by ${name}`, () => {
+    let place: Place;
+    let store: Store;
+    let epoch: number;
+
+    beforeEach(async () => {
+      place = await makePlace();
+      store = await place.open();
+      epoch = await store.openEpoch(NOW);
+    });
+    afterEach(async () => {
+      await store.close();
+      await place.remove();
+    });
+
+    async function reopen(): Promise<void> {
+      await store.close();
+      store = await place.open();
+      epoch = await store.openEpoch(NOW);
+    }
+
+    test("what was committed is there after closing and opening again, to the letter", async () => {
+      const awkward = { key: "ä.b-c_1", status: "completed", body: `{"t":"\\u0000 🙂 '\\""}`, output: "x".repeat(100_000), checksum: 4_294_967_295 };
+      expect(await store.commit([commitOf("r1", 0, epoch, { actors: [awkward], run: { wakeAt: NOW + 5 } })])).toEqual(["committed"]);
+      await reopen();
+      expect(await store.readRun("r1")).toMatchObject({
+        id: "r1",
+        workflow: "flow",
+        definition: "hash",
+        status: "running",
+        body: '{"commit":1}',
+        checksum: 7,
+        commitNo: 1,
+        wakeAt: NOW + 5,
+        createdAt: NOW,
+        updatedAt: NOW,
+        suspicion: 0,
+        reason: null,
+      });
+      expect(await store.readActors("r1")).toEqual([{ ...awkward, commitNo: 1 }]);
+      expect(await store.readHistory("r1", 0, 10)).toEqual([{ commitNo: 1, at: NOW, body: '["r1",1]' }]);
+    });
+
+    test("an actor's row is replaced by a later commit, which leaves its number on it", async () => {
+      await store.commit([commitOf("r1", 0, epoch, { actors: [node("a", "backingOff", null), node("b")] })]);
+      await store.commit([commitOf("r1", 1, epoch, { actors: [node("a", "completed", "2")] })]);
+      const rows = await store.readActors("r1");
+      expect(rows.find(({ key }) => key === "a")).toEqual({ ...node("a", "completed", "2"), commitNo: 2 });
+      expect(rows.find(({ key }) => key === "b")?.commitNo).toBe(1);
+      expect(await store.readActors("r1", ["b", "missing"])).toEqual([{ ...node("b"), commitNo: 1 }]);
+    });
+
+    test("the fence: a commit that expects another commit number changes nothing", async () => {
+      await store.commit([commitOf("r1", 0, epoch)]);
+      expect(await store.commit([commitOf("r1", 0, epoch), commitOf("r1", 2, epoch)])).toEqual(["fenced", "fenced"]);
+      expect(await store.commit([commitOf("gone", 3, epoch)])).toEqual(["fenced"]);
+      expect(await store.readRun("r1")).toMatchObject({ commitNo: 1 });
+      expect(await store.readHistory("r1", 0, 10)).toHaveLength(1);
+    });
+
+    test("the fence: a commit of an epoch that no longer owns the run changes nothing", async () => {
+      await store.commit([commitOf("r1", 0, epoch)]);
+      const stale = epoch;
+      await reopen();
+      expect(epoch).toBeGreaterThan(stale);
+      expect(await store.claim(epoch, ["hash"], NOW, 10)).toMatchObject([{ id: "r1", epoch }]);
+      expect(await store.commit([commitOf("r1", 1, stale, { actors: [node("late")] })])).toEqual(["fenced"]);
+      expect(await store.commit([commitOf("r1", 1, epoch)])).toEqual(["committed"]);
+      expect(await store.readActors("r1")).toEqual([]);
+    });
+
+    test("a fenced commit does no harm to the others of its group", async () => {
+      await store.commit([commitOf("r1", 0, epoch), commitOf("r2", 0, epoch)]);
+      const group = [commitOf("r1", 1, epoch, { actors: [node("a")] }), commitOf("r2", 5, epoch, { actors: [node("x")] }), commitOf("r3", 0, epoch)];
+      expect(await store.commit(group)).toEqual(["committed", "fenced", "committed"]);
+      expect((await store.readRun("r1"))?.commitNo).toBe(2);
+      expect((await store.readRun("r2"))?.commitNo).toBe(1);
+      expect(await store.readActors("r2")).toEqual([]);
+    });
+
+    test("only one executes; the lock ends with its holder", async () => {
+      const second = await place.open();
+      await expect(second.openEpoch(NOW)).rejects.toMatchObject({ code: "PAWL_STORE_LOCKED" });
+      await store.close();
+      store = await place.open();
+      await expect(store.openEpoch(NOW)).resolves.toBeGreaterThan(epoch);
+    });
+
+    test("a claim takes unfinished runs of earlier epochs that have a known definition, no others, in batches", async () => {
+      const runs = ["a", "b", "c"].map((id) => commitOf(id, 0, epoch));
+      await store.commit([
+        ...runs,
+        commitOf("other", 0, epoch, { run: { definition: "unknown" } }),
+        commitOf("done", 0, epoch, { run: { finished: true, status: "completed" } }),
+      ]);
+      expect(await store.claim(epoch, ["hash"], NOW, 10)).toEqual([]);
+      await reopen();
+      const first = await store.claim(epoch, ["hash", "further"], NOW, 2);
+      const second = await store.claim(epoch, ["hash", "further"], NOW, 2);
+      expect([...first, ...second].map(({ id }) => id).sort()).toEqual(["a", "b", "c"]);
+      expect(first.every((run) => run.epoch === epoch && run.suspicion === 1)).toBe(true);
+      expect(await store.claim(epoch, ["hash"], NOW, 2)).toEqual([]);
+    });
+
+    test("a load that was not seen to end makes a run suspect: it is claimed last, and alone", async () => {
+      await store.commit(["a", "b", "c"].map((id) => commitOf(id, 0, epoch)));
+      await reopen();
+      const loaded = await store.claim(epoch, ["hash"], NOW, 2);
+      await reopen();
+      const [untouched, ...none] = await store.claim(epoch, ["hash"], NOW, 10);
+      expect(none).toEqual([]);
+      expect(loaded.map(({ id }) => id)).not.toContain(untouched!.id);
+      const alone = await store.claim(epoch, ["hash"], NOW, 10);
+      expect(alone).toMatchObject([{ suspicion: 2 }]);
+    });
+
+    test("suspicion grows with each such load, ends when absolved, and is forgotten with time", async () => {
+      await store.commit([commitOf("a", 0, epoch)]);
+      for (let loads = 1; loads <= SUSPICIONS_MAX + 1; loads++) {
+        await reopen();
+        expect(await store.claim(epoch, ["hash"], NOW, 1)).toMatchObject([{ suspicion: loads }]);
+      }
+      await store.absolve(epoch, ["a"]);
+      await reopen();
+      expect(await store.claim(epoch, ["hash"], NOW, 1)).toMatchObject([{ suspicion: 1 }]);
+      await reopen();
+      expect(await store.claim(epoch, ["hash"], NOW + SUSPICION_WINDOW_MS + 1, 1)).toMatchObject([{ suspicion: 1 }]);
+    });
+
+    test("a quarantined run keeps its rows and its reason, and is not claimed again", async () => {
+      await store.commit([commitOf("a", 0, epoch, { actors: [node("n")] })]);
+      await store.quarantine(epoch, "a", "damaged", NOW + 1);
+      expect(await store.readRun("a")).toMatchObject({ status: "quarantined", reason: "damaged", body: '{"commit":1}', commitNo: 1 });
+      expect(await store.readActors("a")).toHaveLength(1);
+      await reopen();
+      expect(await store.claim(epoch, ["hash"], NOW, 10)).toEqual([]);
+    });
+
+    test("due runs come in due order, with the next instant after them", async () => {
+      await store.commit([30, 10, 20, 90].map((ms) => commitOf(`in${ms}`, 0, epoch, { run: { wakeAt: NOW + ms } })));
+      await store.commit([commitOf("ready", 0, epoch), commitOf("over", 0, epoch, { run: { wakeAt: NOW, finished: true } })]);
+      const { due, nextAt } = await store.dueRuns(epoch, NOW + 30, 2);
+      expect(due.map(({ id }) => id)).toEqual(["in10", "in20"]);
+      expect(nextAt).toBe(NOW + 90);
+      expect((await store.dueRuns(epoch, NOW + 100, 10)).nextAt).toBeNull();
+    });
+
+    test("ready runs are those that wait for no instant, by id, page by page", async () => {
+      await store.commit([
+        commitOf("b", 0, epoch),
+        commitOf("a", 0, epoch),
+        commitOf("c", 0, epoch),
+        commitOf("sleeps", 0, epoch, { run: { wakeAt: NOW } }),
+        commitOf("over", 0, epoch, { run: { finished: true } }),
+      ]);
+      expect((await store.readyRuns(epoch, "", 2)).map(({ id }) => id)).toEqual(["a", "b"]);
+      expect((await store.readyRuns(epoch, "b", 2)).map(({ id }) => id)).toEqual(["c"]);
+    });
+
+    test("history comes in order, after a commit, at most so many", async () => {
+      await store.commit([commitOf("r", 0, epoch)]);
+      for (let from = 1; from < 5; from++) await store.commit([commitOf("r", from, epoch)]);
+      expect((await store.readHistory("r", 2, 2)).map(({ commitNo }) => commitNo)).toEqual([3, 4]);
+      expect(await store.readHistory("none", 0, 10)).toEqual([]);
+    });
+
+    test("runs are listed newest first, by status and workflow, page by page", async () => {
+      for (const [i, id] of ["a", "b", "c", "d"].entries())
+        await store.commit([commitOf(id, 0, epoch, { at: NOW + i, run: { status: i % 2 === 0 ? "running" : "failed", workflow: i < 2 ? "x" : "y" } })]);
+      const ids = async (filter: Omit<Parameters<Store["listRuns"]>[0], "limit">, limit = 10): Promise<string[]> =>
+        (await store.listRuns({ ...filter, limit })).map(({ id }) => id);
+      expect(await ids({})).toEqual(["d", "c", "b", "a"]);
+      expect(await ids({ status: "failed" })).toEqual(["d", "b"]);
+      expect(await ids({ workflow: "x" })).toEqual(["b", "a"]);
+      expect(await ids({ after: "c" }, 1)).toEqual(["b"]);
+    });
+
+    test("a definition is written once and stays", async () => {
+      await store.writeDefinition("h", "flow", "first");
+      await store.writeDefinition("h", "flow", "second");
+      expect(await store.readDefinition("h")).toBe("first");
+      expect(await store.readDefinition("none")).toBeUndefined();
+    });
+  });
+}

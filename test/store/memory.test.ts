@@ -1,0 +1,16 @@
+/**
+ * The store in memory keeps the contract.
+ */
+import { MemoryStore } from "../../src/store/memory.ts";
+import { storeContract } from "./contract.ts";
+
+storeContract("memory", async () => {
+  const store = new MemoryStore();
+  return { open: async () => new Proxy(store, { get: (target, key: keyof MemoryStore) => bound(target, key) }), remove: async () => {} };
+});
+
+/** Each opening is a holder of its own: only the one that took the lock gives it back. */
+function bound(store: MemoryStore, key: keyof MemoryStore): unknown {
+  const member: unknown = store[key];
+  return typeof member === "function" ? member.bind(store) : member;
+}

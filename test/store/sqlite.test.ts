@@ -1,0 +1,168 @@
+/**
+ * The store on SQLite keeps the contract, and its promises about files, locks, full disks and failures.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { openSqliteStore } from "../../src/store/sqlite.ts";
+import type { Store } from "../../src/store/store.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { commitOf, storeContract } from "./contract.ts";
+
+storeContract("SQLite", async () => {
+  const folder = temporaryFolder();
+  return { open: async () => openSqliteStore(join(folder.path, "pawl.db"), { readOnly: false }), remove: async () => folder.remove() };
+});
+
+describe("an SQLite file", () => {
+  const folder = temporaryFolder();
+  let path: string;
+  let files = 0;
+  const opened: Store[] = [];
+
+  beforeEach(() => {
+    path = join(folder.path, `${++files}`, "pawl.db");
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    for (const store of opened.splice(0)) await store.close();
+  });
+
+  function open(readOnly = false): Store {
+    const store = openSqliteStore(path, { readOnly });
+    opened.push(store);
+    return store;
+  }
+
+  /** Opens the file and gives its connection, too. */
+  function openWithConnection(): { store: Store; database: DatabaseSync } {
+    let database!: DatabaseSync;
+    const exec = DatabaseSync.prototype.exec;
+    vi.spyOn(DatabaseSync.prototype, "exec").mockImplementation(function (this: DatabaseSync, sql) {
+      database = this;
+      return exec.call(this, sql);
+    });
+    const store = open();
+    vi.restoreAllMocks();
+    return { store, database };
+  }
+
+  test("it and its side files are its owner's alone", async () => {
+    const store = open();
+    await store.commit([commitOf("r", 0, await store.openEpoch(1))]);
+    for (const suffix of ["", "-wal", "-shm"]) expect(statSync(path + suffix).mode & 0o777).toBe(0o600);
+  });
+
+  test("it is written with a write-ahead log and an fsync for each commit", () => {
+    const { database } = openWithConnection();
+    expect(database.prepare("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+    expect(database.prepare("PRAGMA synchronous").get()).toEqual({ synchronous: 2 });
+  });
+
+  test("another process that executes is refused; when it is killed its lock is free", async () => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    const code = `const { openSqliteStore } = await import(${JSON.stringify(new URL("../../src/store/sqlite.ts", import.meta.url).href)});
+      const store = openSqliteStore(${JSON.stringify(path)}, { readOnly: false }); await store.openEpoch(1); console.log("locked"); setInterval(() => {}, 1000);`;
+    const holder = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(holder.stdout, "data");
+    await expect(open().openEpoch(1)).rejects.toMatchObject({ code: "PAWL_STORE_LOCKED" });
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+    await expect(open().openEpoch(1)).resolves.toBe(2);
+  });
+
+  test("it is read beside the process that executes, and only read", async () => {
+    const store = open();
+    const epoch = await store.openEpoch(1);
+    await store.commit([commitOf("r", 0, epoch)]);
+    const reader = open(true);
+    expect(await reader.readRun("r")).toMatchObject({ commitNo: 1 });
+    await store.commit([commitOf("r", 1, epoch)]);
+    expect(await reader.readRun("r")).toMatchObject({ commitNo: 2 });
+    await expect(reader.commit([commitOf("r", 2, epoch)])).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+    await expect(reader.openEpoch(1)).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+  });
+
+  test("a file of somebody else is refused and not touched", () => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    const theirs = new DatabaseSync(path);
+    theirs.exec("CREATE TABLE accounts (id)");
+    theirs.close();
+    const before = readFileSync(path);
+    expect(() => open()).toThrow(expect.objectContaining({ code: "PAWL_STORE_FOREIGN" }));
+    writeFileSync(`${path}.txt`, "these are no tables, but a text that is long enough to be taken for a file header".repeat(20));
+    path = `${path}.txt`;
+    expect(() => open()).toThrow(expect.objectContaining({ code: "PAWL_STORE_FOREIGN" }));
+    path = path.replace(/\.txt$/, "");
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test("a file of a newer schema is refused and says both versions", async () => {
+    await open().close();
+    const database = new DatabaseSync(path);
+    database.exec("PRAGMA user_version = 99");
+    database.close();
+    expect(() => open()).toThrow(expect.objectContaining({ code: "PAWL_STORE_NEWER", message: expect.stringContaining("99") }));
+  });
+
+  test("a folder that is a file, or a file that is a folder, is refused", () => {
+    mkdirSync(path, { recursive: true });
+    expect(() => open()).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE" }));
+    writeFileSync(join(path, "file"), "");
+    path = join(path, "file", "pawl.db");
+    expect(() => open()).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE" }));
+  });
+
+  test("a file that is not there is not made by looking", () => {
+    expect(() => open(true)).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE" }));
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("a folder without the right to write is refused", () => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    chmodSync(join(path, ".."), 0o555);
+    const code = `const { openSqliteStore } = await import(${JSON.stringify(new URL("../../src/store/sqlite.ts", import.meta.url).href)});
+      try { openSqliteStore(${JSON.stringify(path)}, { readOnly: false }); } catch (error) { console.log(error.code); }`;
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    chmodSync(folder.path, 0o755);
+    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8", ...user });
+    expect(stdout.trim()).toBe("PAWL_STORE_UNREADABLE");
+  });
+
+  test("a full disk is a clean refusal of the whole group; with space again it goes on", async () => {
+    const { store, database } = openWithConnection();
+    const epoch = await store.openEpoch(1);
+    await store.commit([commitOf("r1", 0, epoch)]);
+    const pages = (database.prepare("PRAGMA page_count").get() as { page_count: number }).page_count;
+    database.exec(`PRAGMA max_page_count = ${pages + 1}`);
+    const large = commitOf("r1", 1, epoch, { actors: [{ key: "n", status: "completed", body: "{}", output: "x".repeat(100_000), checksum: 1 }] });
+    expect(await store.commit([commitOf("r2", 0, epoch), large])).toEqual(["full", "full"]);
+    expect(await store.readRun("r2")).toBeUndefined();
+    expect(await store.readRun("r1")).toMatchObject({ commitNo: 1 });
+    database.exec("PRAGMA max_page_count = 1000000");
+    expect(await store.commit([commitOf("r2", 0, epoch), large])).toEqual(["committed", "committed"]);
+  });
+
+  test("fail stop: after a failure nothing is written or read, and the lock is free", async () => {
+    const { store, database } = openWithConnection();
+    const epoch = await store.openEpoch(1);
+    await store.commit([commitOf("r", 0, epoch)]);
+    database.exec("ALTER TABLE history RENAME TO broken");
+    await expect(store.commit([commitOf("r", 1, epoch)])).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
+    database.exec("ALTER TABLE broken RENAME TO history");
+    await expect(store.commit([commitOf("r", 1, epoch)])).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
+    await expect(store.readRun("r")).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
+    await expect(open().openEpoch(1)).resolves.toBeGreaterThan(epoch);
+    expect(await open().readRun("r")).toMatchObject({ commitNo: 1 });
+  });
+
+  test("its tables are those that were released", () => {
+    const { database } = openWithConnection();
+    const schema = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name").all();
+    const dump = schema.map((row) => `${String(row["sql"]).replace(/\s+/g, " ")};\n`).join("");
+    expect(dump).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+  });
+});
