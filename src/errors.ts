@@ -53,6 +53,8 @@ export const ERRORS = {
   PAWL_STORE_UNREADABLE: entry("the file or its folder cannot be opened for reading and writing", "check that the folder exists and its rights"),
   PAWL_ROW_CORRUPT: entry("a stored row is damaged", "restore the file from a backup; the run is kept aside"),
   PAWL_SQLITE_TOO_OLD: entry("this Node.js has an SQLite that can lose data", "use Node.js 24.21 or newer"),
+  PAWL_NODE_TOO_OLD: entry("this Node.js cannot run pawl", "install Node.js 24 or newer from https://nodejs.org"),
+  PAWL_BUG: entry("something happened that pawl did not expect", "report it with the stack that is shown; runs go on where they were"),
   PAWL_USAGE: entry("the command was not understood", "see `pawl --help`"),
 } as const satisfies Record<string, ErrorEntry>;
 

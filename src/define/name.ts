@@ -19,7 +19,7 @@ export function checkName(name: unknown, what: string, at?: string): asserts nam
 /** ` did you mean "docs"?` for a name that is near to one of these, else ''. */
 export function didYouMean(name: string, known: Iterable<string>): string {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.ceil(name.length / 3)) + 1;
   for (const candidate of known) {
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
     const distance = editDistance(name, candidate);

@@ -40,8 +40,11 @@ type ArgValue<T> = T extends Leaf
       ? { readonly [K in keyof T]: Arg<T[K]> }
       : T;
 
-/** The input of a node: its fields, each a value or a reference. */
-export type ArgsOf<T> = IsAny<T> extends true ? any : T extends Leaf | readonly unknown[] ? Arg<T> : { readonly [K in keyof T]: Arg<T[K]> } | RefOf<T>;
+/**
+ * The input of a node: its fields, each a value or a reference. A reference to a whole object fits, too, since its
+ * fields are references to the fields; not being a union keeps the compiler's messages short.
+ */
+export type ArgsOf<T> = IsAny<T> extends true ? any : T extends Leaf | readonly unknown[] ? Arg<T> : { readonly [K in keyof T]: Arg<T[K]> };
 
 /** The value that data with references in it will have. */
 export type Unref<T> =

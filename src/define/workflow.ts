@@ -17,13 +17,13 @@ export interface NodeHandle<Result> {
 }
 
 /** What a node says of its own; its agent's options are the defaults. */
-export interface NodeOptions extends AttemptOptions {
+export interface NodeOptions<F extends OnFail = OnFail> extends AttemptOptions {
   /** Nodes to wait for without using their result. */
   readonly after?: readonly NodeHandle<any>[];
   /**
    * When its attempts are used up: 'block' its dependents (default), or 'skip' the node: they go on and read `undefined`.
    */
-  readonly onFail?: OnFail;
+  readonly onFail?: F;
 }
 
 /** Writes a workflow down, node by node. */
@@ -31,13 +31,12 @@ export interface WorkflowBuilder<Input> {
   /** The run's input. */
   readonly input: Ref<Input>;
   /** Adds a node: this agent, called with this input when all that the input refers to is there. */
-  node<Given, Result>(
+  node<Given, Result, F extends OnFail = "block">(
     id: string,
     agent: Agent<Given, Result>,
     input: ArgsOf<NoInfer<Given>>,
-    options: NodeOptions & { readonly onFail: "skip" },
-  ): NodeHandle<Result | undefined>;
-  node<Given, Result>(id: string, agent: Agent<Given, Result>, input: ArgsOf<NoInfer<Given>>, options?: NodeOptions): NodeHandle<Result>;
+    options?: NodeOptions<F>,
+  ): NodeHandle<F extends "skip" ? Result | undefined : Result>;
 }
 
 /** A definition that can be run. Made by `workflow()` or read from YAML or JSON. */

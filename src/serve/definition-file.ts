@@ -1,0 +1,88 @@
+/**
+ * A workflow from a file: a document in YAML or JSON, or a module that exports it.
+ */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { extname, isAbsolute, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { PawlError, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
+
+type Exports = Readonly<Record<string, unknown>>;
+
+const DOCUMENTS = new Set([".yaml", ".yml", ".json"]);
+const MODULES = new Set([".ts", ".mts", ".js", ".mjs"]);
+
+/** Could this be the name of a definition? */
+export function isDefinitionFile(file: string): boolean {
+  return DOCUMENTS.has(extname(file)) || MODULES.has(extname(file));
+}
+
+/**
+ * Reads the workflow of a file.
+ *
+ * @throws PAWL_FILE_UNREADABLE, PAWL_USAGE (none or several to choose from), and all that a definition can be refused for
+ */
+export async function loadWorkflow(file: string, exportName?: string): Promise<Workflow> {
+  if (DOCUMENTS.has(extname(file))) {
+    const text = await readText(file);
+    return parseWorkflow(text, { file, importModule: (specifier) => importFrom(file, specifier) });
+  }
+  if (!MODULES.has(extname(file)))
+    throw new PawlError("PAWL_FILE_UNREADABLE", { message: "this is no definition", at: file, next: "give a .yaml, .yml, .json, .ts, .mts, .js or .mjs file" });
+  await readText(file);
+  return chooseWorkflow(await importModule(file), file, exportName);
+}
+
+/** Text of a file that the user named. @throws PAWL_FILE_UNREADABLE */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new PawlError("PAWL_FILE_UNREADABLE", { message: isMissing ? "there is no such file" : "the file cannot be read", at: file, cause: error });
+  }
+}
+
+async function importModule(file: string): Promise<Exports> {
+  try {
+    return (await import(pathToFileURL(resolve(file)).href)) as Exports;
+  } catch (error) {
+    if (isPawlError(error)) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PawlError("PAWL_FILE_UNREADABLE", { message: `the module cannot be loaded: ${reason}`, at: file, cause: error });
+  }
+}
+
+/** Paths are relative to the document; anything else is a package that it could import. */
+async function importFrom(file: string, specifier: string): Promise<Exports> {
+  const base = pathToFileURL(resolve(file));
+  if (specifier.startsWith("./") || specifier.startsWith("../")) return (await import(new URL(specifier, base).href)) as Exports;
+  const found = isAbsolute(specifier) ? specifier : createRequire(base).resolve(specifier);
+  return (await import(pathToFileURL(found).href)) as Exports;
+}
+
+function chooseWorkflow(exports: Exports, file: string, wanted: string | undefined): Workflow {
+  const workflows = Object.entries(exports).filter((entry): entry is [string, Workflow] => isWorkflow(entry[1]));
+  const names = workflows.map(([name]) => name).join(", ") || "none";
+  if (wanted !== undefined) {
+    const named = workflows.find(([name]) => name === wanted);
+    if (named !== undefined) return named[1];
+    throw new PawlError("PAWL_USAGE", {
+      message: `the module exports no workflow "${wanted}"; workflows: ${names}`,
+      at: file,
+      next: "choose one with --export",
+    });
+  }
+  const chosen = workflows.find(([name]) => name === "default") ?? (new Set(workflows.map(([, workflow]) => workflow)).size === 1 ? workflows[0] : undefined);
+  if (chosen !== undefined) return chosen[1];
+  if (workflows.length === 0)
+    throw new PawlError("PAWL_FILE_UNREADABLE", { message: "the module exports no workflow", at: file, next: "export what workflow() returns" });
+  throw new PawlError("PAWL_USAGE", { message: `the module exports several workflows: ${names}`, at: file, next: "choose one with --export NAME" });
+}
+
+/** By its shape, since the module may have its own copy of pawl. */
+function isWorkflow(value: unknown): value is Workflow {
+  if (typeof value !== "object" || value === null || !("name" in value) || !("plan" in value)) return false;
+  const { plan } = value;
+  return typeof plan === "object" && plan !== null && "nodes" in plan && Array.isArray(plan.nodes);
+}

@@ -1,0 +1,96 @@
+/**
+ * Follows a run to its end: what its history says goes to the board and is told, each entry once and in order.
+ */
+import type { Run, RunView } from "../index.ts";
+import type { Board } from "./board.ts";
+import type { Reporter } from "./reporter.ts";
+
+export interface FollowOptions {
+  readonly board: Board;
+  readonly reporter: Reporter;
+  /** Entries up to this commit go to the board, but are not told: they are old. */
+  readonly toldCommitNo: number;
+  /** Called when those are on the board, and the telling begins. */
+  readonly begins: () => void;
+  /** Calls back when there may be something new. Answers what ends it. */
+  readonly subscribe: (wake: () => void) => () => void;
+}
+
+/** So many entries are taken between two turns of the event loop. */
+const ENTRIES_PER_TURN = 500;
+
+/** Resolves with what became of the run. Rejects as `run.ended()` does. */
+export async function follow(run: Run<unknown>, options: FollowOptions): Promise<RunView> {
+  const ending = watchEnd(run);
+  const bell = new Bell();
+  const unsubscribe = options.subscribe(() => bell.ring());
+  void ending.settled.then(() => bell.ring());
+  let seen = await tell(run, options, 0, options.toldCommitNo);
+  options.begins();
+  try {
+    for (;;) {
+      const isLast = ending.isSettled;
+      if (!ending.hasFailed) seen = await tell(run, options, seen);
+      if (isLast) return await ending.view;
+      await bell.rung();
+    }
+  } catch (error) {
+    await new Promise(setImmediate);
+    throw ending.hasFailed
+      ? await ending.view.then(
+          () => error,
+          (reason: unknown) => reason,
+        )
+      : error;
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** Puts entries after `seen` on the board and tells those that are news; answers the last. */
+async function tell(run: Run<unknown>, { board, reporter, toldCommitNo }: FollowOptions, seen: number, upTo = Number.POSITIVE_INFINITY): Promise<number> {
+  if (seen >= upTo) return seen;
+  let taken = 0;
+  for await (const entry of run.history(seen)) {
+    if (entry.commitNo > upTo) break;
+    board.apply(entry);
+    if (entry.commitNo > toldCommitNo) reporter.happened(entry);
+    seen = entry.commitNo;
+    if (++taken % ENTRIES_PER_TURN === 0) await new Promise(setImmediate);
+  }
+  return seen;
+}
+
+interface Ending {
+  readonly view: Promise<RunView>;
+  readonly settled: Promise<void>;
+  isSettled: boolean;
+  hasFailed: boolean;
+}
+
+function watchEnd(run: Run<unknown>): Ending {
+  const view = run.ended();
+  const settled = view.then(
+    () => void (ending.isSettled = true),
+    () => void (ending.isSettled = ending.hasFailed = true),
+  );
+  const ending: Ending = { view, settled, isSettled: false, hasFailed: false };
+  return ending;
+}
+
+/** Remembers that it rang until it is asked. */
+class Bell {
+  #hasRung = false;
+  #answer: (() => void) | undefined;
+
+  ring(): void {
+    this.#hasRung = true;
+    this.#answer?.();
+  }
+
+  async rung(): Promise<void> {
+    if (!this.#hasRung) await new Promise<void>((resolve) => (this.#answer = resolve));
+    this.#hasRung = false;
+    this.#answer = undefined;
+  }
+}

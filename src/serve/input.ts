@@ -1,0 +1,27 @@
+/**
+ * The input of a run as it is given on the command line: JSON, a file of it, or standard input.
+ */
+import { PawlError } from "../index.ts";
+import { readText } from "./definition-file.ts";
+
+/** The value of `--input`. @throws PAWL_USAGE, PAWL_FILE_UNREADABLE */
+export async function readInput(option: string): Promise<unknown> {
+  if (!option.startsWith("@")) return parseJson(option, "--input");
+  if (option === "@-") return parseJson(await readStandardInput(), "standard input");
+  return parseJson(await readText(option.slice(1)), option.slice(1));
+}
+
+function parseJson(text: string, at: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "";
+    throw new PawlError("PAWL_USAGE", { message: `the input is not JSON: ${reason}`, at, next: "give JSON in single quotes, or @file", cause: error });
+  }
+}
+
+async function readStandardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}

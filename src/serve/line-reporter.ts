@@ -1,0 +1,49 @@
+/**
+ * A run as plain lines, one per event: for files, pipes and terminals that cannot draw.
+ */
+import { styleText } from "node:util";
+import type { HistoryEntry, HistoryEvent } from "../index.ts";
+import type { Board } from "./board.ts";
+import { type Opening, type Reporter, openingLine } from "./reporter.ts";
+import { durationText, oneLine, timeOfDay } from "./text.ts";
+
+export class LineReporter implements Reporter {
+  readonly #stream: NodeJS.WriteStream;
+  #board: Board | undefined;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  begins(opening: Opening): void {
+    this.#board = opening.board;
+    this.says(openingLine(opening));
+  }
+
+  happened({ at, events }: HistoryEntry): void {
+    for (const event of events) this.says(`${styleText("dim", timeOfDay(at), { stream: this.#stream })}  ${eventText(event, this.#board)}`);
+  }
+
+  says(line: string): void {
+    this.#stream.write(`${line.trimEnd()}\n`);
+  }
+
+  ends(): void {}
+}
+
+/** `web completed in 1.2s`, `web failed, attempt 3: CODE message`. */
+export function eventText({ type, node, attempt, code, message }: HistoryEvent, board?: Board): string {
+  const verb = type
+    .slice(type.indexOf(".") + 1)
+    .replace("backingOff", "backs off")
+    .replace("timedOut", "timed out");
+  const reason = code === undefined ? "" : `: ${code} ${oneLine(message ?? "")}`;
+  if (node === undefined) return `run ${verb}${reason}`;
+  const nth = attempt !== undefined && (attempt > 1 || code !== undefined) ? `, attempt ${attempt}` : "";
+  return `${node} ${verb}${nth}${type === "node.completed" ? tookText(node, board) : ""}${reason}`;
+}
+
+function tookText(id: string, board: Board | undefined): string {
+  const { startedAt, endedAt } = board?.node(id) ?? {};
+  return startedAt === undefined || endedAt === undefined ? "" : ` in ${durationText(endedAt - startedAt)}`;
+}

@@ -1,0 +1,128 @@
+/**
+ * `pawl run`: starts a run or goes on with it, shows it while it goes, and ends with its result.
+ */
+import { type Pawl, PawlError, type Run, type RunView, type Workflow, isPawlError, open } from "../index.ts";
+import type { LogOptions } from "../watch/log.ts";
+import { Board } from "./board.ts";
+import { loadWorkflow } from "./definition-file.ts";
+import { follow } from "./follow.ts";
+import { readInput } from "./input.ts";
+import { tellOutcome } from "./outcome.ts";
+import { showProblem } from "./problem.ts";
+import { type Reporter, makeReporter } from "./reporter.ts";
+import { StopSignals } from "./stop-signals.ts";
+import { openToLook, storePath, storeExists } from "./stored.ts";
+import { canDraw } from "./terminal.ts";
+import { commandLine } from "./text.ts";
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly id?: string;
+  readonly export?: string;
+  readonly store?: string;
+  readonly logLevel: NonNullable<LogOptions["level"]>;
+  readonly json?: true;
+}
+
+/** What is to be run, read and checked before the store is opened. */
+interface Request {
+  readonly file: string;
+  readonly options: RunOptions;
+  readonly workflow: Workflow;
+  /** Undefined when none was given. */
+  readonly input: { readonly value: unknown } | undefined;
+  /** The run as it was before, when there is one of this id. */
+  readonly known: RunView | undefined;
+}
+
+export async function run(file: string, options: RunOptions): Promise<number> {
+  const request = await readRequest(file, options);
+  const isJson = options.json === true;
+  const reporter = await makeReporter({ isJson, canDraw: canDraw() });
+  const { makeLog } = await import("../watch/log.ts");
+  const fatal = Promise.withResolvers<never>();
+  fatal.promise.catch(() => {});
+  const pawl = await open(storePath(options.store), {
+    workflows: [request.workflow],
+    log: makeLog({ level: options.logLevel, write: (line) => reporter.says(line) }),
+    onFatal: fatal.reject,
+  });
+  const signals = new StopSignals(() => {
+    reporter.says("closing: running attempts get 10 s to end; a second signal ends at once");
+    void pawl.close();
+  });
+  try {
+    const run = await begin(pawl, request);
+    const view = await Promise.race([followIt(pawl, run, request, reporter), fatal.promise]);
+    return await tellOutcome(run, view, reporter, options);
+  } catch (error) {
+    reporter.ends();
+    const names = { FILE: file, ...(options.id !== undefined && { RUN: options.id }) };
+    if (signals.exitCode === undefined || !isPawlError(error, "PAWL_CLOSED")) return await showProblem(error, { isJson, names });
+    await pawl.close();
+    reporter.says(`closed; the run goes on where it was with the same command${options.id === undefined ? " and its --id" : ""}`);
+    return signals.exitCode;
+  } finally {
+    await closeSoon(pawl, reporter);
+  }
+}
+
+async function readRequest(file: string, options: RunOptions): Promise<Request> {
+  const workflow = await loadWorkflow(file, options.export);
+  const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
+  const known = options.id === undefined || !storeExists(options.store) ? undefined : await look(options.store, options.id);
+  return { file, options, workflow, input, known };
+}
+
+async function look(store: string | undefined, id: string): Promise<RunView | undefined> {
+  await using pawl = await openToLook(store);
+  try {
+    return await (await pawl.run(id)).status();
+  } catch (error) {
+    if (isPawlError(error, "PAWL_RUN_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** A run that is there goes on with the input that it has, unless one is given: then that must be the same. */
+async function begin(pawl: Pawl, { workflow, input, known, options }: Request): Promise<Run<unknown>> {
+  if (known !== undefined && known.workflow !== workflow.name)
+    throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${known.id}" belongs to workflow "${known.workflow}"`, next: "choose another id" });
+  if (known !== undefined && input === undefined) return pawl.run(known.id);
+  const value: unknown = input === undefined ? {} : input.value;
+  return pawl.start(workflow, { input: value, ...(options.id !== undefined && { id: options.id }) });
+}
+
+async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporter: Reporter): Promise<RunView> {
+  const { workflow, known } = request;
+  const board = new Board(known === undefined ? graphOf(workflow) : await run.nodes());
+  const opening = { run, workflow: workflow.name, board, isContinued: known !== undefined, command: continueCommand(run.id, request) };
+  return follow(run, {
+    board,
+    reporter,
+    toldCommitNo: known?.commitNo ?? 0,
+    begins: () => reporter.begins(opening),
+    subscribe: (wake) => pawl.subscribe(({ runId }) => runId === run.id && wake()),
+  });
+}
+
+function graphOf({ plan }: Workflow): { id: string; agent: string; dependencies: string[] }[] {
+  return plan.nodes.map(({ id, agent, dependencies }) => ({ id, agent: agent.name, dependencies: dependencies.map((index) => plan.nodes[index]!.id) }));
+}
+
+/** Without the input: the run has it. */
+function continueCommand(id: string, { file, options }: Request): string {
+  const words = ["pawl", "run", file, "--id", id];
+  if (options.export !== undefined) words.push("--export", options.export);
+  if (options.store !== undefined) words.push("--store", options.store);
+  return commandLine(words);
+}
+
+/** Other runs of the workflow may be under way in this store: then closing takes a while, and the reason is told. */
+const CLOSE_QUIET_MS = 500;
+
+async function closeSoon(pawl: Pawl, reporter: Reporter): Promise<void> {
+  const timer = setTimeout(() => reporter.says("closing: other runs in this store still have attempts under way; they go on next time"), CLOSE_QUIET_MS);
+  await pawl.close();
+  clearTimeout(timer);
+}

@@ -1,0 +1,86 @@
+/**
+ * `pawl show`: one run as it is stored: input, nodes, output, failure, and on request its history.
+ */
+import type { HistoryEntry, NodeView, RunView } from "../index.ts";
+import { EXIT } from "./exit-code.ts";
+import { toJson } from "./json.ts";
+import { eventText } from "./line-reporter.ts";
+import { findRun, openToLook } from "./stored.ts";
+import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell, timeOfDay } from "./text.ts";
+
+export interface ShowOptions {
+  readonly history?: true;
+  readonly store?: string;
+  readonly json?: true;
+}
+
+/** More nodes than these are for programs: those that need attention come first, and `--json` has all. */
+const NODES_SHOWN_MAX = 100;
+/** The order in which nodes need attention. */
+const URGENCY: readonly NodeView["status"][] = ["failed", "running", "backingOff", "queued", "skipped", "blocked", "cancelled", "waiting", "completed"];
+
+export async function show(id: string, options: ShowOptions): Promise<number> {
+  await using pawl = await openToLook(options.store);
+  const run = await findRun(pawl, id);
+  const view = await run.status();
+  const nodes = view.status === "quarantined" ? [] : await run.nodes();
+  const history = options.history ? await Array.fromAsync(run.history()) : undefined;
+  if (options.json) process.stdout.write(`${toJson({ ...view, nodes, ...(history && { history }) })}\n`);
+  else process.stdout.write(`${[...runLines(view), "", ...nodeLines(nodes), ...historyLines(history)].join("\n")}\n`);
+  return EXIT.completed;
+}
+
+function runLines(view: RunView): string[] {
+  const rows: (string | Cell)[][] = [
+    ["run", view.id],
+    ["workflow", view.workflow],
+    ["status", statusCell(view.status)],
+    ["started", dateAndTime(view.createdAt)],
+    ["updated", `${dateAndTime(view.updatedAt)} (after ${durationText(view.updatedAt - view.createdAt)})`],
+    ["commit", String(view.commitNo)],
+  ];
+  if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
+  if (view.wakeAt !== null) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
+  if (view.reason !== null) rows.push(["reason", oneLine(view.reason)]);
+  if (view.failure !== undefined) rows.push(["failure", oneLine(failureText(view.failure), 500)]);
+  for (const field of ["input", "output"] as const) if (view[field] !== undefined) rows.push([field, valueText(view[field])]);
+  return alignColumns(rows, process.stdout);
+}
+
+function failureText({ node, code, message }: NonNullable<RunView["failure"]>): string {
+  return `${node === undefined ? "" : `${node}: `}${code} ${message}`;
+}
+
+const VALUE_LENGTH_MAX = 4_000;
+
+function valueText(value: unknown): string {
+  const short = toJson(value);
+  const text = short.length <= 100 ? short : toJson(value, 2);
+  return text.length <= VALUE_LENGTH_MAX ? manyLines(text) : `${manyLines(text.slice(0, VALUE_LENGTH_MAX))}\n… (--json has all of it)`;
+}
+
+function nodeLines(nodes: readonly NodeView[]): string[] {
+  const isLong = nodes.length > NODES_SHOWN_MAX;
+  const shown = isLong ? nodes.toSorted((a, b) => URGENCY.indexOf(a.status) - URGENCY.indexOf(b.status)).slice(0, NODES_SHOWN_MAX) : nodes;
+  const lines = alignColumns([["NODE", "STATUS", "ATTEMPT", "TIME", "AGENT", "WHY"], ...shown.map(nodeRow)], process.stdout);
+  return isLong ? [...lines, `… and ${nodes.length - shown.length} more nodes (--json has all of them)`] : lines;
+}
+
+function nodeRow(node: NodeView): (string | Cell)[] {
+  const { id, status, attempt, startedAt, endedAt, agent } = node;
+  const time = startedAt === undefined || endedAt === undefined ? "" : durationText(endedAt - startedAt);
+  return [id, statusCell(status), attempt === 0 ? "" : String(attempt), time, agent, whyText(node)];
+}
+
+function whyText({ status, failure, retryAt, upstreamFailures, dependencies }: NodeView): string {
+  const reason = failure === undefined || status === "completed" ? "" : oneLine(`${failure.code} ${failure.message}`);
+  if (status === "blocked") return `failed before it: ${upstreamFailures.join(", ")}`;
+  if (status === "waiting") return oneLine(`waits for ${dependencies.join(", ")}`, 80);
+  return retryAt === undefined ? reason : `next attempt at ${timeOfDay(retryAt)} after ${reason}`;
+}
+
+function historyLines(history: readonly HistoryEntry[] | undefined): string[] {
+  if (history === undefined) return [];
+  const rows = history.flatMap(({ commitNo, at, events }) => events.map((event) => [String(commitNo), dateAndTime(at), eventText(event)]));
+  return ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
+}

@@ -1,0 +1,113 @@
+/**
+ * The command line: each verb with its arguments, options and two examples. What a verb does is in the file of its name.
+ */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { RunStatus } from "../index.ts";
+import type { CheckOptions } from "./check.ts";
+import type { GraphOptions } from "./graph.ts";
+import type { LsOptions } from "./ls.ts";
+import type { RunOptions } from "./run.ts";
+import type { ShowOptions } from "./show.ts";
+import type { WatchOptions } from "./watch.ts";
+
+type Done = (exitCode: number) => void;
+
+const STATUSES: readonly RunStatus[] = ["pending", "running", "completed", "failed", "timedOut", "cancelled", "quarantined"];
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+const LIST_MAX = 1_000;
+const EXIT_CODES = "\nExit codes: 0 completed, 1 failed, 2 wrong command or definition, 3 cancelled, 4 timed out, 5 no such run, 70 store failed";
+
+/** Adds every verb to the program; each tells its exit code when it is done. */
+export function declareVerbs(program: Command, done: Done): void {
+  declareRun(program, done);
+  declareLs(program, done);
+  declareShow(program, done);
+  declareWatch(program, done);
+  declareCheck(program, done);
+  declareGraph(program, done);
+}
+
+function declareRun(program: Command, done: Done): void {
+  const command = program
+    .command("run <file>")
+    .description("run a workflow, or go on with a run of it")
+    .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
+    .option("--id <id>", "the run's id; the same id again goes on with that run")
+    .option("--export <name>", "which workflow of a module, when it has several")
+    .addOption(new Option("--log-level <level>", "lines of pawl and its agents on standard error").choices(LOG_LEVELS).default("warn"))
+    .addHelpText("after", examples('pawl run research.yaml --input \'{"topic": "ratchets"}\'', "pawl run research.ts --input @input.json --id r-42"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (file: string, options: RunOptions) => done(await (await import("./run.ts")).run(file, options)));
+  withJson(withStore(command));
+}
+
+function declareLs(program: Command, done: Done): void {
+  const command = program
+    .command("ls")
+    .description("list runs, newest first")
+    .addOption(new Option("--status <status>", "only runs of this status").choices(STATUSES))
+    .option("--workflow <name>", "only runs of this workflow")
+    .option("--limit <number>", `at most so many, up to ${LIST_MAX}`, readLimit, 20)
+    .option("--after <run>", "only runs that come after this one, for the next page")
+    .addHelpText("after", examples("pawl ls --status failed", "pawl ls --workflow research --limit 100 --json"))
+    .action(async (options: LsOptions) => done(await (await import("./ls.ts")).ls(options)));
+  withJson(withStore(command));
+}
+
+function declareShow(program: Command, done: Done): void {
+  const command = program
+    .command("show <run>")
+    .description("show a run: its input, nodes, output and failure")
+    .option("--history", "what happened, commit by commit")
+    .addHelpText("after", examples("pawl show r-42", "pawl show r-42 --history --json"))
+    .action(async (run: string, options: ShowOptions) => done(await (await import("./show.ts")).show(run, options)));
+  withJson(withStore(command));
+}
+
+function declareWatch(program: Command, done: Done): void {
+  const command = program
+    .command("watch <run>")
+    .description("follow a run until it ends")
+    .addHelpText("after", examples("pawl watch r-42", "pawl watch r-42 --json"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (run: string, options: WatchOptions) => done(await (await import("./watch.ts")).watch(run, options)));
+  withJson(withStore(command));
+}
+
+function declareCheck(program: Command, done: Done): void {
+  const command = program
+    .command("check <file>")
+    .description("check a definition, and list which node waits for which")
+    .option("--export <name>", "which workflow of a module, when it has several")
+    .addHelpText("after", examples("pawl check research.yaml", "pawl check research.ts --export research --json"))
+    .action(async (file: string, options: CheckOptions) => done(await (await import("./check.ts")).check(file, options)));
+  withJson(command);
+}
+
+function declareGraph(program: Command, done: Done): void {
+  const command = program
+    .command("graph <file-or-run>")
+    .description("draw a workflow or a run as a Mermaid flowchart")
+    .option("--export <name>", "which workflow of a module, when it has several")
+    .addHelpText("after", examples("pawl graph research.yaml > research.mmd", "pawl graph r-42"))
+    .action(async (subject: string, options: GraphOptions) => done(await (await import("./graph.ts")).graph(subject, options)));
+  withJson(withStore(command));
+}
+
+function withStore(command: Command): Command {
+  return command.option("--store <path>", "the store's file (default: PAWL_STORE, or .pawl/pawl.db)");
+}
+
+function withJson(command: Command): Command {
+  return command.option("--json", "print JSON");
+}
+
+function examples(first: string, second: string): string {
+  return `\nExamples:\n  $ ${first}\n  $ ${second}`;
+}
+
+function readLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIST_MAX) throw new InvalidArgumentError(`It must be a whole number from 1 to ${LIST_MAX}.`);
+  return limit;
+}

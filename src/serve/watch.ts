@@ -1,0 +1,41 @@
+/**
+ * `pawl watch`: follows a run that another process executes, until it ends. Looks only; stopping it stops nothing else.
+ */
+import { Board } from "./board.ts";
+import { follow } from "./follow.ts";
+import { tellOutcome } from "./outcome.ts";
+import { makeReporter } from "./reporter.ts";
+import { findRun, openToLook } from "./stored.ts";
+import { canDraw } from "./terminal.ts";
+
+export interface WatchOptions {
+  readonly store?: string;
+  readonly json?: true;
+}
+
+/** How often it looks for something new. */
+const LOOK_EVERY_MS = 100;
+
+export async function watch(id: string, options: WatchOptions): Promise<number> {
+  const isJson = options.json === true;
+  await using pawl = await openToLook(options.store);
+  const run = await findRun(pawl, id);
+  const reporter = await makeReporter({ isJson, canDraw: canDraw() });
+  const { workflow, commitNo } = await run.status();
+  const board = new Board(await run.nodes());
+  try {
+    const view = await follow(run, {
+      board,
+      reporter,
+      toldCommitNo: commitNo,
+      begins: () => reporter.begins({ run, workflow, board, isContinued: true }),
+      subscribe: (wake) => {
+        const timer = setInterval(wake, LOOK_EVERY_MS);
+        return () => clearInterval(timer);
+      },
+    });
+    return await tellOutcome(run, view, reporter, options);
+  } finally {
+    reporter.ends();
+  }
+}
