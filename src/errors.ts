@@ -133,12 +133,15 @@ export type FailureKind = "transient" | "resource" | "configuration" | "critical
 export class AgentError extends Error {
   override readonly name = "AgentError";
   readonly kind: FailureKind;
+  /** What failed, for programs: stored and shown with the failure. */
+  readonly code: string;
   /** The shortest time in ms until the next attempt; the backoff may be longer. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(message: string, options: { kind: FailureKind; retryAfterMs?: number; cause?: unknown }) {
+  constructor(message: string, options: { kind: FailureKind; code?: string; retryAfterMs?: number; cause?: unknown }) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = options.kind;
+    this.code = options.code ?? "PAWL_AGENT_FAILED";
     this.retryAfterMs = options.retryAfterMs;
   }
 }

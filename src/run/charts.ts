@@ -16,16 +16,25 @@ export type SupervisorSnapshot = SnapshotFrom<typeof supervisorMachine>;
 export type NodeSnapshot = SnapshotFrom<typeof nodeMachine>;
 
 const fact = <E extends { readonly type: string }>(event: E): E => Object.freeze(event);
-export const STARTED = fact<WorkflowEvent>({ type: "run.started" });
-export const CANCEL = fact<WorkflowEvent>({ type: "run.cancel" });
-export const SETTLED_WELL = fact<WorkflowEvent>({ type: "supervisor.settled", degraded: false });
-export const COLLECTED = fact<WorkflowEvent>({ type: "output.collected" });
-export const NODE_SETTLED = fact<SupervisorEvent>({ type: "node.settled" });
-export const EXHAUSTED = fact<SupervisorEvent>({ type: "nodes.exhausted" });
-export const STOP = fact<SupervisorEvent>({ type: "supervisor.stop" });
-export const GRANTED = fact<NodeEvent>({ type: "node.granted" });
-export const SUCCEEDED = fact<NodeEvent>({ type: "attempt.succeeded" });
-export const NODE_CANCELLED = fact<NodeEvent>({ type: "node.cancelled" });
+
+export const FACT = {
+  started: fact<WorkflowEvent>({ type: "run.started" }),
+  cancel: fact<WorkflowEvent>({ type: "run.cancel" }),
+  settledWell: fact<WorkflowEvent>({ type: "supervisor.settled", degraded: false }),
+  collected: fact<WorkflowEvent>({ type: "output.collected" }),
+  nodeSettled: fact<SupervisorEvent>({ type: "node.settled" }),
+  exhausted: fact<SupervisorEvent>({ type: "nodes.exhausted" }),
+  stop: fact<SupervisorEvent>({ type: "supervisor.stop" }),
+  granted: fact<NodeEvent>({ type: "node.granted" }),
+  succeeded: fact<NodeEvent>({ type: "attempt.succeeded" }),
+  nodeCancelled: fact<NodeEvent>({ type: "node.cancelled" }),
+} as const;
+
+/** The supervisor takes no input; one object, so that its first turn is shared. */
 export const SUPERVISOR_INPUT = {};
-export const RUN_TIMED_OUT = afterEvent("runTimeout", "workflow.running") as unknown as WorkflowEvent;
-export const BACKED_OFF = afterEvent("backoff", "node.backingOff") as unknown as NodeEvent;
+
+/** Timers that rows and meters remember. */
+export const TIMER = {
+  runTimedOut: afterEvent("runTimeout", "workflow.running") as unknown as WorkflowEvent,
+  backedOff: afterEvent("backoff", "node.backingOff") as unknown as NodeEvent,
+} as const;

@@ -11,20 +11,11 @@ import type { Plan } from "../define/plan.ts";
 import type { ActorRecord, Commit } from "../store/store.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import {
-  BACKED_OFF,
-  CANCEL,
-  COLLECTED,
-  EXHAUSTED,
-  GRANTED,
-  NODE_CANCELLED,
-  NODE_SETTLED,
+  FACT,
   type NodeSnapshot,
-  RUN_TIMED_OUT,
-  STARTED,
-  STOP,
-  SUCCEEDED,
   SUPERVISOR_INPUT,
   type SupervisorSnapshot,
+  TIMER,
   type WorkflowSnapshot,
   nodeChart,
   supervisorChart,
@@ -38,7 +29,7 @@ import { WorkMeter } from "./meter.ts";
 import type { NodeActor, RunSeams, Stimulus, StoredRun, Timer } from "./run-seams.ts";
 import { Progress, type Settled } from "./progress.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, type NodeBody, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, nodeBodyText, runChecksum } from "./row.ts";
+import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, runBodyText, runChecksum } from "./row.ts";
 
 const RUN_EVENTS: Readonly<Record<string, HistoryType>> = {
   running: "run.started",
@@ -116,13 +107,13 @@ export class DagRun {
   apply(stimulus: Stimulus): void {
     switch (stimulus.kind) {
       case "begin":
-        return this.#tellWorkflow(STARTED);
+        return this.#tellWorkflow(FACT.started);
       case "cancel":
-        return this.finished ? undefined : this.#tellWorkflow(CANCEL);
+        return this.finished ? undefined : this.#tellWorkflow(FACT.cancel);
       case "exhausted":
-        return this.progress.exhausted ? this.#tellSupervisor(EXHAUSTED) : undefined;
+        return this.progress.exhausted ? this.#tellSupervisor(FACT.exhausted) : undefined;
       case "timeout":
-        return this.finished ? undefined : this.#tellWorkflow(RUN_TIMED_OUT);
+        return this.finished ? undefined : this.#tellWorkflow(TIMER.runTimedOut);
       case "outputs":
         return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
       case "timer":
@@ -136,7 +127,7 @@ export class DagRun {
     if (node.attempt !== attempt) return;
     node.attempt = undefined;
     if (outcome.failure !== undefined) return this.#tellNode(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#seams.random.next() });
-    this.#tellNode(node, SUCCEEDED, outcome.output);
+    this.#tellNode(node, FACT.succeeded, outcome.output);
   }
 
   /** Starts the next queued node; false when there is none. */
@@ -145,7 +136,7 @@ export class DagRun {
     if (index === undefined) return false;
     const node = this.#nodes.get(index) ?? this.#newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
     node.since = this.#seams.clock.now();
-    this.#tellNode(node, GRANTED);
+    this.#tellNode(node, FACT.granted);
     return true;
   }
 
@@ -165,7 +156,7 @@ export class DagRun {
       if (effect.kind === "schedule") this.#setTimer(node, { delayMs: effect.delayMs, event: effect.event as NodeEvent });
       else if (effect.kind === "cancel") this.#clearTimer(node);
       else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
-      else if (effect.type === "abortAgent") this.#abandon(node, event === NODE_CANCELLED ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") this.#abandon(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
     if (before === "running") this.#seams.released();
@@ -191,7 +182,7 @@ export class DagRun {
     if (failure !== undefined) this.#failures.note(this.plan.nodes[node.index]!, status, failure);
     if (this.#supervisor?.status !== "active") return;
     this.progress.settle(node.index, status);
-    this.#tellSupervisor(NODE_SETTLED, node.index);
+    this.#tellSupervisor(FACT.nodeSettled, node.index);
   }
 
   #tellSupervisor(event: SupervisorEvent, settled?: number): void {
@@ -209,11 +200,11 @@ export class DagRun {
       else if (effect.type === "cancelNodes") this.#cancelNodes();
     }
     if (snapshot.value === "settled") this.#tellWorkflow(this.#failures.outcome());
-    else if (snapshot.value === "running" && this.progress.exhausted) this.#tellSupervisor(EXHAUSTED);
+    else if (snapshot.value === "running" && this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
   }
 
   #cancelNodes(): void {
-    for (const node of [...this.#nodes.values()]) this.#tellNode(node, NODE_CANCELLED);
+    for (const node of [...this.#nodes.values()]) this.#tellNode(node, FACT.nodeCancelled);
     this.progress.stop();
   }
 
@@ -226,7 +217,7 @@ export class DagRun {
     for (const effect of effects) {
       if (effect.kind !== "action") continue;
       if (effect.type === "startSupervisor") this.#enterSupervisor(supervisorChart.initial(SUPERVISOR_INPUT));
-      else if (effect.type === "stopSupervisor") this.#tellSupervisor(STOP);
+      else if (effect.type === "stopSupervisor") this.#tellSupervisor(FACT.stop);
       else if (effect.type === "collectOutput") this.#collectOutput();
     }
   }
@@ -243,7 +234,7 @@ export class DagRun {
     } catch (error) {
       return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
     }
-    this.#tellWorkflow(COLLECTED);
+    this.#tellWorkflow(FACT.collected);
   }
 
   // ---- what is done once the commit is durable
@@ -333,11 +324,7 @@ export class DagRun {
     this.#meter.working = !this.finished && this.progress.queued + this.progress.running > 0;
     const { status, finished, wakeAt } = this;
     const { degraded, failure } = this.#workflow.context;
-    const state = this.#workflow.value;
-    const body =
-      failure === undefined
-        ? `{"state":"${state}","workedMs":${this.#meter.workedMs},"degraded":${degraded}}`
-        : encode({ state, workedMs: this.#meter.workedMs, degraded, failure } satisfies RunBody);
+    const body = runBodyText({ state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure });
     const checksum = runChecksum(this.id, this.plan.hash, status, this.commitNo + 1, body);
     const actors = this.#rows;
     this.#rows = [];
@@ -394,16 +381,16 @@ export class DagRun {
     const node = this.#newNode(index, nodeChart.restore("backingOff", context));
     const now = this.#seams.clock.now();
     node.since = now;
-    node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: BACKED_OFF };
+    node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
     this.#armTimer(node, node.timer);
   }
 
   /** Takes up where the rows left off: what was ready or running is queued again. */
   resume(): void {
     this.#history.run("run.resumed");
-    if (this.#workflow.value === "pending") return this.#tellWorkflow(STARTED);
+    if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);
     if (this.#workflow.value === "collecting") return this.#collectOutput();
     this.progress.queueReady();
-    if (this.progress.exhausted) this.#tellSupervisor(EXHAUSTED);
+    if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
   }
 }

@@ -5,7 +5,7 @@ import type { Failure } from "../../machines/node.ts";
 import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
 import type { UpstreamFailure } from "../define/agent.ts";
 import type { PlanNode } from "../define/plan.ts";
-import { SETTLED_WELL } from "./charts.ts";
+import { FACT } from "./charts.ts";
 import type { NodeStatus } from "./progress.ts";
 
 export class Failures {
@@ -25,7 +25,7 @@ export class Failures {
 
   /** What the workflow is told when all nodes have settled. */
   outcome(): WorkflowEvent {
-    if (this.#first === undefined && this.#ofSkipped.size === 0) return SETTLED_WELL;
+    if (this.#first === undefined && this.#ofSkipped.size === 0) return FACT.settledWell;
     return { type: "supervisor.settled", degraded: this.#ofSkipped.size > 0, failure: this.#first };
   }
 }

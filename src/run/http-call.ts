@@ -1,12 +1,14 @@
 /**
  * The call of an HTTP agent: input as JSON out, result as JSON back, with the attempt's signal and idempotency key.
  */
-import { AgentError, PawlError } from "../errors.ts";
+import { AgentError, type ErrorCode, PawlError } from "../errors.ts";
 import type { AgentContext, HttpService } from "../define/agent.ts";
 import { VALUE_LENGTH_MAX } from "./codec.ts";
 
 /** Reads an environment variable. */
 export type ReadEnvironment = (name: string) => string | undefined;
+
+const CODE: ErrorCode = "PAWL_AGENT_HTTP";
 
 /** Answers of these statuses mean "not now": another attempt can help. */
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
@@ -20,7 +22,7 @@ export async function callService(service: HttpService, input: unknown, context:
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new AgentError("the service answered with something that is no JSON", { kind: "invalidOutput", cause: error });
+    throw new AgentError("the service answered with something that is no JSON", { code: CODE, kind: "invalidOutput", cause: error });
   }
 }
 
@@ -45,17 +47,21 @@ async function post(url: string, service: HttpService, input: unknown, context: 
     });
   } catch (error) {
     if (context.signal.aborted) throw error;
-    if (!URL.canParse(url)) throw new AgentError("the agent's URL is not valid", { kind: "configuration", cause: error });
-    throw new AgentError("the agent's service cannot be reached", { kind: "transient", cause: error });
+    if (!URL.canParse(url)) throw new AgentError("the agent's URL is not valid", { code: CODE, kind: "configuration", cause: error });
+    throw new AgentError("the agent's service cannot be reached", { code: CODE, kind: "transient", cause: error });
   }
 }
 
 async function refusal(response: Response): Promise<AgentError> {
   await response.body?.cancel();
   const message = `the service answered with status ${response.status}`;
-  if (!PASSING.has(response.status)) return new AgentError(message, { kind: "configuration" });
+  if (!PASSING.has(response.status)) return new AgentError(message, { code: CODE, kind: "configuration" });
   const seconds = Number(response.headers.get("retry-after"));
-  return new AgentError(message, { kind: response.status === 429 ? "resource" : "transient", ...(seconds > 0 && { retryAfterMs: seconds * 1_000 }) });
+  return new AgentError(message, {
+    code: CODE,
+    kind: response.status === 429 ? "resource" : "transient",
+    ...(seconds > 0 && { retryAfterMs: seconds * 1_000 }),
+  });
 }
 
 /** The body as text, read no further than a value may be long. */

@@ -54,6 +54,11 @@ export function nodeBodyText(body: NodeBody): string {
   return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}}`;
 }
 
+/** A run's body as text; the common case without a walk over it. */
+export function runBodyText(body: RunBody): string {
+  return body.failure === undefined ? `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}}` : encode(body);
+}
+
 /** A row's body, when the row is what was written. Throws PAWL_ROW_CORRUPT. */
 export function openActorRow(runId: string, row: StoredActor): unknown {
   if (row.checksum !== actorChecksum(runId, row.key, row.status, row.body, row.output)) throw corrupt(runId, row.key);

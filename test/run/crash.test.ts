@@ -33,9 +33,17 @@ test("random DAGs agree with the reference model, with a crash before and after 
 
 test("a crash during the recovery from a crash, twice, changes nothing", async () => {
   await fc.assert(
-    fc.asyncProperty(dagSpec(8), fc.nat(), fc.array(fc.record({ group: fc.integer({ min: 1, max: 6 }), fault: fc.constantFrom<Fault>("crashBefore", "crashAfter") }), { minLength: 3, maxLength: 3 }), async (spec, seed, crashes) => {
-      await play({ spec, seed, faults: crashes.map(({ group, fault }) => at(group, fault)) });
-    }),
+    fc.asyncProperty(
+      dagSpec(8),
+      fc.nat(),
+      fc.array(fc.record({ group: fc.integer({ min: 1, max: 6 }), fault: fc.constantFrom<Fault>("crashBefore", "crashAfter") }), {
+        minLength: 3,
+        maxLength: 3,
+      }),
+      async (spec, seed, crashes) => {
+        await play({ spec, seed, faults: crashes.map(({ group, fault }) => at(group, fault)) });
+      },
+    ),
     cases({ short: 150, long: 5_000 }),
   );
 }, 900_000);

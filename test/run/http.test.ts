@@ -81,7 +81,11 @@ test.each([
   let calls = 0;
   answer = (_, response) => (calls++, response.writeHead(status, headers).end("secret of the service"));
   const node = await ask({ url });
-  expect(node).toMatchObject({ status: "failed", attempt: attempts, failure: { kind, message: `the service answered with status ${status}` } });
+  expect(node).toMatchObject({
+    status: "failed",
+    attempt: attempts,
+    failure: { kind, code: "PAWL_AGENT_HTTP", message: `the service answered with status ${status}` },
+  });
   expect(calls).toBe(attempts);
 });
 
