@@ -155,18 +155,18 @@ export function eachReference(template: Template, visit: (reference: Reference) 
   else if (template.kind === "object") for (const [, field] of template.fields) eachReference(field, visit);
 }
 
-/** The value of a reference's root: the run's input, or a node's result (`undefined` when it was skipped). */
-export type ReadRoot = (node: number | "input") => unknown;
+/** The value that a reference stands for; a copy that its reader may change. */
+export type ReadReference = (reference: Reference) => unknown;
 
 /** Fills the template with data. */
-export function resolveTemplate(template: Template, read: ReadRoot): unknown {
+export function resolveTemplate(template: Template, read: ReadReference): unknown {
   switch (template.kind) {
     case "value":
       return structuredCopy(template.value);
     case "reference":
-      return follow(template.reference, read);
+      return read(template.reference);
     case "text":
-      return template.parts.map((part) => (typeof part === "string" ? part : asText(follow(part, read)))).join("");
+      return template.parts.map((part) => (typeof part === "string" ? part : asText(read(part)))).join("");
     case "list":
       return template.items.map((item) => resolveTemplate(item, read));
     case "object": {
@@ -186,9 +186,10 @@ function structuredCopy(value: unknown): unknown {
   return typeof value === "object" && value !== null ? structuredClone(value) : value;
 }
 
-function follow(reference: Reference, read: ReadRoot): unknown {
-  let value = read(reference.node);
-  for (const step of reference.path) {
+/** What a path leads to; undefined when it leads nowhere. Own properties only. */
+export function followPath(root: unknown, path: Reference["path"]): unknown {
+  let value = root;
+  for (const step of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
     value = (value as Record<string | number, unknown>)[step];
   }

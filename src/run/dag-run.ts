@@ -23,6 +23,7 @@ import {
 } from "./charts.ts";
 import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
+import { DueTimes } from "./due-times.ts";
 import { Failures } from "./failures.ts";
 import { type HistoryType, HistoryWriter } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
@@ -57,6 +58,8 @@ export class DagRun {
   readonly #results: Results;
   readonly #meter: WorkMeter;
   readonly #nodes = new Map<number, NodeActor>();
+  /** When waiting nodes are due, by their timer; wall clock. */
+  readonly #backoffs = new DueTimes<Timer>();
   readonly #failures = new Failures();
   readonly #history = new HistoryWriter();
   #workflow: WorkflowSnapshot;
@@ -92,10 +95,8 @@ export class DagRun {
 
   /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
   get wakeAt(): number | null {
-    if (this.finished || this.progress.queued > 0 || this.progress.running > 0 || this.#nodes.size === 0) return null;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const node of this.#nodes.values()) earliest = Math.min(earliest, node.since + (node.timer?.delayMs ?? 0));
-    return Math.ceil(earliest);
+    if (this.finished || this.progress.queued > 0 || this.progress.running > 0) return null;
+    return this.#backoffs.earliest === undefined ? null : Math.ceil(this.#backoffs.earliest);
   }
 
   receive(stimulus: Stimulus): void {
@@ -170,6 +171,7 @@ export class DagRun {
     this.progress.backOff(node.index);
     this.#writeNode(node, null);
     node.since = this.#seams.clock.now();
+    this.#backoffs.add(node.since + node.timer!.delayMs, node.timer!);
   }
 
   #nodeEnded(node: NodeActor, status: Settled, output: string | undefined): void {
@@ -276,6 +278,7 @@ export class DagRun {
   #clearTimer(node: NodeActor): void {
     node.cancelTimer?.();
     node.cancelTimer = undefined;
+    if (node.timer !== undefined) this.#backoffs.remove(node.timer);
     node.timer = undefined;
   }
 
@@ -382,6 +385,7 @@ export class DagRun {
     const now = this.#seams.clock.now();
     node.since = now;
     node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
+    this.#backoffs.add(now + node.timer.delayMs, node.timer);
     this.#armTimer(node, node.timer);
   }
 

@@ -6,11 +6,17 @@ import type { HistoryEntry } from "./history.ts";
 import type { Store } from "../store/store.ts";
 import { type NodeView, type RunView, isOver, readHistory, viewNodes, viewRun } from "./view.ts";
 
+/** A wait for the end of a run; to be forgotten when nobody waits any more. */
+export interface EndWatch {
+  readonly promise: Promise<void>;
+  forget(): void;
+}
+
 /** What a handle needs from the pawl that gave it. */
 export interface RunHome {
   readonly store: Store;
-  /** Resolves when something final may have happened to the run: it ended, left this process, or a poll is due. */
-  changed(id: string): Promise<void>;
+  /** Waits until something final may have happened to the run: it ended, left this process, or a poll is due. */
+  watchEnd(id: string): EndWatch;
   /** Throws when the run waits for a definition that this process does not have. */
   checkClaimable(definition: string, workflow: string, id: string): Promise<void>;
   cancel(id: string): Promise<void>;
@@ -41,11 +47,15 @@ export class Run<Output> {
   /** What became of the run, once it has ended, however it ended. */
   async ended(): Promise<RunView> {
     for (;;) {
-      const changed = this.#pawl.changed(this.id);
-      const record = await this.#pawl.store.readRun(this.id);
-      if (record !== undefined && isOver(record.status)) return viewRun(this.#pawl.store, this.id);
-      if (record !== undefined) await this.#pawl.checkClaimable(record.definition, record.workflow, this.id);
-      await changed;
+      const watch = this.#pawl.watchEnd(this.id);
+      try {
+        const record = await this.#pawl.store.readRun(this.id);
+        if (record !== undefined && isOver(record.status)) return await viewRun(this.#pawl.store, this.id);
+        if (record !== undefined) await this.#pawl.checkClaimable(record.definition, record.workflow, this.id);
+        await watch.promise;
+      } finally {
+        watch.forget();
+      }
     }
   }
 

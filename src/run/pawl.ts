@@ -12,11 +12,11 @@ import { newRunId } from "../random.ts";
 import type { Store } from "../store/store.ts";
 import { decode, encode } from "./codec.ts";
 import { DagRun } from "./dag-run.ts";
-import { Run, type RunHome } from "./handle.ts";
+import { type EndWatch, Run, type RunHome } from "./handle.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { Recovery } from "./recovery.ts";
 import { INPUT_KEY, openActorRow } from "./row.ts";
-import { type RunStatus, type RunSummary, isOver, summaryOf } from "./view.ts";
+import { type RunStatus, type RunSummary, isOver, requireRun, summaryOf } from "./view.ts";
 import { type Seams, Worker } from "./worker.ts";
 
 /** What a run is started with. */
@@ -55,8 +55,8 @@ export class Pawl implements AsyncDisposable, RunHome {
   readonly #recovery: Recovery | undefined;
   readonly #seams: Seams;
   readonly #workflows = new Map<string, Workflow>();
-  readonly #starting = new Map<string, { done: () => void; failed: (error: unknown) => void }>();
-  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #starting = new Map<string, PromiseWithResolvers<void>>();
+  readonly #waiting = new Map<string, Set<() => void>>();
   readonly #subscribers = new Set<(change: RunChange) => void>();
   #closing: Promise<void> | undefined;
 
@@ -68,12 +68,12 @@ export class Pawl implements AsyncDisposable, RunHome {
     if (worker === undefined) return;
     this.#recovery = new Recovery(worker, seams.store, this.#workflows);
     worker.onCommitted((run, commit) => {
-      if (commit.from === 0) this.#starting.get(run.id)?.done();
+      if (commit.from === 0) this.#starting.get(run.id)?.resolve();
       if (this.#subscribers.size > 0) this.#tell({ runId: run.id, ...readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history }) });
       if (commit.run.finished) this.#wakeWaiting(run.id);
     });
     worker.onDropped((runId, error) => {
-      this.#starting.get(runId)?.failed(error);
+      this.#starting.get(runId)?.reject(error);
       this.#wakeWaiting(runId);
     });
   }
@@ -101,12 +101,12 @@ export class Pawl implements AsyncDisposable, RunHome {
     }
     if (worker.isFull) throw new PawlError("PAWL_STORE_FULL");
     try {
-      await this.#create(worker, id, workflow, input);
+      await (this.#starting.get(id)?.promise ?? this.#create(worker, id, workflow, input));
     } catch (error) {
       if (!isPawlError(error, "PAWL_RUN_CONFLICT")) throw error;
-      await this.#checkSame(id, workflow, input);
-      await this.#recovery?.ensure(id);
     }
+    await this.#checkSame(id, workflow, input);
+    await this.#recovery?.ensure(id);
     return new Run<Output>(this, id);
   }
 
@@ -118,24 +118,24 @@ export class Pawl implements AsyncDisposable, RunHome {
     throw new PawlError("PAWL_INPUT_INVALID", { message: `the input of "${workflow.name}" does not fit its schema: ${describeIssues(checked.issues)}` });
   }
 
-  #create(worker: Worker, id: string, workflow: Workflow, input: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (worker.runs.has(id) || this.#starting.has(id)) return reject(new PawlError("PAWL_RUN_CONFLICT"));
-      const end = (answer: () => void) => () => {
-        this.#starting.delete(id);
-        answer();
-      };
-      this.#starting.set(id, { done: end(resolve), failed: (error) => end(() => reject(error))() });
+  /** Resolves when the run is on the disk; rejects with PAWL_RUN_CONFLICT when one of this id was there. */
+  async #create(worker: Worker, id: string, workflow: Workflow, input: string): Promise<void> {
+    if (worker.runs.has(id)) throw new PawlError("PAWL_RUN_CONFLICT");
+    const started = Promise.withResolvers<void>();
+    this.#starting.set(id, started);
+    try {
       const run = new DagRun(id, workflow.plan, input, worker);
       run.inbox.push({ kind: "begin" });
       worker.host(run);
-    });
+      await started.promise;
+    } finally {
+      this.#starting.delete(id);
+    }
   }
 
   /** The run that is there must be the one that was asked for. */
   async #checkSame(id: string, workflow: Workflow, input: string): Promise<void> {
-    const record = await this.#store.readRun(id);
-    if (record === undefined) return this.#checkSameSoon(id, workflow, input);
+    const record = await requireRun(this.#store, id);
     if (record.workflow !== workflow.name) throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to workflow "${record.workflow}"` });
     if (record.status === "quarantined") return;
     const [row] = await this.#store.readActors(id, [INPUT_KEY]);
@@ -144,12 +144,6 @@ export class Pawl implements AsyncDisposable, RunHome {
     }
     openActorRow(id, row);
     if (record.definition !== workflow.plan.hash && !isOver(record.status)) throw await this.changedError(id, record.definition, workflow);
-  }
-
-  /** Its first commit is still under way. */
-  async #checkSameSoon(id: string, workflow: Workflow, input: string): Promise<void> {
-    await new Promise<void>((resolve) => this.#seams.clock.soon(resolve));
-    return this.#checkSame(id, workflow, input);
   }
 
   /** Not for use outside: says what changed under an unfinished run. */
@@ -246,14 +240,15 @@ export class Pawl implements AsyncDisposable, RunHome {
     return this.#worker;
   }
 
-  /** Resolves when something final may have happened to the run: it ended, left this process, or a poll is due. */
-  changed(id: string): Promise<void> {
+  /** Waits until something final may have happened to the run: it ended, left this process, or a poll is due. */
+  watchEnd(id: string): EndWatch {
     if (this.#closing !== undefined) throw new PawlError("PAWL_CLOSED");
     if (this.#worker?.stopped !== undefined) throw this.#worker.stopped;
-    return new Promise((resolve) => {
-      if (this.#worker === undefined) this.#seams.clock.after(POLL_MS, resolve);
-      else this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), resolve]);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#worker === undefined) return { promise, forget: this.#seams.clock.after(POLL_MS, resolve) };
+    const waiting = this.#waiting.get(id) ?? new Set();
+    this.#waiting.set(id, waiting.add(resolve));
+    return { promise, forget: () => waiting.delete(resolve) && waiting.size === 0 && this.#waiting.delete(id) };
   }
 
   #wakeWaiting(id: string): void {
@@ -278,9 +273,11 @@ export class Pawl implements AsyncDisposable, RunHome {
     if (isOver(record.status)) return;
     await this.checkClaimable(record.definition, record.workflow, id);
     if (!worker.runs.has(id)) await this.#recovery?.load(record);
-    const ended = this.changed(id);
-    worker.runs.get(id)?.receive({ kind: "cancel" });
-    await ended;
+    const ended = this.watchEnd(id);
+    const run = worker.runs.get(id);
+    if (run === undefined) return ended.forget();
+    run.receive({ kind: "cancel" });
+    await ended.promise;
   }
 }
 

@@ -27,12 +27,17 @@ export class Recovery {
   #cancelReconcile: (() => void) | undefined;
   #claiming: Promise<void> | undefined;
   #claimAgain = false;
+  /** There may be more to claim, but memory holds enough. */
+  #isHeldBack = false;
 
   /** `workflows` by the hash of their definition. */
   constructor(worker: Worker, store: Store, workflows: ReadonlyMap<string, Workflow>) {
     this.#worker = worker;
     this.#store = store;
     this.#workflows = workflows;
+    worker.onCommitted((_run, commit) => {
+      if (this.#isHeldBack && commit.run.finished && worker.runs.size < RESIDENT_MAX - BATCH) this.#spawn(this.claim());
+    });
     worker.onPassivated = (wakeAt) => wakeAt !== null && this.#wakeBy(wakeAt);
   }
 
@@ -57,7 +62,9 @@ export class Recovery {
   async #claimAll(): Promise<void> {
     while (this.#claimAgain) {
       this.#claimAgain = false;
-      while (this.#worker.runs.size < RESIDENT_MAX && (await this.#claimBatch()));
+      let hasMore = true;
+      while (hasMore && this.#worker.runs.size < RESIDENT_MAX) hasMore = await this.#claimBatch();
+      this.#isHeldBack = hasMore;
     }
   }
 

@@ -3,8 +3,8 @@
  * A result leaves memory when its last reader has settled.
  */
 import type { Plan } from "../define/plan.ts";
-import { resolveTemplate } from "../define/template.ts";
-import { decode } from "./codec.ts";
+import { type FieldPath, followPath, resolveTemplate } from "../define/template.ts";
+import { decode, encode } from "./codec.ts";
 
 /** Results read back from the store, by node. */
 export type Texts = ReadonlyMap<number, string>;
@@ -28,6 +28,7 @@ function countReaders(plan: Plan): Int32Array {
 export class Results {
   readonly #plan: Plan;
   readonly #input: string;
+  #decodedInput: { readonly value: unknown } | undefined;
   readonly #readersLeft: Int32Array;
   readonly #texts = new Map<number, string>();
   #length = 0;
@@ -50,10 +51,18 @@ export class Results {
 
   /** Fills a template; every reader gets a copy of its own. */
   resolve(template: Plan["output"], loaded?: Texts): unknown {
-    return resolveTemplate(template, (root) => {
-      const text = root === "input" ? this.#input : (this.#texts.get(root) ?? loaded?.get(root));
-      return text === undefined ? undefined : decode(text);
+    return resolveTemplate(template, ({ node, path }) => {
+      if (node === "input") return this.#fromInput(path);
+      const text = this.#texts.get(node) ?? loaded?.get(node);
+      return text === undefined ? undefined : followPath(decode(text), path);
     });
+  }
+
+  /** The input is decoded once: all nodes may read it, and it may be large. */
+  #fromInput(path: FieldPath): unknown {
+    this.#decodedInput ??= { value: decode(this.#input) };
+    const found = followPath(this.#decodedInput.value, path);
+    return typeof found === "object" && found !== null ? decode(encode(found)) : found;
   }
 
   /** This node will read nothing more. */

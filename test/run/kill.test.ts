@@ -64,7 +64,7 @@ test("killed at each statement, the same program started again ends with the sam
   const whole = spawnSync(process.execPath, argumentsOf(calm, 0), { encoding: "utf8" });
   expect(whole.stdout).toContain(RESULT);
   const statements = Number(/(\d+) statements/.exec(whole.stdout)![1]);
-  const every = process.env["PAWL_CASES"] === "long" ? 1 : 3;
+  const every = process.env["PAWL_CASES"] === "long" ? 1 : 4;
   let kills = 0;
   for (let at = 1 + (Math.trunc(Date.now() / 1_000) % every); at <= statements; at += every) {
     const stage = newStage();

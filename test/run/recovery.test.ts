@@ -1,12 +1,15 @@
 /**
  * What comes back after a death, what is set aside, and what is refused: nothing is lost, and nothing waits for ever.
  */
+import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { PawlError } from "../../src/errors.ts";
 import { openOn } from "../../src/open.ts";
 import { DagRun } from "../../src/run/dag-run.ts";
+import { DueTimes } from "../../src/run/due-times.ts";
 import { Progress, countersAgree } from "../../src/run/progress.ts";
 import type { Commit, Outcome } from "../../src/store/store.ts";
+import { cases } from "../sim/cases.ts";
 import { replacing } from "../sim/process.ts";
 import { seededRandom } from "../sim/random.ts";
 import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
@@ -441,4 +444,39 @@ test("counters agree with a recount at any time", () => {
   progress.requeue(1);
   expect(progress.exhausted).toBe(false);
   expect(countersAgree(progress, flow.plan)).toBe(true);
+});
+
+test("a sleeping run can be cancelled; concurrent starts of one id that the disk refused all fail", async () => {
+  const room = new MachineRoom();
+  const failing = anyAgent("failing", () => Promise.reject(new Error("later")), { retry: { initialInterval: "1h", maxInterval: "1h", jitter: "none" } });
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", failing, {}).result);
+  let isFull = false;
+  const { pawl } = await room.boot([flow], { fault: () => (isFull ? "full" : undefined) });
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  expect(await run.status()).toMatchObject({ status: "running", wakeAt: room.clock.now() - 10 + 3_600_000 });
+  await room.settled(run.cancel());
+  expect(await run.status()).toMatchObject({ status: "cancelled", wakeAt: null });
+  isFull = true;
+  const starts = [1, 2, 3].map(() => pawl.start(flow, { id: "x", input: 1 }));
+  expect(await room.settled(Promise.allSettled(starts))).toMatchObject([1, 2, 3].map(() => ({ status: "rejected", reason: { code: "PAWL_STORE_FULL" } })));
+});
+
+test("the earliest of many instants is found whatever comes and goes", () => {
+  fc.assert(
+    fc.property(fc.array(fc.record({ dueAt: fc.nat({ max: 50 }), isRemoval: fc.boolean(), which: fc.nat() })), (steps) => {
+      const times = new DueTimes<object>();
+      const model: { dueAt: number; of: object }[] = [];
+      for (const { dueAt, isRemoval, which } of steps) {
+        if (isRemoval && model.length > 0) times.remove(model.splice(which % model.length, 1)[0]!.of);
+        else {
+          const of = {};
+          model.push({ dueAt, of });
+          times.add(dueAt, of);
+        }
+        expect(times.earliest).toBe(model.length === 0 ? undefined : Math.min(...model.map((entry) => entry.dueAt)));
+      }
+    }),
+    cases({ short: 300, long: 20_000 }),
+  );
 });
