@@ -59,6 +59,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #subscribers = new Set<(change: RunChange) => void>();
   #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   /** Not for use outside: see `open`. */
   constructor(seams: Seams, worker: Worker | undefined) {
@@ -72,6 +73,7 @@ export class Pawl implements AsyncDisposable, RunHome {
       if (this.#subscribers.size > 0) this.#tell({ runId: run.id, ...readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history }) });
       if (commit.run.finished) this.#wakeWaiting(run.id);
     });
+    worker.onStopped = () => this.#wakeAllWaiting();
     worker.onDropped((runId, error) => {
       this.#starting.get(runId)?.reject(error);
       this.#wakeWaiting(runId);
@@ -164,14 +166,14 @@ export class Pawl implements AsyncDisposable, RunHome {
 
   /** The run with this id. @throws PAWL_RUN_NOT_FOUND */
   async run(id: string): Promise<Run<unknown>> {
-    const record = await this.#store.readRun(id);
+    const record = await this.store.readRun(id);
     if (record === undefined && !this.#starting.has(id)) throw new PawlError("PAWL_RUN_NOT_FOUND", { message: `there is no run "${id}"` });
     return new Run<unknown>(this, id);
   }
 
   /** Runs, newest first. */
   async list(options: ListOptions = {}): Promise<RunSummary[]> {
-    const records = await this.#store.listRuns({ ...options, limit: Math.min(options.limit ?? LIST_DEFAULT, LIST_MAX) });
+    const records = await this.store.listRuns({ ...options, limit: Math.min(options.limit ?? LIST_DEFAULT, LIST_MAX) });
     return records.map(summaryOf);
   }
 
@@ -215,7 +217,8 @@ export class Pawl implements AsyncDisposable, RunHome {
       });
       worker.halt();
     }
-    for (const id of [...this.#waiting.keys()]) this.#wakeWaiting(id);
+    this.#wakeAllWaiting();
+    this.#isClosed = true;
     await this.#store.close();
   }
 
@@ -226,6 +229,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   // ---- for handles
 
   get store(): Store {
+    if (this.#isClosed) throw new PawlError("PAWL_CLOSED");
     return this.#store;
   }
 
@@ -249,6 +253,10 @@ export class Pawl implements AsyncDisposable, RunHome {
     const waiting = this.#waiting.get(id) ?? new Set();
     this.#waiting.set(id, waiting.add(resolve));
     return { promise, forget: () => waiting.delete(resolve) && waiting.size === 0 && this.#waiting.delete(id) };
+  }
+
+  #wakeAllWaiting(): void {
+    for (const id of [...this.#waiting.keys()]) this.#wakeWaiting(id);
   }
 
   #wakeWaiting(id: string): void {

@@ -272,6 +272,9 @@ export class Worker implements RunSeams<DagRun> {
     this.onPassivated?.(wakeAt);
   }
 
+  /** Set by whoever waits for runs: nothing goes on. */
+  onStopped: (() => void) | undefined;
+
   /** Set by whoever brings sleeping runs back. */
   onPassivated: ((wakeAt: number | null) => void) | undefined;
 
@@ -316,6 +319,7 @@ export class Worker implements RunSeams<DagRun> {
       run.drop(code);
       for (const listener of this.#droppedListeners) listener(run.id, error);
     }
+    this.onStopped?.();
     this.#noteQuiet();
   }
 

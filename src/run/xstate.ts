@@ -29,12 +29,12 @@ class Recorder {
 
   constructor() {
     const scheduler = {
-      schedule: (_source: unknown, _target: unknown, event: { type: string }, delayMs: number, id: string) =>
-        void this.effects.push({ kind: "schedule", id, delayMs, event }),
+      schedule: (source: unknown, target: unknown, event: { type: string }, delayMs: number, id: string) =>
+        source === target ? void this.effects.push({ kind: "schedule", id, delayMs, event }) : refuse(),
       cancel: (_source: unknown, id: string) => void this.effects.push({ kind: "cancel", id }),
       cancelAll: () => {},
     };
-    const system = { scheduler, _bookId: () => "x", _register() {}, _unregister() {}, _set() {}, get() {}, _relay: refuse, _sendInspectionEvent() {} };
+    const system = { scheduler, _bookId: refuse, _register() {}, _unregister() {}, _set() {}, get() {}, _relay: refuse, _sendInspectionEvent() {} };
     const self = { id: "self", sessionId: "self", system, _parent: undefined, send: refuse, getSnapshot: refuse };
     this.scope = {
       self,
@@ -109,6 +109,7 @@ export class Chart<Machine extends AnyStateMachine> {
 
   /** The snapshot of a stored state; runs nothing. Throws when the machine has no such state. */
   restore(value: string, context: SnapshotFrom<Machine>["context"]): SnapshotFrom<Machine> {
+    if (!Object.hasOwn(this.#machine.states, value)) throw new Error(`the machine "${this.#machine.id}" has no state "${value}"`);
     const status = this.#machine.states[value]?.type === "final" ? "done" : "active";
     const snapshot = this.#machine.restoreSnapshot({ status, value, children: {}, historyValue: {} } as never, recorder.scope);
     return Object.assign(snapshot, { context }) as unknown as SnapshotFrom<Machine>;

@@ -55,9 +55,15 @@ export class Board {
     this.#byId = new Map(this.nodes.map((node) => [node.id, node]));
     this.counts.set("waiting", this.nodes.length);
     for (const node of this.nodes) {
-      for (const id of node.dependencies) this.#dependents.set(id, [...(this.#dependents.get(id) ?? []), node]);
+      for (const id of node.dependencies) this.#addDependent(id, node);
       if (node.left === 0) this.#set(node, "queued");
     }
+  }
+
+  #addDependent(id: string, dependent: BoardNode): void {
+    const known = this.#dependents.get(id);
+    if (known === undefined) this.#dependents.set(id, [dependent]);
+    else known.push(dependent);
   }
 
   node(id: string): BoardNode | undefined {

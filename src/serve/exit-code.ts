@@ -13,6 +13,7 @@ export const EXIT = {
   noSuchRun: 5,
   /** The store failed or is in use: nothing after the last acknowledged step was kept. */
   storeFailed: 70,
+  bug: 70,
   /** Of a signal: 128 and its number. */
   interrupted: 130,
   terminated: 143,
@@ -30,6 +31,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   PAWL_STORE_FULL: EXIT.storeFailed,
   PAWL_STORE_LOCKED: EXIT.storeFailed,
   PAWL_ROW_CORRUPT: EXIT.storeFailed,
+  PAWL_BUG: EXIT.bug,
 };
 
 /** The exit code of an error of pawl; every other code of the table is a wrong command, definition or setting. */

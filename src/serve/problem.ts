@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { type ErrorCode, PawlError, isPawlError } from "../index.ts";
-import { EXIT, exitCodeOf } from "./exit-code.ts";
+import { exitCodeOf } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { manyLines, oneLine } from "./text.ts";
 
@@ -20,9 +20,8 @@ export function problemOf(code: ErrorCode, message: string, next?: string): Pawl
 /** Prints an error and answers its exit code. What is no error of pawl is shown with its stack: it is a bug. */
 export async function showProblem(error: unknown, options: ProblemOptions): Promise<number> {
   if (!isPawlError(error)) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(options.isJson ? `${toJson({ code: "PAWL_BUG", message: text })}\n` : `unexpected error: ${manyLines(text)}\n`);
-    return EXIT.storeFailed;
+    if (!options.isJson) process.stderr.write(`${manyLines((error as Error | null)?.stack ?? String(error))}\n`);
+    return showProblem(new PawlError("PAWL_BUG", { cause: error, data: { stack: String((error as Error | null)?.stack ?? error) } }), options);
   }
   const next = adviceOf(error, options.names ?? {});
   if (options.isJson) process.stderr.write(`${toJson({ ...error.toJSON(), next })}\n`);

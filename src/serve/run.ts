@@ -51,8 +51,9 @@ export async function run(file: string, options: RunOptions): Promise<number> {
     reporter.says("closing: running attempts get 10 s to end; a second signal ends at once");
     void pawl.close();
   });
+  let begun: Run<unknown> | undefined;
   try {
-    const run = await begin(pawl, request);
+    const run = (begun = await begin(pawl, request));
     const view = await Promise.race([followIt(pawl, run, request, reporter), fatal.promise]);
     return await tellOutcome(run, view, reporter, options);
   } catch (error) {
@@ -60,7 +61,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
     const names = { FILE: file, ...(options.id !== undefined && { RUN: options.id }) };
     if (signals.exitCode === undefined || !isPawlError(error, "PAWL_CLOSED")) return await showProblem(error, { isJson, names });
     await pawl.close();
-    reporter.says(`closed; the run goes on where it was with the same command${options.id === undefined ? " and its --id" : ""}`);
+    reporter.says(begun === undefined ? "closed; no run was started" : `closed; the same command goes on with it\n  ${continueCommand(begun.id, request)}`);
     return signals.exitCode;
   } finally {
     await closeSoon(pawl, reporter);

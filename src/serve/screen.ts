@@ -33,6 +33,12 @@ export class Screen {
     this.#write(`${line.trimEnd()}\n`);
   }
 
+  /** Leaves the frame as it is; what follows comes below it. */
+  leave(): void {
+    this.#height = 0;
+    this.#frame = [];
+  }
+
   #write(above: string): void {
     const up = this.#height === 0 ? "" : `\u001B[${this.#height}A`;
     const frame = this.#frame.map((line) => `${line}\n`).join("");

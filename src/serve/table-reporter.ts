@@ -46,7 +46,9 @@ export class TableReporter implements Reporter {
   ends(): void {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);
+    this.#timer = undefined;
     this.#draw();
+    this.#screen.leave();
   }
 
   #draw(): void {

@@ -106,7 +106,9 @@ export class MemoryStore implements Store {
   }
 
   async readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]> {
-    const ready = [...this.#runs.values()].map(({ record }) => record).filter((run) => !run.finished && run.epoch === epoch && run.wakeAt === null && run.id > after);
+    const ready = [...this.#runs.values()]
+      .map(({ record }) => record)
+      .filter((run) => !run.finished && run.epoch === epoch && run.wakeAt === null && run.id > after);
     return ready.sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit);
   }
 

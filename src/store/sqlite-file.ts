@@ -320,6 +320,8 @@ function openDatabase(path: string, { readOnly }: FileOptions): DatabaseSync {
     checkVersion(database);
     checkOwner(database);
     if (!readOnly) prepareTables(database);
+    else if (database.prepare("PRAGMA user_version").get()!["user_version"] === 0)
+      throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
     database.exec("PRAGMA busy_timeout = 0");
     return database;
   } catch (error) {

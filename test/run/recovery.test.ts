@@ -348,6 +348,8 @@ test("close lets running attempts end, starts nothing more, and the next opening
   expect(calls).toEqual(["a"]);
   expect((await room.store.readActors("r", ["a"]))[0]).toMatchObject({ status: "completed" });
   await expect(first.pawl.start(flow, { input: 1 })).rejects.toMatchObject({ code: "PAWL_CLOSED" });
+  await expect(first.pawl.list()).rejects.toMatchObject({ code: "PAWL_CLOSED" });
+  await expect((async () => run.status())()).rejects.toMatchObject({ code: "PAWL_CLOSED" });
   const second = await room.boot([flow]);
   expect(await room.settled((await second.pawl.run("r")).result())).toBe("b");
   expect(calls).toEqual(["a", "b"]);
@@ -383,16 +385,27 @@ test("after a failure of the store nothing is acknowledged, agents are aborted, 
   });
   const run = await room.settled(process.pawl.start(flow, { id: "r", input: 1 }));
   const waiting = run.result().catch((error: unknown) => error);
+  const sleeper = anyWorkflow(
+    "sleeper",
+    (wf) =>
+      wf.node(
+        "n",
+        anyAgent("fails", () => Promise.reject(new Error("later")), { retry: { initialInterval: "1h", jitter: "none" } }),
+        {},
+      ).result,
+  );
+  const asleep = await room.settled(process.pawl.start(sleeper, { id: "asleep", input: 1 }));
+  const waitingAsleep = asleep.result().catch((error: unknown) => error);
   await room.clock.advance(10);
   isBroken = true;
   await expect(room.settled(process.pawl.start(flow, { id: "x", input: 1 }))).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
   expect(process.fatal).toMatchObject({ code: "PAWL_STORE_FAILED" });
   expect(signal!.reason).toMatchObject({ code: "PAWL_STORE_FAILED" });
-  expect(await room.settled(waiting)).toMatchObject({ code: "PAWL_STORE_FAILED" });
+  for (const each of [waiting, waitingAsleep]) expect(await room.settled(each)).toMatchObject({ code: "PAWL_STORE_FAILED" });
   await expect(process.pawl.start(flow, { id: "y", input: 1 })).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
   isBroken = false;
   const { pawl } = await room.boot([flow]);
-  expect((await pawl.list()).map(({ id }) => id)).toEqual(["r"]);
+  expect((await pawl.list()).map(({ id }) => id)).toEqual(["r", "asleep"]);
 });
 
 test("a full disk refuses new runs, keeps finished results in memory, and goes on when there is space", async () => {

@@ -159,6 +159,14 @@ describe("an SQLite file", () => {
     expect(await open().readRun("r")).toMatchObject({ commitNo: 1 });
   });
 
+  test("an SQLite that can lose data is refused", () => {
+    const { prepare } = DatabaseSync.prototype;
+    vi.spyOn(DatabaseSync.prototype, "prepare").mockImplementation(function (this: DatabaseSync, sql) {
+      return sql.includes("sqlite_version()") ? prepare.call(this, "SELECT '3.51.2' AS version") : prepare.call(this, sql);
+    });
+    expect(() => open()).toThrow(expect.objectContaining({ code: "PAWL_SQLITE_TOO_OLD", message: expect.stringContaining("3.51.2") }));
+  });
+
   test("its tables are those that were released", () => {
     const { database } = openWithConnection();
     const schema = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name").all();

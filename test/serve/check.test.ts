@@ -1,0 +1,115 @@
+/**
+ * `pawl check` and `pawl graph`: what a definition says, and where it is wrong.
+ */
+import { expect, test } from "vitest";
+import { AGENTS_OF_DOCUMENT, HELD, makeFolder } from "./command.ts";
+
+const SKIPPING = `name: skipping
+${AGENTS_OF_DOCUMENT}
+nodes:
+  plan: { agent: echo }
+  docs: { agent: broken, onFail: skip, after: [plan] }
+  write: { agent: echo, input: { text: "see \${docs.result.text}", all: ["\${docs.result}"] }, after: [plan] }
+`;
+
+test("check lists who waits for whom, by reference or by order", async () => {
+  const folder = makeFolder();
+  folder.write("skipping.yaml", SKIPPING);
+  const { code, stdout } = await folder.pawl("check", "skipping.yaml");
+  expect(code).toBe(0);
+  expect(stdout).toContain("skipping.yaml: workflow skipping, 3 nodes, no errors");
+  expect(stdout).toMatch(/write +echo +docs \(inferred from a reference\), plan \(after\)/);
+  const { nodes } = JSON.parse((await folder.pawl("check", "skipping.yaml", "--json")).stdout) as { nodes: object[] };
+  expect(nodes[2]).toEqual({
+    id: "write",
+    agent: "echo",
+    dependencies: [
+      { node: "docs", from: ["reference"] },
+      { node: "plan", from: ["after"] },
+    ],
+  });
+});
+
+test("check warns of references to nodes that may be skipped", async () => {
+  const folder = makeFolder();
+  folder.write("skipping.yaml", SKIPPING);
+  const { stderr } = await folder.pawl("check", "skipping.yaml");
+  expect(stderr).toContain('warning: ${docs.result.text} becomes \'\' when node "docs" is skipped\n  node "write" input.text\n');
+  expect(stderr).toContain('warning: ${docs.result} is undefined when node "docs" is skipped\n  node "write" input.all[0]\n');
+});
+
+test.each([
+  ["PAWL_UNKNOWN_REFERENCE", HELD.replace("first.result", "frist.result"), "wrong.yaml:10:39"],
+  ["PAWL_UNKNOWN_AGENT", HELD.replace("agent: gate", "agent: gaet"), "wrong.yaml:10:18"],
+  ["PAWL_MISSING_FIELD", HELD.replace("name: pipeline", ""), "wrong.yaml:3:1"],
+  ["PAWL_DEFINITION_CYCLE", HELD.replace('"${input.text}"', '"${last.result}"'), "wrong.yaml:9:10"],
+  ["PAWL_DOCUMENT_SYNTAX", HELD.replace("nodes:", "nodes: ["), "wrong.yaml:"],
+])("check says %s with file, line and column, as text and as JSON", async (code, text, at) => {
+  const folder = makeFolder();
+  folder.write("wrong.yaml", text);
+  const shown = await folder.pawl("check", "wrong.yaml");
+  expect(shown.code).toBe(2);
+  expect(shown.stdout).toBe("");
+  const [first, place, ...rest] = shown.stderr.trim().split("\n");
+  expect(first).toContain(code);
+  expect(place).toContain(`  ${at}`);
+  expect(rest.at(-1)).toMatch(/^next: /);
+  const { stderr } = await folder.pawl("check", "wrong.yaml", "--json");
+  expect(JSON.parse(stderr)).toMatchObject({
+    code,
+    at: expect.stringContaining(at) as string,
+    message: expect.any(String) as string,
+    next: expect.any(String) as string,
+  });
+});
+
+test("an error in a document shows the line with a mark at the place", async () => {
+  const folder = makeFolder();
+  folder.write("wrong.yaml", HELD.replace("agent: gate", "agent: gaet"));
+  const lines = (await folder.pawl("check", "wrong.yaml")).stderr.split("\n");
+  expect(lines[2]!.slice(lines[3]!.indexOf("^"))).toMatch(/^gaet,/);
+});
+
+test("files that are not there, no definition, or fail to load are told apart", async () => {
+  const folder = makeFolder();
+  folder.write("notes.txt", "");
+  folder.write("throws.mjs", "throw new Error('no key');");
+  folder.write("empty.mjs", "export const other = 1;");
+  const message = async (file: string): Promise<string> => {
+    const { code, stderr } = await folder.pawl("check", file);
+    expect(code).toBe(2);
+    return stderr.split("\n")[0]!;
+  };
+  expect(await message("absent.yaml")).toBe("PAWL_FILE_UNREADABLE there is no such file");
+  expect(await message("notes.txt")).toBe("PAWL_FILE_UNREADABLE this is no definition");
+  expect(await message("throws.mjs")).toBe("PAWL_FILE_UNREADABLE the module cannot be loaded: no key");
+  expect(await message("empty.mjs")).toBe("PAWL_FILE_UNREADABLE the module exports no workflow");
+});
+
+test("graph draws a workflow: solid arrows for results, dotted ones for order", async () => {
+  const folder = makeFolder();
+  folder.write("skipping.yaml", SKIPPING);
+  const { stdout } = await folder.pawl("graph", "skipping.yaml");
+  expect(stdout).toBe(`---
+title: skipping
+---
+flowchart TD
+  n0["plan<br/>echo"]
+  n1["docs<br/>broken"]
+  n2["write<br/>echo"]
+  n0 -.-> n1
+  n1 --> n2
+  n0 -.-> n2
+`);
+});
+
+test("graph draws a run with the status of each node as its class", async () => {
+  const folder = makeFolder();
+  folder.write("skipping.yaml", SKIPPING);
+  await folder.pawl("run", "skipping.yaml", "--id", "s-1");
+  const { stdout } = await folder.pawl("graph", "s-1");
+  expect(stdout).toContain('n1["docs<br/>skipped"]:::skipped');
+  expect(stdout).toMatch(/classDef skipped fill:#\w+/);
+  const drawing = JSON.parse((await folder.pawl("graph", "s-1", "--json")).stdout) as object;
+  expect(drawing).toMatchObject({ runId: "s-1", workflow: "skipping", mermaid: stdout });
+});

@@ -1,0 +1,181 @@
+/**
+ * The command as a user has it: the real program, in a folder of its own, with agents that a test can hold and count.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach } from "vitest";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const BIN = join(ROOT, "src/serve/bin.ts");
+
+/** `echo` gives its input back, `gate` waits until the test opens it, `broken` throws. Each call is written down. */
+const AGENTS = `
+import { appendFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { agent } from "pawl";
+import { z } from "zod";
+
+const spec = (name, run) => agent({ name, input: z.any(), output: z.any(), retry: { maxAttempts: 1 }, run: (input, context) => {
+  appendFileSync(join(import.meta.dirname, "calls.log"), context.nodeId + "\\n");
+  return run(input, context);
+} });
+export const echo = spec("echo", (input) => input);
+export const gate = spec("gate", (input, { nodeId, signal }) => new Promise((resolve, reject) => {
+  const timer = setInterval(() => existsSync(join(import.meta.dirname, nodeId + ".open")) && (clearInterval(timer), resolve(input)), 10);
+  signal.addEventListener("abort", () => (clearInterval(timer), reject(signal.reason)));
+}));
+export const broken = spec("broken", () => { throw new Error("no such\\u001b[31m model"); });
+`;
+
+export const AGENTS_OF_DOCUMENT = `
+agents:
+  echo: { module: ./agents.mjs }
+  gate: { module: ./agents.mjs }
+  broken: { module: ./agents.mjs }
+`;
+
+/** first → held → last; `held` waits for the test. */
+export const HELD = `name: pipeline
+${AGENTS_OF_DOCUMENT}
+nodes:
+  first: { agent: echo, input: { text: "\${input.text}" } }
+  held: { agent: gate, input: { text: "\${first.result.text}" } }
+  last: { agent: echo, input: { text: "\${held.result.text}!" } }
+output: { text: "\${last.result.text}" }
+`;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command that is under way. */
+export class Command {
+  readonly process: ChildProcess;
+  readonly ended: Promise<Ended>;
+  stdout = "";
+  stderr = "";
+  readonly #listeners = new Set<() => void>();
+
+  constructor(process_: ChildProcess) {
+    this.process = process_;
+    process_.stdout!.setEncoding("utf8").on("data", (text: string) => this.#note(() => (this.stdout += text)));
+    process_.stderr!.setEncoding("utf8").on("data", (text: string) => this.#note(() => (this.stderr += text)));
+    this.ended = new Promise((resolve) => process_.on("close", (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr })));
+  }
+
+  /** Resolves when this was printed, on either stream. */
+  printed(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (!(this.stdout + this.stderr).includes(text)) return;
+        this.#listeners.delete(look);
+        resolve();
+      };
+      this.#listeners.add(look);
+      look();
+      void this.ended.then(() => reject(new Error(`ended without "${text}":\n${this.stdout}${this.stderr}`)));
+    });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  /** Types on the command's terminal. */
+  type(text: string): void {
+    this.process.stdin!.write(text);
+  }
+
+  #note(append: () => void): void {
+    append();
+    for (const look of this.#listeners) look();
+  }
+}
+
+export class Folder {
+  readonly path = mkdtempSync(join(tmpdir(), "pawl-serve-"));
+  readonly #commands: Command[] = [];
+
+  constructor() {
+    mkdirSync(join(this.path, "node_modules"));
+    for (const name of ["zod", "xstate"]) symlinkSync(join(ROOT, "node_modules", name), join(this.path, "node_modules", name));
+    symlinkSync(ROOT, join(this.path, "node_modules/pawl"));
+    this.write("package.json", '{ "type": "module" }');
+    this.write("agents.mjs", AGENTS);
+  }
+
+  write(file: string, text: string): void {
+    mkdirSync(dirname(join(this.path, file)), { recursive: true });
+    writeFileSync(join(this.path, file), text);
+  }
+
+  /** Lets the agent of this node end. */
+  open(node: string): void {
+    this.write(`${node}.open`, "");
+  }
+
+  /** The nodes whose agents were called, in order. */
+  calls(): string[] {
+    const file = join(this.path, "calls.log");
+    return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+  }
+
+  /** Starts `pawl …`. */
+  start(...words: string[]): Command {
+    return this.#spawn(process.execPath, ["--conditions=pawl-source", BIN, ...words]);
+  }
+
+  /** Runs `pawl …` to its end. */
+  pawl(...words: string[]): Promise<Ended> {
+    return this.start(...words).ended;
+  }
+
+  /** Runs `pawl …` on a terminal of this size, by `script`. */
+  startOnTerminal(rows: number, ...words: string[]): Command {
+    const quoted = [process.execPath, "--conditions=pawl-source", BIN, ...words].map((word) => `'${word}'`).join(" ");
+    return this.#spawn("script", ["-qefc", `stty rows ${rows} cols 100; exec ${quoted}`, "/dev/null"], "pipe");
+  }
+
+  /** Runs `pawl …` with flags for Node. */
+  pawlWith(flags: readonly string[], ...words: string[]): Promise<Ended> {
+    return this.#spawn(process.execPath, [...flags, "--conditions=pawl-source", BIN, ...words]).ended;
+  }
+
+  async remove(): Promise<void> {
+    for (const command of this.#commands) command.kill("SIGKILL");
+    await Promise.all(this.#commands.map(({ ended }) => ended));
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  #spawn(program: string, words: readonly string[], stdin: "pipe" | "ignore" = "ignore"): Command {
+    const { PAWL_STORE: _, ...env } = process.env;
+    const command = new Command(spawn(program, words, { cwd: this.path, env: { ...env, TERM: "xterm" }, stdio: [stdin, "pipe", "pipe"] }));
+    this.#commands.push(command);
+    return command;
+  }
+}
+
+const folders: Folder[] = [];
+
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await folder.remove();
+});
+
+/** A folder that is removed when the test is over. */
+export function makeFolder(): Folder {
+  const folder = new Folder();
+  folders.push(folder);
+  return folder;
+}
+
+/** The values of JSON lines. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}

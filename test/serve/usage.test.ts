@@ -1,0 +1,53 @@
+/**
+ * The command line itself: help, mistakes, and the version of Node.
+ */
+import { expect, test, vi } from "vitest";
+import { showProblem } from "../../src/serve/problem.ts";
+import { makeFolder } from "./command.ts";
+
+test.each(["run", "ls", "show", "watch", "check", "graph"])("pawl %s --help has two examples", async (verb) => {
+  const { code, stdout } = await makeFolder().pawl(verb, "--help");
+  expect(code).toBe(0);
+  const [, examples] = stdout.split("\nExamples:\n");
+  expect(examples!.match(new RegExp(`^ {2}\\$ pawl ${verb} `, "gm"))).toHaveLength(2);
+  expect(stdout).toContain("--json");
+});
+
+test.each([
+  [["rnu"], "unknown command 'rnu' — Did you mean run?", "see `pawl --help`"],
+  [["run", "f.yaml", "--inptu", "1"], "unknown option '--inptu' — Did you mean --input?", "see `pawl run --help`"],
+  [["show"], "missing required argument 'run'", "see `pawl show --help`"],
+  [["ls", "--limit", "0"], "option '--limit <number>' argument '0' is invalid. It must be a whole number from 1 to 1000.", "see `pawl ls --help`"],
+])("%j is a mistake in usage: 2, and the advice", async (words, message, next) => {
+  const folder = makeFolder();
+  expect(await folder.pawl(...words)).toEqual({ code: 2, stdout: "", stderr: `PAWL_USAGE ${message}\nnext: ${next}\n` });
+  const { code, stderr } = await folder.pawl(...words, "--json");
+  expect(code).toBe(2);
+  expect(JSON.parse(stderr)).toMatchObject({ code: "PAWL_USAGE", next });
+});
+
+test("--version prints the version of the package", async () => {
+  const { stdout } = await makeFolder().pawl("--version");
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test("an older Node is told so before anything else is loaded", async () => {
+  const pretend = "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'22.1.0'}})";
+  const { code, stderr } = await makeFolder().pawlWith(["--import", pretend], "ls");
+  expect(code).toBe(2);
+  expect(stderr).toBe("PAWL_NODE_TOO_OLD this is Node.js 22.1.0; pawl needs 24 or newer\nnext: install it from https://nodejs.org\n");
+});
+
+test("what nobody expected is shown with its stack and asked to be reported", async () => {
+  const written: string[] = [];
+  const spy = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
+  try {
+    expect(await showProblem(new TypeError("odd"), { isJson: false })).toBe(70);
+    expect(await showProblem(new TypeError("odd"), { isJson: true })).toBe(70);
+  } finally {
+    spy.mockRestore();
+  }
+  expect(written[0]).toMatch(/^TypeError: odd\n +at /);
+  expect(written[1]).toMatch(/^PAWL_BUG .*\nnext: report it/);
+  expect(JSON.parse(written[2]!)).toMatchObject({ code: "PAWL_BUG", data: { stack: expect.stringContaining("TypeError: odd") as string } });
+});
