@@ -131,14 +131,13 @@ export class DagRun {
     this.#tellNode(node, FACT.succeeded, outcome.output);
   }
 
-  /** Starts the next queued node; false when there is none. */
-  grant(): boolean {
+  /** Starts the next queued node. */
+  grant(): void {
     const index = this.progress.grant();
-    if (index === undefined) return false;
+    if (index === undefined) return;
     const node = this.#nodes.get(index) ?? this.#newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
     node.since = this.#seams.clock.now();
     this.#tellNode(node, FACT.granted);
-    return true;
   }
 
   #newNode(index: number, snapshot: NodeSnapshot): NodeActor {
@@ -360,8 +359,8 @@ export class DagRun {
       this.#clearTimer(node);
       node.attempt?.abandon(code);
       node.attempt = undefined;
-      if (node.snapshot.value === "running") this.#seams.released();
     }
+    for (let permits = this.progress.running; permits > 0; permits--) this.#seams.released();
     this.inbox.length = 0;
     this.#nodes.clear();
     this.#acts = [];

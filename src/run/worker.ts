@@ -164,7 +164,7 @@ export class Worker implements RunSeams<DagRun> {
     const touched = new Set<DagRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
     if (!this.#draining) budget = this.#grant(touched, budget);
-    for (const run of touched) if (run.isDirty) this.#pending.push({ run, commit: run.takeCommit(this.epoch) });
+    for (const run of touched) if (run.isDirty) this.#contain(run, () => this.#pending.push({ run, commit: run.takeCommit(this.epoch) }));
     if (budget === 0) this.#wantsTick();
     if (!this.#committing) void this.#commit();
   }
@@ -182,13 +182,17 @@ export class Worker implements RunSeams<DagRun> {
   }
 
   #applyInbox(run: DagRun, budget: number): number {
+    const batch = run.inbox.splice(0, budget);
+    this.#contain(run, () => batch.forEach((stimulus) => run.apply(stimulus)));
+    return budget - batch.length;
+  }
+
+  /** What goes wrong within a run is that run's alone. */
+  #contain(run: DagRun, work: () => unknown): void {
     try {
-      const batch = run.inbox.splice(0, budget);
-      for (const stimulus of batch) run.apply(stimulus);
-      return budget - batch.length;
+      work();
     } catch (error) {
       this.broken(run, error);
-      return budget - 1;
     }
   }
 
@@ -204,8 +208,10 @@ export class Worker implements RunSeams<DagRun> {
       const run = this.#hungry.shift();
       if (run === undefined) return budget;
       this.#isHungry.delete(run);
-      if (run.inFlight || this.runs.get(run.id) !== run || !run.grant()) continue;
-      this.#permits--;
+      if (run.inFlight || this.runs.get(run.id) !== run || run.progress.queued === 0) continue;
+      const running = run.progress.running;
+      this.#contain(run, () => run.grant());
+      this.#permits -= run.progress.running - running;
       budget--;
       touched.add(run);
       this.#noteHunger(run);

@@ -493,3 +493,21 @@ test("the earliest of many instants is found whatever comes and goes", () => {
     cases({ short: 300, long: 20_000 }),
   );
 });
+
+test("a run whose machine breaks is set aside; its permit comes back and the others go on", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", echo, "fine").result);
+  const process = await room.boot([flow], { maxConcurrentAttempts: 1 });
+  for (const method of ["grant", "apply", "takeCommit"] as const) {
+    const original = DagRun.prototype[method] as (this: DagRun, ...values: never[]) => unknown;
+    const spy = vi.spyOn(DagRun.prototype, method).mockImplementation(function (this: DagRun, ...values: unknown[]) {
+      if (this.id === `broken-${method}` && this.commitNo > (method === "grant" ? -1 : 0)) throw new Error("planted");
+      return original.apply(this, values as never[]) as never;
+    });
+    const broken = room.settled(process.pawl.start(flow, { id: `broken-${method}`, input: 1 })).then(async (run) => room.settled(run.result()));
+    await expect(broken).rejects.toMatchObject({ code: "PAWL_RUN_QUARANTINED" });
+    spy.mockRestore();
+    const sound = await room.settled(process.pawl.start(flow, { id: `sound-${method}`, input: 1 }));
+    expect(await room.settled(sound.result())).toBe("fine");
+  }
+});

@@ -20,6 +20,7 @@ export interface ProcessOptions {
   readonly store: MemoryStore;
   readonly seed: number;
   readonly workflows: readonly Workflow[];
+  readonly maxConcurrentAttempts?: number;
   /** What happens to the n-th group of commits of this process, counted from 1. */
   readonly fault?: (group: number) => Fault | undefined;
   /** Sees each group that was applied. */
@@ -50,7 +51,10 @@ export class SimProcess {
     this.pawl = await openOn(
       store,
       { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
-      { workflows: this.#options.workflows },
+      {
+        workflows: this.#options.workflows,
+        ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
+      },
     );
   }
 
