@@ -9,7 +9,7 @@ export type SupervisorEvent = { type: "node.settled" } | { type: "nodes.exhauste
 export const supervisorMachine = setup({
   types: { events: {} as SupervisorEvent },
   actions: {
-    /** Queue the nodes that depend on nothing, and those that a restart found ready. */
+    /** Queue the nodes that depend on nothing. After a restart whoever hosts this queues what is ready: entry actions do not run again. */
     startReady: () => {},
     /** Queue the dependents that became ready through the node that settled. */
     startDependents: () => {},

@@ -23,10 +23,10 @@ import {
 } from "./charts.ts";
 import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
-import { DueTimes } from "./due-times.ts";
 import { Failures } from "./failures.ts";
 import { type HistoryType, HistoryWriter } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
+import { NodeTimers } from "./node-timers.ts";
 import type { NodeActor, RunSeams, Stimulus, StoredRun, Timer } from "./run-seams.ts";
 import { Progress, type Settled } from "./progress.ts";
 import { Results, type Texts } from "./results.ts";
@@ -58,8 +58,7 @@ export class DagRun {
   readonly #results: Results;
   readonly #meter: WorkMeter;
   readonly #nodes = new Map<number, NodeActor>();
-  /** When waiting nodes are due, by their timer; wall clock. */
-  readonly #backoffs = new DueTimes<Timer>();
+  readonly #timers: NodeTimers;
   readonly #failures = new Failures();
   readonly #history = new HistoryWriter();
   #workflow: WorkflowSnapshot;
@@ -73,6 +72,7 @@ export class DagRun {
     this.#seams = seams;
     this.#results = new Results(plan, input);
     this.commitNo = stored?.commitNo ?? 0;
+    this.#timers = new NodeTimers(seams.clock, (node, timer) => this.receive({ kind: "timer", node, timer }));
     this.#meter = new WorkMeter(seams.clock, stored?.body.workedMs ?? 0);
     this.progress = new Progress(
       plan,
@@ -96,7 +96,7 @@ export class DagRun {
   /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
   get wakeAt(): number | null {
     if (this.finished || this.progress.queued > 0 || this.progress.running > 0) return null;
-    return this.#backoffs.earliest === undefined ? null : Math.ceil(this.#backoffs.earliest);
+    return this.#timers.earliest;
   }
 
   receive(stimulus: Stimulus): void {
@@ -118,7 +118,7 @@ export class DagRun {
       case "outputs":
         return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
       case "timer":
-        return stimulus.node.timer === stimulus.timer ? this.#tellNode(stimulus.node, stimulus.timer.event) : undefined;
+        return stimulus.node.timer === stimulus.timer ? this.#tellNode(stimulus.node, this.#drawn(stimulus.timer.event)) : undefined;
       case "attempt":
         return this.#applyOutcome(stimulus.node, stimulus.attempt, stimulus.outcome);
     }
@@ -129,6 +129,11 @@ export class DagRun {
     node.attempt = undefined;
     if (outcome.failure !== undefined) return this.#tellNode(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#seams.random.next() });
     this.#tellNode(node, FACT.succeeded, outcome.output);
+  }
+
+  /** A timer's event with a draw for the backoff that it may lead to. */
+  #drawn(event: NodeEvent): NodeEvent {
+    return event.type === TIMER.backedOff.type ? event : ({ ...event, jitter: this.#seams.random.next() } as NodeEvent);
   }
 
   /** Starts the next queued node. */
@@ -154,7 +159,7 @@ export class DagRun {
     node.snapshot = snapshot;
     for (const effect of effects) {
       if (effect.kind === "schedule") this.#setTimer(node, { delayMs: effect.delayMs, event: effect.event as NodeEvent });
-      else if (effect.kind === "cancel") this.#clearTimer(node);
+      else if (effect.kind === "cancel") this.#timers.clear(node);
       else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
       else if (effect.type === "abortAgent") this.#abandon(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
@@ -169,12 +174,11 @@ export class DagRun {
   #nodeBacksOff(node: NodeActor): void {
     this.progress.backOff(node.index);
     this.#writeNode(node, null);
-    node.since = this.#seams.clock.now();
-    this.#backoffs.add(node.since + node.timer!.delayMs, node.timer!);
+    this.#timers.backsOff(node);
   }
 
   #nodeEnded(node: NodeActor, status: Settled, output: string | undefined): void {
-    this.#clearTimer(node);
+    this.#timers.clear(node);
     this.#nodes.delete(node.index);
     this.#writeNode(node, output ?? null);
     if (output !== undefined) this.#results.keep(node.index, output);
@@ -266,19 +270,7 @@ export class DagRun {
 
   #setTimer(node: NodeActor, timer: Timer): void {
     node.timer = timer;
-    this.#acts.push(() => this.#armTimer(node, timer));
-  }
-
-  #armTimer(node: NodeActor, timer: Timer): void {
-    if (node.timer !== timer) return;
-    node.cancelTimer = this.#seams.clock.after(timer.delayMs, () => this.receive({ kind: "timer", node, timer }));
-  }
-
-  #clearTimer(node: NodeActor): void {
-    node.cancelTimer?.();
-    node.cancelTimer = undefined;
-    if (node.timer !== undefined) this.#backoffs.remove(node.timer);
-    node.timer = undefined;
+    this.#acts.push(() => this.#timers.arm(node, timer));
   }
 
   // ---- results
@@ -356,7 +348,7 @@ export class DagRun {
   drop(code: "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED"): void {
     this.#meter.working = false;
     for (const node of this.#nodes.values()) {
-      this.#clearTimer(node);
+      this.#timers.clear(node);
       node.attempt?.abandon(code);
       node.attempt = undefined;
     }
@@ -381,11 +373,10 @@ export class DagRun {
   #restoreBackoff(index: number, { attempt, failure, backoffMs = 0, endedAt = 0 }: NodeBody): void {
     const context: NodeContext = { policy: this.plan.nodes[index]!.policy, attempt, failure, backoffMs };
     const node = this.#newNode(index, nodeChart.restore("backingOff", context));
-    const now = this.#seams.clock.now();
-    node.since = now;
-    node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
-    this.#backoffs.add(now + node.timer.delayMs, node.timer);
-    this.#armTimer(node, node.timer);
+    const passedMs = Math.max(0, this.#seams.clock.now() - endedAt);
+    node.timer = { delayMs: Math.max(0, backoffMs - passedMs), event: TIMER.backedOff };
+    this.#timers.backsOff(node);
+    this.#timers.arm(node, node.timer);
   }
 
   /** Takes up where the rows left off: what was ready or running is queued again. */

@@ -5,6 +5,8 @@ import type { Failure } from "../../machines/node.ts";
 import { AgentError, type FailureKind, isPawlError } from "../errors.ts";
 
 const MESSAGE_LENGTH_MAX = 2_000;
+/** Whatever a service asks for, the next attempt comes within a day. */
+const RETRY_AFTER_MAX_MS = 86_400_000;
 const CODE = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** Kinds for which another attempt can help. */
@@ -28,13 +30,13 @@ export function makeFailure(
 ): Failure {
   const banned = options.nonRetryable ?? [];
   const retryable = RETRYABLE[kind] && ![kind, code, options.name].some((word) => word !== undefined && banned.includes(word));
-  return {
-    kind,
-    code,
-    message: message.slice(0, MESSAGE_LENGTH_MAX),
-    retryable,
-    ...(options.retryAfterMs !== undefined && { retryAfterMs: options.retryAfterMs }),
-  };
+  const retryAfterMs = boundedWait(options.retryAfterMs);
+  return { kind, code, message: message.slice(0, MESSAGE_LENGTH_MAX), retryable, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
+
+/** A wait that can be waited for; nonsense asks for none. */
+function boundedWait(ms: number | undefined): number | undefined {
+  return ms === undefined || Number.isNaN(ms) || ms <= 0 ? undefined : Math.min(ms, RETRY_AFTER_MAX_MS);
 }
 
 /** The record of anything that an agent threw. */

@@ -56,12 +56,17 @@ async function refusal(response: Response): Promise<AgentError> {
   await response.body?.cancel();
   const message = `the service answered with status ${response.status}`;
   if (!PASSING.has(response.status)) return new AgentError(message, { code: CODE, kind: "configuration" });
-  const seconds = Number(response.headers.get("retry-after"));
-  return new AgentError(message, {
-    code: CODE,
-    kind: response.status === 429 ? "resource" : "transient",
-    ...(seconds > 0 && { retryAfterMs: seconds * 1_000 }),
-  });
+  const retryAfterMs = retryAfter(response.headers);
+  return new AgentError(message, { code: CODE, kind: response.status === 429 ? "resource" : "transient", ...(retryAfterMs !== undefined && { retryAfterMs }) });
+}
+
+/** `retry-after` is a number of seconds, or an instant on the service's own clock. */
+function retryAfter(headers: Headers): number | undefined {
+  const value = headers.get("retry-after");
+  if (value === null) return undefined;
+  const seconds = Number(value);
+  const ms = Number.isNaN(seconds) ? Date.parse(value) - Date.parse(headers.get("date") ?? "") : seconds * 1_000;
+  return ms > 0 ? ms : undefined;
 }
 
 /** The body as text, read no further than a value may be long. */

@@ -84,7 +84,7 @@ export class Chart<Machine extends AnyStateMachine> {
     Object.assign(machine.options ?? {}, { maxIterations: MICROSTEPS_MAX });
   }
 
-  /** The first turn of an actor. Equal `input` objects give the very same turn. */
+  /** The first turn of an actor. The same `input` object gives the very same turn. */
   initial(input: InputFrom<Machine> & object): Turn<SnapshotFrom<Machine>> {
     const known = this.#initial.get(input);
     if (known !== undefined) return known;

@@ -89,6 +89,19 @@ test.each([
   expect(calls).toBe(attempts);
 });
 
+test.each([
+  ["2", {}, 2_000],
+  ["Infinity", {}, 86_400_000],
+  ["1e300", {}, 86_400_000],
+  ["-5", {}, undefined],
+  ["soon", {}, undefined],
+  ["Thu, 01 Jan 2026 00:00:30 GMT", { date: "Thu, 01 Jan 2026 00:00:00 GMT" }, 30_000],
+] as const)("retry-after: %s is a wait within bounds, or none", async (wait, headers, retryAfterMs) => {
+  answer = (_, response) => response.writeHead(503, { ...headers, "retry-after": wait }).end();
+  const node = await ask({ url }, { retry: { maxAttempts: 1 } });
+  expect(node.failure?.retryAfterMs).toBe(retryAfterMs);
+});
+
 test("an answer that is no JSON, does not fit, or is too long is a failure of its kind", async () => {
   answer = (_, response) => response.end("<html>");
   expect(await ask({ url })).toMatchObject({ failure: { kind: "invalidOutput" }, attempt: 2 });

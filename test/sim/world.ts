@@ -1,10 +1,11 @@
 /**
  * One run of a random DAG in a simulated world, through crashes and faults of the store, held against the model.
- * What is checked at each step: no agent runs before its dependencies settled durably, none whose completion is durable.
+ * What is checked at each step: no agent runs before its dependencies settled durably, none whose completion is durable,
+ * and no attempt whose failure is.
  */
 import { isDeepStrictEqual } from "node:util";
 import { MemoryStore } from "../../src/store/memory.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { ActorRecord, Store } from "../../src/store/store.ts";
 import type { RunView, NodeView } from "../../src/run/view.ts";
 import { SimClock } from "./clock.ts";
 import { type DagSpec, type Expected, expectedOf, workflowOf } from "./dag.ts";
@@ -35,15 +36,17 @@ export async function play(plot: Plot): Promise<Ending> {
   const clock = new SimClock();
   const store = new MemoryStore();
   const settled = new Map<string, string>();
+  const failedAttempts = new Map<string, number>();
   const violations: string[] = [];
   let current!: SimProcess;
   let calls = 0;
   const workflow = workflowOf(plot.spec, () => {
     const process = current;
     return {
-      called: (index) => {
+      called: (index, { attempt }) => {
         if (!process.isAlive) return false;
         calls++;
+        if (attempt <= (failedAttempts.get(`n${index}`) ?? 0)) violations.push(`n${index} ran attempt ${attempt} although its failure was durable`);
         if (settled.get(`n${index}`) === "completed") violations.push(`n${index} ran although its completion was durable`);
         for (const dependency of [...plot.spec[index]!.reads, ...plot.spec[index]!.after]) {
           if (!["completed", "skipped"].includes(settled.get(`n${dependency}`) ?? "")) violations.push(`n${index} ran before n${dependency} had settled`);
@@ -62,8 +65,7 @@ export async function play(plot: Plot): Promise<Ending> {
       seed: plot.seed + life,
       workflows: [workflow],
       fault: plot.faults?.[life] ?? (() => undefined),
-      onApplied: (group, outcomes) =>
-        group.forEach((commit, i) => outcomes[i] === "committed" && commit.actors.forEach((actor) => settled.set(actor.key, actor.status))),
+      onApplied: (group, outcomes) => group.forEach((commit, i) => outcomes[i] === "committed" && commit.actors.forEach(noteRow)),
       ...(plot.wrap !== undefined && { wrap: plot.wrap }),
     });
     current = process;
@@ -74,6 +76,11 @@ export async function play(plot: Plot): Promise<Ending> {
     compare(expectedOf(plot.spec), ended.run, ended.nodes);
     await shut(process, clock);
     return { groups, processes: life + 1, calls };
+  }
+
+  function noteRow({ key, status, body }: ActorRecord): void {
+    settled.set(key, status);
+    if (status === "backingOff") failedAttempts.set(key, (JSON.parse(body) as { attempt: number }).attempt);
   }
 
   /** One life of a process: undefined when it died before the run ended. */

@@ -1,0 +1,122 @@
+/**
+ * Writes machines/README.md: what the machines say of themselves, as drawings and tables, after words for people.
+ * Run it after a change to a machine: `npm run draw`.
+ */
+import { writeFile } from "node:fs/promises";
+import type { AnyStateMachine, AnyStateNode } from "xstate";
+import { type MachineFile, type Transition, findMachines, nameOf, statesOf, transitionsOf, wordsFor } from "./definition.ts";
+
+export const README = new URL("../../machines/README.md", import.meta.url);
+
+const INTRODUCTION = `# The machines
+
+Each file here is one statechart: what can be, what can happen, and what follows. A machine does nothing itself. It names what
+is to be done as an action, and whoever runs it, the *host*, does it and answers with an event. So each runs as it is under
+xstate's \`createActor\` with these actions provided, and in pawl under a host that commits every step before it acts.
+
+No machine reads a clock or draws a random number: lengths come from its input, and what is drawn comes with the event.
+Timers are xstate's \`after\`; their delays have names, which are given beside the states they leave.
+
+Three machines make a run. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
+dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow.
+
+This page is written by \`npm run draw\`. The words in its tables stand in the machines, as \`description\`.
+`;
+
+/** What a machine asks of its host, in the order in which the machines are read. By the machine's id. */
+export const WORDS: Readonly<Record<string, string>> = {
+  workflow: `In a run's status \`collecting\` shows as \`running\`: to people a run runs until it has ended.
+
+Its host
+- on \`startSupervisor\` starts the supervisor, and answers with \`supervisor.settled\` when that has settled: \`degraded\` when a
+  node was skipped, \`failure\` with the first failure when a node failed;
+- on \`stopSupervisor\` sends the supervisor \`supervisor.stop\`;
+- on \`collectOutput\` puts the output together from the results, and answers \`output.collected\` or \`output.refused\`;
+- measures \`runTimeout\` in time in which the run could work: not while it waits for a timer, and not while nobody runs it.`,
+  supervisor: `Which nodes are ready is counted beside it, so its size does not grow with the run's.
+
+Its host
+- on \`startReady\` queues the nodes that depend on nothing; it is not asked again after a restart, when the host finds in its rows
+  what was ready or ran;
+- on \`startDependents\` queues those dependents for which the node that settled was the last they waited for, and blocks those of
+  a node that failed; then sends \`nodes.exhausted\` when nothing is queued, runs or backs off;
+- on \`cancelNodes\` sends \`node.cancelled\` to every node that has not settled.`,
+  node: `An attempt that is lost with its host does not count: its node is queued again as it was before the attempt was granted.
+
+Its host
+- sends \`node.granted\` when an attempt may run: how many run at once is the host's affair;
+- on \`callAgent\` calls the agent and answers \`attempt.succeeded\`, or \`attempt.failed\` with the failure and a \`jitter\` drawn
+  from [0, 1);
+- on \`abortAgent\` aborts the call's signal and ignores what it still answers.
+
+The wait before the next attempt is \`initialIntervalMs\` · \`backoffCoefficient\`^(attempt − 1), at most \`maxIntervalMs\`, times the
+jitter when the policy's is \`full\`; never less than the failure's \`retryAfterMs\`, which may exceed \`maxIntervalMs\`.`,
+};
+
+/** The whole page. */
+export function page(files: readonly MachineFile[]): string {
+  const order = Object.keys(WORDS);
+  const placeOf = ({ machine }: MachineFile): number => (order.includes(machine.id) ? order.indexOf(machine.id) : order.length);
+  const sorted = files.toSorted((a, b) => placeOf(a) - placeOf(b));
+  return [INTRODUCTION, ...sorted.map(chapter)].join("\n");
+}
+
+function chapter({ file, machine }: MachineFile): string {
+  return [
+    `## ${machine.id}`,
+    "",
+    `[\`${file}\`](${file}): ${machine.root.description ?? ""}`,
+    "",
+    WORDS[machine.id] ?? "",
+    "",
+    "```mermaid",
+    drawing(machine),
+    "```",
+    "",
+    table(machine),
+    "",
+  ].join("\n");
+}
+
+/** The machine as a Mermaid state diagram. Throws on nested states, which it does not draw yet. */
+export function drawing(machine: AnyStateMachine): string {
+  const states = statesOf(machine);
+  const nested = states.find((node) => node.path.length > 1);
+  if (nested !== undefined) throw new Error(`${machine.id}: the state ${nameOf(nested)} is nested, which draw.ts does not draw`);
+  return [
+    "stateDiagram-v2",
+    ...machine.root.initial.target.map((node) => `  [*] --> ${nameOf(node)}`),
+    ...transitionsOf(machine).map((transition) => `  ${transition.state} --> ${transition.target ?? transition.state}: ${label(transition)}`),
+    ...states.filter(({ type }) => type === "final").map((node) => `  ${nameOf(node)} --> [*]`),
+  ].join("\n");
+}
+
+function label(transition: Transition): string {
+  return `${trigger(transition)}${condition(transition)}${transition.actions.length > 0 ? ` / ${transition.actions.join(", ")}` : ""}`;
+}
+
+const trigger = ({ event, delay }: Transition): string => (delay === undefined ? event || "always" : `after ${delay}`);
+const condition = ({ guard }: Transition): string => (guard === undefined ? "" : ` [${guard}]`);
+
+function table(machine: AnyStateMachine): string {
+  const transitions = transitionsOf(machine);
+  return ["| state | what it is | on entry | takes | timers |", "|---|---|---|---|---|", ...statesOf(machine).map((node) => row(node, transitions))].join("\n");
+}
+
+function row(node: AnyStateNode, transitions: readonly Transition[]): string {
+  const own = transitions.filter(({ state }) => state === nameOf(node));
+  const cell = (chosen: readonly Transition[]): string => chosen.map(step).join("<br>");
+  return `| ${[
+    `**${nameOf(node)}**${node.type === "final" ? " (final)" : ""}`,
+    node.description ?? "",
+    wordsFor(node.entry)
+      .map((action) => `\`${action}\``)
+      .join(", "),
+    cell(own.filter(({ delay }) => delay === undefined)),
+    cell(own.filter(({ delay }) => delay !== undefined)),
+  ].join(" | ")} |`;
+}
+
+const step = (transition: Transition): string => `\`${trigger(transition)}${condition(transition)}\` → ${transition.target ?? "stays"}`;
+
+if (import.meta.main) await writeFile(README, page(await findMachines()));

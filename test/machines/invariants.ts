@@ -1,0 +1,90 @@
+/**
+ * What must hold at every moment of a machine's life, as predicates over the moments up to now.
+ */
+import type { NodeContext } from "../../machines/node.ts";
+import type { WorkflowContext } from "../../machines/workflow.ts";
+import type { Moment } from "./drivers.ts";
+
+/** Holds of the moments so far, the newest last. */
+export type Invariant = (moments: readonly Moment[]) => boolean;
+
+const newest = (moments: readonly Moment[]): Moment => moments.at(-1)!;
+const node = (moments: readonly Moment[]): NodeContext => newest(moments).context;
+const run = (moments: readonly Moment[]): WorkflowContext => newest(moments).context;
+const timesAsked = (moments: readonly Moment[], action: string): number => moments.flatMap(({ actions }) => actions).filter((name) => name === action).length;
+const isIn = (moments: readonly Moment[], ...values: string[]): boolean => values.includes(newest(moments).value);
+
+/** Final is final: no action and no timer after it, and nothing changes. */
+export const staysEnded: Invariant = (moments) => {
+  const before = moments.at(-2);
+  const now = newest(moments);
+  if (now.status === "done" && now.timersMs.length > 0) return false;
+  return before?.status !== "done" || (now.context === before.context && now.value === before.value && now.actions.length === 0);
+};
+
+export const attemptsWithinPolicy: Invariant = (moments) => node(moments).attempt <= node(moments).policy.maxAttempts;
+
+/** The agent is called once for each attempt that was granted. */
+export const callsPerAttempt: Invariant = (moments) => timesAsked(moments, "callAgent") === node(moments).attempt;
+
+/** A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, or at its timeout. */
+export const abortsWhatRuns: Invariant = (moments) => {
+  const unanswered = isIn(moments, "cancelled") || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
+  const left = moments.at(-2)?.value === "running" && !isIn(moments, "running");
+  return newest(moments).actions.includes("abortAgent") === (left && unanswered);
+};
+
+/** At least what the failure asked for; else between 0 and the longest interval. */
+export const backoffWithinPolicy: Invariant = (moments) => {
+  const { backoffMs, policy, failure } = node(moments);
+  const askedMs = failure?.retryAfterMs ?? 0;
+  return backoffMs >= Math.max(0, askedMs) && backoffMs <= Math.max(Math.ceil(policy.maxIntervalMs), askedMs);
+};
+
+/** It backs off only to try again, and for as long as was drawn. */
+export const backsOffToRetry: Invariant = (moments) => {
+  if (!isIn(moments, "backingOff")) return true;
+  const { attempt, policy, failure, backoffMs } = node(moments);
+  return failure?.retryable === true && attempt < policy.maxAttempts && newest(moments).timersMs[0] === backoffMs;
+};
+
+/** It gives up only when it may not try again, and says why. */
+export const givesUpWithReason: Invariant = (moments) => {
+  if (!isIn(moments, "failed", "skipped")) return true;
+  const { attempt, policy, failure } = node(moments);
+  return failure !== undefined && (!failure.retryable || attempt === policy.maxAttempts) && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+};
+
+/** What ended badly says why; what completed has nothing to say. */
+export const runEndsWithReason: Invariant = (moments) => {
+  if (isIn(moments, "failed", "timedOut")) return run(moments).failure !== undefined;
+  return !isIn(moments, "completed") || run(moments).failure === undefined;
+};
+
+/** A supervisor is started once, when the run is, and stopped exactly when the run ends before it has settled. */
+export const supervisorStartsOnce: Invariant = (moments) => {
+  const begun = moments.some(({ value }) => value === "running");
+  if (timesAsked(moments, "startSupervisor") !== (begun ? 1 : 0)) return false;
+  const unsettled = isIn(moments, "cancelled", "timedOut") || run(moments).failure?.kind === "timeout";
+  return newest(moments).actions.includes("stopSupervisor") === (moments.at(-2)?.value === "running" && unsettled);
+};
+
+/** A run times out as its policy says. */
+export const timesOutByPolicy: Invariant = (moments) => !isIn(moments, "timedOut") || run(moments).policy.onTimeout === "partial";
+
+/** Nodes are cancelled exactly by stopping. */
+export const cancelsByStopping: Invariant = (moments) => timesAsked(moments, "cancelNodes") === (isIn(moments, "stopped") ? 1 : 0);
+
+/** By the id of the machine; each under the name that a failure is reported with. */
+export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
+  node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason },
+  supervisor: { staysEnded, cancelsByStopping },
+  workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, timesOutByPolicy },
+};
+
+/** Throws with the name of the first invariant that does not hold at some moment. */
+export function checkInvariants(machineId: string, moments: readonly Moment[]): void {
+  for (const [name, holds] of Object.entries(INVARIANTS[machineId] ?? {}))
+    for (let length = 1; length <= moments.length; length++)
+      if (!holds(moments.slice(0, length))) throw new Error(`${name} does not hold of ${machineId} after step ${length - 1}`);
+}

@@ -1,0 +1,75 @@
+/**
+ * What the machines are told in path tests: inputs for every kind of policy, and events with payloads as they come.
+ * Timers are not listed here; they are read from the machine.
+ */
+import type { EventFrom, InputFrom } from "xstate";
+import type { Failure, nodeMachine } from "../../machines/node.ts";
+import type { supervisorMachine } from "../../machines/supervisor.ts";
+import type { workflowMachine } from "../../machines/workflow.ts";
+import { type AnyEvent } from "./drivers.ts";
+
+export interface Script {
+  readonly inputs: Readonly<Record<string, object>>;
+  readonly events: readonly AnyEvent[];
+}
+
+const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
+const limited: Failure = { kind: "resource", code: "PAWL_AGENT_FAILED", message: "too many requests", retryable: true, retryAfterMs: 90_000 };
+const unconfigured: Failure = { kind: "configuration", code: "PAWL_AGENT_UNCONFIGURED", message: "no key", retryable: false };
+
+const policy: InputFrom<typeof nodeMachine> = {
+  maxAttempts: 3,
+  initialIntervalMs: 1_000,
+  backoffCoefficient: 10,
+  maxIntervalMs: 60_000,
+  jitter: "full",
+  timeoutMs: 300_000,
+  onFail: "block",
+};
+
+const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
+  "blocks its dependents": policy,
+  "is skipped": { ...policy, jitter: "none", onFail: "skip" },
+  "is tried once": { ...policy, maxAttempts: 1 },
+};
+
+const nodeEvents: EventFrom<typeof nodeMachine>[] = [
+  { type: "node.granted" },
+  { type: "attempt.succeeded" },
+  { type: "attempt.failed", failure: overloaded, jitter: 0 },
+  { type: "attempt.failed", failure: overloaded, jitter: 0.3 },
+  { type: "attempt.failed", failure: limited, jitter: 0.999 },
+  { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
+  { type: "node.cancelled" },
+];
+
+const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [{ type: "node.settled" }, { type: "nodes.exhausted" }, { type: "supervisor.stop" }];
+
+const runInputs: Record<string, InputFrom<typeof workflowMachine>> = {
+  "keeps what it has at its timeout": { timeoutMs: 1_800_000, onTimeout: "partial" },
+  "fails at its timeout": { timeoutMs: 1_800_000, onTimeout: "abort" },
+};
+
+const runEvents: EventFrom<typeof workflowMachine>[] = [
+  { type: "run.started" },
+  { type: "supervisor.settled", degraded: false },
+  { type: "supervisor.settled", degraded: true, failure: undefined },
+  { type: "supervisor.settled", degraded: false, failure: { ...unconfigured, node: "summarize" } },
+  { type: "supervisor.settled", degraded: true, failure: { ...overloaded, node: "collect" } },
+  { type: "output.collected" },
+  { type: "output.refused", failure: { kind: "critical", code: "PAWL_VALUE_TOO_LARGE", message: "the output is too large", retryable: false } },
+  { type: "run.cancel" },
+];
+
+/** By the id of the machine. */
+export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
+  node: { inputs: nodeInputs, events: nodeEvents },
+  supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
+  workflow: { inputs: runInputs, events: runEvents },
+});
+
+/** Frozen to its leaves: a machine that writes into what it is told fails. */
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) Object.values(Object.freeze(value)).forEach(freeze);
+  return value;
+}
