@@ -1,0 +1,35 @@
+/**
+ * The suite runs: its quick mode ends well and prints every row. NOT asserted: any time.
+ */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+
+const ROWS: Readonly<Record<string, readonly string[]>> = {
+  chains: ["pawl", "floor live", "info: live, a user's own machine", "floor bare", "info: live + bare"],
+  layered: ["4 layers of 10 x 1: pawl", "floor live", "floor bare"],
+  fan: ["fan of 500 against 50", "peak RSS", "once it is defined", "fan of 50: longest event-loop delay", "fsync of 5 ms|on a disk of 5 ms"],
+  rows: ["rows that stay", "row writes", "bytes of the file", "commits", "transactions"],
+  cold: ["pawl: spawn to the first run's result", "floor: imports xstate", "info: imports xstate and zod", "info: pawl, spawn to the end"],
+  resume: ["20 chains, half done: first line", "20 chains, half done: the rest", "100 unfinished runs: first line", "100 unfinished runs: the rest"],
+  scaling: ["fan of 100 x 1", "chain in one run of 100 x 1", "beside 100 unfinished runs"],
+  disk: ["this disk: caller", "this disk: thread: longest", "+5 ms per fsync: caller", "+5 ms per fsync: thread: longest"],
+};
+
+interface Answer {
+  readonly results: readonly { readonly name: string; readonly rows: readonly { readonly measurement: string }[] }[];
+  readonly environment: string;
+}
+
+test("the quick mode of the benchmarks ends well, with every row in its table", async () => {
+  const main = join(import.meta.dirname, "main.ts");
+  const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", "--conditions=pawl-source", main, "--quick", "--json"]);
+  const { results, environment } = JSON.parse(stdout) as Answer;
+  expect(results.map(({ name }) => name)).toEqual(Object.keys(ROWS));
+  for (const { name, rows } of results) {
+    const there = rows.map(({ measurement }) => measurement);
+    for (const wanted of ROWS[name]!) expect(there).toContainEqual(expect.stringMatching(wanted.replaceAll("+", "\\+")));
+  }
+  expect(environment).toContain(`node ${process.version}`);
+});
