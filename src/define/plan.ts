@@ -45,11 +45,13 @@ export interface PlanNode {
   readonly dependencies: readonly number[];
   /** Indices of the nodes whose results it reads, a part of `dependencies`. */
   readonly reads: readonly number[];
+  /** Indices of the nodes that it names in `after`. */
+  readonly after: readonly number[];
   readonly policy: Policy;
 }
 
 /** The part of a plan that is stored with its runs: enough to show them, and to tell what changed. */
-export interface PlanStructure {
+interface PlanStructure {
   readonly name: string;
   readonly nodes: readonly {
     readonly id: string;
@@ -73,7 +75,8 @@ export interface Plan {
   readonly outputReads: readonly number[];
   readonly timeoutMs: number;
   readonly onTimeout: "partial" | "abort";
-  readonly structure: PlanStructure;
+  /** Its `PlanStructure` as canonical JSON: what is stored with its runs. */
+  readonly structureText: string;
   readonly hash: string;
 }
 
@@ -89,7 +92,7 @@ export function makePlan(definition: PlanDefinition): Plan {
   refuseCycles(definition, nodes, dependents);
   const writtenOutput = withReferenceTexts(definition.output);
   const output = parseTemplate(writtenOutput, { find: (id) => indexOf.get(id), ids: indexOf.keys(), place: definition.place, path: ["output"] });
-  const structure = structureOf(definition, written, writtenOutput);
+  const structureText = canonicalJson(structureOf(definition, written, writtenOutput));
   return {
     name: definition.name,
     inputSchema: definition.input,
@@ -100,8 +103,8 @@ export function makePlan(definition: PlanDefinition): Plan {
     outputReads: readsOf(output),
     timeoutMs: definition.timeoutMs,
     onTimeout,
-    structure,
-    hash: createHash("sha256").update(canonicalJson(structure)).digest("hex").slice(0, 32),
+    structureText,
+    hash: createHash("sha256").update(structureText).digest("hex").slice(0, 32),
   };
 }
 
@@ -118,14 +121,14 @@ function indexById(nodes: readonly NodeDefinition[]): Map<string, number> {
 function planNode(node: NodeDefinition, index: number, written: unknown, indexOf: ReadonlyMap<string, number>, policies: Map<Agent, Policy>): PlanNode {
   const input = parseTemplate(written, { find: (id) => indexOf.get(id), ids: indexOf.keys(), place: node.place, path: ["input"] });
   const reads = readsOf(input);
-  const dependencies = new Set(reads);
+  const after: number[] = [];
   for (const [i, id] of (node.after ?? []).entries()) {
     const found = indexOf.get(id);
     if (found === undefined)
       throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in after;${didYouMean(id, indexOf.keys())}`, at: node.place(["after", i]) });
-    dependencies.add(found);
+    after.push(found);
   }
-  return { index, id: node.id, agent: node.agent, input, dependencies: [...dependencies], reads, policy: nodePolicy(node, policies) };
+  return { index, id: node.id, agent: node.agent, input, dependencies: [...new Set([...reads, ...after])], reads, after, policy: nodePolicy(node, policies) };
 }
 
 /** Nodes that say nothing of their own share the policy object of their agent. */
@@ -188,7 +191,8 @@ function structureOf(definition: PlanDefinition, written: readonly unknown[], ou
 }
 
 /** The graph of a stored structure: enough to show its runs without their code. */
-export function planOfStructure(structure: PlanStructure): Plan {
+export function planOfStructure(structureText: string): Plan {
+  const structure = JSON.parse(structureText) as PlanStructure;
   const schema: Schema = { "~standard": { version: 1, vendor: "pawl", validate: (value) => ({ value }) } };
   const agentOf = (name: string): Agent => ({
     name,
@@ -206,7 +210,8 @@ export function planOfStructure(structure: PlanStructure): Plan {
 }
 
 /** What is different between two structures, a line each; at most 20 lines. */
-export function planChanges(before: PlanStructure, after: PlanStructure): string[] {
+export function planChanges(beforeText: string, afterText: string): string[] {
+  const [before, after] = [beforeText, afterText].map((text) => JSON.parse(text) as PlanStructure) as [PlanStructure, PlanStructure];
   const old = new Map(before.nodes.map((node) => [node.id, node]));
   const now = new Set(after.nodes.map((node) => node.id));
   const changes = before.nodes.filter((node) => !now.has(node.id)).map((node) => `node "${node.id}" is gone`);

@@ -39,6 +39,19 @@ export interface WorkflowBuilder<Input> {
   ): NodeHandle<F extends "skip" ? Result | undefined : Result>;
 }
 
+/** Most results are never referred to: a reference is made when it is asked for. */
+class Handle implements NodeHandle<any> {
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get result(): any {
+    return makeReference(`${this.id}.result`);
+  }
+}
+
 /** A definition that can be run. Made by `workflow()` or read from YAML or JSON. */
 export interface Workflow<in Given = any, out Output = any> {
   readonly name: string;
@@ -87,7 +100,7 @@ export function workflow<I extends Schema, const Output>(
     input: makeReference("input"),
     node(id: string, agent: Agent, input: unknown, { after, ...own }: NodeOptions = {}) {
       nodes.push({ ...own, id, agent, input, place: placeAt(`${at} node "${id}"`), ...(after !== undefined && { after: after.map((node) => node.id) }) });
-      return { id, result: makeReference(`${id}.result`) };
+      return new Handle(id);
     },
   };
   const output: unknown = define(builder as WorkflowBuilder<OutputOf<I>>);

@@ -4,11 +4,13 @@
 import { PawlError } from "../errors.ts";
 import type { HistoryEntry } from "./history.ts";
 import type { Store } from "../store/store.ts";
-import { type NodeView, type RunView, isOver, readHistory, viewNodes, viewRun } from "./view.ts";
+import { type NodeView, type RunView, isOver, readHistory, requireRun, viewNodes, viewRun } from "./view.ts";
 
 /** A wait for the end of a run; to be forgotten when nobody waits any more. */
 export interface EndWatch {
   readonly promise: Promise<void>;
+  /** The run is in memory here: it has not ended. */
+  readonly isUnderWay: boolean;
   forget(): void;
 }
 
@@ -49,9 +51,11 @@ export class Run<Output> {
     for (;;) {
       const watch = this.#pawl.watchEnd(this.id);
       try {
-        const record = await this.#pawl.store.readRun(this.id);
-        if (record !== undefined && isOver(record.status)) return await viewRun(this.#pawl.store, this.id);
-        if (record !== undefined) await this.#pawl.checkClaimable(record.definition, record.workflow, this.id);
+        if (!watch.isUnderWay) {
+          const record = await this.#pawl.store.readRun(this.id);
+          if (record !== undefined && isOver(record.status)) return await viewRun(this.#pawl.store, record);
+          if (record !== undefined) await this.#pawl.checkClaimable(record.definition, record.workflow, this.id);
+        }
         await watch.promise;
       } finally {
         watch.forget();
@@ -60,8 +64,8 @@ export class Run<Output> {
   }
 
   /** The run as it is stored now. */
-  status(): Promise<RunView> {
-    return viewRun(this.#pawl.store, this.id);
+  async status(): Promise<RunView> {
+    return viewRun(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
   }
 
   /** Its nodes, in the order of the definition. */

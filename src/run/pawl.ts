@@ -4,7 +4,7 @@
 import { canonicalJson } from "../define/canonical.ts";
 import type { Log } from "../define/agent.ts";
 import { checkName } from "../define/name.ts";
-import { type PlanStructure, planChanges } from "../define/plan.ts";
+import { planChanges } from "../define/plan.ts";
 import { describeIssues, validate } from "../define/schema.ts";
 import type { Workflow } from "../define/workflow.ts";
 import { PawlError, isPawlError } from "../errors.ts";
@@ -102,14 +102,23 @@ export class Pawl implements AsyncDisposable, RunHome {
       void this.#recovery?.claim().catch(() => {});
     }
     if (worker.isFull) throw new PawlError("PAWL_STORE_FULL");
-    try {
-      await (this.#starting.get(id)?.promise ?? this.#create(worker, id, workflow, input));
-    } catch (error) {
-      if (!isPawlError(error, "PAWL_RUN_CONFLICT")) throw error;
+    if (!(await this.#createNew(worker, id, workflow, input))) {
+      await this.#checkSame(id, workflow, input);
+      await this.#recovery?.ensure(id);
     }
-    await this.#checkSame(id, workflow, input);
-    await this.#recovery?.ensure(id);
     return new Run<Output>(this, id);
+  }
+
+  /** False when there is a run of this id; then it is on the disk. */
+  async #createNew(worker: Worker, id: string, workflow: Workflow, input: string): Promise<boolean> {
+    const underWay = this.#starting.get(id);
+    try {
+      await (underWay?.promise ?? this.#create(worker, id, workflow, input));
+      return underWay === undefined;
+    } catch (error) {
+      if (isPawlError(error, "PAWL_RUN_CONFLICT")) return false;
+      throw error;
+    }
   }
 
   async #inputText(workflow: Workflow, input: unknown): Promise<string> {
@@ -151,7 +160,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   /** Not for use outside: says what changed under an unfinished run. */
   async changedError(id: string, definition: string, workflow: Workflow): Promise<PawlError> {
     const body = await this.#store.readDefinition(definition);
-    const changes = body === undefined ? [] : planChanges(JSON.parse(body) as PlanStructure, workflow.plan.structure);
+    const changes = body === undefined ? [] : planChanges(body, workflow.plan.structureText);
     return new PawlError("PAWL_DEFINITION_CHANGED", {
       message: `workflow "${workflow.name}" changed under the unfinished run "${id}": ${changes.join("; ")}`,
       data: { changes },
@@ -160,7 +169,7 @@ export class Pawl implements AsyncDisposable, RunHome {
 
   async #register(workflow: Workflow): Promise<void> {
     if (this.#worker === undefined) return;
-    await this.#worker.attempt(() => this.#store.writeDefinition(workflow.plan.hash, workflow.name, JSON.stringify(workflow.plan.structure)));
+    await this.#worker.attempt(() => this.#store.writeDefinition(workflow.plan.hash, workflow.name, workflow.plan.structureText));
     this.#workflows.set(workflow.plan.hash, workflow);
   }
 
@@ -249,10 +258,10 @@ export class Pawl implements AsyncDisposable, RunHome {
     if (this.#closing !== undefined) throw new PawlError("PAWL_CLOSED");
     if (this.#worker?.stopped !== undefined) throw this.#worker.stopped;
     const { promise, resolve } = Promise.withResolvers<void>();
-    if (this.#worker === undefined) return { promise, forget: this.#seams.clock.after(POLL_MS, resolve) };
+    if (this.#worker === undefined) return { promise, isUnderWay: false, forget: this.#seams.clock.after(POLL_MS, resolve) };
     const waiting = this.#waiting.get(id) ?? new Set();
     this.#waiting.set(id, waiting.add(resolve));
-    return { promise, forget: () => waiting.delete(resolve) && waiting.size === 0 && this.#waiting.delete(id) };
+    return { promise, isUnderWay: this.#worker.runs.has(id), forget: () => waiting.delete(resolve) && waiting.size === 0 && this.#waiting.delete(id) };
   }
 
   #wakeAllWaiting(): void {

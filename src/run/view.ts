@@ -2,7 +2,7 @@
  * What people see of a run: derived from its rows and its stored definition, without its code, in any process.
  */
 import type { Failure } from "../../machines/node.ts";
-import { type Plan, type PlanStructure, planOfStructure } from "../define/plan.ts";
+import { type Plan, planOfStructure } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, Store } from "../store/store.ts";
 import { decode } from "./codec.ts";
@@ -74,8 +74,8 @@ export async function requireRun(store: Store, runId: string): Promise<RunRecord
   return record;
 }
 
-export async function viewRun(store: Store, runId: string): Promise<RunView> {
-  const record = await requireRun(store, runId);
+export async function viewRun(store: Store, record: RunRecord): Promise<RunView> {
+  const runId = record.id;
   const values = await store.readActors(runId, [INPUT_KEY, OUTPUT_KEY]);
   const valueOf = (key: string): unknown => {
     const row = values.find((candidate) => candidate.key === key);
@@ -93,7 +93,7 @@ export async function viewRun(store: Store, runId: string): Promise<RunView> {
 export async function readPlan(store: Store, definition: string): Promise<Plan> {
   const body = await store.readDefinition(definition);
   if (body === undefined) throw new PawlError("PAWL_ROW_CORRUPT", { message: "the definition of this run is missing" });
-  return planOfStructure(JSON.parse(body) as PlanStructure);
+  return planOfStructure(body);
 }
 
 export async function viewNodes(store: Store, runId: string, known?: Plan): Promise<NodeView[]> {

@@ -14,6 +14,7 @@ import type { DagRun } from "./dag-run.ts";
 import type { RunSeams } from "./run-seams.ts";
 import { Queue } from "./queue.ts";
 import { openActorRow } from "./row.ts";
+import { Turns } from "./turns.ts";
 
 /** What the worker is built on; each has one fake in the simulator. */
 export interface Seams {
@@ -52,8 +53,7 @@ export class Worker implements RunSeams<DagRun> {
   readonly #committedListeners = new Set<(run: DagRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new Queue<DagRun>();
-  readonly #hungry = new Queue<DagRun>();
-  readonly #isHungry = new Set<DagRun>();
+  readonly #turns: Turns;
   #pending: Pending[] = [];
   #permits: number;
   #ticking = false;
@@ -71,6 +71,7 @@ export class Worker implements RunSeams<DagRun> {
     this.#onFatal = seams.onFatal;
     this.#attemptsMax = attemptsMax;
     this.#permits = attemptsMax;
+    this.#turns = new Turns(attemptsMax);
   }
 
   /** Is the disk full? Then nothing new starts. */
@@ -125,7 +126,7 @@ export class Worker implements RunSeams<DagRun> {
   broken(run: DagRun, error: unknown): void {
     if (this.#stopped !== undefined || this.runs.get(run.id) !== run) return;
     if (isPawlError(error, "PAWL_STORE_FAILED")) return this.#failStop(error);
-    this.runs.delete(run.id);
+    this.#forget(run);
     run.drop("PAWL_RUN_QUARANTINED");
     this.quarantine(run.id, error).catch((cause: unknown) => this.attempts.log.error({ runId: run.id, error: cause }, "the run could not be set aside"));
   }
@@ -176,7 +177,7 @@ export class Worker implements RunSeams<DagRun> {
       budget = this.#applyInbox(run, budget);
       if (run.inbox.length > 0) this.#dirty.push(run);
       touched.add(run);
-      this.#noteHunger(run);
+      this.#turns.wants(run);
     }
     return budget;
   }
@@ -196,25 +197,19 @@ export class Worker implements RunSeams<DagRun> {
     }
   }
 
-  #noteHunger(run: DagRun): void {
-    if (run.progress.queued === 0 || this.#isHungry.has(run)) return;
-    this.#isHungry.add(run);
-    this.#hungry.push(run);
-  }
-
-  /** One permit to each hungry run in turn. A run whose commit is in flight asks again when that is durable. */
+  /** One permit to each run in turn. A run whose commit is in flight asks again when that is durable. */
   #grant(touched: Set<DagRun>, budget: number): number {
     while (this.#permits > 0 && budget > 0) {
-      const run = this.#hungry.shift();
+      const run = this.#turns.next();
       if (run === undefined) return budget;
-      this.#isHungry.delete(run);
+      if (this.runs.get(run.id) !== run) this.#turns.rests(run);
       if (run.inFlight || this.runs.get(run.id) !== run || run.progress.queued === 0) continue;
       const running = run.progress.running;
       this.#contain(run, () => run.grant());
       this.#permits -= run.progress.running - running;
       budget--;
       touched.add(run);
-      this.#noteHunger(run);
+      this.#turns.wants(run);
     }
     return budget;
   }
@@ -258,13 +253,14 @@ export class Worker implements RunSeams<DagRun> {
     if (this.runs.get(run.id) !== run) return;
     run.committed();
     for (const listener of this.#committedListeners) listener(run, commit);
+    if (run.progress.queued + run.progress.running === 0) this.#turns.rests(run);
     if (run.finished) this.runs.delete(run.id);
     else if (this.#mayLeave(run)) this.#passivate(run);
     else {
       if (run.inbox.length > 0) this.#wantsTick(run);
-      this.#noteHunger(run);
+      this.#turns.wants(run);
     }
-    if (this.#permits > 0 && this.#hungry.length > 0) this.#wantsTick();
+    if (this.#permits > 0 && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
   #mayLeave(run: DagRun): boolean {
@@ -305,9 +301,14 @@ export class Worker implements RunSeams<DagRun> {
   // ---- ends
 
   #drop(run: DagRun, error: PawlError): void {
-    this.runs.delete(run.id);
+    this.#forget(run);
     run.drop("PAWL_RUN_QUARANTINED");
     for (const listener of this.#droppedListeners) listener(run.id, error);
+  }
+
+  #forget(run: DagRun): void {
+    this.runs.delete(run.id);
+    this.#turns.rests(run);
   }
 
   /** Nothing is acknowledged, read or started from here on. */

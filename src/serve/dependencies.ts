@@ -10,11 +10,10 @@ export interface Dependency {
 
 /** What the node with this index waits for, in the order of the plan. */
 export function dependenciesOf({ plan }: Workflow, index: number): Dependency[] {
-  const { dependencies, reads } = plan.nodes[index]!;
-  const read = new Set(reads);
-  const after = new Set(plan.structure.nodes[index]!.after);
-  return dependencies.map((dependency) => {
-    const node = plan.nodes[dependency]!.id;
-    return { node, from: [...(read.has(dependency) ? (["reference"] as const) : []), ...(after.has(node) ? (["after"] as const) : [])] };
-  });
+  const { dependencies, ...node } = plan.nodes[index]!;
+  const [reads, after] = [new Set(node.reads), new Set(node.after)];
+  return dependencies.map((dependency) => ({
+    node: plan.nodes[dependency]!.id,
+    from: [...(reads.has(dependency) ? (["reference"] as const) : []), ...(after.has(dependency) ? (["after"] as const) : [])],
+  }));
 }

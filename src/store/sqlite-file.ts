@@ -27,6 +27,10 @@ const SQLITE_MIN = [3, 51, 3] as const;
 const RUN_COLUMNS = `id, workflow, definition, status, body, checksum, wake_at AS wakeAt, created_at AS createdAt, updated_at AS updatedAt,
   commit_no AS commitNo, epoch, suspicion, reason`;
 const ACTOR_COLUMNS = "key, commit_no AS commitNo, status, body, output, checksum";
+/** The statements of the hot paths, made once. */
+const READ_RUN = `SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`;
+const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`;
+const READ_ACTORS = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`;
 
 export interface FileOptions {
   /** Only looks: takes no lock, writes nothing. */
@@ -140,7 +144,7 @@ export class SqliteFile {
           at,
           id as string,
         );
-        return this.#get(`SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`, id as string) as unknown as RunRecord;
+        return this.#get(READ_RUN, id as string) as unknown as RunRecord;
       });
     });
   }
@@ -164,13 +168,13 @@ export class SqliteFile {
   }
 
   readRun(runId: string): RunRecord | undefined {
-    return this.#guard(() => this.#get(`SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`, runId) as unknown as RunRecord | undefined);
+    return this.#guard(() => this.#get(READ_RUN, runId) as unknown as RunRecord | undefined);
   }
 
   readActors(runId: string, keys?: readonly string[]): StoredActor[] {
     return this.#guard(() => {
-      if (keys === undefined) return this.#all(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`, runId) as unknown as StoredActor[];
-      return keys.flatMap((key) => (this.#get(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`, runId, key) as unknown as StoredActor) ?? []);
+      if (keys === undefined) return this.#all(READ_ACTORS, runId) as unknown as StoredActor[];
+      return keys.flatMap((key) => (this.#get(READ_ACTOR, runId, key) as unknown as StoredActor) ?? []);
     });
   }
 

@@ -17,7 +17,10 @@ function compile(...files: string[]): { file: string; line: number; text: string
   mkdirSync(generated, { recursive: true });
   const config = join(generated, "tsconfig.json");
   writeFileSync(config, JSON.stringify({ extends: join(root, "tsconfig.json"), include: [], files }));
-  const { stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config, "--pretty", "false"], { encoding: "utf8", cwd: root });
+  const { stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config, "--pretty", "false"], {
+    encoding: "utf8",
+    cwd: root,
+  });
   const reports: { file: string; line: number; text: string }[] = [];
   for (const text of stdout.split("\n")) {
     const match = /^(.+?)\((\d+),\d+\): (.*)$/.exec(text);

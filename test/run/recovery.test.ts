@@ -499,10 +499,10 @@ test("a run whose machine breaks is set aside; its permit comes back and the oth
   const flow = anyWorkflow("flow", (wf) => wf.node("n", echo, "fine").result);
   const process = await room.boot([flow], { maxConcurrentAttempts: 1 });
   for (const method of ["grant", "apply", "takeCommit"] as const) {
-    const original = DagRun.prototype[method] as (this: DagRun, ...values: never[]) => unknown;
-    const spy = vi.spyOn(DagRun.prototype, method).mockImplementation(function (this: DagRun, ...values: unknown[]) {
+    const original: (...values: any[]) => any = DagRun.prototype[method];
+    const spy = vi.spyOn(DagRun.prototype, method).mockImplementation(function (this: DagRun, ...values: unknown[]): any {
       if (this.id === `broken-${method}` && this.commitNo > (method === "grant" ? -1 : 0)) throw new Error("planted");
-      return original.apply(this, values as never[]) as never;
+      return original.apply(this, values);
     });
     const broken = room.settled(process.pawl.start(flow, { id: `broken-${method}`, input: 1 })).then(async (run) => room.settled(run.result()));
     await expect(broken).rejects.toMatchObject({ code: "PAWL_RUN_QUARANTINED" });

@@ -139,7 +139,7 @@ test("input that does not fit an agent's schema fails its node at once; a result
     run: () => (calls++, { m: "x" as never }),
   });
   const flow = anyWorkflow("flow", (wf) => [
-    wf.node("badInput", strict, { n: wf.input.text } as never, { onFail: "skip" }).result,
+    wf.node("badInput", strict, { n: wf.input.text }, { onFail: "skip" }).result,
     wf.node("badOutput", strict, { n: 1 }, { onFail: "skip" }).result,
   ]);
   const { pawl } = await room.boot([flow]);
@@ -366,4 +366,28 @@ test("no more attempts run at the same time than are allowed, and every run gets
   expect(most).toBe(100);
   expect(order).toHaveLength(300);
   expect(order.slice(0, 200).filter((id) => id === "b").length).toBeGreaterThan(70);
+});
+
+test("what was begun is finished first: of many runs a hundred are active at a time, in order", async () => {
+  const room = new MachineRoom();
+  const ended: number[] = [];
+  const flow = anyWorkflow("chain", (wf) => {
+    let last = wf.node("n0", echo, wf.input);
+    for (let i = 1; i < 5; i++) last = wf.node(`n${i}`, echo, last.result);
+    return last.result;
+  });
+  const { pawl } = await room.boot([flow], { maxConcurrentAttempts: 10 });
+  const begun = new Set<string>();
+  let mostOpen = 0;
+  pawl.subscribe(({ runId, events }) => {
+    for (const { type, node } of events) {
+      if (type === "node.started" && node === "n0") begun.add(runId);
+      if (type === "run.completed") ended.push(Number(runId.slice(1)));
+    }
+    mostOpen = Math.max(mostOpen, begun.size - ended.length);
+  });
+  const runs = await room.settled(Promise.all(Array.from({ length: 300 }, (_, i) => pawl.start(flow, { id: `r${i}`, input: 1 }))));
+  await room.settled(Promise.all(runs.map((run) => run.result())));
+  expect(mostOpen).toBeLessThanOrEqual(100);
+  expect(ended.slice(0, 100).every((i) => i < 120)).toBe(true);
 });

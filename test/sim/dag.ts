@@ -129,7 +129,7 @@ export function workflowOf(spec: DagSpec, host: () => AgentHost): Workflow<{ sta
     spec.forEach(({ reads, after, onFail, maxAttempts }, index) => {
       const input = { index, read: reads.map((read) => handles[read]!.result.value) };
       handles.push(
-        wf.node(`n${index}`, scripted, input as never, {
+        wf.node(`n${index}`, scripted, input, {
           after: after.map((dependency) => handles[dependency]!),
           onFail: onFail as "skip",
           retry: { maxAttempts },

@@ -31,7 +31,7 @@ export class MachineRoom {
 }
 
 /** An agent that takes and gives anything. */
-export function anyAgent(name: string, run: (input: any, context: AgentContext) => unknown, options: AttemptOptions = {}): Agent<any, any> {
+export function anyAgent(name: string, run: (input: any, context: AgentContext) => unknown, options: AttemptOptions = {}): Agent {
   return agent({ ...options, name, input: z.any(), output: z.any(), run });
 }
 
@@ -40,8 +40,8 @@ export function anyWorkflow(
   name: string,
   define: (wf: WorkflowBuilder<any>) => unknown,
   options: { timeout?: number; onTimeout?: "partial" | "abort" } = {},
-): Workflow<any, any> {
-  return workflow({ ...options, name, input: z.any() }, define) as Workflow<any, any>;
+): Workflow {
+  return workflow({ ...options, name, input: z.any() }, define) as Workflow;
 }
 
 /** Something that a test decides when to give. */

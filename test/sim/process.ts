@@ -79,7 +79,7 @@ export class SimProcess {
 
   #storeView(): Store {
     const { store, wrap } = this.#options;
-    const faulty = new Proxy(store as Store, {
+    const faulty = new Proxy(store, {
       get: (inner, method: keyof Store) => {
         if (method === "commit") return (group: readonly Commit[]) => this.#commit(inner, group);
         const call = inner[method] as (...values: unknown[]) => Promise<unknown>;

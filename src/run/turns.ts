@@ -1,0 +1,50 @@
+/**
+ * Whose turn it is to start an attempt: one after the other among the active runs, so that none starves, and new runs
+ * become active as others end or rest, in order, so that what was begun is finished first.
+ */
+import type { DagRun } from "./dag-run.ts";
+import { Queue } from "./queue.ts";
+
+/** Runs among which attempts are dealt out; more only when more attempts may run. */
+const ACTIVE_RUNS_MAX = 100;
+
+export class Turns {
+  readonly #activeMax: number;
+  readonly #active = new Set<DagRun>();
+  readonly #hungry = new Queue<DagRun>();
+  readonly #newcomers = new Queue<DagRun>();
+  readonly #waiting = new Set<DagRun>();
+
+  constructor(attemptsMax: number) {
+    this.#activeMax = Math.max(ACTIVE_RUNS_MAX, attemptsMax);
+  }
+
+  /** Is somebody waiting whose turn can come? */
+  get isWaitedFor(): boolean {
+    return this.#hungry.length > 0 || (this.#newcomers.length > 0 && this.#active.size < this.#activeMax);
+  }
+
+  /** The run has queued nodes, and is waiting until its turn comes. */
+  wants(run: DagRun): void {
+    if (run.progress.queued === 0 || this.#waiting.has(run)) return;
+    this.#waiting.add(run);
+    (this.#active.has(run) ? this.#hungry : this.#newcomers).push(run);
+  }
+
+  /** The next run, which then no longer waits. */
+  next(): DagRun | undefined {
+    const newcomer = this.#active.size < this.#activeMax ? this.#newcomers.shift() : undefined;
+    if (newcomer !== undefined) {
+      this.#active.add(newcomer);
+      this.#hungry.push(newcomer);
+    }
+    const run = this.#hungry.shift();
+    if (run !== undefined) this.#waiting.delete(run);
+    return run;
+  }
+
+  /** The run has ended, left memory, or only waits: its place is free. */
+  rests(run: DagRun): void {
+    this.#active.delete(run);
+  }
+}
