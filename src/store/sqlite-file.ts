@@ -2,11 +2,9 @@
  * One SQLite file, spoken to synchronously: all SQL of pawl is here. WAL with synchronous=FULL, so that what is
  * answered is on the disk. A full disk is an outcome; any other failure makes the file *failed* for good.
  */
-import { mkdirSync, openSync, closeSync } from "node:fs";
-import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { PawlError } from "../errors.ts";
-import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
+import { type FileOptions, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
 import {
   type Commit,
   type HistoryRecord,
@@ -18,11 +16,7 @@ import {
   SUSPICIONS_MAX,
 } from "./store.ts";
 
-const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
-const SQLITE_NOTADB = 26;
-/** Before this version WAL files could be corrupted when two connections raced a checkpoint. */
-const SQLITE_MIN = [3, 51, 3] as const;
 
 const RUN_COLUMNS = `id, workflow, definition, status, body, checksum, wake_at AS wakeAt, created_at AS createdAt, updated_at AS updatedAt,
   commit_no AS commitNo, epoch, suspicion, reason`;
@@ -31,11 +25,6 @@ const ACTOR_COLUMNS = "key, commit_no AS commitNo, status, body, output, checksu
 const READ_RUN = `SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`;
 const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`;
 const READ_ACTORS = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`;
-
-export interface FileOptions {
-  /** Only looks: takes no lock, writes nothing. */
-  readonly readOnly: boolean;
-}
 
 export class SqliteFile {
   readonly #database: DatabaseSync;
@@ -306,78 +295,5 @@ export class SqliteFile {
       this.#lock = undefined;
     }
     return this.#failure;
-  }
-}
-
-/** SQLite's primary result code of an error, or undefined for any other error. */
-function sqliteCode(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown } | null)?.errcode;
-  return typeof code === "number" ? code & 0xff : undefined;
-}
-
-function openDatabase(path: string, { readOnly }: FileOptions): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    if (!readOnly) createPrivately(path);
-    database = new DatabaseSync(path, { readOnly });
-    database.exec("PRAGMA busy_timeout = 2000");
-    checkVersion(database);
-    checkOwner(database);
-    if (!readOnly) prepareTables(database);
-    else if (database.prepare("PRAGMA user_version").get()!["user_version"] === 0)
-      throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
-    database.exec("PRAGMA busy_timeout = 0");
-    return database;
-  } catch (error) {
-    database?.close();
-    if (error instanceof PawlError) throw error;
-    if (sqliteCode(error) === SQLITE_NOTADB) throw new PawlError("PAWL_STORE_FOREIGN", { cause: error });
-    throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
-  }
-}
-
-/** The file is its owner's alone; SQLite gives its side files the same mode. */
-function createPrivately(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, "a", 0o600));
-}
-
-function checkVersion(database: DatabaseSync): void {
-  const { version } = database.prepare("SELECT sqlite_version() AS version").get() as { version: string };
-  const parts = version.split(".").map(Number);
-  const difference = SQLITE_MIN.map((wanted, i) => (parts[i] ?? 0) - wanted).find((d) => d !== 0) ?? 0;
-  if (difference < 0)
-    throw new PawlError("PAWL_SQLITE_TOO_OLD", {
-      message: `this Node.js has SQLite ${version}; ${SQLITE_MIN.join(".")} is the first without a known loss of data`,
-    });
-}
-
-function checkOwner(database: DatabaseSync): void {
-  const { application_id: owner } = database.prepare("PRAGMA application_id").get() as { application_id: number };
-  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
-  const { tables } = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number };
-  if (tables > 0 && owner !== APPLICATION_ID) throw new PawlError("PAWL_STORE_FOREIGN");
-  if (version > MIGRATIONS.length) throw new PawlError("PAWL_STORE_NEWER", { message: `the file has schema ${version}; this pawl knows ${MIGRATIONS.length}` });
-}
-
-function prepareTables(database: DatabaseSync): void {
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version === MIGRATIONS.length) return;
-  database.exec("BEGIN IMMEDIATE");
-  for (const step of MIGRATIONS.slice(version)) database.exec(step);
-  database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
-}
-
-/** An exclusive lock of the kernel on a side file, held by an open transaction: it ends with the process, however that dies. */
-function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path);
-  try {
-    lock.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    if (sqliteCode(error) === SQLITE_BUSY) throw new PawlError("PAWL_STORE_LOCKED", { cause: error });
-    throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
   }
 }

@@ -33,7 +33,7 @@ function nodeOf(what: string, rest: readonly string[]): string {
 /** Nodes whose completion the store holds, read as rows, without pawl. Rows with `~` are no nodes. */
 export function durableNodes(store: string, runId: string): Set<string> {
   if (!existsSync(store)) return new Set();
-  const database = new DatabaseSync(store, { readOnly: true, timeout: 5_000 });
+  const database = new DatabaseSync(store, { timeout: 5_000 });
   try {
     const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'actor'").all();
     if (tables.length === 0) return new Set();

@@ -86,6 +86,16 @@ describe("an SQLite file", () => {
     await expect(reader.openEpoch(1)).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
   });
 
+  test("a file that was left in the middle of a change is put in order by whoever looks first", async () => {
+    await open().close();
+    const code = `const { DatabaseSync } = await import("node:sqlite"); const database = new DatabaseSync(${JSON.stringify(path)});
+      database.exec("PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; CREATE TABLE big (x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO big SELECT hex(randomblob(200)) FROM n");
+      process.kill(process.pid, "SIGKILL");`;
+    expect(spawnSync(process.execPath, ["--input-type=module", "-e", code]).signal).toBe("SIGKILL");
+    expect(existsSync(`${path}-journal`)).toBe(true);
+    expect(await open(true).listRuns({ limit: 1 })).toEqual([]);
+  });
+
   test("a file of somebody else is refused and not touched", () => {
     mkdirSync(join(path, ".."), { recursive: true });
     const theirs = new DatabaseSync(path);
