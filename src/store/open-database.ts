@@ -23,6 +23,11 @@ export function sqliteCode(error: unknown): number | undefined {
   return typeof code === "number" ? code & 0xff : undefined;
 }
 
+/** Does another connection hold what this one needs? */
+export function isBusy(error: unknown): boolean {
+  return sqliteCode(error) === SQLITE_BUSY;
+}
+
 /** Opens a file and checks that it is a store of this pawl; makes it one unless it is only looked at. */
 export function openDatabase(path: string, { readOnly }: FileOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -104,7 +109,7 @@ export function takeLock(path: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
-    if (sqliteCode(error) === SQLITE_BUSY) throw new PawlError("PAWL_STORE_LOCKED", { cause: error });
+    if (isBusy(error)) throw new PawlError("PAWL_STORE_LOCKED", { cause: error });
     throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
   }
 }

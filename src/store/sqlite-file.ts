@@ -4,7 +4,7 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { PawlError } from "../errors.ts";
-import { type FileOptions, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
+import { type FileOptions, isBusy, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
 import {
   type Commit,
   type HistoryRecord,
@@ -48,7 +48,7 @@ export class SqliteFile {
       return this.#transaction(() => group.map((commit) => this.#apply(commit)));
     } catch (error) {
       if (sqliteCode(error) === SQLITE_FULL) return group.map(() => "full");
-      throw this.#fail(error);
+      throw this.#failUnlessBusy(error);
     }
   }
 
@@ -274,7 +274,7 @@ export class SqliteFile {
       return this.#transaction(work);
     } catch (error) {
       if (sqliteCode(error) === SQLITE_FULL) throw new PawlError("PAWL_STORE_FULL", { cause: error });
-      throw this.#fail(error);
+      throw this.#failUnlessBusy(error);
     }
   }
 
@@ -283,12 +283,17 @@ export class SqliteFile {
     try {
       return work();
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#failUnlessBusy(error);
     }
   }
 
+  /** Another connection holds the file for a moment: nothing was done, and the caller may try again. */
+  #failUnlessBusy(error: unknown): unknown {
+    return isBusy(error) ? error : this.fail(error);
+  }
+
   /** Fail stop: what the disk holds is no longer known, so nothing is read or acknowledged from here on. */
-  #fail(error: unknown): PawlError {
+  fail(error: unknown): PawlError {
     if (this.#failure === undefined) {
       this.#failure = new PawlError("PAWL_STORE_FAILED", { cause: error });
       this.#lock?.close();

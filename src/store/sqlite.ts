@@ -3,7 +3,8 @@
  * fsync of 5 ms the loop still stalls far below 100 ms (test/bench/disk.ts measures both).
  */
 import { PawlError } from "../errors.ts";
-import type { FileOptions } from "./open-database.ts";
+import { systemClock } from "../clock.ts";
+import { type FileOptions, isBusy } from "./open-database.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import type { Store } from "./store.ts";
 
@@ -23,6 +24,10 @@ const METHODS = [
   "readDefinition",
 ] as const;
 
+/** Another connection can hold the file while it puts it in order after a kill. It is asked again from the event loop. */
+const BUSY_WAIT_MS = 10;
+const BUSY_MAX_MS = 30_000;
+
 /** Opens a file as a store; creates it unless it is only looked at. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
 export function openSqliteStore(path: string, options: FileOptions): Store {
   const file = new SqliteFile(path, options);
@@ -30,8 +35,20 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
   for (const method of METHODS) {
     store[method] = async (...values: unknown[]) => {
       if (options.readOnly && !method.startsWith("read") && method !== "listRuns") throw new PawlError("PAWL_READ_ONLY");
-      return (file[method] as (...values: unknown[]) => unknown).apply(file, values);
+      return patiently(file, () => (file[method] as (...values: unknown[]) => unknown).apply(file, values));
     };
   }
   return store as unknown as Store;
+}
+
+async function patiently(file: SqliteFile, call: () => unknown): Promise<unknown> {
+  for (let waitedMs = 0; ; waitedMs += BUSY_WAIT_MS) {
+    try {
+      return call();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      if (waitedMs >= BUSY_MAX_MS) throw file.fail(error);
+      await new Promise<void>((resolve) => systemClock.after(BUSY_WAIT_MS, resolve));
+    }
+  }
 }

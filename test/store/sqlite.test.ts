@@ -156,6 +156,21 @@ describe("an SQLite file", () => {
     expect(await store.commit([commitOf("r2", 0, epoch), large])).toEqual(["committed", "committed"]);
   });
 
+  test("while another connection holds the file a commit waits, and the event loop goes on", async () => {
+    const store = open();
+    const epoch = await store.openEpoch(1);
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+    let isDone = false;
+    const commit = store.commit([commitOf("r", 0, epoch)]).finally(() => (isDone = true));
+    for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(isDone).toBe(false);
+    other.exec("ROLLBACK");
+    other.close();
+    expect(await commit).toEqual(["committed"]);
+    expect(await store.readRun("r")).toMatchObject({ commitNo: 1 });
+  });
+
   test("fail stop: after a failure nothing is written or read, and the lock is free", async () => {
     const { store, database } = openWithConnection();
     const epoch = await store.openEpoch(1);
