@@ -9,13 +9,16 @@ export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 
+/** A hundred years: longer is a mistake, and instants must stay exact numbers. */
+const DURATION_MAX_MS = 100 * 365.25 * 86_400_000;
+
 /** The length in ms. Throws PAWL_INVALID_VALUE for anything else than a positive length. */
 export function durationMs(duration: Duration, field: string, at?: string): number {
   const ms = typeof duration === "number" ? duration : parse(duration);
-  if (Number.isFinite(ms) && ms > 0) return ms;
+  if (ms > 0 && ms <= DURATION_MAX_MS) return ms;
   throw new PawlError("PAWL_INVALID_VALUE", {
     message: `${field} is ${JSON.stringify(duration)}, which is no length of time`,
-    next: "write it as '500ms', '30s', '5m', '2h' or '1d', or as a number of milliseconds above 0",
+    next: "write it as '500ms', '30s', '5m', '2h' or '1d', or as a number of milliseconds above 0, up to 100 years",
     ...(at !== undefined && { at }),
   });
 }

@@ -65,6 +65,10 @@ export class Attempt implements AgentContext {
     return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
   }
 
+  get #isAbandoned(): boolean {
+    return this.#abandoned !== undefined;
+  }
+
   /** Its answer is no longer wanted. */
   abandon(code: ErrorCode): void {
     if (this.#abandoned !== undefined) return;
@@ -74,16 +78,18 @@ export class Attempt implements AgentContext {
 
   /** Calls the agent. Never rejects; answers undefined when it was abandoned meanwhile. */
   async perform(agent: Agent, input: () => unknown, nonRetryable: readonly string[]): Promise<Outcome | undefined> {
+    if (this.#isAbandoned) return undefined;
     let outcome: Outcome;
     try {
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
+      if (this.#isAbandoned) return undefined;
       const answer: unknown =
         agent.work.kind === "function" ? await agent.work.run(given, this) : await callService(agent.work.service, given, this, this.#seams.environment);
       outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)) };
     } catch (error) {
       outcome = { failure: failureOf(error, nonRetryable) };
     }
-    return this.#abandoned === undefined ? outcome : undefined;
+    return this.#isAbandoned ? undefined : outcome;
   }
 }
 

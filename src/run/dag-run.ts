@@ -8,6 +8,7 @@ import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { ActorRecord, Commit } from "../store/store.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import {
@@ -64,6 +65,8 @@ export class DagRun {
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
   #rows: ActorRecord[] = [];
+  /** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */
+  #abandoned: [Attempt, ErrorCode][] = [];
   #acts: (() => void)[] = [];
 
   constructor(id: string, plan: Plan, input: string, seams: RunSeams<DagRun>, stored?: StoredRun) {
@@ -72,7 +75,11 @@ export class DagRun {
     this.#seams = seams;
     this.#results = new Results(plan, input);
     this.commitNo = stored?.commitNo ?? 0;
-    this.#timers = new NodeTimers(seams.clock, (node, timer) => this.receive({ kind: "timer", node, timer }));
+    this.#timers = new NodeTimers(
+      seams.clock,
+      () => seams.steadyNow(),
+      (node, timer) => this.receive({ kind: "timer", node, timer }),
+    );
     this.#meter = new WorkMeter(seams.clock, stored?.body.workedMs ?? 0);
     this.progress = new Progress(
       plan,
@@ -158,8 +165,10 @@ export class DagRun {
     const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
     node.snapshot = snapshot;
     for (const effect of effects) {
-      if (effect.kind === "schedule") this.#setTimer(node, { delayMs: effect.delayMs, event: effect.event as NodeEvent });
-      else if (effect.kind === "cancel") this.#timers.clear(node);
+      if (effect.kind === "schedule") {
+        const timer = (node.timer = { delayMs: effect.delayMs, event: effect.event as NodeEvent });
+        this.#acts.push(() => this.#timers.arm(node, timer));
+      } else if (effect.kind === "cancel") this.#timers.clear(node);
       else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
       else if (effect.type === "abortAgent") this.#abandon(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
@@ -263,14 +272,8 @@ export class DagRun {
   }
 
   #abandon(node: NodeActor, code: "PAWL_RUN_CANCELLED" | "PAWL_AGENT_TIMEOUT"): void {
-    const { attempt } = node;
+    if (node.attempt !== undefined) this.#abandoned.push([node.attempt, code]);
     node.attempt = undefined;
-    this.#acts.push(() => attempt?.abandon(code));
-  }
-
-  #setTimer(node: NodeActor, timer: Timer): void {
-    node.timer = timer;
-    this.#acts.push(() => this.#timers.arm(node, timer));
   }
 
   // ---- results
@@ -299,7 +302,7 @@ export class DagRun {
     const body: NodeBody = {
       attempt,
       startedAt,
-      endedAt: this.#seams.clock.now(),
+      endedAt: snapshot.value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(),
       ...(failure !== undefined && { failure }),
       ...(snapshot.value === "backingOff" && { backoffMs }),
     };
@@ -337,6 +340,7 @@ export class DagRun {
   committed(): void {
     this.inFlight = false;
     this.commitNo++;
+    this.#tellAbandoned();
     const acts = this.#acts;
     this.#acts = [];
     for (const act of acts) act();
@@ -346,6 +350,7 @@ export class DagRun {
 
   /** Leaves memory: timers stop, running attempts are told. Nothing is written. */
   drop(code: "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED"): void {
+    this.#tellAbandoned();
     this.#meter.working = false;
     for (const node of this.#nodes.values()) {
       this.#timers.clear(node);
@@ -358,12 +363,16 @@ export class DagRun {
     this.#acts = [];
   }
 
+  #tellAbandoned(): void {
+    for (const [attempt, code] of this.#abandoned.splice(0)) attempt.abandon(code);
+  }
+
   // ---- coming back
 
   #restore({ body, nodes }: StoredRun): void {
     this.#workflow = workflowChart.restore(body.state, { policy: this.plan, degraded: body.degraded, failure: body.failure });
     if (body.state !== "pending") this.#supervisor = supervisorChart.restore(body.state === "running" ? "running" : "settled", undefined as never);
-    for (const { index, status, body: node } of nodes) {
+    for (const { index, status, body: node } of nodes.toSorted((a, b) => a.commitNo - b.commitNo)) {
       if (node.failure !== undefined) this.#failures.note(this.plan.nodes[index]!, status, node.failure);
       if (status === "backingOff") this.#restoreBackoff(index, node);
       else this.#results.readerSettled(index);
@@ -373,7 +382,7 @@ export class DagRun {
   #restoreBackoff(index: number, { attempt, failure, backoffMs = 0, endedAt = 0 }: NodeBody): void {
     const context: NodeContext = { policy: this.plan.nodes[index]!.policy, attempt, failure, backoffMs };
     const node = this.#newNode(index, nodeChart.restore("backingOff", context));
-    const passedMs = Math.max(0, this.#seams.clock.now() - endedAt);
+    const passedMs = Math.max(0, this.#seams.steadyNow() - endedAt);
     node.timer = { delayMs: Math.max(0, backoffMs - passedMs), event: TIMER.backedOff };
     this.#timers.backsOff(node);
     this.#timers.arm(node, node.timer);

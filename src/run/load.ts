@@ -22,7 +22,11 @@ export function loadRun(record: RunRecord, rows: readonly StoredActor[], plan: P
 }
 
 /** The nodes that have a row, checked. */
-export function readNodes(record: RunRecord, rows: readonly StoredActor[], plan: Plan): { index: number; status: NodeStatus; body: NodeBody }[] {
+export function readNodes(
+  record: RunRecord,
+  rows: readonly StoredActor[],
+  plan: Plan,
+): { index: number; status: NodeStatus; body: NodeBody; commitNo: number }[] {
   return rows
     .filter((row) => !OTHER_KEYS.has(row.key))
     .map((row) => {
@@ -30,6 +34,6 @@ export function readNodes(record: RunRecord, rows: readonly StoredActor[], plan:
       const status = NODE_STATUSES.find((known) => known === row.status);
       if (index === undefined || status === undefined)
         throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
-      return { index, status, body: openActorRow(record.id, row) as NodeBody };
+      return { index, status, body: openActorRow(record.id, row) as NodeBody, commitNo: row.commitNo };
     });
 }

@@ -7,16 +7,18 @@ import type { NodeActor, Timer } from "./run-seams.ts";
 
 export class NodeTimers {
   readonly #clock: Clock;
+  readonly #steadyNow: () => number;
   readonly #fired: (node: NodeActor, timer: Timer) => void;
-  /** When nodes that back off are due, by their timer; wall clock. */
+  /** When nodes that back off are due, by their timer, in steady time. */
   readonly #backoffs = new DueTimes<Timer>();
 
-  constructor(clock: Clock, fired: (node: NodeActor, timer: Timer) => void) {
+  constructor(clock: Clock, steadyNow: () => number, fired: (node: NodeActor, timer: Timer) => void) {
     this.#clock = clock;
+    this.#steadyNow = steadyNow;
     this.#fired = fired;
   }
 
-  /** When the first node that backs off is due, in ms since 1970. */
+  /** When the first node that backs off is due, in steady time. */
   get earliest(): number | null {
     return this.#backoffs.earliest === undefined ? null : Math.ceil(this.#backoffs.earliest);
   }
@@ -28,7 +30,7 @@ export class NodeTimers {
 
   /** The node backs off from now on, until its timer is due. */
   backsOff(node: NodeActor): void {
-    node.since = this.#clock.now();
+    node.since = this.#steadyNow();
     this.#backoffs.add(node.since + node.timer!.delayMs, node.timer!);
   }
 

@@ -10,7 +10,7 @@ import type { Workflow } from "../define/workflow.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { Store } from "../store/store.ts";
-import { decode, encode } from "./codec.ts";
+import { encode } from "./codec.ts";
 import { DagRun } from "./dag-run.ts";
 import { type EndWatch, Run, type RunHome } from "./handle.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
@@ -101,7 +101,7 @@ export class Pawl implements AsyncDisposable, RunHome {
       await this.#register(workflow);
       void this.#recovery?.claim().catch(() => {});
     }
-    if (worker.isFull) throw new PawlError("PAWL_STORE_FULL");
+    if (this.#executing().isFull) throw new PawlError("PAWL_STORE_FULL");
     if (!(await this.#createNew(worker, id, workflow, input))) {
       await this.#checkSame(id, workflow, input);
       await this.#recovery?.ensure(id);
@@ -150,7 +150,7 @@ export class Pawl implements AsyncDisposable, RunHome {
     if (record.workflow !== workflow.name) throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to workflow "${record.workflow}"` });
     if (record.status === "quarantined") return;
     const [row] = await this.#store.readActors(id, [INPUT_KEY]);
-    if (row?.output == null || canonicalJson(decode(row.output)) !== canonicalJson(decode(input))) {
+    if (row?.output == null || canonicalJson(JSON.parse(row.output)) !== canonicalJson(JSON.parse(input))) {
       throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" was started with another input` });
     }
     openActorRow(id, row);
@@ -217,13 +217,14 @@ export class Pawl implements AsyncDisposable, RunHome {
   }
 
   async #close(graceMs: number): Promise<void> {
-    this.#recovery?.stop();
     const worker = this.#worker;
+    const isQuiet = Promise.all([worker?.stopped === undefined ? worker?.drain() : undefined, this.#recovery?.stop()]);
     if (worker !== undefined && worker.stopped === undefined) {
       await new Promise<void>((resolve) => {
         const cancel = this.#seams.clock.after(graceMs, resolve);
-        void worker.drain().then(() => (cancel(), resolve()));
+        void isQuiet.then(() => (cancel(), resolve()));
       });
+      await this.#recovery?.absolveAll().catch((error: unknown) => this.log.warn({ error }, "closing"));
       worker.halt();
     }
     this.#wakeAllWaiting();
@@ -282,19 +283,24 @@ export class Pawl implements AsyncDisposable, RunHome {
     throw new PawlError("PAWL_DEFINITION_MISSING", { message: `run "${id}" waits for workflow "${workflowName}", which was not given to this worker` });
   }
 
-  /** Cancels a run of this process. */
+  /** Cancels a run of this process; resolves when it is over. */
   async cancel(id: string): Promise<void> {
-    const worker = this.#executing();
-    const record = await this.#store.readRun(id);
-    if (record === undefined) throw new PawlError("PAWL_RUN_NOT_FOUND", { message: `there is no run "${id}"` });
-    if (isOver(record.status)) return;
-    await this.checkClaimable(record.definition, record.workflow, id);
-    if (!worker.runs.has(id)) await this.#recovery?.load(record);
-    const ended = this.watchEnd(id);
-    const run = worker.runs.get(id);
-    if (run === undefined) return ended.forget();
-    run.receive({ kind: "cancel" });
-    await ended.promise;
+    for (;;) {
+      const worker = this.#executing();
+      await this.#starting.get(id)?.promise.catch(() => {});
+      const record = await requireRun(this.#store, id);
+      if (isOver(record.status)) return;
+      await this.checkClaimable(record.definition, record.workflow, id);
+      const watch = this.watchEnd(id);
+      if (!worker.runs.has(id)) await this.#recovery?.load(record);
+      const run = worker.runs.get(id);
+      if (run === undefined) await Promise.race([watch.promise, new Promise<void>((resolve) => this.#seams.clock.after(POLL_MS, resolve))]);
+      else {
+        run.receive({ kind: "cancel" });
+        await watch.promise;
+      }
+      watch.forget();
+    }
   }
 }
 

@@ -27,6 +27,8 @@ export class Recovery {
   #cancelReconcile: (() => void) | undefined;
   #claiming: Promise<void> | undefined;
   #claimAgain = false;
+  #isStopped = false;
+  readonly #suspected = new Set<string>();
   /** There may be more to claim, but memory holds enough. */
   #isHeldBack = false;
 
@@ -47,9 +49,12 @@ export class Recovery {
     this.#scheduleReconcile();
   }
 
-  stop(): void {
+  /** Claims and wakes nothing more; resolves when what is under way has ended, and clears its runs of suspicion. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#cancelWake?.();
     this.#cancelReconcile?.();
+    await this.#claiming?.catch(() => {});
   }
 
   /** Takes over what earlier workers left of the workflows that are known now. */
@@ -60,10 +65,10 @@ export class Recovery {
   }
 
   async #claimAll(): Promise<void> {
-    while (this.#claimAgain) {
+    while (this.#claimAgain && !this.#isStopped) {
       this.#claimAgain = false;
       let hasMore = true;
-      while (hasMore && this.#worker.runs.size < RESIDENT_MAX) hasMore = await this.#claimBatch();
+      while (hasMore && !this.#isStopped && this.#worker.runs.size < RESIDENT_MAX) hasMore = await this.#claimBatch();
       this.#isHeldBack = hasMore;
     }
   }
@@ -72,16 +77,18 @@ export class Recovery {
     const worker = this.#worker;
     if (this.#workflows.size === 0 || worker.stopped !== undefined) return false;
     const records = await worker.attempt(() => this.#store.claim(worker.epoch, [...this.#workflows.keys()], worker.clock.now(), BATCH));
+    for (const { id } of records) this.#suspected.add(id);
     for (const record of records) await this.#take(record).catch((error: unknown) => this.#willTryAgain(error));
     await new Promise<void>((resolve) => worker.clock.soon(resolve));
-    if (records.length > 0)
-      await worker.attempt(() =>
-        this.#store.absolve(
-          worker.epoch,
-          records.map(({ id }) => id),
-        ),
-      );
+    await this.absolveAll();
     return records.length > 0;
+  }
+
+  /** What was claimed and did not crash its worker is no longer suspected of it. */
+  async absolveAll(): Promise<void> {
+    const runIds = [...this.#suspected];
+    this.#suspected.clear();
+    if (runIds.length > 0) await this.#worker.attempt(() => this.#store.absolve(this.#worker.epoch, runIds));
   }
 
   async #take(record: RunRecord): Promise<void> {
@@ -91,13 +98,14 @@ export class Recovery {
         new PawlError("PAWL_RUN_QUARANTINED", { message: `its worker crashed ${SUSPICIONS_MAX} times while loading it` }),
       );
     }
-    if (record.wakeAt !== null && record.wakeAt > this.#worker.clock.now()) return this.#wakeBy(record.wakeAt);
+    if (record.wakeAt !== null && record.wakeAt > this.#worker.steadyNow()) return this.#wakeBy(record.wakeAt);
     await this.load(record);
   }
 
   /** Loads a run that this worker owns, unless it is in memory. */
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
+    if (record.epoch !== worker.epoch) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
     if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
     try {
@@ -110,10 +118,10 @@ export class Recovery {
   }
 
   #wakeBy(wakeAt: number): void {
-    if (wakeAt >= this.#wakeAt) return;
+    if (wakeAt >= this.#wakeAt || this.#isStopped) return;
     this.#cancelWake?.();
     this.#wakeAt = wakeAt;
-    this.#cancelWake = this.#worker.clock.after(Math.max(0, wakeAt - this.#worker.clock.now()), () => this.#spawn(this.#wakeDue()));
+    this.#cancelWake = this.#worker.clock.after(Math.max(0, wakeAt - this.#worker.steadyNow()), () => this.#spawn(this.#wakeDue()));
   }
 
   /** Loads the runs whose instant is there, and waits for the next. */
@@ -121,13 +129,19 @@ export class Recovery {
     const worker = this.#worker;
     if (worker.stopped !== undefined) return;
     this.#wakeAt = Number.POSITIVE_INFINITY;
-    const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, worker.clock.now(), BATCH));
-    for (const record of due) if (!worker.runs.has(record.id)) await this.load(record);
-    if (nextAt !== null) this.#wakeBy(nextAt);
-    if (due.length === BATCH) this.#wakeBy(worker.clock.now());
+    for (let after = { wakeAt: 0, id: "" }; !this.#isStopped;) {
+      const cursor = after;
+      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, worker.steadyNow(), cursor, BATCH));
+      for (const record of due) if (!worker.runs.has(record.id)) await this.load(record).catch((error: unknown) => this.#willTryAgain(error));
+      const last = due.at(-1);
+      if (last === undefined || due.length < BATCH) return nextAt === null ? undefined : this.#wakeBy(nextAt);
+      after = { wakeAt: last.wakeAt!, id: last.id };
+      await new Promise<void>((resolve) => worker.clock.soon(resolve));
+    }
   }
 
   #scheduleReconcile(): void {
+    if (this.#isStopped) return;
     this.#cancelReconcile = this.#worker.clock.after(RECONCILE_EVERY_MS, () => {
       this.#spawn(this.reconcile());
       this.#scheduleReconcile();
@@ -162,7 +176,7 @@ export class Recovery {
     const worker = this.#worker;
     const record = await worker.attempt(() => this.#store.readRun(runId));
     if (record === undefined || isOver(record.status) || record.epoch !== worker.epoch || worker.runs.has(runId)) return;
-    if (record.wakeAt === null || record.wakeAt <= worker.clock.now()) await this.load(record);
+    if (record.wakeAt === null || record.wakeAt <= worker.steadyNow()) await this.load(record);
   }
 
   #spawn(work: Promise<void>): void {

@@ -42,7 +42,7 @@ export type Stimulus =
 export interface StoredRun {
   readonly body: RunBody;
   readonly commitNo: number;
-  readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody }[];
+  readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody; readonly commitNo: number }[];
 }
 
 /** What a run needs from the worker that hosts it. */
@@ -50,6 +50,8 @@ export interface RunSeams<R> {
   readonly clock: Clock;
   readonly random: Random;
   readonly attempts: AttemptSeams;
+  /** Wall time as it was at the start, grown by monotonic time: for lengths that rows remember. Never jumps. */
+  steadyNow(): number;
   /** A stimulus is in the inbox. */
   wake(run: R): void;
   /** A node no longer holds its permit. */

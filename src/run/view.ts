@@ -138,7 +138,8 @@ async function readRunning(store: Store, runId: string): Promise<Map<string, { a
   const running = new Map<string, { attempt: number; at: number }>();
   for await (const { at, events } of readHistory(store, runId)) {
     for (const { type, node, attempt } of events) {
-      if (type === "node.started") running.set(node!, { attempt: attempt!, at });
+      if (type === "run.resumed") running.clear();
+      else if (type === "node.started") running.set(node!, { attempt: attempt!, at });
       else if (node !== undefined) running.delete(node);
     }
   }

@@ -50,6 +50,8 @@ export class Worker implements RunSeams<DagRun> {
   readonly #store: Store;
   readonly #onFatal: (error: PawlError) => void;
   readonly #attemptsMax: number;
+  readonly #wallAtStart: number;
+  readonly #monoAtStart: number;
   readonly #committedListeners = new Set<(run: DagRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new Queue<DagRun>();
@@ -59,16 +61,21 @@ export class Worker implements RunSeams<DagRun> {
   #ticking = false;
   #committing = false;
   #fullWaitMs = 0;
+  #cancelFullWait: (() => void) | undefined;
   #draining = false;
   #stopped: PawlError | undefined;
   #quiet: (() => void)[] = [];
 
   constructor(seams: Seams, attemptsMax = ATTEMPTS_MAX) {
+    if (!Number.isInteger(attemptsMax) || attemptsMax < 1)
+      throw new PawlError("PAWL_INVALID_VALUE", { message: `maxConcurrentAttempts is ${attemptsMax}, but must be a whole number of at least 1` });
     this.clock = seams.clock;
     this.random = seams.random;
     this.attempts = seams.attempts;
     this.#store = seams.store;
     this.#onFatal = seams.onFatal;
+    this.#wallAtStart = seams.clock.now();
+    this.#monoAtStart = seams.clock.mono();
     this.#attemptsMax = attemptsMax;
     this.#permits = attemptsMax;
     this.#turns = new Turns(attemptsMax);
@@ -97,11 +104,16 @@ export class Worker implements RunSeams<DagRun> {
 
   /** Takes a run into memory and lets it go on. */
   host(run: DagRun): void {
+    if (this.#stopped !== undefined) throw this.#stopped;
     this.runs.set(run.id, run);
     this.#wantsTick(run);
   }
 
   // ---- RunSeams
+
+  steadyNow(): number {
+    return this.#wallAtStart + this.clock.mono() - this.#monoAtStart;
+  }
 
   wake(run: DagRun): void {
     if (this.runs.get(run.id) === run) this.#wantsTick(run);
@@ -109,13 +121,14 @@ export class Worker implements RunSeams<DagRun> {
 
   released(): void {
     this.#permits++;
+    if (this.#turns.isWaitedFor) this.#wantsTick();
   }
 
   async readOutputs(run: DagRun, indices: readonly number[]): Promise<string[]> {
     const keys = indices.map((index) => run.plan.nodes[index]!.id);
-    const rows = await this.#store.readActors(run.id, keys);
+    const rows = new Map((await this.#store.readActors(run.id, keys)).map((row) => [row.key, row]));
     return keys.map((key) => {
-      const row = rows.find((candidate) => candidate.key === key);
+      const row = rows.get(key);
       if (row === undefined || row.output === null)
         throw new PawlError("PAWL_ROW_CORRUPT", { message: `the result of node "${key}" of run "${run.id}" is missing` });
       openActorRow(run.id, row);
@@ -135,8 +148,12 @@ export class Worker implements RunSeams<DagRun> {
   async quarantine(runId: string, error: unknown): Promise<void> {
     const reason = isPawlError(error) ? `${error.code}: ${error.message}` : "its state cannot be used";
     this.attempts.log.error({ runId, reason, error }, "run quarantined");
-    await this.attempt(() => this.#store.quarantine(this.epoch, runId, reason, this.clock.now()));
-    for (const listener of this.#droppedListeners) listener(runId, new PawlError("PAWL_RUN_QUARANTINED", { message: reason, cause: error }));
+    try {
+      await this.attempt(() => this.#store.quarantine(this.epoch, runId, reason, this.clock.now()));
+    } finally {
+      for (const listener of this.#droppedListeners) listener(runId, new PawlError("PAWL_RUN_QUARANTINED", { message: reason, cause: error }));
+      this.#noteQuiet();
+    }
   }
 
   /** A call of the store, with fail stop when it has failed. */
@@ -165,7 +182,8 @@ export class Worker implements RunSeams<DagRun> {
     const touched = new Set<DagRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
     if (!this.#draining) budget = this.#grant(touched, budget);
-    for (const run of touched) if (run.isDirty) this.#contain(run, () => this.#pending.push({ run, commit: run.takeCommit(this.epoch) }));
+    for (const run of touched)
+      if (this.runs.get(run.id) === run && run.isDirty) this.#contain(run, () => this.#pending.push({ run, commit: run.takeCommit(this.epoch) }));
     if (budget === 0) this.#wantsTick();
     if (!this.#committing) void this.#commit();
   }
@@ -219,8 +237,9 @@ export class Worker implements RunSeams<DagRun> {
   async #commit(): Promise<void> {
     this.#committing = true;
     while (this.#pending.length > 0 && this.#stopped === undefined) {
-      const group = this.#pending;
+      const group = this.#pending.filter(({ run }) => this.runs.get(run.id) === run);
       this.#pending = [];
+      if (group.length === 0) break;
       try {
         const outcomes = await this.#store.commit(group.map(({ commit }) => commit));
         if (this.#stopped !== undefined) return;
@@ -251,8 +270,9 @@ export class Worker implements RunSeams<DagRun> {
 
   #committed({ run, commit }: Pending): void {
     if (this.runs.get(run.id) !== run) return;
-    run.committed();
+    this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
+    if (this.runs.get(run.id) !== run) return;
     if (run.progress.queued + run.progress.running === 0) this.#turns.rests(run);
     if (run.finished) this.runs.delete(run.id);
     else if (this.#mayLeave(run)) this.#passivate(run);
@@ -264,7 +284,7 @@ export class Worker implements RunSeams<DagRun> {
   }
 
   #mayLeave(run: DagRun): boolean {
-    return run.inbox.length === 0 && run.wakeAt !== null && run.wakeAt - this.clock.now() > PASSIVE_AFTER_MS;
+    return run.inbox.length === 0 && run.wakeAt !== null && run.wakeAt - this.steadyNow() > PASSIVE_AFTER_MS;
   }
 
   #passivate(run: DagRun): void {
@@ -291,8 +311,7 @@ export class Worker implements RunSeams<DagRun> {
   #waitForSpace(): void {
     this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
     this.attempts.log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
-    this.clock.after(this.#fullWaitMs, () => {
-      if (this.#stopped !== undefined) return;
+    this.#cancelFullWait = this.clock.after(this.#fullWaitMs, () => {
       if (this.#pending.length === 0) this.#fullWaitMs = 0;
       void this.#commit().then(() => this.isFull || this.#wantsTick());
     });
@@ -304,6 +323,7 @@ export class Worker implements RunSeams<DagRun> {
     this.#forget(run);
     run.drop("PAWL_RUN_QUARANTINED");
     for (const listener of this.#droppedListeners) listener(run.id, error);
+    this.#noteQuiet();
   }
 
   #forget(run: DagRun): void {
@@ -321,6 +341,7 @@ export class Worker implements RunSeams<DagRun> {
 
   #halt(error: PawlError, code: "PAWL_CLOSED" | "PAWL_STORE_FAILED"): void {
     this.#stopped = error;
+    this.#cancelFullWait?.();
     for (const run of [...this.runs.values()]) {
       this.runs.delete(run.id);
       run.drop(code);

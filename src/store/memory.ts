@@ -6,6 +6,7 @@ import { PawlError } from "../errors.ts";
 import {
   type ActorRecord,
   type Commit,
+  type DueCursor,
   type HistoryRecord,
   type Outcome,
   type RunFilter,
@@ -40,7 +41,8 @@ export class MemoryStore implements Store {
 
   #apply(commit: Commit): Outcome {
     const known = this.#runs.get(commit.runId);
-    if (commit.from === 0 ? known !== undefined : known?.record.commitNo !== commit.from || known.record.epoch !== commit.epoch) return "fenced";
+    if (commit.from === 0 ? known !== undefined : known?.record.commitNo !== commit.from || known.record.epoch !== commit.epoch || known.record.finished)
+      return "fenced";
     const commitNo = commit.from + 1;
     const { finished, ...columns } = commit.run;
     const before = known?.record ?? { id: commit.runId, createdAt: commit.at, epoch: commit.epoch, suspicion: 0, suspectedAt: 0, reason: null };
@@ -72,7 +74,8 @@ export class MemoryStore implements Store {
 
   async quarantine(epoch: number, runId: string, reason: string, at: number): Promise<void> {
     const run = this.#runs.get(runId);
-    if (run?.record.epoch === epoch) run.record = { ...run.record, status: "quarantined", finished: true, reason, wakeAt: null, updatedAt: at };
+    if (run?.record.epoch === epoch && !run.record.finished)
+      run.record = { ...run.record, status: "quarantined", finished: true, reason, wakeAt: null, updatedAt: at };
   }
 
   async readRun(runId: string): Promise<RunRecord | undefined> {
@@ -99,10 +102,14 @@ export class MemoryStore implements Store {
       .slice(0, filter.limit);
   }
 
-  async dueRuns(epoch: number, now: number, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }> {
+  async dueRuns(epoch: number, now: number, after: DueCursor, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }> {
     const waiting = [...this.#runs.values()].map(({ record }) => record).filter((run) => !run.finished && run.epoch === epoch && run.wakeAt !== null);
-    waiting.sort((a, b) => a.wakeAt! - b.wakeAt!);
-    return { due: waiting.filter((run) => run.wakeAt! <= now).slice(0, limit), nextAt: waiting.find((run) => run.wakeAt! > now)?.wakeAt ?? null };
+    waiting.sort((a, b) => a.wakeAt! - b.wakeAt! || (a.id < b.id ? -1 : 1));
+    const isAfter = (run: RunRecord): boolean => run.wakeAt! > after.wakeAt || (run.wakeAt === after.wakeAt && run.id > after.id);
+    return {
+      due: waiting.filter((run) => run.wakeAt! <= now && isAfter(run)).slice(0, limit),
+      nextAt: waiting.find((run) => run.wakeAt! > now)?.wakeAt ?? null,
+    };
   }
 
   async readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]> {

@@ -7,6 +7,7 @@ import { PawlError } from "../errors.ts";
 import { type FileOptions, isBusy, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
 import {
   type Commit,
+  type DueCursor,
   type HistoryRecord,
   type Outcome,
   type RunFilter,
@@ -95,7 +96,7 @@ export class SqliteFile {
   #update({ runId, from, epoch, at, run }: Commit, commitNo: number): boolean {
     return this.#changed(
       `UPDATE run SET status = ?, body = ?, checksum = ?, wake_at = ?, updated_at = ?, commit_no = ?, finished = ?
-       WHERE id = ? AND commit_no = ? AND epoch = ?`,
+       WHERE id = ? AND commit_no = ? AND epoch = ? AND finished = 0`,
       run.status,
       run.body,
       run.checksum,
@@ -147,7 +148,7 @@ export class SqliteFile {
   quarantine(epoch: number, runId: string, reason: string, at: number): void {
     this.#write(() =>
       this.#run(
-        "UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ? WHERE id = ? AND epoch = ?",
+        "UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ? WHERE id = ? AND epoch = ? AND finished = 0",
         reason,
         at,
         runId,
@@ -194,10 +195,11 @@ export class SqliteFile {
     );
   }
 
-  dueRuns(epoch: number, now: number, limit: number): { due: RunRecord[]; nextAt: number | null } {
+  dueRuns(epoch: number, now: number, after: DueCursor, limit: number): { due: RunRecord[]; nextAt: number | null } {
     return this.#guard(() => {
       const waiting = "FROM run WHERE finished = 0 AND epoch = ? AND wake_at IS NOT NULL";
-      const due = this.#all(`SELECT ${RUN_COLUMNS} ${waiting} AND wake_at <= ? ORDER BY wake_at LIMIT ?`, epoch, now, limit);
+      const page = `SELECT ${RUN_COLUMNS} ${waiting} AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
+      const due = this.#all(page, epoch, now, after.wakeAt, after.id, limit);
       const next = this.#get(`SELECT min(wake_at) AS nextAt ${waiting} AND wake_at > ?`, epoch, now) as { nextAt: number | null };
       return { due: due as unknown as RunRecord[], nextAt: next.nextAt };
     });

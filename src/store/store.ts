@@ -71,6 +71,12 @@ export interface RunFilter {
   readonly limit: number;
 }
 
+/** A place in the order of due runs. */
+export interface DueCursor {
+  readonly wakeAt: number;
+  readonly id: string;
+}
+
 export interface Store {
   /** Becomes the one executing process; answers its epoch. Throws PAWL_STORE_LOCKED. */
   openEpoch(at: number): Promise<number>;
@@ -85,8 +91,8 @@ export interface Store {
   readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]>;
   /** Newest first. */
   listRuns(filter: RunFilter): Promise<RunRecord[]>;
-  /** Owned unfinished runs whose `wakeAt` is there, the longest due first; and the next instant after those. */
-  dueRuns(epoch: number, now: number, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }>;
+  /** Owned unfinished runs whose `wakeAt` is there, the longest due first, after this one; and the next instant that is not. */
+  dueRuns(epoch: number, now: number, after: DueCursor, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }>;
   /** Owned unfinished runs that do not wait for an instant, by id, after this one. */
   readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]>;
   writeDefinition(hash: string, workflow: string, body: string): Promise<void>;

@@ -160,7 +160,7 @@ describe("the structure of a plan", () => {
     expect(durationMs(text, "timeout")).toBe(ms);
   });
 
-  test.each(["5", "5 s", "-5s", "1w", "", "s", 0, -1, Number.NaN, Number.POSITIVE_INFINITY])("%j is no length of time", (text) => {
+  test.each(["5", "5 s", "-5s", "1w", "", "s", 0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e20, "9999999d"])("%j is no length of time", (text) => {
     expect(() => durationMs(text as never, "timeout")).toThrow(codeOf("PAWL_INVALID_VALUE", "timeout"));
   });
 });

@@ -3,12 +3,15 @@
  */
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
-import { PawlError } from "../../src/errors.ts";
+import { z } from "zod";
+import { agent } from "../../src/define/agent.ts";
+import { workflow } from "../../src/define/workflow.ts";
+import { AgentError, PawlError } from "../../src/errors.ts";
 import { openOn } from "../../src/open.ts";
 import { DagRun } from "../../src/run/dag-run.ts";
 import { DueTimes } from "../../src/run/due-times.ts";
 import { Progress, countersAgree } from "../../src/run/progress.ts";
-import type { Commit, Outcome } from "../../src/store/store.ts";
+import type { Commit, Outcome, Store } from "../../src/store/store.ts";
 import { cases } from "../sim/cases.ts";
 import { replacing } from "../sim/process.ts";
 import { seededRandom } from "../sim/random.ts";
@@ -194,47 +197,47 @@ test("with the checksum taken away a forged result goes through: it is the check
   expect(await room.settled((await pawl.run("r")).result())).toBe("forged");
 });
 
-/** Two owners: the first stalls in the middle of a commit while a second one takes its run over and ends it. */
-async function staleOwner(isFenced: boolean): Promise<{ outcome: Outcome; commits: number; history: number; calls: number }> {
+/** Two owners: the first stalls in the middle of a commit while a second one takes its run over and goes on with it. */
+async function staleOwner(isFenced: boolean): Promise<{ outcome: Outcome; status: string; lateHistory: number }> {
   const room = new MachineRoom();
   const held = deferred<void>();
-  let calls = 0;
+  const gate = deferred<number>();
   let outcome: Outcome | undefined;
-  const counted = anyAgent("counted", (input) => (calls++, input));
+  const counted = anyAgent("counted", (input, { nodeId }) => (nodeId === "b" ? gate.promise : input));
   const flow = anyWorkflow("flow", (wf) => wf.node("b", counted, wf.node("a", counted, 1).result).result);
-  const stalling = (group: readonly Commit[], commit: (group: readonly Commit[]) => Promise<Outcome[]>): Promise<Outcome[]> =>
-    group[0]!.from === 1
-      ? held.promise.then(async () => commit(isFenced ? group : await unfence(group))).then((outcomes) => ((outcome = outcomes[0]), outcomes))
-      : commit(group);
   const unfence = async (group: readonly Commit[]): Promise<Commit[]> => {
     const run = await room.store.readRun("r");
     return group.map((commit) => ({ ...commit, from: run!.commitNo, epoch: run!.epoch }));
   };
-  const first = await room.boot([flow], { wrap: (store) => replacing(store, { commit: (group) => stalling(group, (given) => store.commit(given)) }) });
+  const late = async (store: Store, group: readonly Commit[]): Promise<Outcome[]> => {
+    await held.promise;
+    const outcomes = await store.commit(isFenced ? group : await unfence(group));
+    outcome = outcomes[0];
+    return outcomes;
+  };
+  const first = await room.boot([flow], {
+    wrap: (store) => replacing(store, { commit: (group) => (group[0]!.from === 1 ? late(store, group) : store.commit(group)) }),
+  });
   await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
   await room.clock.advance(10);
   await room.store.close();
-  const second = await room.boot([flow]);
-  await room.settled((await second.pawl.run("r")).result());
-  const commits = (await room.store.readRun("r"))!.commitNo;
+  await room.boot([flow]);
+  await room.clock.advance(10);
+  const before = (await room.store.readRun("r"))!.commitNo;
   held.resolve();
   await room.clock.advance(10);
-  return {
-    outcome: outcome!,
-    commits: (await room.store.readRun("r"))!.commitNo - commits,
-    history: (await room.store.readHistory("r", commits, 10)).length,
-    calls,
-  };
+  const lateHistory = (await room.store.readHistory("r", before, 10)).length;
+  gate.resolve(1);
+  await room.clock.advance(10);
+  return { outcome: outcome!, status: (await room.store.readRun("r"))!.status, lateHistory };
 }
 
-test("a late commit of an owner that was replaced matches no row, and that owner lets the run go", async () => {
-  expect(await staleOwner(true)).toEqual({ outcome: "fenced", commits: 0, history: 0, calls: 3 });
+test("a late commit of an owner that was replaced matches no row; the new owner goes on undisturbed", async () => {
+  expect(await staleOwner(true)).toEqual({ outcome: "fenced", status: "completed", lateHistory: 0 });
 });
 
-test("with the fence taken away the late commit lands on a run that has ended: it is the fence that protects", async () => {
-  const damage = await staleOwner(false);
-  expect(damage.outcome).toBe("committed");
-  expect(damage.commits).toBeGreaterThan(0);
+test("with the fence taken away the late commit lands and the run is lost to its owner: it is the fence that protects", async () => {
+  expect(await staleOwner(false)).toEqual({ outcome: "committed", status: "running", lateHistory: 1 });
 });
 
 test("a run that dies with its worker three times while it is loaded is set aside; the others go on", async () => {
@@ -498,6 +501,13 @@ test("a run whose machine breaks is set aside; its permit comes back and the oth
   const room = new MachineRoom();
   const flow = anyWorkflow("flow", (wf) => wf.node("n", echo, "fine").result);
   const process = await room.boot([flow], { maxConcurrentAttempts: 1 });
+  const settle = vi.spyOn(Progress.prototype, "settle").mockImplementation(() => {
+    throw new Error("planted");
+  });
+  const half = await room.settled(process.pawl.start(flow, { id: "half-applied", input: 1 }));
+  await expect(room.settled(half.result())).rejects.toMatchObject({ code: "PAWL_RUN_QUARANTINED" });
+  expect(await room.store.readActors("half-applied", ["n"])).toEqual([]);
+  settle.mockRestore();
   for (const method of ["grant", "apply", "takeCommit"] as const) {
     const original: (...values: any[]) => any = DagRun.prototype[method];
     const spy = vi.spyOn(DagRun.prototype, method).mockImplementation(function (this: DagRun, ...values: unknown[]): any {
@@ -510,4 +520,179 @@ test("a run whose machine breaks is set aside; its permit comes back and the oth
     const sound = await room.settled(process.pawl.start(flow, { id: `sound-${method}`, input: 1 }));
     expect(await room.settled(sound.result())).toBe("fine");
   }
+});
+
+test("a cancel resolves when the run is over, also of a run that was only just found, or says why it cannot", async () => {
+  const room = new MachineRoom();
+  const hanging = anyAgent("hanging", never);
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", hanging, {}).result);
+  const first = await room.boot([flow]);
+  for (let i = 0; i < 150; i++) await room.settled(first.pawl.start(flow, { id: `r${i}`, input: 1 }));
+  first.kill();
+  const second = await room.boot([flow]);
+  await room.settled((await second.pawl.run("r149")).cancel());
+  expect(await (await second.pawl.run("r149")).status()).toMatchObject({ status: "cancelled" });
+  let isFull = true;
+  second.kill();
+  const third = await room.boot([flow], { fault: () => (isFull ? "full" : undefined) });
+  const cancel = room.settled((await third.pawl.run("r1")).cancel());
+  await room.clock.advance(1_000);
+  void third.pawl.close({ graceMs: 10 });
+  await expect(cancel).rejects.toMatchObject({ code: "PAWL_CLOSED" });
+  isFull = false;
+});
+
+test("permits that a damaged run gives back go to those who wait", async () => {
+  const room = new MachineRoom();
+  let isUp = false;
+  const gate = anyAgent("gate", (input) => (isUp ? input : never()));
+  const flow = anyWorkflow("flow", (wf) => wf.node("second", gate, wf.node("first", echo, "x").result).result);
+  const first = await room.boot([flow]);
+  for (const id of ["damaged", "sound"]) await room.settled(first.pawl.start(flow, { id, input: 1 }));
+  await room.clock.advance(10);
+  first.kill();
+  isUp = true;
+  let reads = 0;
+  const second = await room.boot([flow], {
+    maxConcurrentAttempts: 1,
+    wrap: (store) =>
+      replacing(store, { readActors: async (run, keys) => (run === "damaged" && keys?.[0] === "first" && reads++ === 0 ? [] : store.readActors(run, keys)) }),
+  });
+  await expect(room.settled((await second.pawl.run("damaged")).result())).rejects.toMatchObject({ code: "PAWL_RUN_QUARANTINED" });
+  expect(await room.settled((await second.pawl.run("sound")).result())).toBe("x");
+});
+
+test("an agent is not called for a node that was given up while its input was made ready", async () => {
+  const room = new MachineRoom();
+  const gate = deferred<void>();
+  let calls = 0;
+  const slowSchema = { "~standard": { version: 1 as const, vendor: "test", validate: async (value: unknown) => (await gate.promise, { value }) } };
+  const counted = agent({ name: "counted", input: slowSchema, output: z.any(), timeout: 1_000, retry: { maxAttempts: 1 }, run: () => calls++ });
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", counted, {}).result);
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await expect(room.settled(run.result())).rejects.toMatchObject({ code: "PAWL_RUN_FAILED" });
+  gate.resolve();
+  await room.clock.advance(10);
+  expect(calls).toBe(0);
+});
+
+test("a start that pawl's closing overtakes is refused; closing leaves no timer behind and aborts what timed out", async () => {
+  const room = new MachineRoom();
+  const gate = deferred<void>();
+  const slowSchema = { "~standard": { version: 1 as const, vendor: "test", validate: async (value: unknown) => (await gate.promise, { value }) } };
+  const late = workflow({ name: "late", input: slowSchema }, () => 1);
+  let signal: AbortSignal | undefined;
+  let isFull = false;
+  const hanging = anyAgent("hanging", (_, context) => ((signal = context.signal), never()), {
+    timeout: 1_000,
+    retry: { initialInterval: "10h", maxInterval: "10h", jitter: "none" },
+  });
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", hanging, {}).result);
+  const { pawl } = await room.boot([late, flow], { fault: () => (isFull ? "full" : undefined) });
+  await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  const starting = pawl.start(late, { input: 1 }).catch((error: unknown) => error);
+  isFull = true;
+  await room.clock.advance(5_000);
+  await room.settled(pawl.close({ graceMs: 100 }));
+  gate.resolve();
+  expect(await room.settled(starting)).toMatchObject({ code: "PAWL_CLOSED" });
+  expect(signal!.aborted).toBe(true);
+  await expect(room.clock.until(() => false)).rejects.toThrow("nothing is left to happen");
+});
+
+test("closing while runs are loaded casts no suspicion on them", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", anyAgent("hangs", never), {}).result);
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  first.kill();
+  for (let i = 0; i < 5; i++) {
+    const process = await room.boot([flow], { wrap: (store) => replacing(store, { readActors: never }) });
+    await room.clock.advance(10);
+    await room.settled(process.pawl.close({ graceMs: 10 }));
+  }
+  const last = await room.boot([flow]);
+  await room.clock.advance(10);
+  expect(await room.store.readRun("r")).toMatchObject({ status: "running", suspicion: 0 });
+  last.kill();
+});
+
+test("a sleeping run is not moved by a wall clock that jumps, and many due runs do not keep the store busy", async () => {
+  const room = new MachineRoom();
+  const at: number[] = [];
+  const flaky = anyAgent(
+    "flaky",
+    (_, { attempt }) => {
+      at.push(room.clock.mono());
+      if (attempt === 1) throw new Error("down");
+      return "up";
+    },
+    { retry: { initialInterval: "60s", jitter: "none" } },
+  );
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", flaky, {}).result);
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(1_000);
+  room.clock.wallOffsetMs -= 7_200_000;
+  expect(await room.settled(run.result())).toBe("up");
+  expect(at[1]! - at[0]!).toBe(60_000);
+
+  const stuck = anyAgent("stuck", (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error("down")) : never()), {
+    timeout: "1h",
+    retry: { initialInterval: "20s", jitter: "none" },
+  });
+  const crowd = anyWorkflow("crowd", (wf) => wf.node("n", stuck, {}).result);
+  let queries = 0;
+  const other = new MachineRoom();
+  const busy = await other.boot([crowd], {
+    maxConcurrentAttempts: 5,
+    wrap: (store) => replacing(store, { dueRuns: (...values) => (queries++, store.dueRuns(...values)) }),
+  });
+  await other.settled(Promise.all(Array.from({ length: 200 }, (_, i) => busy.pawl.start(crowd, { id: `r${i}`, input: 1 }))));
+  await other.clock.advance(120_000);
+  expect(queries).toBeLessThan(300);
+});
+
+test("inputs are compared as they are stored, whatever they hold", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", () => 1);
+  const { pawl } = await room.boot([flow]);
+  const start = (id: string, input: unknown): Promise<unknown> => room.settled(pawl.start(flow, { id, input }));
+  for (const [id, input, other] of [
+    ["map", new Map([["k", 1]]), new Map([["k", 2]])],
+    ["nan", { n: Number.NaN }, { n: null }],
+    ["big", { n: 1n }, { n: 1 }],
+  ] as const) {
+    await start(id, input);
+    await expect(start(id, structuredClone(input))).resolves.toBeDefined();
+    await expect(start(id, other)).rejects.toMatchObject({ code: "PAWL_RUN_CONFLICT" });
+  }
+});
+
+test("the failure that a run reports is the first, also after a crash; nodes that were queued again are not shown as running", async () => {
+  const room = new MachineRoom();
+  const fails = anyAgent(
+    "fails",
+    (ms: number) => new Promise((_resolve, reject) => room.clock.after(ms, () => reject(new AgentError("no", { kind: "critical" })))),
+  );
+  const flow = anyWorkflow("flow", (wf) => {
+    wf.node("a", fails, 2_000);
+    wf.node("b", fails, 1_000);
+    wf.node("c", fails, 9_000);
+  });
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(5_000);
+  first.kill();
+  const second = await room.boot([flow], { maxConcurrentAttempts: 1 });
+  const run = await second.pawl.run("r");
+  expect((await room.settled(run.ended())).failure?.node).toBe("b");
+
+  const wide = anyWorkflow("wide", (wf) => [1, 2, 3].forEach((i) => wf.node(`n${i}`, anyAgent("hangs", never), {})));
+  await room.settled(second.pawl.start(wide, { id: "w", input: 1 }));
+  second.kill();
+  const third = await room.boot([wide], { maxConcurrentAttempts: 1 });
+  await room.clock.advance(10);
+  expect((await (await third.pawl.run("w")).nodes()).map(({ status }) => status)).toEqual(["running", "queued", "queued"]);
 });

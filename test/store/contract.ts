@@ -165,6 +165,7 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       await store.quarantine(epoch, "a", "damaged", NOW + 1);
       expect(await store.readRun("a")).toMatchObject({ status: "quarantined", reason: "damaged", body: '{"commit":1}', commitNo: 1 });
       expect(await store.readActors("a")).toHaveLength(1);
+      expect(await store.commit([commitOf("a", 1, epoch)])).toEqual(["fenced"]);
       await reopen();
       expect(await store.claim(epoch, ["hash"], NOW, 10)).toEqual([]);
     });
@@ -172,10 +173,11 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
     test("due runs come in due order, with the next instant after them", async () => {
       await store.commit([30, 10, 20, 90].map((ms) => commitOf(`in${ms}`, 0, epoch, { run: { wakeAt: NOW + ms } })));
       await store.commit([commitOf("ready", 0, epoch), commitOf("over", 0, epoch, { run: { wakeAt: NOW, finished: true } })]);
-      const { due, nextAt } = await store.dueRuns(epoch, NOW + 30, 2);
+      const { due, nextAt } = await store.dueRuns(epoch, NOW + 30, { wakeAt: 0, id: "" }, 2);
       expect(due.map(({ id }) => id)).toEqual(["in10", "in20"]);
       expect(nextAt).toBe(NOW + 90);
-      expect((await store.dueRuns(epoch, NOW + 100, 10)).nextAt).toBeNull();
+      expect((await store.dueRuns(epoch, NOW + 30, { wakeAt: NOW + 20, id: "in20" }, 2)).due.map(({ id }) => id)).toEqual(["in30"]);
+      expect((await store.dueRuns(epoch, NOW + 100, { wakeAt: 0, id: "" }, 10)).nextAt).toBeNull();
     });
 
     test("ready runs are those that wait for no instant, by id, page by page", async () => {
