@@ -28,7 +28,7 @@ import { Failures } from "./failures.ts";
 import { type HistoryType, HistoryWriter } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
 import { NodeTimers } from "./node-timers.ts";
-import type { NodeActor, RunSeams, Stimulus, StoredRun, Timer } from "./run-seams.ts";
+import type { NodeActor, RunSeams, Stimulus, StoredRun } from "./run-seams.ts";
 import { Progress, type Settled } from "./progress.ts";
 import { Results, type Texts } from "./results.ts";
 import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, runBodyText, runChecksum } from "./row.ts";
