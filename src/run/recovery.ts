@@ -15,6 +15,8 @@ const BATCH = 100;
 const RESIDENT_MAX = 10_000;
 /** Runs looked at between two turns of the event loop when asking what was forgotten. */
 const SWEEP = 1_000;
+/** When due runs found no room in memory, it is asked again. */
+const NO_ROOM_WAIT_MS = 1_000;
 /** How often it is asked whether something should move and does not. */
 const RECONCILE_EVERY_MS = 30_000;
 
@@ -37,10 +39,11 @@ export class Recovery {
     this.#worker = worker;
     this.#store = store;
     this.#workflows = workflows;
-    worker.onCommitted((_run, commit) => {
-      if (this.#isHeldBack && commit.run.finished && worker.runs.size < RESIDENT_MAX - BATCH) this.#spawn(this.claim());
-    });
-    worker.onPassivated = (wakeAt) => wakeAt !== null && this.#wakeBy(wakeAt);
+    worker.onCommitted((_run, commit) => commit.run.finished && this.#roomMade());
+    worker.onPassivated = (wakeAt) => {
+      if (wakeAt !== null) this.#wakeBy(wakeAt);
+      this.#roomMade();
+    };
   }
 
   begin(): void {
@@ -68,7 +71,7 @@ export class Recovery {
     while (this.#claimAgain && !this.#isStopped) {
       this.#claimAgain = false;
       let hasMore = true;
-      while (hasMore && !this.#isStopped && this.#worker.runs.size < RESIDENT_MAX) hasMore = await this.#claimBatch();
+      while (hasMore && !this.#isStopped && this.#hasRoom) hasMore = await this.#claimBatch();
       this.#isHeldBack = hasMore;
     }
   }
@@ -117,6 +120,15 @@ export class Recovery {
     }
   }
 
+  get #hasRoom(): boolean {
+    return this.#worker.runs.size < RESIDENT_MAX;
+  }
+
+  /** A run left memory: what was held back may come, when it is worth while. */
+  #roomMade(): void {
+    if (this.#isHeldBack && this.#worker.runs.size < RESIDENT_MAX - BATCH) this.#spawn(this.claim());
+  }
+
   #wakeBy(wakeAt: number): void {
     if (wakeAt >= this.#wakeAt || this.#isStopped) return;
     this.#cancelWake?.();
@@ -130,6 +142,7 @@ export class Recovery {
     if (worker.stopped !== undefined) return;
     this.#wakeAt = Number.POSITIVE_INFINITY;
     for (let after = { wakeAt: 0, id: "" }; !this.#isStopped;) {
+      if (!this.#hasRoom) return this.#wakeBy(worker.steadyNow() + NO_ROOM_WAIT_MS);
       const cursor = after;
       const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, worker.steadyNow(), cursor, BATCH));
       for (const record of due) if (!worker.runs.has(record.id)) await this.load(record).catch((error: unknown) => this.#willTryAgain(error));

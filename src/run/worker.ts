@@ -289,7 +289,7 @@ export class Worker implements RunSeams<DagRun> {
 
   #passivate(run: DagRun): void {
     const { wakeAt } = run;
-    this.runs.delete(run.id);
+    this.#forget(run);
     run.drop("PAWL_CLOSED");
     this.onPassivated?.(wakeAt);
   }
@@ -327,7 +327,7 @@ export class Worker implements RunSeams<DagRun> {
   }
 
   #forget(run: DagRun): void {
-    this.runs.delete(run.id);
+    if (this.runs.get(run.id) === run) this.runs.delete(run.id);
     this.#turns.rests(run);
   }
 
