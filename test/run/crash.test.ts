@@ -57,3 +57,38 @@ test("unknown outcomes, a disk that is full for a while, and crashes together ch
     cases({ short: 150, long: 5_000 }),
   );
 }, 900_000);
+
+test("closing at any moment, with crashes in between, changes nothing", async () => {
+  const close = fc.option(fc.integer({ min: 0, max: 30_000 }), { nil: undefined });
+  const fault = fc.constantFrom<Fault | undefined>(undefined, undefined, undefined, "crashBefore", "crashAfter");
+  await fc.assert(
+    fc.asyncProperty(
+      dagSpec(8),
+      fc.nat(),
+      fc.array(close, { maxLength: 4 }),
+      fc.array(fc.array(fault, { maxLength: 8 }), { maxLength: 2 }),
+      async (spec, seed, closeAfterMs, lives) => {
+        await play({ spec, seed, closeAfterMs, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
+      },
+    ),
+    cases({ short: 200, long: 5_000 }),
+  );
+}, 900_000);
+
+test("after a cancel that resolved nothing starts, whatever crashed or was closed before", async () => {
+  const close = fc.option(fc.integer({ min: 0, max: 20_000 }), { nil: undefined });
+  const fault = fc.constantFrom<Fault | undefined>(undefined, undefined, undefined, "crashBefore", "crashAfter", "unknownApplied", "unknownLost");
+  await fc.assert(
+    fc.asyncProperty(
+      dagSpec(8),
+      fc.nat(),
+      fc.integer({ min: 0, max: 20_000 }),
+      fc.array(close, { maxLength: 3 }),
+      fc.array(fc.array(fault, { maxLength: 8 }), { maxLength: 2 }),
+      async (spec, seed, cancelAfterMs, closeAfterMs, lives) => {
+        await play({ spec, seed, cancelAfterMs, closeAfterMs, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
+      },
+    ),
+    cases({ short: 200, long: 5_000 }),
+  );
+}, 900_000);

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { ActorRecord, Store } from "../../src/store/store.ts";
 import type { RunView, NodeView } from "../../src/run/view.ts";
+import type { Run } from "../../src/run/handle.ts";
 import { SimClock } from "./clock.ts";
 import { type DagSpec, type Expected, expectedOf, workflowOf } from "./dag.ts";
 import { type Fault, SimProcess } from "./process.ts";
@@ -16,6 +17,10 @@ export interface Plot {
   readonly seed: number;
   /** Faults of the first, second, … process: what happens to which group of commits. */
   readonly faults?: readonly ((group: number) => Fault | undefined)[];
+  /** After so many ms of its life the first, second, … process is closed. */
+  readonly closeAfterMs?: readonly (number | undefined)[];
+  /** After so many ms the run is cancelled. */
+  readonly cancelAfterMs?: number;
   readonly wrap?: (store: Store) => Store;
 }
 
@@ -40,12 +45,14 @@ export async function play(plot: Plot): Promise<Ending> {
   const violations: string[] = [];
   let current!: SimProcess;
   let calls = 0;
+  let isCancelled = false;
   const workflow = workflowOf(plot.spec, () => {
     const process = current;
     return {
       called: (index, { attempt }) => {
         if (!process.isAlive) return false;
         calls++;
+        if (isCancelled) violations.push(`n${index} ran after the cancel was on the disk`);
         if (attempt <= (failedAttempts.get(`n${index}`) ?? 0)) violations.push(`n${index} ran attempt ${attempt} although its failure was durable`);
         if (settled.get(`n${index}`) === "completed") violations.push(`n${index} ran although its completion was durable`);
         for (const dependency of [...plot.spec[index]!.reads, ...plot.spec[index]!.after]) {
@@ -69,11 +76,11 @@ export async function play(plot: Plot): Promise<Ending> {
       ...(plot.wrap !== undefined && { wrap: plot.wrap }),
     });
     current = process;
-    const ended = await live(process, workflow);
+    const ended = await live(process, workflow, plot.closeAfterMs?.[life]);
     groups += process.groups;
     if (violations.length > 0) violate(violations.join("; "));
     if (ended === undefined) continue;
-    compare(expectedOf(plot.spec), ended.run, ended.nodes);
+    if (ended.run.status !== "cancelled" || plot.cancelAfterMs === undefined) compare(expectedOf(plot.spec), ended.run, ended.nodes);
     await shut(process, clock);
     return { groups, processes: life + 1, calls };
   }
@@ -83,21 +90,36 @@ export async function play(plot: Plot): Promise<Ending> {
     if (status === "backingOff") failedAttempts.set(key, (JSON.parse(body) as { attempt: number }).attempt);
   }
 
-  /** One life of a process: undefined when it died before the run ended. */
-  async function live(process: SimProcess, flow: typeof workflow): Promise<{ run: RunView; nodes: NodeView[] } | undefined> {
+  /** One life of a process: undefined when it died or was closed before the run ended. */
+  async function live(process: SimProcess, flow: typeof workflow, closeAfterMs: number | undefined): Promise<{ run: RunView; nodes: NodeView[] } | undefined> {
     let ended: { run: RunView; nodes: NodeView[] } | undefined;
     let failure: unknown;
+    let isClosed = false;
     const story = async (): Promise<void> => {
       await process.boot();
+      if (closeAfterMs !== undefined) process.clock.after(closeAfterMs, () => void process.pawl.close({ graceMs: 3_000 }).then(() => (isClosed = true)));
       const run = await startUntilThere(process, flow);
+      if (plot.cancelAfterMs !== undefined) process.clock.after(plot.cancelAfterMs, () => void cancel(run).catch((error: unknown) => (failure ??= error)));
       const view = await run.ended();
       ended = { run: view, nodes: await run.nodes() };
     };
     story().catch((error: unknown) => (failure = error));
-    await clock.until(() => !process.isAlive || ended !== undefined || failure !== undefined);
-    if (failure !== undefined && process.isAlive) throw failure;
-    return process.isAlive ? ended : undefined;
+    await clock.until(() => !process.isAlive || ended !== undefined || isClosed || (failure !== undefined && !isClosing(failure)));
+    if (failure !== undefined && process.isAlive && !isClosing(failure)) throw failure;
+    return process.isAlive && !isClosed ? ended : undefined;
   }
+
+  async function cancel(run: Run<unknown>): Promise<void> {
+    await run.cancel();
+    const { status } = await run.status();
+    if (status === "running") violations.push("a cancel resolved and the run is running");
+    isCancelled = status === "cancelled";
+  }
+}
+
+/** What a process answers that is being closed. */
+function isClosing(error: unknown): boolean {
+  return (error as { code?: string }).code === "PAWL_CLOSED";
 }
 
 /** A start that a full disk refused is tried again, as a user would. */
