@@ -1,7 +1,6 @@
 /**
  * The codec: exact or refused, never silently changed.
  */
-import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { VALUE_DEPTH_MAX, VALUE_KEYS_MAX, VALUE_LENGTH_MAX, decode, encode } from "../../src/run/codec.ts";
@@ -30,15 +29,26 @@ const { value } = fc.letrec((tie) => ({
   ),
 }));
 
+/** Equal to the last detail, maps and sets in their order. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || a === null || typeof b !== "object" || b === null) return Object.is(a, b);
+  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
+  if (a instanceof Date) return Object.is(a.getTime(), (b as Date).getTime());
+  if (a instanceof Map || a instanceof Set) return isSame([...a], [...(b as Set<unknown>)]);
+  if (a instanceof Error && b instanceof Error && (a.name !== b.name || a.message !== b.message || !isSame(a.cause, b.cause))) return false;
+  const [entriesA, entriesB] = [Object.entries(a), Object.entries(b)];
+  return entriesA.length === entriesB.length && entriesA.every(([key, value_], i) => key === entriesB[i]![0] && isSame(value_, entriesB[i]![1]));
+}
+
 test("any value that can be stored comes back exactly, and the text stays the same", () => {
   fc.assert(
     fc.property(value, (given) => {
       const text = encode(given);
       const back = decode(text);
-      expect(isDeepStrictEqual(back, given)).toBe(true);
+      expect(isSame(back, given)).toBe(true);
       expect(encode(back)).toBe(text);
     }),
-    cases({ short: 300, long: 30_000 }),
+    cases({ short: 300, long: 10_000 }),
   );
 }, 900_000);
 
