@@ -262,7 +262,11 @@ export class Pawl implements AsyncDisposable, RunHome {
     if (this.#worker === undefined) return { promise, isUnderWay: false, forget: this.#seams.clock.after(POLL_MS, resolve) };
     const waiting = this.#waiting.get(id) ?? new Set();
     this.#waiting.set(id, waiting.add(resolve));
-    return { promise, isUnderWay: this.#worker.runs.has(id), forget: () => waiting.delete(resolve) && waiting.size === 0 && this.#waiting.delete(id) };
+    const forget = (): void => {
+      waiting.delete(resolve);
+      if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
+    };
+    return { promise, isUnderWay: this.#worker.runs.has(id), forget };
   }
 
   #wakeAllWaiting(): void {

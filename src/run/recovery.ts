@@ -52,7 +52,7 @@ export class Recovery {
     this.#scheduleReconcile();
   }
 
-  /** Claims and wakes nothing more; resolves when what is under way has ended, and clears its runs of suspicion. */
+  /** Claims and wakes nothing more; resolves when the claim that is under way has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelWake?.();

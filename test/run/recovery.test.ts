@@ -696,3 +696,18 @@ test("the failure that a run reports is the first, also after a crash; nodes tha
   await room.clock.advance(10);
   expect((await (await third.pawl.run("w")).nodes()).map(({ status }) => status)).toEqual(["running", "queued", "queued"]);
 });
+
+test("two who wait for a sleeping run both hear of its end, although a start of the same id woke them in between", async () => {
+  const room = new MachineRoom();
+  const flaky = anyAgent("flaky", (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error("down")) : "up"), {
+    retry: { initialInterval: "60s", jitter: "none" },
+  });
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", flaky, {}).result);
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(100);
+  const waiting = Promise.all([run.result(), run.result()]);
+  await room.clock.advance(100);
+  await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  expect(await room.settled(waiting)).toEqual(["up", "up"]);
+});
