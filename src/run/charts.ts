@@ -5,7 +5,7 @@ import type { SnapshotFrom } from "xstate";
 import { type NodeEvent, nodeMachine } from "../../machines/node.ts";
 import { type SupervisorEvent, supervisorMachine } from "../../machines/supervisor.ts";
 import { type WorkflowEvent, workflowMachine } from "../../machines/workflow.ts";
-import { Chart, afterEvent } from "./xstate.ts";
+import { Chart, afterEvent } from "./xstate/chart.ts";
 
 export const workflowChart = new Chart(workflowMachine);
 export const supervisorChart = new Chart(supervisorMachine);

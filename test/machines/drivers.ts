@@ -6,7 +6,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { type AnyActor, type AnyStateMachine, SimulatedClock, createActor } from "xstate";
 import { decode, encode } from "../../src/run/codec.ts";
-import { Chart, type Effect, type Turn } from "../../src/run/xstate.ts";
+import { Chart, type Effect, type Turn } from "../../src/run/xstate/chart.ts";
 import { hostActionsOf } from "./definition.ts";
 
 export type AnyEvent = { readonly type: string };

@@ -11,7 +11,7 @@ import { type AnyEvent, ChartDriver, DRIVERS, TICK, agreedMoments, tell } from "
 import { INVARIANTS, checkInvariants } from "./invariants.ts";
 import { FINDER, type Path, type PathFinder, findPaths, missedBy, pathText, timerEvents } from "./paths.ts";
 import { SCRIPTS } from "./scripts.ts";
-import { Chart } from "../../src/run/xstate.ts";
+import { Chart } from "../../src/run/xstate/chart.ts";
 
 const machines = (await findMachines()).map(({ machine }) => machine);
 const HOW: (keyof PathFinder)[] = ["getShortestPaths", "getSimplePaths"];

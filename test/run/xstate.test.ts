@@ -1,5 +1,5 @@
 /**
- * What src/run/xstate.ts relies on in xstate, under its production and its development build. A new version of xstate that
+ * What src/run/xstate/chart.ts relies on in xstate, under its production and its development build. A new version of xstate that
  * changes any of it fails here, not in a run.
  */
 import { execFile } from "node:child_process";
@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AnyMachineSnapshot, AnyStateMachine } from "xstate";
-import { Chart, type Effect, afterEvent } from "../../src/run/xstate.ts";
+import { Chart, type Effect, afterEvent } from "../../src/run/xstate/chart.ts";
 import { type AnyEvent } from "../machines/drivers.ts";
 import { findMachines } from "../machines/definition.ts";
 import { timerEvents } from "../machines/paths.ts";
