@@ -1,19 +1,18 @@
 /**
  * pawl's machines as charts, and the facts they are told: events without a payload, frozen so that their turns are shared.
  */
-import type { SnapshotFrom } from "xstate";
 import { type NodeEvent, nodeMachine } from "../../machines/node.ts";
 import { type SupervisorEvent, supervisorMachine } from "../../machines/supervisor.ts";
 import { type WorkflowEvent, workflowMachine } from "../../machines/workflow.ts";
-import { Chart, afterEvent } from "./xstate/chart.ts";
+import { Chart, type SnapshotOf, afterEvent } from "./xstate/chart.ts";
 
 export const workflowChart = new Chart(workflowMachine);
 export const supervisorChart = new Chart(supervisorMachine);
 export const nodeChart = new Chart(nodeMachine);
 
-export type WorkflowSnapshot = SnapshotFrom<typeof workflowMachine>;
-export type SupervisorSnapshot = SnapshotFrom<typeof supervisorMachine>;
-export type NodeSnapshot = SnapshotFrom<typeof nodeMachine>;
+export type WorkflowSnapshot = SnapshotOf<typeof workflowMachine>;
+export type SupervisorSnapshot = SnapshotOf<typeof supervisorMachine>;
+export type NodeSnapshot = SnapshotOf<typeof nodeMachine>;
 
 const fact = <E extends { readonly type: string }>(event: E): E => Object.freeze(event);
 

@@ -8,6 +8,8 @@
  */
 import type { AnyStateMachine, AnyActorScope, SnapshotFrom, EventFromLogic, InputFrom } from "xstate";
 
+export type { SnapshotFrom as SnapshotOf } from "xstate";
+
 /** What a turn asks for. Nothing of it has happened yet. */
 export type Effect =
   | { readonly kind: "action"; readonly type: string }
