@@ -46,7 +46,8 @@ const timedOut: Failure = { kind: "timeout", code: "PAWL_AGENT_TIMEOUT", message
 /** An event in `running` is a failure that says so itself, or the attempt's timer. */
 const failureOf = (event: NodeEvent): Failure => ("failure" in event ? event.failure : timedOut);
 
-function backoffMs(policy: NodePolicy, attempt: number, event: NodeEvent): number {
+/** The wait after this attempt. */
+export function backoffMs(policy: NodePolicy, attempt: number, event: NodeEvent): number {
   const grown = policy.initialIntervalMs * policy.backoffCoefficient ** (attempt - 1);
   const capped = Math.min(grown, policy.maxIntervalMs);
   const drawn = policy.jitter === "full" && "jitter" in event ? capped * event.jitter : capped;

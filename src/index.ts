@@ -13,6 +13,14 @@ export { AgentError, ERRORS, type ErrorCode, type FailureKind, PawlError, isPawl
 export { type OpenOptions, open } from "./open.ts";
 export type { Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType } from "./run/history.ts";
-export type { CloseOptions, ListOptions, Pawl, RunChange, StartOptions } from "./run/pawl.ts";
+export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
+export type { SendOptions } from "./run/machine-door.ts";
+export type { CloseOptions, ListOptions, Pawl, RunChange } from "./run/pawl.ts";
+export type { SendResult } from "./run/sends.ts";
+export type { InputOfStartable, RunOf, StartOptions, Startable } from "./run/startable.ts";
+export type { TimerPolicy } from "./run/xstate/actor.ts";
+export { type DefinitionOfRun, type DurableMachine, type DurableOptions, type MigratedState, durable } from "./run/xstate/durable.ts";
+export { actionKey, step } from "./run/xstate/step.ts";
 export type { NodeStatus } from "./run/progress.ts";
 export type { NodeView, RunStatus, RunSummary, RunView } from "./run/view.ts";
+export { type DrawingFormat, drawMachine } from "./run/xstate/drawing.ts";

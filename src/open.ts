@@ -3,10 +3,10 @@
  */
 import { systemClock } from "./clock.ts";
 import type { Log } from "./define/agent.ts";
-import type { Workflow } from "./define/workflow.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
+import type { Startable } from "./run/startable.ts";
 import { Pawl } from "./run/pawl.ts";
 import { type Seams, Worker } from "./run/worker.ts";
 import { MemoryStore } from "./store/memory.ts";
@@ -15,8 +15,8 @@ import type { Store } from "./store/store.ts";
 
 /** How pawl is opened. */
 export interface OpenOptions {
-  /** Workflows whose unfinished runs go on at once. `start` of another makes it known, too. */
-  readonly workflows?: readonly Workflow[];
+  /** Workflows and machines whose unfinished runs go on at once. `start` of another makes it known, too. */
+  readonly workflows?: readonly Startable[];
   /** `false` looks only: takes no lock, runs nothing, beside any worker. Default true. */
   readonly execute?: boolean;
   /** Attempts that run at the same time. Default 100. */

@@ -104,8 +104,13 @@ export function makePlan(definition: PlanDefinition): Plan {
     timeoutMs: definition.timeoutMs,
     onTimeout,
     structureText,
-    hash: createHash("sha256").update(structureText).digest("hex").slice(0, 32),
+    hash: structureHash(structureText),
   };
+}
+
+/** 32 hexadecimal digits that stand for a structure's text. */
+export function structureHash(structureText: string): string {
+  return createHash("sha256").update(structureText).digest("hex").slice(0, 32);
 }
 
 function indexById(nodes: readonly NodeDefinition[]): Map<string, number> {

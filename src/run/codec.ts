@@ -12,24 +12,32 @@ export const VALUE_DEPTH_MAX = 64;
 /** Object keys in one value. */
 export const VALUE_KEYS_MAX = 10_000;
 
+/** Objects that are no data and yet have a text: what stands for them in it, and back. */
+export interface Foreigners {
+  /** A word that no tag of this file uses, and data; undefined for objects that are none. */
+  tag(value: object): { readonly word: string; readonly data: unknown } | undefined;
+  untag(word: string, data: unknown): unknown;
+}
+
 interface Walk {
   keys: number;
   readonly ancestors: unknown[];
+  readonly foreigners: Foreigners | undefined;
 }
 
 /** The text of a value. Throws PAWL_VALUE_NOT_STORABLE or PAWL_VALUE_TOO_LARGE with the path. */
-export function encode(value: unknown): string {
-  const text = JSON.stringify(tagged(value, "", { keys: 0, ancestors: [] }));
+export function encode(value: unknown, foreigners?: Foreigners): string {
+  const text = JSON.stringify(tagged(value, "", { keys: 0, ancestors: [], foreigners }));
   if (text.length > VALUE_LENGTH_MAX)
     throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value takes ${text.length} characters; ${VALUE_LENGTH_MAX} are allowed` });
   return text;
 }
 
 /** The value of a text made by `encode`. Throws PAWL_ROW_CORRUPT for any other text. */
-export function decode(text: string): unknown {
+export function decode(text: string, foreigners?: Foreigners): unknown {
   try {
     const parsed: unknown = JSON.parse(text);
-    return text.includes('"$":') ? untagged(parsed) : parsed;
+    return text.includes('"$":') ? untagged(parsed, foreigners) : parsed;
   } catch (error) {
     throw new PawlError("PAWL_ROW_CORRUPT", { cause: error });
   }
@@ -62,7 +70,13 @@ function taggedObject(value: object, path: string, walk: Walk): unknown {
   if (walk.ancestors.includes(value)) refuse(path, "a cycle");
   if (walk.ancestors.length >= VALUE_DEPTH_MAX)
     throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value is nested deeper than ${VALUE_DEPTH_MAX} at ${path}` });
+  const foreign = walk.foreigners?.tag(value);
   walk.ancestors.push(value);
+  if (foreign !== undefined) {
+    const data = tagged(foreign.data, path, walk);
+    walk.ancestors.pop();
+    return { $: foreign.word, v: data };
+  }
   const result = Array.isArray(value) ? taggedArray(value, path, walk) : taggedInstance(value, path, walk);
   walk.ancestors.pop();
   return result;
@@ -125,10 +139,10 @@ interface Tagged {
   readonly own: object;
 }
 
-function untagged(value: unknown): unknown {
+function untagged(value: unknown, foreigners: Foreigners | undefined): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(untagged);
-  if (!Object.hasOwn(value, "$")) return untaggedFields(value as Record<string, unknown>);
+  if (Array.isArray(value)) return value.map((item) => untagged(item, foreigners));
+  if (!Object.hasOwn(value, "$")) return untaggedFields(value as Record<string, unknown>, foreigners);
   const tag = value as Tagged;
   switch (tag.$) {
     case "undefined":
@@ -140,25 +154,26 @@ function untagged(value: unknown): unknown {
     case "date":
       return new Date(tag.v ?? Number.NaN);
     case "map":
-      return new Map((tag.v as [unknown, unknown][]).map(([key, item]) => [untagged(key), untagged(item)]));
+      return new Map((tag.v as [unknown, unknown][]).map(([key, item]) => [untagged(key, foreigners), untagged(item, foreigners)]));
     case "set":
-      return new Set((tag.v as unknown[]).map(untagged));
+      return new Set((tag.v as unknown[]).map((item) => untagged(item, foreigners)));
     case "error":
-      return untaggedError(tag);
+      return untaggedError(tag, foreigners);
     case "escaped":
-      return untaggedFields(tag.v);
+      return untaggedFields(tag.v, foreigners);
     default:
-      throw new TypeError("unknown tag");
+      if (foreigners === undefined || typeof tag.$ !== "string") throw new TypeError("unknown tag");
+      return foreigners.untag(tag.$, untagged(tag.v, foreigners));
   }
 }
 
-function untaggedFields(fields: Record<string, unknown>): Record<string, unknown> {
-  for (const key of Object.keys(fields)) fields[key] = untagged(fields[key]);
+function untaggedFields(fields: Record<string, unknown>, foreigners: Foreigners | undefined): Record<string, unknown> {
+  for (const key of Object.keys(fields)) fields[key] = untagged(fields[key], foreigners);
   return fields;
 }
 
-function untaggedError(tag: Tagged): Error {
-  const error = new Error(tag.message, "cause" in tag ? { cause: untagged(tag.cause) } : undefined);
+function untaggedError(tag: Tagged, foreigners: Foreigners | undefined): Error {
+  const error = new Error(tag.message, "cause" in tag ? { cause: untagged(tag.cause, foreigners) } : undefined);
   Object.defineProperty(error, "name", { value: tag.name, enumerable: false, configurable: true, writable: true });
-  return Object.assign(error, untagged(tag.own));
+  return Object.assign(error, untagged(tag.own, foreigners));
 }

@@ -25,37 +25,23 @@ import {
 import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import { Failures } from "./failures.ts";
-import { type HistoryType, HistoryWriter } from "./history.ts";
+import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
 import { NodeTimers } from "./node-timers.ts";
-import type { NodeActor, RunSeams, Stimulus, StoredRun } from "./run-seams.ts";
+import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
+import { type NodeActor, type Stimulus, type StoredRun, nodeRow } from "./node-actor.ts";
 import { Progress, type Settled } from "./progress.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, runBodyText, runChecksum } from "./row.ts";
+import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, runBodyText, runChecksum, valueRow } from "./row.ts";
 
-const RUN_EVENTS: Readonly<Record<string, HistoryType>> = {
-  running: "run.started",
-  completed: "run.completed",
-  failed: "run.failed",
-  timedOut: "run.timedOut",
-  cancelled: "run.cancelled",
-};
-const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
-  completed: "node.completed",
-  failed: "node.failed",
-  skipped: "node.skipped",
-  cancelled: "node.cancelled",
-  backingOff: "node.backingOff",
-};
-
-export class DagRun {
+export class DagRun implements HostedRun {
   readonly id: string;
   readonly plan: Plan;
   readonly progress: Progress;
-  readonly inbox: Stimulus[] = [];
   commitNo: number;
   inFlight = false;
-  readonly #seams: RunSeams<DagRun>;
+  readonly #seams: RunSeams;
+  readonly #inbox: Stimulus[] = [];
   readonly #results: Results;
   readonly #meter: WorkMeter;
   readonly #nodes = new Map<number, NodeActor>();
@@ -69,7 +55,7 @@ export class DagRun {
   #abandoned: [Attempt, ErrorCode][] = [];
   #acts: (() => void)[] = [];
 
-  constructor(id: string, plan: Plan, input: string, seams: RunSeams<DagRun>, stored?: StoredRun) {
+  constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
     this.id = id;
     this.plan = plan;
     this.#seams = seams;
@@ -86,11 +72,21 @@ export class DagRun {
       stored?.nodes.map(({ index, status }) => [index, status] as const),
     );
     this.#workflow = workflowChart.initial(plan).snapshot;
-    if (stored === undefined) this.#rows.push(actorRow(id, INPUT_KEY, "value", "{}", input));
-    else this.#restore(stored);
+    if (stored !== undefined) this.#restore(stored);
+    else {
+      this.#rows.push(valueRow(id, INPUT_KEY, input));
+      this.#inbox.push({ kind: "begin" });
+    }
   }
 
-  /** Nothing more will happen. */
+  get queued(): number {
+    return this.progress.queued;
+  }
+
+  get running(): number {
+    return this.progress.running;
+  }
+
   get finished(): boolean {
     return this.#workflow.status === "done";
   }
@@ -100,19 +96,38 @@ export class DagRun {
     return this.#workflow.value === "collecting" ? "running" : this.#workflow.value;
   }
 
-  /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
   get wakeAt(): number | null {
-    if (this.finished || this.progress.queued > 0 || this.progress.running > 0) return null;
+    if (this.finished || this.queued > 0 || this.running > 0) return null;
     return this.#timers.earliest;
   }
 
+  get hasWork(): boolean {
+    return this.#inbox.length > 0;
+  }
+
   receive(stimulus: Stimulus): void {
-    this.inbox.push(stimulus);
+    this.#inbox.push(stimulus);
     this.#seams.wake(this);
   }
 
+  cancel(): void {
+    this.receive({ kind: "cancel" });
+  }
+
+  receiveInbox(): void {}
+
+  reconcile(): void {
+    if (!this.inFlight && !this.hasWork && this.progress.exhausted && !this.finished) this.receive({ kind: "exhausted" });
+  }
+
+  applyInbox(budget: number): number {
+    const batch = this.#inbox.splice(0, budget);
+    for (const stimulus of batch) this.#apply(stimulus);
+    return budget - batch.length;
+  }
+
   /** Applies what happened, to rest. */
-  apply(stimulus: Stimulus): void {
+  #apply(stimulus: Stimulus): void {
     switch (stimulus.kind) {
       case "begin":
         return this.#tellWorkflow(FACT.started);
@@ -143,7 +158,6 @@ export class DagRun {
     return event.type === TIMER.backedOff.type ? event : ({ ...event, jitter: this.#seams.random.next() } as NodeEvent);
   }
 
-  /** Starts the next queued node. */
   grant(): void {
     const index = this.progress.grant();
     if (index === undefined) return;
@@ -244,7 +258,7 @@ export class DagRun {
       return;
     }
     try {
-      this.#rows.push(actorRow(this.id, OUTPUT_KEY, "value", "{}", encode(this.#results.resolve(this.plan.output, loaded))));
+      this.#rows.push(valueRow(this.id, OUTPUT_KEY, encode(this.#results.resolve(this.plan.output, loaded))));
     } catch (error) {
       return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
     }
@@ -285,7 +299,8 @@ export class DagRun {
   /** Reads results back from the store; undefined when the run broke over it. */
   async #load(indices: readonly number[]): Promise<Texts | undefined> {
     try {
-      const texts = await this.#seams.readOutputs(this, indices);
+      const keys = indices.map((index) => this.plan.nodes[index]!.id);
+      const texts = await this.#seams.readOutputs(this, keys);
       return new Map(indices.map((index, i) => [index, texts[i]!]));
     } catch (error) {
       this.#seams.broken(this, error);
@@ -296,29 +311,19 @@ export class DagRun {
   // ---- commits
 
   #writeNode(node: NodeActor, output: string | null): void {
-    const { snapshot, index, since: startedAt } = node;
-    const { id } = this.plan.nodes[index]!;
-    const { attempt, failure, backoffMs } = snapshot.context;
-    const body: NodeBody = {
-      attempt,
-      startedAt,
-      endedAt: snapshot.value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(),
-      ...(failure !== undefined && { failure }),
-      ...(snapshot.value === "backingOff" && { backoffMs }),
-    };
-    this.#rows.push(actorRow(this.id, id, snapshot.value, nodeBodyText(body), output));
-    this.#history.node(NODE_EVENTS[snapshot.value]!, id, attempt, snapshot.value === "completed" ? undefined : failure);
+    const { id } = this.plan.nodes[node.index]!;
+    const { value, context } = node.snapshot;
+    this.#rows.push(nodeRow(this.id, id, node, value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(), output));
+    this.#history.node(NODE_EVENTS[value]!, id, context.attempt, value === "completed" ? undefined : context.failure);
   }
 
-  /** Is there anything to write? */
   get isDirty(): boolean {
     return this.#rows.length > 0 || !this.#history.isEmpty;
   }
 
-  /** What changed since the last commit, as the next one. */
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
-    this.#meter.working = !this.finished && this.progress.queued + this.progress.running > 0;
+    this.#meter.working = !this.finished && this.queued + this.running > 0;
     const { status, finished, wakeAt } = this;
     const { degraded, failure } = this.#workflow.context;
     const body = runBodyText({ state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure });
@@ -336,7 +341,6 @@ export class DagRun {
     };
   }
 
-  /** The commit is durable: now do what it says. */
   committed(): void {
     this.inFlight = false;
     this.commitNo++;
@@ -348,8 +352,7 @@ export class DagRun {
     else this.#meter.arm(this.plan.timeoutMs, () => this.receive({ kind: "timeout" }));
   }
 
-  /** Leaves memory: timers stop, running attempts are told. Nothing is written. */
-  drop(code: "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED"): void {
+  drop(code: DropCode): void {
     this.#tellAbandoned();
     this.#meter.working = false;
     for (const node of this.#nodes.values()) {
@@ -357,8 +360,8 @@ export class DagRun {
       node.attempt?.abandon(code);
       node.attempt = undefined;
     }
-    for (let permits = this.progress.running; permits > 0; permits--) this.#seams.released();
-    this.inbox.length = 0;
+    for (let permits = this.running; permits > 0; permits--) this.#seams.released();
+    this.#inbox.length = 0;
     this.#nodes.clear();
     this.#acts = [];
   }
@@ -388,7 +391,6 @@ export class DagRun {
     this.#timers.arm(node, node.timer);
   }
 
-  /** Takes up where the rows left off: what was ready or running is queued again. */
   resume(): void {
     this.#history.run("run.resumed");
     if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);

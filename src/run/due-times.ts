@@ -26,6 +26,15 @@ export class DueTimes<T extends object> {
     return this.#heap[0]?.dueAt;
   }
 
+  /** Takes out the earliest, if it is due. */
+  takeDue(now: number): T | undefined {
+    const { earliest } = this;
+    if (earliest === undefined || earliest > now) return undefined;
+    const { of } = this.#heap[0]!;
+    this.#pop();
+    return of;
+  }
+
   #pop(): void {
     const last = this.#heap.pop()!;
     if (this.#heap.length === 0) return;

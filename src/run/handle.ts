@@ -3,7 +3,12 @@
  */
 import { PawlError } from "../errors.ts";
 import type { HistoryEntry } from "./history.ts";
+import type { Clock } from "../clock.ts";
 import type { Store } from "../store/store.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import type { SendOptions, SentEvent } from "./machine-door.ts";
+import type { SendResult } from "./sends.ts";
+import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { type NodeView, type RunView, isOver, readHistory, requireRun, viewNodes, viewRun } from "./view.ts";
 
 /** A wait for the end of a run; to be forgotten when nobody waits any more. */
@@ -17,6 +22,13 @@ export interface EndWatch {
 /** What a handle needs from the pawl that gave it. */
 export interface RunHome {
   readonly store: Store;
+  readonly clock: Clock;
+  readonly isExecuting: boolean;
+  send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult>;
+  snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot>;
+  /** Calls back with each commit of the run that this process makes; answers what ends it. */
+  onCommit(id: string, listener: () => void): () => void;
+  on(type: string, listener: (event: AnyEvent, from: { readonly runId: string }) => void): () => void;
   /** Waits until something final may have happened to the run: it ended, left this process, or a poll is due. */
   watchEnd(id: string): EndWatch;
   /** Throws when the run waits for a definition that this process does not have. */

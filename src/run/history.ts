@@ -16,7 +16,11 @@ export type HistoryType =
   | "node.backingOff"
   | "node.failed"
   | "node.skipped"
-  | "node.cancelled";
+  | "node.cancelled"
+  | "machine.turned"
+  | "actor.started"
+  | "actor.ended"
+  | "action.performed";
 
 /** One thing that happened in a run. */
 export interface HistoryEvent {
@@ -24,6 +28,14 @@ export interface HistoryEvent {
   /** The node it is about. */
   readonly node?: string;
   readonly attempt?: number;
+  /** The actor of a machine run that it is about, by its key. */
+  readonly actor?: string;
+  /** The type of the event that a machine was told. */
+  readonly event?: string;
+  /** The machine's state value after that, when it changed. */
+  readonly value?: unknown;
+  /** What an actor's logic or an action is called, or how an actor ended. */
+  readonly name?: string;
   /** Why, for failures. */
   readonly message?: string;
   readonly code?: string;
@@ -37,11 +49,45 @@ export interface HistoryEntry {
   readonly events: readonly HistoryEvent[];
 }
 
-type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string, message?: string];
+type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string, message?: string] | MachineEntry;
+/** Of a machine run: the actor, the event or name, and the state value when it changed. */
+type MachineEntry = [type: MachineType, actor: string, name: string, value?: unknown];
+type MachineType = "machine.turned" | "actor.started" | "actor.ended" | "action.performed";
+
+const MACHINE_TYPES: ReadonlySet<string> = new Set(["machine.turned", "actor.started", "actor.ended", "action.performed"]);
+
+/** What entering a state of a run, or of a node, is called. */
+export const RUN_EVENTS: Readonly<Record<string, HistoryType>> = {
+  running: "run.started",
+  completed: "run.completed",
+  failed: "run.failed",
+  timedOut: "run.timedOut",
+  cancelled: "run.cancelled",
+};
+export const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
+  completed: "node.completed",
+  failed: "node.failed",
+  skipped: "node.skipped",
+  cancelled: "node.cancelled",
+  backingOff: "node.backingOff",
+};
+
+/** An actor whose turns are noted, with the text of the state value that was noted last. */
+interface Turned {
+  readonly key: string;
+  readonly snapshot: unknown;
+  notedValue: string | undefined;
+}
 
 /** Collects the events of one commit. */
 export class HistoryWriter {
   #events: Compact[] = [];
+  #isResumed = false;
+
+  /** The run was taken up again: said with the next thing that happens. */
+  resumed(): void {
+    this.#isResumed = true;
+  }
 
   get isEmpty(): boolean {
     return this.#events.length === 0;
@@ -55,21 +101,47 @@ export class HistoryWriter {
     this.#events.push(failure === undefined ? [type] : [type, 0, 0, failure.code, failure.message]);
   }
 
+  /** Something in a machine run. */
+  actor(type: MachineType, actor: string, name: string, value?: unknown): void {
+    this.#events.push(value === undefined ? [type, actor, name] : [type, actor, name, value]);
+  }
+
+  /** A machine was told an event; its state value is noted when it changed. */
+  turn(actor: Turned, event: string): void {
+    const { value } = actor.snapshot as { value?: unknown };
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    this.actor("machine.turned", actor.key, event, text === actor.notedValue ? undefined : value);
+    actor.notedValue = text;
+  }
+
   /** The text of the commit's row; begins anew. */
   take(): string {
-    const text = JSON.stringify(this.#events);
+    const text = JSON.stringify(this.#isResumed ? [["run.resumed"], ...this.#events] : this.#events);
     this.#events = [];
+    this.#isResumed = false;
     return text;
   }
 }
 
 export function readHistoryEntry(record: HistoryRecord): HistoryEntry {
-  const events = (JSON.parse(record.body) as Compact[]).map(([type, node, attempt, code, message]): HistoryEvent => ({
+  return { commitNo: record.commitNo, at: record.at, events: (JSON.parse(record.body) as Compact[]).map(readEvent) };
+}
+
+function readEvent(compact: Compact): HistoryEvent {
+  if (isMachineEntry(compact)) {
+    const [type, actor, name, value] = compact;
+    return { type, actor, ...(type === "machine.turned" ? { event: name } : { name }), ...(value !== undefined && { value }) };
+  }
+  const [type, node, attempt, code, message] = compact;
+  return {
     type,
     ...(node && { node }),
     ...(attempt && { attempt }),
     ...(code !== undefined && { code }),
     ...(message !== undefined && { message }),
-  }));
-  return { commitNo: record.commitNo, at: record.at, events };
+  };
+}
+
+function isMachineEntry(compact: Compact): compact is MachineEntry {
+  return MACHINE_TYPES.has(compact[0]);
 }

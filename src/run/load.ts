@@ -5,20 +5,27 @@ import type { Plan } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
 import { DagRun } from "./dag-run.ts";
-import type { RunSeams, StoredRun } from "./run-seams.ts";
+import type { RunSeams } from "./hosted-run.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import { MachineRun } from "./machine-run.ts";
+import type { StoredRun } from "./node-actor.ts";
 import { NODE_STATUSES, type NodeStatus } from "./progress.ts";
 import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow, openRunRow } from "./row.ts";
 
 const OTHER_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, SUPERVISOR_KEY]);
 
-/** Brings a run back. Throws PAWL_ROW_CORRUPT for rows that are not what was written. */
-export function loadRun(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams<DagRun>): DagRun {
+export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
   const body = openRunRow(record);
   const input = rows.find((row) => row.key === INPUT_KEY);
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
   openActorRow(record.id, input);
   const stored: StoredRun = { body, commitNo: record.commitNo, nodes: readNodes(record, rows, plan) };
   return new DagRun(record.id, plan, input.output, seams, stored);
+}
+
+export function loadMachine(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, seams: RunSeams): MachineRun {
+  const { sequence = 0 } = openRunRow(record);
+  return new MachineRun(record.id, definition, seams, { commitNo: record.commitNo, sequence, rows });
 }
 
 /** The nodes that have a row, checked. */

@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { DueTimes } from "./due-times.ts";
-import type { NodeActor, Timer } from "./run-seams.ts";
+import type { NodeActor, Timer } from "./node-actor.ts";
 
 export class NodeTimers {
   readonly #clock: Clock;

@@ -1,30 +1,29 @@
 /**
  * pawl, opened: starts runs, finds them, tells what happens, and closes. What people hold in their hands.
  */
+import type { Clock } from "../clock.ts";
 import { canonicalJson } from "../define/canonical.ts";
 import type { Log } from "../define/agent.ts";
 import { checkName } from "../define/name.ts";
-import { planChanges } from "../define/plan.ts";
-import { describeIssues, validate } from "../define/schema.ts";
-import type { Workflow } from "../define/workflow.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
+import { Listeners } from "./listeners.ts";
 import type { Store } from "../store/store.ts";
-import { encode } from "./codec.ts";
-import { DagRun } from "./dag-run.ts";
+import { type Definition, beginRun, changesFrom, definitionOf, inputText } from "./definition.ts";
 import { type EndWatch, Run, type RunHome } from "./handle.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
+import { MachineHandle } from "./machine-handle.ts";
+import { MachineRun } from "./machine-run.ts";
 import { Recovery } from "./recovery.ts";
 import { INPUT_KEY, openActorRow } from "./row.ts";
 import { type RunStatus, type RunSummary, isOver, requireRun, summaryOf } from "./view.ts";
+import type { SendResult } from "./sends.ts";
+import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
+import { stepServices } from "./steps.ts";
 import { type Seams, Worker } from "./worker.ts";
-
-/** What a run is started with. */
-export interface StartOptions<Given> {
-  /** Names the run; the same id again is the same run. A new one is made when left out. */
-  readonly id?: string;
-  readonly input: Given;
-}
+import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 
 export interface CloseOptions {
   /** How long running attempts may end before they are aborted, in ms. Default 10,000. */
@@ -54,7 +53,10 @@ export class Pawl implements AsyncDisposable, RunHome {
   readonly #worker: Worker | undefined;
   readonly #recovery: Recovery | undefined;
   readonly #seams: Seams;
-  readonly #workflows = new Map<string, Workflow>();
+  readonly #door: MachineDoor | undefined;
+  readonly #definitions = new Map<string, Definition>();
+  readonly #commitListeners = new Listeners<void>((error) => this.log.error({ error }, "a listener threw"));
+  readonly #emitListeners = new Set<(event: AnyEvent, from: { readonly runId: string }) => void>();
   readonly #starting = new Map<string, PromiseWithResolvers<void>>();
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #subscribers = new Set<(change: RunChange) => void>();
@@ -67,10 +69,16 @@ export class Pawl implements AsyncDisposable, RunHome {
     this.#store = seams.store;
     this.#worker = worker;
     if (worker === undefined) return;
-    this.#recovery = new Recovery(worker, seams.store, this.#workflows);
+    this.#recovery = new Recovery(worker, seams.store, this.#definitions);
+    this.#door = new MachineDoor(worker, this.#recovery, seams.store);
+    worker.services = stepServices(seams, (workflow, id, input, signal) => this.#childRun(workflow, id, input, signal));
+    worker.onEmitted = (runId, event) => this.#emitted(runId, event);
     worker.onCommitted((run, commit) => {
       if (commit.from === 0) this.#starting.get(run.id)?.resolve();
       if (this.#subscribers.size > 0) this.#tell({ runId: run.id, ...readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history }) });
+      this.#commitListeners.tell(run.id, undefined);
+      for (const { runId } of commit.posts ?? [])
+        void this.#recovery?.deliverInbox(runId).catch((error: unknown) => this.log.warn({ error }, "a run will be told later"));
       if (commit.run.finished) this.#wakeWaiting(run.id);
     });
     worker.onStopped = () => this.#wakeAllWaiting();
@@ -81,8 +89,8 @@ export class Pawl implements AsyncDisposable, RunHome {
   }
 
   /** Not for use outside: makes these workflows known and takes up their unfinished runs. */
-  async begin(workflows: readonly Workflow[]): Promise<void> {
-    for (const workflow of workflows) await this.#register(workflow);
+  async begin(workflows: readonly Startable[]): Promise<void> {
+    for (const workflow of workflows) await this.#register(definitionOf(workflow));
     this.#recovery?.begin();
   }
 
@@ -92,28 +100,47 @@ export class Pawl implements AsyncDisposable, RunHome {
    * @throws PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (another input or workflow under this id), PAWL_DEFINITION_CHANGED,
    * PAWL_STORE_FULL, PAWL_STORE_FAILED, PAWL_READ_ONLY, PAWL_CLOSED
    */
-  async start<Given, Output>(workflow: Workflow<Given, Output>, options: StartOptions<Given>): Promise<Run<Output>> {
-    const worker = this.#executing();
-    const id = options.id ?? newRunId(workflow.name, this.#seams.clock.now(), this.#seams.random);
+  async start<S extends Startable>(workflow: S, ...[options]: StartArguments<InputOfStartable<S>>): Promise<RunOf<S>> {
+    this.#executing();
+    const definition = definitionOf(workflow);
+    const id = options?.id ?? newRunId(definition.name, this.#seams.clock.now(), this.#seams.random);
     checkName(id, "run id");
-    const input = await this.#inputText(workflow, options.input);
-    if (!this.#workflows.has(workflow.plan.hash)) {
-      await this.#register(workflow);
+    await this.#startAs(id, definition, options?.input);
+    return this.#handle(id, definition) as RunOf<S>;
+  }
+
+  #handle(id: string, definition: Definition): Run<unknown> {
+    return definition.kind === "machine" ? new MachineHandle(this, id, definition) : new Run<unknown>(this, id);
+  }
+
+  async #startAs(id: string, definition: Definition, given: unknown): Promise<void> {
+    const input = await inputText(definition, given);
+    if (!this.#definitions.has(definition.hash)) {
+      await this.#register(definition);
       void this.#recovery?.claim().catch(() => {});
     }
-    if (this.#executing().isFull) throw new PawlError("PAWL_STORE_FULL");
-    if (!(await this.#createNew(worker, id, workflow, input))) {
-      await this.#checkSame(id, workflow, input);
-      await this.#recovery?.ensure(id);
-    }
-    return new Run<Output>(this, id);
+    const worker = this.#executing();
+    if (worker.isFull) throw new PawlError("PAWL_STORE_FULL");
+    if (await this.#createNew(worker, id, definition, input)) return;
+    await this.#checkSame(id, definition, input);
+    await this.#recovery?.ensure(id);
+  }
+
+  /** A run that belongs to a step of another: its output. It is cancelled when the step is no longer wanted. */
+  async #childRun(workflow: Startable, id: string, input: unknown, signal: AbortSignal): Promise<unknown> {
+    const definition = definitionOf(workflow);
+    await this.#startAs(id, definition, input);
+    const cancel = (): void => void this.cancel(id).catch((error: unknown) => this.log.warn({ error, runId: id }, "a child run was not cancelled"));
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel);
+    return new Run<unknown>(this, id).result();
   }
 
   /** False when there is a run of this id; then it is on the disk. */
-  async #createNew(worker: Worker, id: string, workflow: Workflow, input: string): Promise<boolean> {
+  async #createNew(worker: Worker, id: string, definition: Definition, input: string): Promise<boolean> {
     const underWay = this.#starting.get(id);
     try {
-      await (underWay?.promise ?? this.#create(worker, id, workflow, input));
+      await (underWay?.promise ?? this.#create(worker, id, definition, input));
       return underWay === undefined;
     } catch (error) {
       if (isPawlError(error, "PAWL_RUN_CONFLICT")) return false;
@@ -121,23 +148,13 @@ export class Pawl implements AsyncDisposable, RunHome {
     }
   }
 
-  async #inputText(workflow: Workflow, input: unknown): Promise<string> {
-    const { inputSchema } = workflow.plan;
-    if (inputSchema === undefined) return encode(input);
-    const checked = await validate(inputSchema, input);
-    if (checked.issues === undefined) return encode(checked.value);
-    throw new PawlError("PAWL_INPUT_INVALID", { message: `the input of "${workflow.name}" does not fit its schema: ${describeIssues(checked.issues)}` });
-  }
-
   /** Resolves when the run is on the disk; rejects with PAWL_RUN_CONFLICT when one of this id was there. */
-  async #create(worker: Worker, id: string, workflow: Workflow, input: string): Promise<void> {
+  async #create(worker: Worker, id: string, definition: Definition, input: string): Promise<void> {
     if (worker.runs.has(id)) throw new PawlError("PAWL_RUN_CONFLICT");
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started);
     try {
-      const run = new DagRun(id, workflow.plan, input, worker);
-      run.inbox.push({ kind: "begin" });
-      worker.host(run);
+      worker.host(beginRun(definition, id, input, worker));
       await started.promise;
     } finally {
       this.#starting.delete(id);
@@ -145,39 +162,49 @@ export class Pawl implements AsyncDisposable, RunHome {
   }
 
   /** The run that is there must be the one that was asked for. */
-  async #checkSame(id: string, workflow: Workflow, input: string): Promise<void> {
+  async #checkSame(id: string, definition: Definition, input: string): Promise<void> {
     const record = await requireRun(this.#store, id);
-    if (record.workflow !== workflow.name) throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to workflow "${record.workflow}"` });
+    if (record.workflow !== definition.name) throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to workflow "${record.workflow}"` });
     if (record.status === "quarantined") return;
     const [row] = await this.#store.readActors(id, [INPUT_KEY]);
     if (row?.output == null || canonicalJson(JSON.parse(row.output)) !== canonicalJson(JSON.parse(input))) {
       throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" was started with another input` });
     }
     openActorRow(id, row);
-    if (record.definition !== workflow.plan.hash && !isOver(record.status)) throw await this.changedError(id, record.definition, workflow);
+    if (record.definition !== definition.hash && !isOver(record.status)) throw await this.changedError(id, record.definition, definition);
   }
 
   /** Not for use outside: says what changed under an unfinished run. */
-  async changedError(id: string, definition: string, workflow: Workflow): Promise<PawlError> {
-    const body = await this.#store.readDefinition(definition);
-    const changes = body === undefined ? [] : planChanges(body, workflow.plan.structureText);
+  async changedError(id: string, hash: string, definition: Definition): Promise<PawlError> {
+    const body = await this.#store.readDefinition(hash);
+    const changes = body === undefined ? [] : changesFrom(body, definition);
     return new PawlError("PAWL_DEFINITION_CHANGED", {
-      message: `workflow "${workflow.name}" changed under the unfinished run "${id}": ${changes.join("; ")}`,
+      message: `"${definition.name}" changed under the unfinished run "${id}": ${changes.join("; ")}`,
       data: { changes },
     });
   }
 
-  async #register(workflow: Workflow): Promise<void> {
+  async #register(definition: Definition): Promise<void> {
     if (this.#worker === undefined) return;
-    await this.#worker.attempt(() => this.#store.writeDefinition(workflow.plan.hash, workflow.name, workflow.plan.structureText));
-    this.#workflows.set(workflow.plan.hash, workflow);
+    await this.#worker.attempt(() => this.#store.writeDefinition(definition.hash, definition.name, definition.structureText));
+    this.#definitions.set(definition.hash, definition);
   }
 
-  /** The run with this id. @throws PAWL_RUN_NOT_FOUND */
-  async run(id: string): Promise<Run<unknown>> {
+  /**
+   * The run with this id; with its workflow or machine, the handle is typed by it.
+   *
+   * @throws PAWL_RUN_NOT_FOUND, PAWL_RUN_CONFLICT when the run belongs to another workflow
+   */
+  async run(id: string): Promise<Run<unknown>>;
+  async run<S extends Startable>(id: string, of: S): Promise<RunOf<S>>;
+  async run(id: string, of?: Startable): Promise<Run<unknown>> {
     const record = await this.store.readRun(id);
     if (record === undefined && !this.#starting.has(id)) throw new PawlError("PAWL_RUN_NOT_FOUND", { message: `there is no run "${id}"` });
-    return new Run<unknown>(this, id);
+    if (of === undefined) return new Run<unknown>(this, id);
+    const definition = definitionOf(of);
+    if (record !== undefined && record.workflow !== definition.name)
+      throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to "${record.workflow}"` });
+    return this.#handle(id, definition);
   }
 
   /** Runs, newest first. */
@@ -190,6 +217,26 @@ export class Pawl implements AsyncDisposable, RunHome {
   subscribe(listener: (change: RunChange) => void): () => void {
     this.#subscribers.add(listener);
     return () => this.#subscribers.delete(listener);
+  }
+
+  /**
+   * Calls back with what machines emit in this process, once it is durable; `'*'` hears every type. Answers what ends it.
+   * Who listens right after `open()` also hears what a crash has left untold.
+   */
+  on(type: string, listener: (event: AnyEvent, from: { readonly runId: string }) => void): () => void {
+    const hear = (event: AnyEvent, from: { readonly runId: string }): void => (type === "*" || event.type === type ? listener(event, from) : undefined);
+    this.#emitListeners.add(hear);
+    return () => this.#emitListeners.delete(hear);
+  }
+
+  #emitted(runId: string, event: AnyEvent): void {
+    for (const listener of this.#emitListeners) {
+      try {
+        listener(event, { runId });
+      } catch (error) {
+        this.log.error({ error }, "a listener threw");
+      }
+    }
   }
 
   #tell(change: RunChange): void {
@@ -247,6 +294,35 @@ export class Pawl implements AsyncDisposable, RunHome {
     return this.#seams.attempts.log;
   }
 
+  get clock(): Clock {
+    return this.#seams.clock;
+  }
+
+  get isExecuting(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  async send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult> {
+    this.#executing();
+    await this.#starting.get(id)?.promise.catch(() => {});
+    return this.#door!.send(id, event, options);
+  }
+
+  async snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot> {
+    const run = this.#worker?.runs.get(id);
+    if (run instanceof MachineRun) return run.committedSnapshot;
+    return readSnapshot(this.store, id, definition, {
+      ...this.#seams,
+      epoch: this.#worker?.epoch ?? 0,
+      startedAt: this.#seams.clock.now(),
+      services: undefined,
+    });
+  }
+
+  onCommit(id: string, listener: () => void): () => void {
+    return this.#commitListeners.add(id, listener);
+  }
+
   #executing(): Worker {
     if (this.#closing !== undefined) throw new PawlError("PAWL_CLOSED");
     if (this.#worker === undefined) throw new PawlError("PAWL_READ_ONLY");
@@ -281,8 +357,8 @@ export class Pawl implements AsyncDisposable, RunHome {
 
   /** The registered workflow of this name, if its definition is another than the run's. */
   async checkClaimable(definition: string, workflowName: string, id: string): Promise<void> {
-    if (this.#worker === undefined || this.#workflows.has(definition)) return;
-    const named = [...this.#workflows.values()].find(({ name }) => name === workflowName);
+    if (this.#worker === undefined || this.#definitions.has(definition)) return;
+    const named = [...this.#definitions.values()].find(({ name }) => name === workflowName);
     if (named !== undefined) throw await this.changedError(id, definition, named);
     throw new PawlError("PAWL_DEFINITION_MISSING", { message: `run "${id}" waits for workflow "${workflowName}", which was not given to this worker` });
   }
@@ -296,11 +372,11 @@ export class Pawl implements AsyncDisposable, RunHome {
       if (isOver(record.status)) return;
       await this.checkClaimable(record.definition, record.workflow, id);
       const watch = this.watchEnd(id);
-      if (!worker.runs.has(id)) await this.#recovery?.load(record);
+      if (!worker.runs.has(id)) await this.#recovery?.ensure(id);
       const run = worker.runs.get(id);
       if (run === undefined) await Promise.race([watch.promise, new Promise<void>((resolve) => this.#seams.clock.after(POLL_MS, resolve))]);
       else {
-        run.receive({ kind: "cancel" });
+        run.cancel();
         await watch.promise;
       }
       watch.forget();

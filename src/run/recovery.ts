@@ -2,10 +2,9 @@
  * Brings runs back into memory: those that an earlier worker left, those whose timer is due, and any that should move
  * and does not. Never all at once, and without being asked.
  */
-import type { Workflow } from "../define/workflow.ts";
 import { PawlError } from "../errors.ts";
-import { type RunRecord, SUSPICIONS_MAX, type Store } from "../store/store.ts";
-import { loadRun } from "./load.ts";
+import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type Definition, loadRun } from "./definition.ts";
 import { isOver } from "./view.ts";
 import type { Worker } from "./worker.ts";
 
@@ -23,7 +22,7 @@ const RECONCILE_EVERY_MS = 30_000;
 export class Recovery {
   readonly #worker: Worker;
   readonly #store: Store;
-  readonly #workflows: ReadonlyMap<string, Workflow>;
+  readonly #workflows: ReadonlyMap<string, Definition>;
   #cancelWake: (() => void) | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
   #cancelReconcile: (() => void) | undefined;
@@ -35,20 +34,20 @@ export class Recovery {
   #isHeldBack = false;
 
   /** `workflows` by the hash of their definition. */
-  constructor(worker: Worker, store: Store, workflows: ReadonlyMap<string, Workflow>) {
+  constructor(worker: Worker, store: Store, workflows: ReadonlyMap<string, Definition>) {
     this.#worker = worker;
     this.#store = store;
     this.#workflows = workflows;
     worker.onCommitted((_run, commit) => commit.run.finished && this.#roomMade());
     worker.onPassivated = (wakeAt) => {
-      if (wakeAt !== null) this.#wakeBy(wakeAt);
+      if (wakeAt !== null && wakeAt < WAITS_FOR_EVENT) this.#wakeBy(wakeAt);
       this.#roomMade();
     };
   }
 
+  /** Begins when whoever opened has had a chance to listen. */
   begin(): void {
-    this.#spawn(this.claim());
-    this.#spawn(this.#wakeDue());
+    this.#worker.clock.soon(() => this.#spawn(this.#wakeDue().then(() => this.#deliverInboxes())));
     this.#scheduleReconcile();
   }
 
@@ -79,7 +78,7 @@ export class Recovery {
   async #claimBatch(): Promise<boolean> {
     const worker = this.#worker;
     if (this.#workflows.size === 0 || worker.stopped !== undefined) return false;
-    const records = await worker.attempt(() => this.#store.claim(worker.epoch, [...this.#workflows.keys()], worker.clock.now(), BATCH));
+    const records = await worker.attempt(() => this.#store.claim(worker.epoch, this.#hashes, worker.clock.now(), worker.latestNow(), BATCH));
     for (const { id } of records) this.#suspected.add(id);
     for (const record of records) await this.#take(record).catch((error: unknown) => this.#willTryAgain(error));
     await new Promise<void>((resolve) => worker.clock.soon(resolve));
@@ -101,7 +100,6 @@ export class Recovery {
         new PawlError("PAWL_RUN_QUARANTINED", { message: `its worker crashed ${SUSPICIONS_MAX} times while loading it` }),
       );
     }
-    if (record.wakeAt !== null && record.wakeAt > this.#worker.steadyNow()) return this.#wakeBy(record.wakeAt);
     await this.load(record);
   }
 
@@ -110,11 +108,13 @@ export class Recovery {
     const worker = this.#worker;
     if (record.epoch !== worker.epoch) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
+    const inbox = await worker.attempt(() => this.#store.readInbox(record.id));
     if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
     try {
-      const run = loadRun(record, rows, this.#workflows.get(record.definition)!.plan, worker);
+      const run = loadRun(this.#workflows.get(record.definition)!, record, rows, worker);
       run.resume();
       worker.host(run);
+      run.receiveInbox(inbox);
     } catch (error) {
       await worker.quarantine(record.id, error);
     }
@@ -141,10 +141,11 @@ export class Recovery {
     const worker = this.#worker;
     if (worker.stopped !== undefined) return;
     this.#wakeAt = Number.POSITIVE_INFINITY;
+    await this.claim();
     for (let after = { wakeAt: 0, id: "" }; !this.#isStopped;) {
       if (!this.#hasRoom) return this.#wakeBy(worker.steadyNow() + NO_ROOM_WAIT_MS);
       const cursor = after;
-      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, worker.steadyNow(), cursor, BATCH));
+      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, worker.latestNow(), cursor, BATCH));
       for (const record of due) if (!worker.runs.has(record.id)) await this.load(record).catch((error: unknown) => this.#willTryAgain(error));
       const last = due.at(-1);
       if (last === undefined || due.length < BATCH) return nextAt === null ? undefined : this.#wakeBy(nextAt);
@@ -164,12 +165,10 @@ export class Recovery {
   /** Asks what should move and does not: unclaimed runs, due runs, runs in memory with nothing to do. */
   async reconcile(): Promise<void> {
     if (this.#worker.stopped !== undefined) return;
-    await this.claim();
     await this.#wakeDue();
     await this.#loadForgotten();
-    for (const run of [...this.#worker.runs.values()]) {
-      if (!run.inFlight && run.inbox.length === 0 && run.progress.exhausted && !run.finished) run.receive({ kind: "exhausted" });
-    }
+    await this.#deliverInboxes();
+    for (const run of [...this.#worker.runs.values()]) run.reconcile();
   }
 
   /** Runs that this worker owns and that could work, but are not in memory. */
@@ -184,12 +183,42 @@ export class Recovery {
     }
   }
 
-  /** Loads the run if this worker owns it, it could work, and is not in memory. */
-  async ensure(runId: string): Promise<void> {
+  /** Loads the run if it is unfinished, of a known definition, and not in memory; says whether it is then. */
+  async ensure(runId: string): Promise<boolean> {
     const worker = this.#worker;
+    if (worker.runs.has(runId)) return true;
     const record = await worker.attempt(() => this.#store.readRun(runId));
-    if (record === undefined || isOver(record.status) || record.epoch !== worker.epoch || worker.runs.has(runId)) return;
-    if (record.wakeAt === null || record.wakeAt <= worker.steadyNow()) await this.load(record);
+    if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition)) return false;
+    const owned = record.epoch === worker.epoch ? record : await worker.attempt(() => this.#store.claimRun(worker.epoch, runId, worker.clock.now()));
+    if (owned === undefined) return false;
+    if (owned !== record) this.#suspected.add(runId);
+    await this.#take(owned);
+    await this.absolveAll();
+    return worker.runs.has(runId);
+  }
+
+  /** Runs to which others have sent something. */
+  async #deliverInboxes(): Promise<void> {
+    const worker = this.#worker;
+    for (let after = ""; worker.stopped === undefined && !this.#isStopped;) {
+      const page = await worker.attempt(() => this.#store.inboxRuns(after, SWEEP));
+      for (const runId of page) await this.deliverInbox(runId);
+      if (page.length < SWEEP) return;
+      after = page.at(-1)!;
+    }
+  }
+
+  /** Gives a run what others have sent to it. */
+  async deliverInbox(runId: string): Promise<void> {
+    const worker = this.#worker;
+    const isResident = worker.runs.has(runId);
+    if (!(await this.ensure(runId)) || !isResident) return;
+    const inbox = await worker.attempt(() => this.#store.readInbox(runId));
+    worker.runs.get(runId)?.receiveInbox(inbox);
+  }
+
+  get #hashes(): string[] {
+    return [...this.#workflows.keys()];
   }
 
   #spawn(work: Promise<void>): void {

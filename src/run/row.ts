@@ -16,6 +16,9 @@ const CODEC_VERSION = 1;
 export const INPUT_KEY = "input~1";
 export const OUTPUT_KEY = "output~1";
 export const SUPERVISOR_KEY = "supervisor~1";
+/** Of machine runs: a cascade that does not rest yet, and what computes again the acts that may not have been done. */
+export const CASCADE_KEY = "cascade~1";
+export const REDO_KEY = "redo~1";
 
 /** What a node's row holds beside its status. Instants in ms since 1970. */
 export interface NodeBody {
@@ -34,10 +37,17 @@ export interface RunBody {
   readonly workedMs: number;
   readonly degraded: boolean;
   readonly failure?: (Failure & { readonly node?: string | undefined }) | undefined;
+  /** Of machine runs: the greatest number that was given to an actor or timer. */
+  readonly sequence?: number;
 }
 
 export function actorRow(runId: string, key: string, status: string, body: string, output: string | null): ActorRecord {
   return { key, status, body, output, checksum: actorChecksum(runId, key, status, body, output) };
+}
+
+/** A row that holds one value. */
+export function valueRow(runId: string, key: string, value: string): ActorRecord {
+  return actorRow(runId, key, "value", "{}", value);
 }
 
 export function runChecksum(runId: string, definition: string, status: string, commitNo: number, body: string): number {
@@ -56,7 +66,9 @@ export function nodeBodyText(body: NodeBody): string {
 
 /** A run's body as text; the common case without a walk over it. */
 export function runBodyText(body: RunBody): string {
-  return body.failure === undefined ? `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}}` : encode(body);
+  if (body.failure !== undefined) return encode(body);
+  const sequence = body.sequence === undefined ? "" : `,"sequence":${body.sequence}`;
+  return `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}${sequence}}`;
 }
 
 /** A row's body, when the row is what was written. Throws PAWL_ROW_CORRUPT. */

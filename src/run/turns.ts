@@ -2,7 +2,7 @@
  * Whose turn it is to start an attempt: one after the other among the active runs, so that none starves, and new runs
  * become active as others end or rest, in order, so that what was begun is finished first.
  */
-import type { DagRun } from "./dag-run.ts";
+import type { HostedRun } from "./hosted-run.ts";
 import { Queue } from "./queue.ts";
 
 /** Runs among which attempts are dealt out; more only when more attempts may run. */
@@ -10,10 +10,10 @@ const ACTIVE_RUNS_MAX = 100;
 
 export class Turns {
   readonly #activeMax: number;
-  readonly #active = new Set<DagRun>();
-  readonly #hungry = new Queue<DagRun>();
-  readonly #newcomers = new Queue<DagRun>();
-  readonly #waiting = new Set<DagRun>();
+  readonly #active = new Set<HostedRun>();
+  readonly #hungry = new Queue<HostedRun>();
+  readonly #newcomers = new Queue<HostedRun>();
+  readonly #waiting = new Set<HostedRun>();
 
   constructor(attemptsMax: number) {
     this.#activeMax = Math.max(ACTIVE_RUNS_MAX, attemptsMax);
@@ -25,14 +25,14 @@ export class Turns {
   }
 
   /** The run has queued nodes, and is waiting until its turn comes. */
-  wants(run: DagRun): void {
-    if (run.progress.queued === 0 || this.#waiting.has(run)) return;
+  wants(run: HostedRun): void {
+    if (run.queued === 0 || this.#waiting.has(run)) return;
     this.#waiting.add(run);
     (this.#active.has(run) ? this.#hungry : this.#newcomers).push(run);
   }
 
   /** The next run, which then no longer waits. */
-  next(): DagRun | undefined {
+  next(): HostedRun | undefined {
     const newcomer = this.#active.size < this.#activeMax ? this.#newcomers.shift() : undefined;
     if (newcomer !== undefined) {
       this.#active.add(newcomer);
@@ -44,7 +44,7 @@ export class Turns {
   }
 
   /** The run has ended, left memory, or only waits: its place is free. */
-  rests(run: DagRun): void {
+  rests(run: HostedRun): void {
     this.#active.delete(run);
   }
 }

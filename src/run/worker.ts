@@ -10,11 +10,13 @@ import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Commit, Outcome, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
-import type { DagRun } from "./dag-run.ts";
-import type { RunSeams } from "./run-seams.ts";
+import type { HostedRun, RunSeams } from "./hosted-run.ts";
+import { IdleRuns } from "./idle-runs.ts";
 import { Queue } from "./queue.ts";
 import { openActorRow } from "./row.ts";
 import { Turns } from "./turns.ts";
+import type { AnyEvent } from "./xstate/actor.ts";
+import type { StepServices } from "./xstate/step.ts";
 
 /** What the worker is built on; each has one fake in the simulator. */
 export interface Seams {
@@ -37,25 +39,27 @@ const FULL_WAIT_MAX_MS = 5_000;
 export const PASSIVE_AFTER_MS = 5_000;
 
 interface Pending {
-  readonly run: DagRun;
+  readonly run: HostedRun;
   readonly commit: Commit;
 }
 
-export class Worker implements RunSeams<DagRun> {
+export class Worker implements RunSeams {
   readonly clock: Clock;
   readonly random: Random;
   readonly attempts: AttemptSeams;
-  readonly runs = new Map<string, DagRun>();
+  readonly runs = new Map<string, HostedRun>();
+  readonly startedAt: number;
   epoch = 0;
+  services: StepServices | undefined;
   readonly #store: Store;
   readonly #onFatal: (error: PawlError) => void;
   readonly #attemptsMax: number;
-  readonly #wallAtStart: number;
   readonly #monoAtStart: number;
-  readonly #committedListeners = new Set<(run: DagRun, commit: Commit) => void>();
+  readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
-  readonly #dirty = new Queue<DagRun>();
+  readonly #dirty = new Queue<HostedRun>();
   readonly #turns: Turns;
+  readonly #idle: IdleRuns;
   #pending: Pending[] = [];
   #permits: number;
   #ticking = false;
@@ -74,11 +78,12 @@ export class Worker implements RunSeams<DagRun> {
     this.attempts = seams.attempts;
     this.#store = seams.store;
     this.#onFatal = seams.onFatal;
-    this.#wallAtStart = seams.clock.now();
+    this.startedAt = seams.clock.now();
     this.#monoAtStart = seams.clock.mono();
     this.#attemptsMax = attemptsMax;
     this.#permits = attemptsMax;
     this.#turns = new Turns(attemptsMax);
+    this.#idle = new IdleRuns(seams.clock, (run) => this.runs.get(run.id) === run && this.#mayLeave(run) && this.#passivate(run));
   }
 
   /** Is the disk full? Then nothing new starts. */
@@ -92,7 +97,7 @@ export class Worker implements RunSeams<DagRun> {
   }
 
   /** Tells of each commit that became durable. */
-  onCommitted(listener: (run: DagRun, commit: Commit) => void): () => void {
+  onCommitted(listener: (run: HostedRun, commit: Commit) => void): () => void {
     this.#committedListeners.add(listener);
     return () => this.#committedListeners.delete(listener);
   }
@@ -103,7 +108,7 @@ export class Worker implements RunSeams<DagRun> {
   }
 
   /** Takes a run into memory and lets it go on. */
-  host(run: DagRun): void {
+  host(run: HostedRun): void {
     if (this.#stopped !== undefined) throw this.#stopped;
     this.runs.set(run.id, run);
     this.#wantsTick(run);
@@ -112,10 +117,10 @@ export class Worker implements RunSeams<DagRun> {
   // ---- RunSeams
 
   steadyNow(): number {
-    return this.#wallAtStart + this.clock.mono() - this.#monoAtStart;
+    return this.startedAt + this.clock.mono() - this.#monoAtStart;
   }
 
-  wake(run: DagRun): void {
+  wake(run: HostedRun): void {
     if (this.runs.get(run.id) === run) this.#wantsTick(run);
   }
 
@@ -124,8 +129,12 @@ export class Worker implements RunSeams<DagRun> {
     if (this.#turns.isWaitedFor) this.#wantsTick();
   }
 
-  async readOutputs(run: DagRun, indices: readonly number[]): Promise<string[]> {
-    const keys = indices.map((index) => run.plan.nodes[index]!.id);
+  /** The latest instant by the wall clock or by steady time: nothing that waits for either is due later. */
+  latestNow(): number {
+    return Math.max(this.clock.now(), this.steadyNow());
+  }
+
+  async readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]> {
     const rows = new Map((await this.#store.readActors(run.id, keys)).map((row) => [row.key, row]));
     return keys.map((key) => {
       const row = rows.get(key);
@@ -136,7 +145,11 @@ export class Worker implements RunSeams<DagRun> {
     });
   }
 
-  broken(run: DagRun, error: unknown): void {
+  emitted(run: HostedRun, event: AnyEvent): void {
+    if (this.#stopped === undefined) this.onEmitted?.(run.id, event);
+  }
+
+  broken(run: HostedRun, error: unknown): void {
     if (this.#stopped !== undefined || this.runs.get(run.id) !== run) return;
     if (isPawlError(error, "PAWL_STORE_FAILED")) return this.#failStop(error);
     this.#forget(run);
@@ -169,7 +182,7 @@ export class Worker implements RunSeams<DagRun> {
 
   // ---- ticks
 
-  #wantsTick(run?: DagRun): void {
+  #wantsTick(run?: HostedRun): void {
     if (run !== undefined) this.#dirty.push(run);
     if (this.#ticking || this.#stopped !== undefined) return;
     this.#ticking = true;
@@ -179,7 +192,7 @@ export class Worker implements RunSeams<DagRun> {
   #tick(): void {
     this.#ticking = false;
     if (this.#stopped !== undefined || this.isFull) return;
-    const touched = new Set<DagRun>();
+    const touched = new Set<HostedRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
     if (!this.#draining) budget = this.#grant(touched, budget);
     for (const run of touched)
@@ -188,26 +201,27 @@ export class Worker implements RunSeams<DagRun> {
     if (!this.#committing) void this.#commit();
   }
 
-  #applyStimuli(touched: Set<DagRun>, budget: number): number {
+  #applyStimuli(touched: Set<HostedRun>, budget: number): number {
     for (let left = this.#dirty.length; left > 0 && budget > 0; left--) {
       const run = this.#dirty.shift()!;
       if (run.inFlight || this.runs.get(run.id) !== run) continue;
+      this.#idle.delete(run);
       budget = this.#applyInbox(run, budget);
-      if (run.inbox.length > 0) this.#dirty.push(run);
+      if (run.hasWork) this.#dirty.push(run);
       touched.add(run);
       this.#turns.wants(run);
     }
     return budget;
   }
 
-  #applyInbox(run: DagRun, budget: number): number {
-    const batch = run.inbox.splice(0, budget);
-    this.#contain(run, () => batch.forEach((stimulus) => run.apply(stimulus)));
-    return budget - batch.length;
+  #applyInbox(run: HostedRun, budget: number): number {
+    let left = budget - 1;
+    this.#contain(run, () => (left = run.applyInbox(budget)));
+    return left;
   }
 
   /** What goes wrong within a run is that run's alone. */
-  #contain(run: DagRun, work: () => unknown): void {
+  #contain(run: HostedRun, work: () => unknown): void {
     try {
       work();
     } catch (error) {
@@ -216,15 +230,15 @@ export class Worker implements RunSeams<DagRun> {
   }
 
   /** One permit to each run in turn. A run whose commit is in flight asks again when that is durable. */
-  #grant(touched: Set<DagRun>, budget: number): number {
+  #grant(touched: Set<HostedRun>, budget: number): number {
     while (this.#permits > 0 && budget > 0) {
       const run = this.#turns.next();
       if (run === undefined) return budget;
       if (this.runs.get(run.id) !== run) this.#turns.rests(run);
-      if (run.inFlight || this.runs.get(run.id) !== run || run.progress.queued === 0) continue;
-      const running = run.progress.running;
+      if (run.inFlight || this.runs.get(run.id) !== run || run.queued === 0) continue;
+      const { running } = run;
       this.#contain(run, () => run.grant());
-      this.#permits -= run.progress.running - running;
+      this.#permits -= run.running - running;
       budget--;
       touched.add(run);
       this.#turns.wants(run);
@@ -273,21 +287,21 @@ export class Worker implements RunSeams<DagRun> {
     this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
     if (this.runs.get(run.id) !== run) return;
-    if (run.progress.queued + run.progress.running === 0) this.#turns.rests(run);
+    if (run.queued + run.running === 0) this.#turns.rests(run);
     if (run.finished) this.runs.delete(run.id);
-    else if (this.#mayLeave(run)) this.#passivate(run);
+    else if (this.#mayLeave(run)) this.#idle.add(run);
     else {
-      if (run.inbox.length > 0) this.#wantsTick(run);
+      if (run.hasWork || run.isDirty) this.#wantsTick(run);
       this.#turns.wants(run);
     }
     if (this.#permits > 0 && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
-  #mayLeave(run: DagRun): boolean {
-    return run.inbox.length === 0 && run.wakeAt !== null && run.wakeAt - this.steadyNow() > PASSIVE_AFTER_MS;
+  #mayLeave(run: HostedRun): boolean {
+    return !run.inFlight && !run.isDirty && !run.hasWork && run.wakeAt !== null && run.wakeAt - this.latestNow() > PASSIVE_AFTER_MS;
   }
 
-  #passivate(run: DagRun): void {
+  #passivate(run: HostedRun): void {
     const { wakeAt } = run;
     this.#forget(run);
     run.drop("PAWL_CLOSED");
@@ -296,6 +310,9 @@ export class Worker implements RunSeams<DagRun> {
 
   /** Set by whoever waits for runs: nothing goes on. */
   onStopped: (() => void) | undefined;
+
+  /** Set by whoever listens to what actors emit. */
+  onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
 
   /** Set by whoever brings sleeping runs back. */
   onPassivated: ((wakeAt: number | null) => void) | undefined;
@@ -319,15 +336,16 @@ export class Worker implements RunSeams<DagRun> {
 
   // ---- ends
 
-  #drop(run: DagRun, error: PawlError): void {
+  #drop(run: HostedRun, error: PawlError): void {
     this.#forget(run);
     run.drop("PAWL_RUN_QUARANTINED");
     for (const listener of this.#droppedListeners) listener(run.id, error);
     this.#noteQuiet();
   }
 
-  #forget(run: DagRun): void {
+  #forget(run: HostedRun): void {
     if (this.runs.get(run.id) === run) this.runs.delete(run.id);
+    this.#idle.delete(run);
     this.#turns.rests(run);
   }
 
@@ -342,6 +360,7 @@ export class Worker implements RunSeams<DagRun> {
   #halt(error: PawlError, code: "PAWL_CLOSED" | "PAWL_STORE_FAILED"): void {
     this.#stopped = error;
     this.#cancelFullWait?.();
+    this.#idle.clear();
     for (const run of [...this.runs.values()]) {
       this.runs.delete(run.id);
       run.drop(code);

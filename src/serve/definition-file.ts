@@ -1,13 +1,15 @@
 /**
- * A workflow from a file: a document in YAML or JSON, or a module that exports it.
+ * A workflow from a file: a document in YAML or JSON, or a module that exports it. A module may export a machine of xstate, too.
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { extname, isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { AnyStateMachine } from "xstate";
 import { PawlError, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
+type Definition = Workflow | AnyStateMachine | { readonly machine: AnyStateMachine };
 
 const DOCUMENTS = new Set([".yaml", ".yml", ".json"]);
 const MODULES = new Set([".ts", ".mts", ".js", ".mjs"]);
@@ -23,14 +25,28 @@ export function isDefinitionFile(file: string): boolean {
  * @throws PAWL_FILE_UNREADABLE, PAWL_USAGE (none or several to choose from), and all that a definition can be refused for
  */
 export async function loadWorkflow(file: string, exportName?: string): Promise<Workflow> {
-  if (DOCUMENTS.has(extname(file))) {
-    const text = await readText(file);
-    return parseWorkflow(text, { file, importModule: (specifier) => importFrom(file, specifier) });
-  }
+  if (DOCUMENTS.has(extname(file))) return loadDocument(file);
+  return choose(await loadModule(file), file, exportName, { is: isWorkflow, one: "workflow", many: "workflows" });
+}
+
+/** Reads the workflow or the machine of a file; of `durable(machine, …)` the machine. Throws as `loadWorkflow`. */
+export async function loadDefinition(file: string, exportName?: string): Promise<Workflow | AnyStateMachine> {
+  if (DOCUMENTS.has(extname(file))) return loadDocument(file);
+  const is = (value: unknown): value is Definition => isWorkflow(value) || isMachine(value) || isDurable(value);
+  const chosen = choose(await loadModule(file), file, exportName, { is, one: "workflow or machine", many: "workflows or machines" });
+  return "machine" in chosen ? chosen.machine : chosen;
+}
+
+async function loadDocument(file: string): Promise<Workflow> {
+  const text = await readText(file);
+  return parseWorkflow(text, { file, importModule: (specifier) => importFrom(file, specifier) });
+}
+
+async function loadModule(file: string): Promise<Exports> {
   if (!MODULES.has(extname(file)))
     throw new PawlError("PAWL_FILE_UNREADABLE", { message: "this is no definition", at: file, next: "give a .yaml, .yml, .json, .ts, .mts, .js or .mjs file" });
   await readText(file);
-  return chooseWorkflow(await importModule(file), file, exportName);
+  return importModule(file);
 }
 
 /** Text of a file that the user named. @throws PAWL_FILE_UNREADABLE */
@@ -61,23 +77,30 @@ async function importFrom(file: string, specifier: string): Promise<Exports> {
   return (await import(pathToFileURL(found).href)) as Exports;
 }
 
-function chooseWorkflow(exports: Exports, file: string, wanted: string | undefined): Workflow {
-  const workflows = Object.entries(exports).filter((entry): entry is [string, Workflow] => isWorkflow(entry[1]));
-  const names = workflows.map(([name]) => name).join(", ") || "none";
-  if (wanted !== undefined) {
-    const named = workflows.find(([name]) => name === wanted);
+/** What is looked for among a module's exports. */
+interface Wanted<T> {
+  readonly is: (value: unknown) => value is T;
+  readonly one: string;
+  readonly many: string;
+}
+
+function choose<T>(exports: Exports, file: string, exportName: string | undefined, { is, one, many }: Wanted<T>): T {
+  const found = Object.entries(exports).filter((entry): entry is [string, T] => is(entry[1]));
+  const names = found.map(([name]) => name).join(", ") || "none";
+  if (exportName !== undefined) {
+    const named = found.find(([name]) => name === exportName);
     if (named !== undefined) return named[1];
     throw new PawlError("PAWL_USAGE", {
-      message: `the module exports no workflow "${wanted}"; workflows: ${names}`,
+      message: `the module exports no ${one} "${exportName}"; ${many}: ${names}`,
       at: file,
       next: "choose one with --export",
     });
   }
-  const chosen = workflows.find(([name]) => name === "default") ?? (new Set(workflows.map(([, workflow]) => workflow)).size === 1 ? workflows[0] : undefined);
+  const chosen = found.find(([name]) => name === "default") ?? (new Set(found.map(([, definition]) => definition)).size === 1 ? found[0] : undefined);
   if (chosen !== undefined) return chosen[1];
-  if (workflows.length === 0)
-    throw new PawlError("PAWL_FILE_UNREADABLE", { message: "the module exports no workflow", at: file, next: "export what workflow() returns" });
-  throw new PawlError("PAWL_USAGE", { message: `the module exports several workflows: ${names}`, at: file, next: "choose one with --export NAME" });
+  if (found.length === 0)
+    throw new PawlError("PAWL_FILE_UNREADABLE", { message: `the module exports no ${one}`, at: file, next: "export what workflow() returns" });
+  throw new PawlError("PAWL_USAGE", { message: `the module exports several ${many}: ${names}`, at: file, next: "choose one with --export NAME" });
 }
 
 /** By its shape, since the module may have its own copy of pawl. */
@@ -85,4 +108,13 @@ function isWorkflow(value: unknown): value is Workflow {
   if (typeof value !== "object" || value === null || !("name" in value) || !("plan" in value)) return false;
   const { plan } = value;
   return typeof plan === "object" && plan !== null && "nodes" in plan && Array.isArray(plan.nodes);
+}
+
+/** By its shape, since the module may have its own copy of xstate. */
+export function isMachine(value: unknown): value is AnyStateMachine {
+  return typeof value === "object" && value !== null && "__xstatenode" in value && "implementations" in value && "root" in value;
+}
+
+function isDurable(value: unknown): value is { readonly machine: AnyStateMachine } {
+  return typeof value === "object" && value !== null && "options" in value && "machine" in value && isMachine(value.machine);
 }

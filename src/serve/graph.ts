@@ -1,16 +1,18 @@
 /**
- * `pawl graph`: a workflow or a run as a Mermaid flowchart. Solid arrows carry a result, dotted ones only order.
+ * `pawl graph`: a workflow, a run or a machine as a drawing. In a graph of nodes solid arrows carry a result, dotted ones only order.
  */
 import { existsSync } from "node:fs";
-import type { NodeStatus, Workflow } from "../index.ts";
+import type { AnyStateMachine } from "xstate";
+import { type DrawingFormat, type NodeStatus, PawlError, type Workflow, drawMachine } from "../index.ts";
+import { isDefinitionFile, isMachine, loadDefinition } from "./definition-file.ts";
 import { dependenciesOf } from "./dependencies.ts";
-import { isDefinitionFile, loadWorkflow } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { findRun, openToLook } from "./stored.ts";
 
 export interface GraphOptions {
   readonly export?: string;
+  readonly format: DrawingFormat;
   readonly store?: string;
   readonly json?: true;
 }
@@ -40,12 +42,28 @@ const CLASSES: Readonly<Record<NodeStatus, string>> = {
 
 export async function graph(subject: string, options: GraphOptions): Promise<number> {
   const isFile = isDefinitionFile(subject) && (existsSync(subject) || /[\\/]/.test(subject));
-  const drawing = isFile ? drawWorkflow(await loadWorkflow(subject, options.export)) : await drawRun(subject, options.store);
-  const mermaid = mermaidText(drawing);
-  process.stdout.write(options.json ? `${toJson({ ...drawing, mermaid })}\n` : mermaid);
-  if (drawing.edges.length > MERMAID_EDGES_MAX)
+  const definition = isFile ? await loadDefinition(subject, options.export) : undefined;
+  if (isMachine(definition)) return showMachine(definition, options);
+  const drawing = definition === undefined ? await drawRun(subject, options.store) : drawWorkflow(definition);
+  const text = drawingText(drawing, options.format);
+  process.stdout.write(options.json ? `${toJson({ ...drawing, ...(options.format !== "json" && { [options.format]: text }) })}\n` : text);
+  if (options.format === "mermaid" && drawing.edges.length > MERMAID_EDGES_MAX)
     process.stderr.write(`warning: ${drawing.edges.length} edges; Mermaid draws ${MERMAID_EDGES_MAX} unless its maxEdges is raised\n`);
   return EXIT.completed;
+}
+
+function showMachine(machine: AnyStateMachine, { format, json }: GraphOptions): number {
+  const text = drawMachine(machine, format);
+  const isData = format === "json" || format === "stately";
+  process.stdout.write(json ? `${toJson({ machine: machine.id, [format]: isData ? (JSON.parse(text) as object) : text })}\n` : text);
+  return EXIT.completed;
+}
+
+function drawingText(drawing: Drawing, format: DrawingFormat): string {
+  if (format === "json") return `${toJson(drawing, 2)}\n`;
+  if (format === "mermaid") return mermaidText(drawing);
+  if (format === "dot") return dotText(drawing);
+  throw new PawlError("PAWL_USAGE", { message: "stately is a format for machines; this is a graph of nodes", next: "choose --format mermaid, dot or json" });
 }
 
 function drawWorkflow(workflow: Workflow): Drawing {
@@ -80,4 +98,19 @@ function mermaidText({ workflow, runId, nodes, edges }: Drawing): string {
   for (const { from, to, isOrderOnly } of edges) lines.push(`  ${numbers.get(from)} ${isOrderOnly ? "-.->" : "-->"} ${numbers.get(to)}`);
   for (const status of new Set(nodes.map((node) => node.status))) if (status !== undefined) lines.push(`  classDef ${status} ${CLASSES[status]}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** Names have no characters that mean something inside quotes. */
+function dotText({ workflow, runId, nodes, edges }: Drawing): string {
+  const numbers = new Map(nodes.map(({ id }, i) => [id, `n${i}`]));
+  const lines = [`label="${runId ?? workflow}"`, "labelloc=t", "node [shape=box, style=rounded]"];
+  for (const { id, agent, status } of nodes)
+    lines.push(`${numbers.get(id)} [label="${id}\\n${status ?? agent}"${status === undefined ? "" : dotColours(status)}]`);
+  for (const { from, to, isOrderOnly } of edges) lines.push(`${numbers.get(from)} -> ${numbers.get(to)}${isOrderOnly ? " [style=dotted]" : ""}`);
+  return `digraph "${runId ?? workflow}" {\n${lines.map((line) => `  ${line}\n`).join("")}}\n`;
+}
+
+function dotColours(status: NodeStatus): string {
+  const [, fill, stroke] = /^fill:(#\w+),stroke:(#\w+)/.exec(CLASSES[status])!;
+  return `, style="rounded,filled", fillcolor="${fill}", color="${stroke}"`;
 }

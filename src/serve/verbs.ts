@@ -2,7 +2,7 @@
  * The command line: each verb with its arguments, options and two examples. What a verb does is in the file of its name.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { RunStatus } from "../index.ts";
+import type { DrawingFormat, RunStatus } from "../index.ts";
 import type { CheckOptions } from "./check.ts";
 import type { GraphOptions } from "./graph.ts";
 import type { LsOptions } from "./ls.ts";
@@ -14,6 +14,7 @@ type Done = (exitCode: number) => void;
 
 const STATUSES: readonly RunStatus[] = ["pending", "running", "completed", "failed", "timedOut", "cancelled", "quarantined"];
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+const FORMATS: readonly DrawingFormat[] = ["mermaid", "dot", "json", "stately"];
 const LIST_MAX = 1_000;
 const EXIT_CODES = "\nExit codes: 0 completed, 1 failed, 2 wrong command or definition, 3 cancelled, 4 timed out, 5 no such run, 70 store failed";
 
@@ -87,9 +88,10 @@ function declareCheck(program: Command, done: Done): void {
 function declareGraph(program: Command, done: Done): void {
   const command = program
     .command("graph <file-or-run>")
-    .description("draw a workflow or a run as a Mermaid flowchart")
-    .option("--export <name>", "which workflow of a module, when it has several")
-    .addHelpText("after", examples("pawl graph research.yaml > research.mmd", "pawl graph r-42"))
+    .description("draw a workflow, a run, or a machine that a module exports")
+    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .addOption(new Option("--format <format>", "stately is for machines: what Stately Studio imports").choices(FORMATS).default("mermaid"))
+    .addHelpText("after", examples("pawl graph research.yaml > research.mmd", "pawl graph order-machine.ts --format dot"))
     .action(async (subject: string, options: GraphOptions) => done(await (await import("./graph.ts")).graph(subject, options)));
   withJson(withStore(command));
 }

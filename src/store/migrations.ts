@@ -55,4 +55,23 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run_id, commit_no)
   ) STRICT, WITHOUT ROWID;
   `,
+  // Runs are found by their definition: those of unknown definitions, and those that sleep, are never walked through.
+  `
+  DROP INDEX run_unfinished;
+  CREATE INDEX run_definition_ready ON run (definition, suspicion, epoch) WHERE finished = 0 AND wake_at IS NULL;
+  CREATE INDEX run_definition_wake ON run (definition, suspicion, wake_at, epoch) WHERE finished = 0 AND wake_at IS NOT NULL;
+  CREATE INDEX definition_workflow ON definition (workflow);
+  CREATE TABLE inbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX inbox_run ON inbox (run_id);
+  CREATE TABLE event (
+    run_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    commit_no INTEGER NOT NULL,
+    PRIMARY KEY (run_id, id)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

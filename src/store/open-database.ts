@@ -38,7 +38,7 @@ export function openDatabase(path: string, { readOnly }: FileOptions): DatabaseS
     checkVersion(database);
     checkOwner(database);
     if (!readOnly) prepareTables(database);
-    else if (schemaVersion(database) === 0) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
+    else checkTables(database);
     database.exec("PRAGMA busy_timeout = 0");
     return database;
   } catch (error) {
@@ -94,11 +94,21 @@ function checkOwner(database: DatabaseSync): void {
 
 function prepareTables(database: DatabaseSync): void {
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  const version = schemaVersion(database);
-  if (version === MIGRATIONS.length) return;
+  if (schemaVersion(database) === MIGRATIONS.length) return;
   database.exec("BEGIN IMMEDIATE");
-  for (const step of MIGRATIONS.slice(version)) database.exec(step);
+  // Asked again: another process may have brought the file up to date while this one waited.
+  for (const step of MIGRATIONS.slice(schemaVersion(database))) database.exec(step);
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
+}
+
+/** Who only looks cannot bring a file up to date. */
+function checkTables(database: DatabaseSync): void {
+  const version = schemaVersion(database);
+  if (version === 0) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
+  if (version < MIGRATIONS.length)
+    throw new PawlError("PAWL_STORE_UNREADABLE", {
+      message: `the file has schema ${version}; the next worker that opens it brings it to ${MIGRATIONS.length}`,
+    });
 }
 
 /** An exclusive lock of the kernel on a side file, held by an open transaction: it ends with the process, however that dies. */

@@ -1,153 +1,128 @@
 /**
- * One SQLite file, spoken to synchronously: all SQL of pawl is here. WAL with synchronous=FULL, so that what is
- * answered is on the disk. A full disk is an outcome; any other failure makes the file *failed* for good.
+ * One SQLite file, spoken to synchronously: the SQL of runs, their rows and definitions; commits are in
+ * sqlite-commit.ts. WAL with synchronous=FULL, so that what is answered is on the disk. A full disk is an outcome; any
+ * other failure makes the file *failed* for good.
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { PawlError } from "../errors.ts";
-import { type FileOptions, isBusy, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
+import type { SQLInputValue } from "node:sqlite";
+import type { FileOptions } from "./open-database.ts";
+import { applyCommit } from "./sqlite-commit.ts";
+import { isFull, SqliteConnection } from "./sqlite-connection.ts";
 import {
   type Commit,
   type DueCursor,
   type HistoryRecord,
+  type InboxRecord,
   type Outcome,
   type RunFilter,
   type RunRecord,
   type StoredActor,
   SUSPICION_WINDOW_MS,
   SUSPICIONS_MAX,
+  WAITS_FOR_EVENT,
 } from "./store.ts";
-
-const SQLITE_FULL = 13;
 
 const RUN_COLUMNS = `id, workflow, definition, status, body, checksum, wake_at AS wakeAt, created_at AS createdAt, updated_at AS updatedAt,
   commit_no AS commitNo, epoch, suspicion, reason`;
 const ACTOR_COLUMNS = "key, commit_no AS commitNo, status, body, output, checksum";
-/** The statements of the hot paths, made once. */
+
+/** Partial indexes serve only who repeats their conditions to the letter. */
+const READY = "finished = 0 AND wake_at IS NULL";
+const WAITING = "finished = 0 AND wake_at IS NOT NULL";
+
 const READ_RUN = `SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`;
 const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`;
 const READ_ACTORS = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`;
+const READ_HISTORY = "SELECT commit_no AS commitNo, at, body FROM history WHERE run_id = ? AND commit_no > ? ORDER BY commit_no LIMIT ?";
+const READ_INBOX = "SELECT number, body FROM inbox WHERE run_id = ? ORDER BY number";
+/** One step into the index for each run, however full its inbox is. */
+const INBOX_RUNS = `WITH RECURSIVE addressed (id) AS (SELECT min(run_id) FROM inbox WHERE run_id > ?
+    UNION ALL SELECT (SELECT min(run_id) FROM inbox WHERE run_id > addressed.id) FROM addressed WHERE id IS NOT NULL)
+  SELECT run.id FROM addressed CROSS JOIN run ON run.id = addressed.id WHERE run.finished = 0 LIMIT ?`;
+const READ_EVENT = "SELECT commit_no AS commitNo FROM event WHERE run_id = ? AND id = ?";
+const LIST_RUNS = `SELECT ${RUN_COLUMNS} FROM run WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2) AND (?3 = 0 OR finished = 0)
+  AND (?4 IS NULL OR (created_at, id) < (SELECT created_at, id FROM run WHERE id = ?4)) ORDER BY created_at DESC, id DESC LIMIT ?5`;
+
+const UNCLAIMED_READY = `SELECT id FROM run WHERE ${READY} AND definition = ? AND suspicion = ? AND epoch < ? LIMIT ?`;
+/** The plus keeps SQLite from seeking by owner: that would walk through all that earlier owners left asleep. */
+const UNCLAIMED_DUE = `SELECT id, wake_at AS wakeAt FROM run
+  WHERE ${WAITING} AND definition = ? AND suspicion = ? AND +epoch < ? AND wake_at <= ? ORDER BY wake_at LIMIT ?`;
+const TAKE_OVER = `UPDATE run SET epoch = ?1, suspected_at = ?2,
+  suspicion = CASE WHEN ?2 - suspected_at > ${SUSPICION_WINDOW_MS} THEN 1 ELSE min(suspicion + 1, ${SUSPICIONS_MAX + 1}) END
+  WHERE id = ?3 AND finished = 0 AND epoch < ?1 RETURNING ${RUN_COLUMNS}`;
+const READ_OWNED = `${READ_RUN} AND epoch = ? AND finished = 0`;
+const OWNED_DUE = `SELECT ${RUN_COLUMNS} FROM run WHERE ${WAITING} AND epoch = ? AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
+const OWNED_READY = `SELECT ${RUN_COLUMNS} FROM run WHERE ${READY} AND epoch = ? AND id > ? ORDER BY id LIMIT ?`;
+/** One step into the index for each definition and suspicion, however many runs sleep. */
+const NEXT_WAKE = `SELECT min((SELECT wake_at FROM run WHERE ${WAITING} AND definition = wanted.value AND suspicion = level.value
+    AND wake_at > ? AND wake_at < ${WAITS_FOR_EVENT} ORDER BY wake_at LIMIT 1)) AS nextAt
+  FROM json_each(?) AS wanted, json_each(?) AS level`;
+
+/** From the innocent to those that are set aside at their next load. */
+const SUSPICIONS = Array.from({ length: SUSPICIONS_MAX + 2 }, (_, suspicion) => suspicion);
 
 export class SqliteFile {
-  readonly #database: DatabaseSync;
-  readonly #path: string;
-  readonly #statements = new Map<string, StatementSync>();
-  #lock: DatabaseSync | undefined;
-  #failure: PawlError | undefined;
+  readonly #connection: SqliteConnection;
 
   constructor(path: string, options: FileOptions) {
-    this.#path = path;
-    this.#database = openDatabase(path, options);
+    this.#connection = new SqliteConnection(path, options);
   }
 
   openEpoch(at: number): number {
-    this.#lock = takeLock(`${this.#path}-lock`);
-    return this.#guard(() => Number(this.#run("INSERT INTO epoch (opened_at) VALUES (?)", at).lastInsertRowid));
+    this.#connection.lock();
+    return this.#connection.read(() => Number(this.#connection.run("INSERT INTO epoch (opened_at) VALUES (?)", at).lastInsertRowid));
   }
 
   commit(group: readonly Commit[]): Outcome[] {
     try {
-      return this.#transaction(() => group.map((commit) => this.#apply(commit)));
+      return this.#connection.transaction(() => group.map((commit) => applyCommit(this.#connection, commit)));
     } catch (error) {
-      if (sqliteCode(error) === SQLITE_FULL) return group.map(() => "full");
-      throw this.#failUnlessBusy(error);
+      if (isFull(error)) return group.map(() => "full");
+      throw this.#connection.failUnlessBusy(error);
     }
-  }
-
-  #apply(commit: Commit): Outcome {
-    const commitNo = commit.from + 1;
-    if (!(commit.from === 0 ? this.#create(commit) : this.#update(commit, commitNo))) return "fenced";
-    for (const actor of commit.actors) {
-      this.#run(
-        `INSERT INTO actor (run_id, key, commit_no, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (run_id, key) DO UPDATE SET commit_no = excluded.commit_no, status = excluded.status, body = excluded.body,
-         output = excluded.output, checksum = excluded.checksum`,
-        commit.runId,
-        actor.key,
-        commitNo,
-        actor.status,
-        actor.body,
-        actor.output,
-        actor.checksum,
-      );
-    }
-    this.#run("INSERT INTO history (run_id, commit_no, at, body) VALUES (?, ?, ?, ?)", commit.runId, commitNo, commit.at, commit.history);
-    return "committed";
-  }
-
-  #create({ runId, epoch, at, run }: Commit): boolean {
-    return this.#changed(
-      `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, created_at, updated_at, commit_no, epoch, finished)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`,
-      runId,
-      run.workflow,
-      run.definition,
-      run.status,
-      run.body,
-      run.checksum,
-      run.wakeAt,
-      at,
-      at,
-      epoch,
-      Number(run.finished),
-    );
-  }
-
-  /** The fence: matches no row unless this epoch owns the run and nothing was committed in between. */
-  #update({ runId, from, epoch, at, run }: Commit, commitNo: number): boolean {
-    return this.#changed(
-      `UPDATE run SET status = ?, body = ?, checksum = ?, wake_at = ?, updated_at = ?, commit_no = ?, finished = ?
-       WHERE id = ? AND commit_no = ? AND epoch = ? AND finished = 0`,
-      run.status,
-      run.body,
-      run.checksum,
-      run.wakeAt,
-      at,
-      commitNo,
-      Number(run.finished),
-      runId,
-      from,
-      epoch,
-    );
   }
 
   /** Runs under suspicion come last and one at a time, so that the innocent are loaded before the culprit strikes. */
-  claim(epoch: number, definitions: readonly string[], at: number, limit: number): RunRecord[] {
-    return this.#write(() => {
-      const wanted = JSON.stringify(definitions);
-      let batch: Record<string, unknown>[] = [];
-      for (let suspicion = 0; suspicion <= SUSPICIONS_MAX + 1 && batch.length === 0; suspicion++) {
-        batch = this.#all(
-          `SELECT id FROM run WHERE finished = 0 AND suspicion = ? AND epoch < ? AND definition IN (SELECT value FROM json_each(?)) LIMIT ?`,
-          suspicion,
-          epoch,
-          wanted,
-          suspicion > 0 ? 1 : limit,
-        );
+  claim(epoch: number, definitions: readonly string[], at: number, now: number, limit: number): RunRecord[] {
+    return this.#connection.write(() => {
+      for (const suspicion of SUSPICIONS) {
+        const ids = this.#unclaimed(epoch, definitions, suspicion, now, suspicion > 0 ? 1 : limit);
+        if (ids.length > 0) return ids.flatMap((id) => this.#takeOver(epoch, id, at) ?? []);
       }
-      return batch.map(({ id }) => {
-        this.#run(
-          "UPDATE run SET epoch = ?, suspicion = CASE WHEN ? - suspected_at > ? THEN 1 ELSE min(suspicion + 1, ?) END, suspected_at = ? WHERE id = ?",
-          epoch,
-          at,
-          SUSPICION_WINDOW_MS,
-          SUSPICIONS_MAX + 1,
-          at,
-          id as string,
-        );
-        return this.#get(READ_RUN, id as string) as unknown as RunRecord;
-      });
+      return [];
     });
   }
 
+  /** Asked definition by definition, so that the runs of others, and those that sleep, are not walked through. */
+  #unclaimed(epoch: number, definitions: readonly string[], suspicion: number, now: number, limit: number): string[] {
+    const ids: string[] = [];
+    for (const definition of definitions) {
+      for (const { id } of this.#connection.all<{ id: string }>(UNCLAIMED_READY, definition, suspicion, epoch, limit - ids.length)) ids.push(id);
+      if (ids.length === limit) return ids;
+    }
+    const due = definitions.flatMap((definition) =>
+      this.#connection.all<{ id: string; wakeAt: number }>(UNCLAIMED_DUE, definition, suspicion, epoch, now, limit - ids.length),
+    );
+    due.sort((a, b) => a.wakeAt - b.wakeAt);
+    return [...ids, ...due.map(({ id }) => id)].slice(0, limit);
+  }
+
+  #takeOver(epoch: number, runId: string, at: number): RunRecord | undefined {
+    return this.#connection.get(TAKE_OVER, epoch, at, runId) as RunRecord | undefined;
+  }
+
+  claimRun(epoch: number, runId: string, at: number): RunRecord | undefined {
+    return this.#connection.write(() => this.#takeOver(epoch, runId, at) ?? (this.#connection.get(READ_OWNED, runId, epoch) as RunRecord | undefined));
+  }
+
   absolve(epoch: number, runIds: readonly string[]): void {
-    this.#write(() => {
-      for (const id of runIds) this.#run("UPDATE run SET suspicion = 0 WHERE id = ? AND epoch = ? AND suspicion <> 0", id, epoch);
+    this.#connection.write(() => {
+      for (const id of runIds) this.#connection.run("UPDATE run SET suspicion = 0 WHERE id = ? AND epoch = ? AND suspicion <> 0", id, epoch);
     });
   }
 
   quarantine(epoch: number, runId: string, reason: string, at: number): void {
-    this.#write(() =>
-      this.#run(
+    this.#connection.write(() =>
+      this.#connection.run(
         "UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ? WHERE id = ? AND epoch = ? AND finished = 0",
         reason,
         at,
@@ -158,149 +133,71 @@ export class SqliteFile {
   }
 
   readRun(runId: string): RunRecord | undefined {
-    return this.#guard(() => this.#get(READ_RUN, runId) as unknown as RunRecord | undefined);
+    return this.#get(READ_RUN, runId) as RunRecord | undefined;
   }
 
   readActors(runId: string, keys?: readonly string[]): StoredActor[] {
-    return this.#guard(() => {
-      if (keys === undefined) return this.#all(READ_ACTORS, runId) as unknown as StoredActor[];
-      return keys.flatMap((key) => (this.#get(READ_ACTOR, runId, key) as unknown as StoredActor) ?? []);
-    });
+    if (keys === undefined) return this.#all(READ_ACTORS, runId);
+    return this.#connection.read(() => keys.flatMap((key) => (this.#connection.get(READ_ACTOR, runId, key) as StoredActor | undefined) ?? []));
   }
 
   readHistory(runId: string, afterCommitNo: number, limit: number): HistoryRecord[] {
-    return this.#guard(
-      () =>
-        this.#all(
-          "SELECT commit_no AS commitNo, at, body FROM history WHERE run_id = ? AND commit_no > ? ORDER BY commit_no LIMIT ?",
-          runId,
-          afterCommitNo,
-          limit,
-        ) as unknown as HistoryRecord[],
-    );
+    return this.#all(READ_HISTORY, runId, afterCommitNo, limit);
   }
 
-  listRuns({ status, workflow, after, limit }: RunFilter): RunRecord[] {
-    return this.#guard(
-      () =>
-        this.#all(
-          `SELECT ${RUN_COLUMNS} FROM run WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)
-           AND (?3 IS NULL OR (created_at, id) < (SELECT created_at, id FROM run WHERE id = ?3))
-           ORDER BY created_at DESC, id DESC LIMIT ?4`,
-          status ?? null,
-          workflow ?? null,
-          after ?? null,
-          limit,
-        ) as unknown as RunRecord[],
-    );
+  readInbox(runId: string): InboxRecord[] {
+    return this.#all(READ_INBOX, runId);
   }
 
-  dueRuns(epoch: number, now: number, after: DueCursor, limit: number): { due: RunRecord[]; nextAt: number | null } {
-    return this.#guard(() => {
-      const waiting = "FROM run WHERE finished = 0 AND epoch = ? AND wake_at IS NOT NULL";
-      const page = `SELECT ${RUN_COLUMNS} ${waiting} AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
-      const due = this.#all(page, epoch, now, after.wakeAt, after.id, limit);
-      const next = this.#get(`SELECT min(wake_at) AS nextAt ${waiting} AND wake_at > ?`, epoch, now) as { nextAt: number | null };
-      return { due: due as unknown as RunRecord[], nextAt: next.nextAt };
-    });
+  inboxRuns(after: string, limit: number): string[] {
+    return this.#all<{ id: string }>(INBOX_RUNS, after, limit).map(({ id }) => id);
+  }
+
+  readEvent(runId: string, eventId: string): number | undefined {
+    return (this.#get(READ_EVENT, runId, eventId) as { commitNo: number } | undefined)?.commitNo;
+  }
+
+  listRuns({ status, workflow, unfinished, after, limit }: RunFilter): RunRecord[] {
+    return this.#all(LIST_RUNS, status ?? null, workflow ?? null, Number(unfinished === true), after ?? null, limit);
+  }
+
+  dueRuns(epoch: number, definitions: readonly string[], now: number, after: DueCursor, limit: number): { due: RunRecord[]; nextAt: number | null } {
+    const due = this.#all<RunRecord>(OWNED_DUE, epoch, now, after.wakeAt, after.id, limit);
+    const { nextAt } = this.#get(NEXT_WAKE, now, JSON.stringify(definitions), JSON.stringify(SUSPICIONS)) as { nextAt: number | null };
+    return { due, nextAt };
   }
 
   readyRuns(epoch: number, after: string, limit: number): RunRecord[] {
-    return this.#guard(
-      () =>
-        this.#all(
-          `SELECT ${RUN_COLUMNS} FROM run WHERE finished = 0 AND wake_at IS NULL AND epoch = ? AND id > ? ORDER BY id LIMIT ?`,
-          epoch,
-          after,
-          limit,
-        ) as unknown as RunRecord[],
-    );
+    return this.#all(OWNED_READY, epoch, after, limit);
   }
 
   writeDefinition(hash: string, workflow: string, body: string): void {
-    this.#write(() => this.#run("INSERT INTO definition (hash, workflow, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", hash, workflow, body));
+    this.#connection.write(() =>
+      this.#connection.run("INSERT INTO definition (hash, workflow, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", hash, workflow, body),
+    );
   }
 
   readDefinition(hash: string): string | undefined {
-    return this.#guard(() => (this.#get("SELECT body FROM definition WHERE hash = ?", hash) as { body: string } | undefined)?.body);
+    return (this.#get("SELECT body FROM definition WHERE hash = ?", hash) as { body: string } | undefined)?.body;
+  }
+
+  definitionsOf(workflow: string): string[] {
+    return this.#all<{ hash: string }>("SELECT hash FROM definition WHERE workflow = ? ORDER BY hash", workflow).map(({ hash }) => hash);
+  }
+
+  fail(error: unknown): Error {
+    return this.#connection.fail(error);
   }
 
   close(): void {
-    if (this.#database.isOpen) this.#database.close();
-    this.#lock?.close();
-    this.#lock = undefined;
+    this.#connection.close();
   }
 
-  // ---- statements
-
-  #prepare(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
+  #get(sql: string, ...values: SQLInputValue[]): unknown {
+    return this.#connection.read(() => this.#connection.get(sql, ...values));
   }
 
-  #run(sql: string, ...values: SQLInputValue[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
-    return this.#prepare(sql).run(...values);
-  }
-
-  #changed(sql: string, ...values: SQLInputValue[]): boolean {
-    return this.#run(sql, ...values).changes === 1;
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepare(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#prepare(sql).all(...values);
-  }
-
-  #transaction<T>(work: () => T): T {
-    if (this.#failure !== undefined) throw this.#failure;
-    this.#run("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.#run("COMMIT");
-      return result;
-    } catch (error) {
-      if (this.#database.isTransaction) this.#run("ROLLBACK");
-      throw error;
-    }
-  }
-
-  /** A write that is no commit of a run: a full disk is an error here, and another try is welcome. */
-  #write<T>(work: () => T): T {
-    try {
-      return this.#transaction(work);
-    } catch (error) {
-      if (sqliteCode(error) === SQLITE_FULL) throw new PawlError("PAWL_STORE_FULL", { cause: error });
-      throw this.#failUnlessBusy(error);
-    }
-  }
-
-  #guard<T>(work: () => T): T {
-    if (this.#failure !== undefined) throw this.#failure;
-    try {
-      return work();
-    } catch (error) {
-      throw this.#failUnlessBusy(error);
-    }
-  }
-
-  /** Another connection holds the file for a moment: nothing was done, and the caller may try again. */
-  #failUnlessBusy(error: unknown): unknown {
-    return isBusy(error) ? error : this.fail(error);
-  }
-
-  /** Fail stop: what the disk holds is no longer known, so nothing is read or acknowledged from here on. */
-  fail(error: unknown): PawlError {
-    if (this.#failure === undefined) {
-      this.#failure = new PawlError("PAWL_STORE_FAILED", { cause: error });
-      this.#lock?.close();
-      this.#lock = undefined;
-    }
-    return this.#failure;
+  #all<Row>(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#connection.read(() => this.#connection.all<Row>(sql, ...values));
   }
 }

@@ -8,21 +8,26 @@ import { type FileOptions, isBusy } from "./open-database.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import type { Store } from "./store.ts";
 
-const METHODS = [
-  "openEpoch",
-  "commit",
-  "claim",
-  "absolve",
-  "quarantine",
-  "readRun",
-  "readActors",
-  "readHistory",
-  "listRuns",
-  "dueRuns",
-  "readyRuns",
-  "writeDefinition",
-  "readDefinition",
-] as const;
+const METHODS: Readonly<Record<Exclude<keyof Store, "close">, "reads" | "writes">> = {
+  openEpoch: "writes",
+  commit: "writes",
+  claim: "writes",
+  claimRun: "writes",
+  absolve: "writes",
+  quarantine: "writes",
+  readRun: "reads",
+  readActors: "reads",
+  readHistory: "reads",
+  readInbox: "reads",
+  inboxRuns: "reads",
+  readEvent: "reads",
+  listRuns: "reads",
+  dueRuns: "reads",
+  readyRuns: "reads",
+  writeDefinition: "writes",
+  readDefinition: "reads",
+  definitionsOf: "reads",
+};
 
 /** Another connection can hold the file while it puts it in order after a kill. It is asked again from the event loop. */
 const BUSY_WAIT_MS = 10;
@@ -32,9 +37,9 @@ const BUSY_MAX_MS = 30_000;
 export function openSqliteStore(path: string, options: FileOptions): Store {
   const file = new SqliteFile(path, options);
   const store: Record<string, unknown> = { close: async () => file.close() };
-  for (const method of METHODS) {
+  for (const method of Object.keys(METHODS) as (keyof typeof METHODS)[]) {
     store[method] = async (...values: unknown[]) => {
-      if (options.readOnly && !method.startsWith("read") && method !== "listRuns") throw new PawlError("PAWL_READ_ONLY");
+      if (options.readOnly && METHODS[method] === "writes") throw new PawlError("PAWL_READ_ONLY");
       return patiently(file, () => (file[method] as (...values: unknown[]) => unknown).apply(file, values));
     };
   }

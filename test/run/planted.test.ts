@@ -50,7 +50,7 @@ const storeBugs: Record<string, (store: Store) => Store> = {
     replacing(store, { commit: async (group) => (await store.commit(group)).map((outcome): Outcome => (outcome === "full" ? "committed" : outcome)) }),
   "a commit is torn: the run's row without its nodes": (store) =>
     replacing(store, { commit: (group) => store.commit(group.map((commit) => (commit.from === 2 ? { ...commit, actors: [] } : commit))) }),
-  "unfinished runs of a dead worker are not taken over": (store) => replacing(store, { claim: async () => [] }),
+  "unfinished runs of a dead worker are not taken over": (store) => replacing(store, { claim: async () => [], claimRun: async () => undefined }),
   "runs that sleep are not woken": (store) => replacing(store, { dueRuns: async () => ({ due: [], nextAt: null }) }),
   "rows of nodes are overlooked at recovery": (store) =>
     replacing(store, {

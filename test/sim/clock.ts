@@ -50,6 +50,17 @@ export class SimClock implements Clock {
     }
   }
 
+  /** No time passes; all that needs none is done. */
+  async settle(): Promise<void> {
+    for (let calm = 0; calm < 2; calm++) {
+      await nextLoop();
+      if (this.#soon.length > 0) this.#runSoon();
+      else if (this.#timers.some((timer) => !timer.cancelled && timer.dueAt <= this.#timeMs)) this.#runNext(this.#timeMs);
+      else continue;
+      calm = -1;
+    }
+  }
+
   /** So much time passes, whatever happens in it. */
   async advance(ms: number): Promise<void> {
     let isOver = false;

@@ -3,9 +3,9 @@
  * its timers do not fire, its store does not answer, its agents are not heard.
  */
 import type { Clock } from "../../src/clock.ts";
-import type { Workflow } from "../../src/define/workflow.ts";
 import type { PawlError } from "../../src/errors.ts";
 import { openOn } from "../../src/open.ts";
+import type { Startable } from "../../src/run/startable.ts";
 import type { Pawl } from "../../src/run/pawl.ts";
 import type { Commit, Outcome, Store } from "../../src/store/store.ts";
 import type { MemoryStore } from "../../src/store/memory.ts";
@@ -19,10 +19,12 @@ export interface ProcessOptions {
   readonly clock: SimClock;
   readonly store: MemoryStore;
   readonly seed: number;
-  readonly workflows: readonly Workflow[];
+  readonly workflows: readonly Startable[];
+  /** Hears what machines log. */
+  readonly logged?: (message: string) => void;
   readonly maxConcurrentAttempts?: number;
   /** What happens to the n-th group of commits of this process, counted from 1. */
-  readonly fault?: (group: number) => Fault | undefined;
+  readonly fault?: (group: number, commits: readonly Commit[]) => Fault | undefined;
   /** Sees each group that was applied. */
   readonly onApplied?: (group: readonly Commit[], outcomes: readonly Outcome[]) => void;
   /** Stands between pawl and the store, whose faults it sees: for planted bugs. */
@@ -33,6 +35,8 @@ export class SimProcess {
   readonly #options: ProcessOptions;
   isAlive = true;
   groups = 0;
+  /** Groups that were applied. */
+  commits = 0;
   fatal: PawlError | undefined;
   pawl!: Pawl;
 
@@ -43,7 +47,8 @@ export class SimProcess {
   /** Opens pawl in this process. */
   async boot(): Promise<void> {
     const store = this.#storeView();
-    const silent = { debug() {}, info() {}, warn() {}, error() {} };
+    const logged = (data: object, message = ""): void => ("actor" in data ? this.#options.logged?.(message) : undefined);
+    const silent = { debug() {}, info: logged, warn() {}, error() {} };
     const attempts = { log: silent, environment: () => undefined };
     const onFatal = (error: PawlError): void => {
       this.fatal = error;
@@ -97,13 +102,14 @@ export class SimProcess {
   }
 
   async #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
-    const fault = this.#options.fault?.(++this.groups);
+    const fault = this.#options.fault?.(++this.groups, group);
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     if (fault === "crashBefore") this.kill();
     if (fault === "full") return group.map(() => "full");
     if (fault === "unknownLost") return group.map(() => "unknown");
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     const outcomes = await inner.commit(group);
+    this.commits++;
     this.#options.onApplied?.(group, outcomes);
     if (fault === "crashAfter") this.kill();
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});

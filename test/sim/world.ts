@@ -123,10 +123,7 @@ function isClosing(error: unknown): boolean {
 }
 
 /** A start that a full disk refused is tried again, as a user would. */
-async function startUntilThere(
-  process: SimProcess,
-  workflow: ReturnType<typeof workflowOf>,
-): ReturnType<typeof process.pawl.start<{ start: number }, { values: (number | undefined)[] }>> {
+async function startUntilThere(process: SimProcess, workflow: ReturnType<typeof workflowOf>): Promise<Run<{ values: (number | undefined)[] }>> {
   for (;;) {
     try {
       return await process.pawl.start(workflow, { id: "run", input: { start: 1 } });

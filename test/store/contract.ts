@@ -2,7 +2,7 @@
  * The contract of a store, run by every store: what the rest of pawl relies on.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Commit, SUSPICIONS_MAX, SUSPICION_WINDOW_MS, type Store } from "../../src/store/store.ts";
+import { type Commit, SUSPICIONS_MAX, SUSPICION_WINDOW_MS, type Store, WAITS_FOR_EVENT } from "../../src/store/store.ts";
 
 /** A place that holds a store: opening it again shows what was committed. */
 export interface Place {
@@ -83,6 +83,28 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       expect(await store.readActors("r1", ["b", "missing"])).toEqual([{ ...node("b"), commitNo: 1 }]);
     });
 
+    test("an actor that is gone leaves no row; one that was never there may go, too", async () => {
+      await store.commit([commitOf("r1", 0, epoch, { actors: [node("a"), node("b")] }), commitOf("r2", 0, epoch, { actors: [node("a")] })]);
+      expect(await store.commit([commitOf("r1", 1, epoch, { actors: [node("c")], gone: ["a", "never"] })])).toEqual(["committed"]);
+      expect((await store.readActors("r1")).map(({ key }) => key)).toEqual(["b", "c"]);
+      expect(await store.readActors("r2")).toHaveLength(1);
+    });
+
+    test("a later commit may give the run another definition", async () => {
+      await store.commit([commitOf("r1", 0, epoch)]);
+      await store.commit([commitOf("r1", 1, epoch, { run: { workflow: "renamed", definition: "other" } })]);
+      expect(await store.readRun("r1")).toMatchObject({ workflow: "renamed", definition: "other", commitNo: 2 });
+    });
+
+    test("what a run waits for changes with each commit that says so", async () => {
+      const waits = [null, WAITS_FOR_EVENT, WAITS_FOR_EVENT, NOW + 5, null, null, NOW + 9, WAITS_FOR_EVENT, null];
+      for (const [from, wakeAt] of waits.entries()) {
+        expect(await store.commit([commitOf("r1", from, epoch, { run: { wakeAt } })])).toEqual(["committed"]);
+        expect(await store.readRun("r1")).toMatchObject({ wakeAt, commitNo: from + 1, body: `{"commit":${from + 1}}` });
+        expect(await store.readyRuns(epoch, "", 1)).toHaveLength(wakeAt === null ? 1 : 0);
+      }
+    });
+
     test("the fence: a commit that expects another commit number changes nothing", async () => {
       await store.commit([commitOf("r1", 0, epoch)]);
       expect(await store.commit([commitOf("r1", 0, epoch), commitOf("r1", 2, epoch)])).toEqual(["fenced", "fenced"]);
@@ -96,7 +118,7 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       const stale = epoch;
       await reopen();
       expect(epoch).toBeGreaterThan(stale);
-      expect(await store.claim(epoch, ["hash"], NOW, 10)).toMatchObject([{ id: "r1", epoch }]);
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 10)).toMatchObject([{ id: "r1", epoch }]);
       expect(await store.commit([commitOf("r1", 1, stale, { actors: [node("late")] })])).toEqual(["fenced"]);
       expect(await store.commit([commitOf("r1", 1, epoch)])).toEqual(["committed"]);
       expect(await store.readActors("r1")).toEqual([]);
@@ -126,24 +148,64 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
         commitOf("other", 0, epoch, { run: { definition: "unknown" } }),
         commitOf("done", 0, epoch, { run: { finished: true, status: "completed" } }),
       ]);
-      expect(await store.claim(epoch, ["hash"], NOW, 10)).toEqual([]);
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 10)).toEqual([]);
       await reopen();
-      const first = await store.claim(epoch, ["hash", "further"], NOW, 2);
-      const second = await store.claim(epoch, ["hash", "further"], NOW, 2);
+      const first = await store.claim(epoch, ["hash", "further"], NOW, NOW, 2);
+      const second = await store.claim(epoch, ["hash", "further"], NOW, NOW, 2);
       expect([...first, ...second].map(({ id }) => id).sort()).toEqual(["a", "b", "c"]);
       expect(first.every((run) => run.epoch === epoch && run.suspicion === 1)).toBe(true);
-      expect(await store.claim(epoch, ["hash"], NOW, 2)).toEqual([]);
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 2)).toEqual([]);
+    });
+
+    test("a claim takes what is ready and what is due, and leaves what sleeps as it is", async () => {
+      const wakes = { ready: null, due: NOW - 1, now: NOW, later: NOW + 1, event: WAITS_FOR_EVENT };
+      await store.commit(Object.entries(wakes).map(([id, wakeAt]) => commitOf(id, 0, epoch, { run: { wakeAt } })));
+      const sleeping = await store.readRun("later");
+      await reopen();
+      expect((await store.claim(epoch, ["hash"], NOW + 77, NOW, 10)).map(({ id }) => id).sort()).toEqual(["due", "now", "ready"]);
+      expect(await store.claim(epoch, ["hash"], NOW + 77, NOW, 10)).toEqual([]);
+      expect(await store.readRun("later")).toEqual(sleeping);
+      expect(await store.claim(epoch, ["hash"], NOW + 77, NOW + 1, 10)).toMatchObject([{ id: "later", epoch, suspicion: 1 }]);
+      expect(await store.readRun("event")).toMatchObject({ suspicion: 0, wakeAt: WAITS_FOR_EVENT });
+    });
+
+    test("a suspect that is ready is claimed after an innocent that is due", async () => {
+      await store.commit([commitOf("suspect", 0, epoch)]);
+      await reopen();
+      await store.claim(epoch, ["hash"], NOW, NOW, 10);
+      await store.commit([commitOf("innocent", 0, epoch, { run: { wakeAt: NOW } })]);
+      await reopen();
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 10)).toMatchObject([{ id: "innocent" }]);
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 10)).toMatchObject([{ id: "suspect" }]);
+    });
+
+    test("one run is claimed by its id, even while it sleeps; a second time it is only answered", async () => {
+      await store.commit([
+        commitOf("event", 0, epoch, { run: { wakeAt: WAITS_FOR_EVENT } }),
+        commitOf("other", 0, epoch, { run: { wakeAt: NOW + 9 } }),
+        commitOf("over", 0, epoch, { run: { finished: true } }),
+      ]);
+      expect(await store.claimRun(epoch, "event", NOW)).toMatchObject({ id: "event", epoch, suspicion: 0 });
+      const stale = epoch;
+      await reopen();
+      expect(await store.claimRun(epoch, "event", NOW)).toMatchObject({ id: "event", epoch, suspicion: 1, commitNo: 1, wakeAt: WAITS_FOR_EVENT });
+      expect(await store.claimRun(epoch, "event", NOW)).toMatchObject({ epoch, suspicion: 1 });
+      expect(await store.claimRun(stale, "event", NOW)).toBeUndefined();
+      expect(await store.claimRun(epoch, "over", NOW)).toBeUndefined();
+      expect(await store.claimRun(epoch, "none", NOW)).toBeUndefined();
+      expect(await store.readRun("other")).toMatchObject({ epoch: stale, suspicion: 0 });
+      expect(await store.commit([commitOf("event", 1, stale), commitOf("event", 1, epoch)])).toEqual(["fenced", "committed"]);
     });
 
     test("a load that was not seen to end makes a run suspect: it is claimed last, and alone", async () => {
       await store.commit(["a", "b", "c"].map((id) => commitOf(id, 0, epoch)));
       await reopen();
-      const loaded = await store.claim(epoch, ["hash"], NOW, 2);
+      const loaded = await store.claim(epoch, ["hash"], NOW, NOW, 2);
       await reopen();
-      const [untouched, ...none] = await store.claim(epoch, ["hash"], NOW, 10);
+      const [untouched, ...none] = await store.claim(epoch, ["hash"], NOW, NOW, 10);
       expect(none).toEqual([]);
       expect(loaded.map(({ id }) => id)).not.toContain(untouched!.id);
-      const alone = await store.claim(epoch, ["hash"], NOW, 10);
+      const alone = await store.claim(epoch, ["hash"], NOW, NOW, 10);
       expect(alone).toMatchObject([{ suspicion: 2 }]);
     });
 
@@ -151,13 +213,13 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       await store.commit([commitOf("a", 0, epoch)]);
       for (let loads = 1; loads <= SUSPICIONS_MAX + 1; loads++) {
         await reopen();
-        expect(await store.claim(epoch, ["hash"], NOW, 1)).toMatchObject([{ suspicion: loads }]);
+        expect(await store.claim(epoch, ["hash"], NOW, NOW, 1)).toMatchObject([{ suspicion: loads }]);
       }
       await store.absolve(epoch, ["a"]);
       await reopen();
-      expect(await store.claim(epoch, ["hash"], NOW, 1)).toMatchObject([{ suspicion: 1 }]);
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 1)).toMatchObject([{ suspicion: 1 }]);
       await reopen();
-      expect(await store.claim(epoch, ["hash"], NOW + SUSPICION_WINDOW_MS + 1, 1)).toMatchObject([{ suspicion: 1 }]);
+      expect(await store.claim(epoch, ["hash"], NOW + SUSPICION_WINDOW_MS + 1, NOW, 1)).toMatchObject([{ suspicion: 1 }]);
     });
 
     test("a quarantined run keeps its rows and its reason, and is not claimed again", async () => {
@@ -167,17 +229,42 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       expect(await store.readActors("a")).toHaveLength(1);
       expect(await store.commit([commitOf("a", 1, epoch)])).toEqual(["fenced"]);
       await reopen();
-      expect(await store.claim(epoch, ["hash"], NOW, 10)).toEqual([]);
+      expect(await store.claim(epoch, ["hash"], NOW, NOW, 10)).toEqual([]);
     });
 
     test("due runs come in due order, with the next instant after them", async () => {
       await store.commit([30, 10, 20, 90].map((ms) => commitOf(`in${ms}`, 0, epoch, { run: { wakeAt: NOW + ms } })));
       await store.commit([commitOf("ready", 0, epoch), commitOf("over", 0, epoch, { run: { wakeAt: NOW, finished: true } })]);
-      const { due, nextAt } = await store.dueRuns(epoch, NOW + 30, { wakeAt: 0, id: "" }, 2);
+      const { due, nextAt } = await store.dueRuns(epoch, ["hash"], NOW + 30, { wakeAt: 0, id: "" }, 2);
       expect(due.map(({ id }) => id)).toEqual(["in10", "in20"]);
       expect(nextAt).toBe(NOW + 90);
-      expect((await store.dueRuns(epoch, NOW + 30, { wakeAt: NOW + 20, id: "in20" }, 2)).due.map(({ id }) => id)).toEqual(["in30"]);
-      expect((await store.dueRuns(epoch, NOW + 100, { wakeAt: 0, id: "" }, 10)).nextAt).toBeNull();
+      expect((await store.dueRuns(epoch, ["hash"], NOW + 30, { wakeAt: NOW + 20, id: "in20" }, 2)).due.map(({ id }) => id)).toEqual(["in30"]);
+      expect((await store.dueRuns(epoch, ["hash"], NOW + 100, { wakeAt: 0, id: "" }, 10)).nextAt).toBeNull();
+    });
+
+    test("the next instant is that of every run with one of the definitions, whoever owns it", async () => {
+      const nextAt = async (definitions: string[], now: number): Promise<number | null> =>
+        (await store.dueRuns(epoch, definitions, now, { wakeAt: 0, id: "" }, 10)).nextAt;
+      await store.commit([
+        commitOf("early", 0, epoch, { run: { wakeAt: NOW + 10 } }),
+        commitOf("unknown", 0, epoch, { run: { wakeAt: NOW + 5, definition: "unknown" } }),
+        commitOf("event", 0, epoch, { run: { wakeAt: WAITS_FOR_EVENT } }),
+      ]);
+      await reopen();
+      await store.commit([commitOf("own", 0, epoch, { run: { wakeAt: NOW + 20, definition: "second" } })]);
+      expect(await nextAt(["hash", "second"], NOW)).toBe(NOW + 10);
+      expect(await nextAt(["hash", "second"], NOW + 10)).toBe(NOW + 20);
+      expect(await nextAt(["hash"], NOW + 10)).toBeNull();
+      expect(await nextAt([], NOW)).toBeNull();
+      await store.claimRun(epoch, "early", NOW);
+      expect(await nextAt(["hash", "second"], NOW)).toBe(NOW + 10);
+    });
+
+    test("due runs are the owned ones only", async () => {
+      await store.commit([commitOf("left", 0, epoch, { run: { wakeAt: NOW } })]);
+      await reopen();
+      await store.commit([commitOf("own", 0, epoch, { run: { wakeAt: NOW } })]);
+      expect((await store.dueRuns(epoch, ["hash"], NOW, { wakeAt: 0, id: "" }, 10)).due).toMatchObject([{ id: "own" }]);
     });
 
     test("ready runs are those that wait for no instant, by id, page by page", async () => {
@@ -208,6 +295,10 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       expect(await ids({ status: "failed" })).toEqual(["d", "b"]);
       expect(await ids({ workflow: "x" })).toEqual(["b", "a"]);
       expect(await ids({ after: "c" }, 1)).toEqual(["b"]);
+      await store.commit([commitOf("d", 1, epoch, { run: { status: "failed", workflow: "y", finished: true } })]);
+      expect(await ids({ unfinished: true })).toEqual(["c", "b", "a"]);
+      expect(await ids({ unfinished: true, status: "failed" })).toEqual(["b"]);
+      expect(await ids({ unfinished: false })).toEqual(["d", "c", "b", "a"]);
     });
 
     test("a definition is written once and stays", async () => {
@@ -215,6 +306,18 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       await store.writeDefinition("h", "flow", "second");
       expect(await store.readDefinition("h")).toBe("first");
       expect(await store.readDefinition("none")).toBeUndefined();
+    });
+
+    test("a workflow's definitions are found by its name", async () => {
+      for (const [hash, workflow] of [
+        ["h2", "flow"],
+        ["h1", "flow"],
+        ["h3", "other"],
+      ])
+        await store.writeDefinition(hash!, workflow!, "body");
+      await reopen();
+      expect(await store.definitionsOf("flow")).toEqual(["h1", "h2"]);
+      expect(await store.definitionsOf("none")).toEqual([]);
     });
   });
 }

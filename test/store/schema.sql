@@ -1,9 +1,14 @@
 CREATE TABLE actor ( run_id TEXT NOT NULL, key TEXT NOT NULL, commit_no INTEGER NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL, output TEXT, checksum INTEGER NOT NULL, PRIMARY KEY (run_id, key) ) STRICT, WITHOUT ROWID;
 CREATE TABLE definition ( hash TEXT PRIMARY KEY, workflow TEXT NOT NULL, body TEXT NOT NULL ) STRICT, WITHOUT ROWID;
 CREATE TABLE epoch ( id INTEGER PRIMARY KEY AUTOINCREMENT, opened_at INTEGER NOT NULL ) STRICT;
+CREATE TABLE event ( run_id TEXT NOT NULL, id TEXT NOT NULL, commit_no INTEGER NOT NULL, PRIMARY KEY (run_id, id) ) STRICT, WITHOUT ROWID;
 CREATE TABLE history ( run_id TEXT NOT NULL, commit_no INTEGER NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, commit_no) ) STRICT, WITHOUT ROWID;
+CREATE TABLE inbox ( number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, body TEXT NOT NULL ) STRICT;
 CREATE TABLE run ( id TEXT PRIMARY KEY, workflow TEXT NOT NULL, definition TEXT NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL, wake_at INTEGER, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, commit_no INTEGER NOT NULL, epoch INTEGER NOT NULL, finished INTEGER NOT NULL, suspicion INTEGER NOT NULL DEFAULT 0, suspected_at INTEGER NOT NULL DEFAULT 0, reason TEXT ) STRICT, WITHOUT ROWID;
+CREATE INDEX definition_workflow ON definition (workflow);
+CREATE INDEX inbox_run ON inbox (run_id);
 CREATE INDEX run_created ON run (created_at, id);
+CREATE INDEX run_definition_ready ON run (definition, suspicion, epoch) WHERE finished = 0 AND wake_at IS NULL;
+CREATE INDEX run_definition_wake ON run (definition, suspicion, wake_at, epoch) WHERE finished = 0 AND wake_at IS NOT NULL;
 CREATE INDEX run_ready ON run (epoch, id) WHERE finished = 0 AND wake_at IS NULL;
-CREATE INDEX run_unfinished ON run (suspicion, epoch) WHERE finished = 0;
 CREATE INDEX run_wake ON run (epoch, wake_at) WHERE finished = 0 AND wake_at IS NOT NULL;

@@ -7,15 +7,20 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { APPLICATION_ID, MIGRATIONS } from "../../src/store/migrations.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
-import { commitOf, storeContract } from "./contract.ts";
+import { commitOf, type Place, storeContract } from "./contract.ts";
+import { inboxContract } from "./inbox-contract.ts";
 
-storeContract("SQLite", async () => {
+storeContract("SQLite", makePlace);
+inboxContract("SQLite", makePlace);
+
+async function makePlace(): Promise<Place> {
   const folder = temporaryFolder();
   return { open: async () => openSqliteStore(join(folder.path, "pawl.db"), { readOnly: false }), remove: async () => folder.remove() };
-});
+}
 
 describe("an SQLite file", () => {
   const folder = temporaryFolder();
@@ -84,6 +89,78 @@ describe("an SQLite file", () => {
     expect(await reader.readRun("r")).toMatchObject({ commitNo: 2 });
     await expect(reader.commit([commitOf("r", 2, epoch)])).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
     await expect(reader.openEpoch(1)).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+    await expect(reader.claimRun(epoch, "r", 1)).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+  });
+
+  test("every question may be asked by who only looks", async () => {
+    const store = open();
+    const epoch = await store.openEpoch(1);
+    await store.writeDefinition("hash", "flow", "body");
+    await store.commit([commitOf("r", 0, epoch, { posts: [{ runId: "r", body: "x" }], eventIds: ["e"] })]);
+    const reader = open(true);
+    expect(await reader.definitionsOf("flow")).toEqual(["hash"]);
+    expect(await reader.readInbox("r")).toMatchObject([{ body: "x" }]);
+    expect(await reader.inboxRuns("", 1)).toEqual(["r"]);
+    expect(await reader.readEvent("r", "e")).toBe(1);
+    expect(await reader.listRuns({ unfinished: true, limit: 1 })).toHaveLength(1);
+    expect(await reader.readyRuns(epoch, "", 1)).toHaveLength(1);
+    expect(await reader.dueRuns(epoch, ["hash"], 1, { wakeAt: 0, id: "" }, 1)).toEqual({ due: [], nextAt: null });
+  });
+
+  /** A file as the first released schema left it, with three runs in it. */
+  function makeFirstSchema(): void {
+    mkdirSync(join(path, ".."), { recursive: true });
+    const database = new DatabaseSync(path);
+    database.exec(`PRAGMA journal_mode = WAL; ${MIGRATIONS[0]}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 1`);
+    database.exec(`INSERT INTO epoch (opened_at) VALUES (1); INSERT INTO definition VALUES ('hash', 'flow', 'the plan');
+      INSERT INTO run VALUES ('ready', 'flow', 'hash', 'running', '{}', 7, NULL, 1, 2, 1, 1, 0, 1, 5, NULL),
+        ('asleep', 'flow', 'hash', 'running', '{}', 8, 5000, 1, 2, 1, 1, 0, 0, 0, NULL),
+        ('over', 'flow', 'hash', 'completed', '{}', 9, NULL, 1, 2, 1, 1, 1, 0, 0, NULL);
+      INSERT INTO actor VALUES ('ready', 'a', 1, 'completed', '{}', '1', 3);
+      INSERT INTO history VALUES ('ready', 1, 2, '["first"]')`);
+    database.close();
+  }
+
+  test("a file of the first schema is brought up to date, keeps its rows and is usable", async () => {
+    makeFirstSchema();
+    const { store, database } = openWithConnection();
+    expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: MIGRATIONS.length });
+    const epoch = await store.openEpoch(1);
+    expect(epoch).toBe(2);
+    expect(await store.readRun("ready")).toMatchObject({ checksum: 7, commitNo: 1, epoch: 1, suspicion: 1, createdAt: 1, updatedAt: 2 });
+    expect(await store.readActors("ready")).toEqual([{ key: "a", commitNo: 1, status: "completed", body: "{}", output: "1", checksum: 3 }]);
+    expect(await store.readHistory("ready", 0, 10)).toEqual([{ commitNo: 1, at: 2, body: '["first"]' }]);
+    expect(await store.readDefinition("hash")).toBe("the plan");
+    expect(await store.definitionsOf("flow")).toEqual(["hash"]);
+    expect((await store.dueRuns(epoch, ["hash"], 10, { wakeAt: 0, id: "" }, 10)).nextAt).toBe(5000);
+    expect(await store.claim(epoch, ["hash"], 10, 10, 10)).toMatchObject([{ id: "ready", suspicion: 2 }]);
+    const posts = ["asleep", "over"].map((runId) => ({ runId, body: "hello" }));
+    expect(await store.commit([commitOf("ready", 1, epoch, { posts, gone: ["a"], eventIds: ["e"], run: { finished: true } })])).toEqual(["committed"]);
+    expect(await store.inboxRuns("", 10)).toEqual(["asleep"]);
+    expect(await store.claimRun(epoch, "asleep", 10)).toMatchObject({ epoch, wakeAt: 5000, checksum: 8 });
+    expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+  });
+
+  test("a file of an older schema is not changed by looking: who only looks is told what brings it up to date", async () => {
+    makeFirstSchema();
+    expect(() => open(true)).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE", message: expect.stringContaining("schema 1") }));
+    await open().close();
+    expect(await open(true).listRuns({ limit: 10 })).toHaveLength(3);
+  });
+
+  test("of two that open an older file at the same time one brings it up to date, and both can use it", async () => {
+    makeFirstSchema();
+    const { exec } = DatabaseSync.prototype;
+    let isFirst = true;
+    vi.spyOn(DatabaseSync.prototype, "exec").mockImplementation(function (this: DatabaseSync, sql) {
+      if (sql === "BEGIN IMMEDIATE" && isFirst) {
+        isFirst = false;
+        open();
+      }
+      return exec.call(this, sql);
+    });
+    expect(await open().listRuns({ limit: 10 })).toHaveLength(3);
+    expect(isFirst).toBe(false);
   });
 
   test("a file that was left in the middle of a change is put in order by whoever looks first", async () => {
@@ -194,8 +271,11 @@ describe("an SQLite file", () => {
 
   test("its tables are those that were released", () => {
     const { database } = openWithConnection();
-    const schema = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name").all();
-    const dump = schema.map((row) => `${String(row["sql"]).replace(/\s+/g, " ")};\n`).join("");
-    expect(dump).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+    expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
   });
 });
+
+function dumpOf(database: DatabaseSync): string {
+  const schema = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name").all();
+  return schema.map((row) => `${String(row["sql"]).replace(/\s+/g, " ")};\n`).join("");
+}

@@ -1,14 +1,13 @@
 /**
- * What a run in memory is made of, what happens to it, and what it needs from the worker that hosts it.
+ * What a DAG run in memory is made of, and what happens to it.
  */
 import type { NodeEvent } from "../../machines/node.ts";
-import type { Clock } from "../clock.ts";
-import type { Random } from "../random.ts";
-import type { Attempt, AttemptSeams, Outcome } from "./attempt.ts";
+import type { Attempt, Outcome } from "./attempt.ts";
 import type { NodeSnapshot } from "./charts.ts";
 import type { NodeStatus } from "./progress.ts";
 import type { Texts } from "./results.ts";
-import type { NodeBody, RunBody } from "./row.ts";
+import type { ActorRecord } from "../store/store.ts";
+import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
 /** A timer that an actor's state asked for. */
 export interface Timer {
@@ -45,19 +44,15 @@ export interface StoredRun {
   readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody; readonly commitNo: number }[];
 }
 
-/** What a run needs from the worker that hosts it. */
-export interface RunSeams<R> {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly attempts: AttemptSeams;
-  /** Wall time as it was at the start, grown by monotonic time: for lengths that rows remember. Never jumps. */
-  steadyNow(): number;
-  /** A stimulus is in the inbox. */
-  wake(run: R): void;
-  /** A node no longer holds its permit. */
-  released(): void;
-  /** Reads the results of these nodes. */
-  readOutputs(run: R, indices: readonly number[]): Promise<string[]>;
-  /** The run cannot go on. */
-  broken(run: R, error: unknown): void;
+/** The row of a node that has ended, or backs off, at this instant. */
+export function nodeRow(runId: string, id: string, { snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
+  const { attempt, failure, backoffMs } = snapshot.context;
+  const body: NodeBody = {
+    attempt,
+    startedAt: since,
+    endedAt,
+    ...(failure !== undefined && { failure }),
+    ...(snapshot.value === "backingOff" && { backoffMs }),
+  };
+  return actorRow(runId, id, snapshot.value, nodeBodyText(body), output);
 }

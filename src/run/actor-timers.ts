@@ -1,0 +1,115 @@
+/**
+ * The delayed events of a machine run: kept in their actors, fired in the order in which they are due.
+ * A `deadline` is due by the wall clock, the others by steady time; none is ever early.
+ */
+import type { Clock } from "../clock.ts";
+import { DueTimes } from "./due-times.ts";
+import type { Actor, ActorTimer, TimerPolicy } from "./xstate/actor.ts";
+
+interface Armed {
+  readonly actor: Actor;
+  readonly timer: ActorTimer;
+}
+
+export interface TimerSeams {
+  readonly clock: Clock;
+  readonly epoch: number;
+  readonly startedAt: number;
+  steadyNow(): number;
+}
+
+export class ActorTimers {
+  readonly #seams: TimerSeams;
+  readonly #fired: (actor: Actor, timer: ActorTimer) => void;
+  readonly #deadlines = new DueTimes<Armed>();
+  readonly #lengths = new DueTimes<Armed>();
+  readonly #armed = new Map<ActorTimer, Armed>();
+  #cancelNext: (() => void) | undefined;
+  /** What `cancelNext` waits for: the first deadline and the first length. */
+  #next: readonly [number | undefined, number | undefined] = [undefined, undefined];
+
+  constructor(seams: TimerSeams, fired: (actor: Actor, timer: ActorTimer) => void) {
+    this.#seams = seams;
+    this.#fired = fired;
+  }
+
+  /** A new timer that counts from now. */
+  make(timer: Pick<ActorTimer, "number" | "id" | "to" | "event" | "policy" | "delayMs">): ActorTimer {
+    const from = timer.policy === "deadline" ? this.#seams.clock.now() : this.#seams.steadyNow();
+    return { ...timer, dueAt: from + timer.delayMs, epoch: this.#seams.epoch };
+  }
+
+  add(actor: Actor, timer: ActorTimer): void {
+    actor.timers = [...actor.timers, timer];
+    this.#watch(actor, timer);
+  }
+
+  /** Takes up the timers of an actor that came back. Those that restart count from this worker's start. */
+  restore(actor: Actor): void {
+    const { epoch, startedAt } = this.#seams;
+    actor.timers = actor.timers.map((timer) =>
+      timer.policy === "restart" && timer.epoch !== epoch ? { ...timer, epoch, dueAt: startedAt + timer.delayMs } : timer,
+    );
+    for (const timer of actor.timers) this.#watch(actor, timer);
+  }
+
+  #watch(actor: Actor, timer: ActorTimer): void {
+    const armed = { actor, timer };
+    this.#armed.set(timer, armed);
+    this.#timesOf(timer.policy).add(timer.dueAt, armed);
+  }
+
+  #timesOf(policy: TimerPolicy): DueTimes<Armed> {
+    return policy === "deadline" ? this.#deadlines : this.#lengths;
+  }
+
+  /** Removes what this says of an actor's timers. */
+  remove(actor: Actor, isVoid: (timer: ActorTimer) => boolean): void {
+    const gone = actor.timers.filter(isVoid);
+    if (gone.length === 0) return;
+    actor.timers = actor.timers.filter((timer) => !gone.includes(timer));
+    for (const timer of gone) {
+      const armed = this.#armed.get(timer);
+      if (armed !== undefined) this.#timesOf(timer.policy).remove(armed);
+      this.#armed.delete(timer);
+    }
+  }
+
+  /** The instant of the first, in ms since 1970; undefined when there is none. */
+  get earliest(): number | undefined {
+    const [deadline, length] = [this.#deadlines.earliest, this.#lengths.earliest];
+    if (deadline === undefined || length === undefined) return deadline ?? length;
+    return Math.min(deadline, length);
+  }
+
+  /** Waits for the next, unless that is what it does already. */
+  arm(): void {
+    const [deadline, length] = [this.#deadlines.earliest, this.#lengths.earliest];
+    if (deadline === this.#next[0] && length === this.#next[1]) return;
+    this.disarm();
+    this.#next = [deadline, length];
+    if (deadline === undefined && length === undefined) return;
+    const leftMs = Math.min((deadline ?? Infinity) - this.#seams.clock.now(), (length ?? Infinity) - this.#seams.steadyNow());
+    this.#cancelNext = this.#seams.clock.after(Math.max(0, leftMs), () => this.fireDue());
+  }
+
+  /** Fires what is due, in order, and waits for the next. */
+  fireDue(): void {
+    this.disarm();
+    const due = [...this.#dueOf(this.#deadlines, this.#seams.clock.now()), ...this.#dueOf(this.#lengths, this.#seams.steadyNow())];
+    for (const { actor, timer } of due.sort((a, b) => a.timer.dueAt - b.timer.dueAt || a.timer.number - b.timer.number)) this.#fired(actor, timer);
+    this.arm();
+  }
+
+  #dueOf(times: DueTimes<Armed>, now: number): Armed[] {
+    const due: Armed[] = [];
+    for (let next = times.takeDue(now); next !== undefined; next = times.takeDue(now)) due.push(next);
+    return due;
+  }
+
+  disarm(): void {
+    this.#cancelNext?.();
+    this.#cancelNext = undefined;
+    this.#next = [undefined, undefined];
+  }
+}

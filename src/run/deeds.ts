@@ -1,0 +1,173 @@
+/**
+ * What a machine run does once its commit is durable: the user's actions, logs and emitted events, and the starting
+ * and telling of what runs outside of turns. In order; an action that throws ends its actor, whose later ones are left out.
+ */
+import type { DropCode } from "./hosted-run.ts";
+import type { Frame } from "./cascade.ts";
+import { Queue } from "./queue.ts";
+import type { Actor, AnyEvent, AnySnapshot } from "./xstate/actor.ts";
+import { needsPermit, performAct } from "./xstate/step.ts";
+import type { Act } from "./xstate/effects.ts";
+
+interface Deed {
+  readonly actor: Actor;
+  /** The action's name; undefined for what is started and told. */
+  readonly name: string | undefined;
+  readonly perform: () => void;
+}
+
+const STOP: AnyEvent = { type: "xstate.stop" };
+
+export class Deeds {
+  readonly #commitKey: () => string;
+  readonly #failed: (actor: Actor, error: unknown) => void;
+  readonly #released: () => void;
+  readonly #outside = new Set<Actor>();
+  readonly #granted = new Set<Actor>();
+  readonly #waiting = new Queue<Actor>();
+  #list: Deed[] = [];
+  #waitingCount = 0;
+
+  constructor(commitKey: () => string, failed: (actor: Actor, error: unknown) => void, released: () => void) {
+    this.#commitKey = commitKey;
+    this.#failed = failed;
+    this.#released = released;
+  }
+
+  get isEmpty(): boolean {
+    return this.#list.length === 0;
+  }
+
+  /** There are acts of the user: a crash before they are done must not lose them. */
+  get mustBeKept(): boolean {
+    return this.#list.some(({ name }) => name !== undefined);
+  }
+
+  /** Something runs outside, or is about to. */
+  get hasOutside(): boolean {
+    return this.#outside.size > 0;
+  }
+
+  /** Attempts that wait for a permit. */
+  get queued(): number {
+    return this.#waitingCount;
+  }
+
+  get running(): number {
+    return this.#granted.size;
+  }
+
+  add({ actor, name, perform }: Act): void {
+    this.#list.push({ actor, name, perform });
+  }
+
+  /** Acts that wait in a cascade which is about to be written down, as data. */
+  addAll(stack: readonly Frame[]): void {
+    for (const frame of stack) {
+      const left = frame.effects.slice(frame.at);
+      for (const effect of left) if (effect.kind === "act") this.add(effect.act);
+      frame.effects = left.filter(({ kind }) => kind !== "act");
+      frame.at = 0;
+    }
+  }
+
+  /** Its logic will be started. */
+  start(actor: Actor): void {
+    this.#outside.add(actor);
+    this.#list.push({ actor, name: undefined, perform: () => this.#start(actor) });
+  }
+
+  tell(actor: Actor, event: AnyEvent): void {
+    const { snapshot } = actor;
+    this.#list.push({ actor, name: undefined, perform: () => this.#tell(actor, event, snapshot) });
+  }
+
+  #start(actor: Actor): void {
+    if (actor.life !== "running" || actor.isStarted) return;
+    if (!needsPermit(actor.logic)) return this.#startNow(actor);
+    this.#waiting.push(actor);
+    this.#waitingCount++;
+  }
+
+  #startNow(actor: Actor): void {
+    actor.isStarted = true;
+    actor.logic.start!(actor.snapshot as never, actor.scope);
+  }
+
+  #tell(actor: Actor, event: AnyEvent, snapshot: AnySnapshot | undefined): void {
+    if (actor.isStarted) actor.logic.transition(snapshot as never, event as never, actor.scope);
+  }
+
+  /** Starts the next attempt that waits for a permit. */
+  grant(): void {
+    for (let actor = this.#waiting.shift(); actor !== undefined; actor = this.#waiting.shift()) {
+      if (actor.life !== "running") continue;
+      this.#waitingCount--;
+      this.#granted.add(actor);
+      const granted = actor;
+      this.#contain(granted, () => this.#startNow(granted));
+      return;
+    }
+  }
+
+  /** The actor has ended. */
+  ended(actor: Actor): void {
+    if (!this.#outside.delete(actor)) return;
+    if (this.#granted.delete(actor)) this.#released();
+    else if (needsPermit(actor.logic) && !actor.isStarted && this.#waitingCount > 0) this.#waitingCount--;
+  }
+
+  /** Does what the commit says; answers the user's acts that were done. */
+  perform(): (Deed & { readonly name: string })[] {
+    const list = this.#list;
+    this.#list = [];
+    const commit = this.#commitKey();
+    const failed = new Set<Actor>();
+    const done: (Deed & { readonly name: string })[] = [];
+    list.forEach((deed, i) => {
+      if (failed.has(deed.actor)) return;
+      const isDone = this.#contain(deed.actor, () => performAct(`${commit}.${i}`, deed.perform));
+      if (!isDone) failed.add(deed.actor);
+      if (deed.name !== undefined) done.push({ ...deed, name: deed.name });
+    });
+    return done;
+  }
+
+  #contain(actor: Actor, work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      this.#failed(actor, error);
+      return false;
+    }
+  }
+
+  /** Does at once the user's acts of a commit that was computed again, under their old keys. */
+  redo(again: Deeds): void {
+    this.#list = again.#list.map((deed) => (deed.name === undefined ? { ...deed, perform: () => {} } : deed));
+    this.perform();
+  }
+
+  /** What ran outside in a process that is no more is started again. */
+  restart(actor: Actor): void {
+    this.start(actor);
+  }
+
+  /** Everything that runs outside is told to stop; nobody hears what it still says. */
+  drop(_code: DropCode): void {
+    this.#list = [];
+    for (const actor of this.#outside) {
+      if (!actor.isStarted) continue;
+      try {
+        actor.logic.transition(actor.snapshot as never, STOP as never, actor.scope);
+      } catch {
+        // what a stopped logic throws concerns nobody any more
+      }
+    }
+    for (const _ of this.#granted) this.#released();
+    this.#outside.clear();
+    this.#granted.clear();
+    this.#waitingCount = 0;
+  }
+}

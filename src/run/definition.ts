@@ -1,0 +1,57 @@
+/**
+ * What runs are made of: a workflow of nodes or a machine, under one face.
+ */
+import { PawlError } from "../errors.ts";
+import { planChanges } from "../define/plan.ts";
+import { describeIssues, validate } from "../define/schema.ts";
+import type { Workflow } from "../define/workflow.ts";
+import type { RunRecord, StoredActor } from "../store/store.ts";
+import { encode } from "./codec.ts";
+import { DagRun } from "./dag-run.ts";
+import type { HostedRun, RunSeams } from "./hosted-run.ts";
+import { loadDag, loadMachine } from "./load.ts";
+import { type MachineDefinition, machineDefinitionOf } from "./machine-definition.ts";
+import { MachineRun } from "./machine-run.ts";
+import type { Startable } from "./startable.ts";
+import { structureChanges } from "./xstate/structure-changes.ts";
+
+interface DagDefinition {
+  readonly kind: "dag";
+  readonly name: string;
+  readonly hash: string;
+  readonly structureText: string;
+  readonly workflow: Workflow;
+}
+
+export type Definition = DagDefinition | MachineDefinition;
+
+/** Checks what is to be run. Throws a PawlError that says what is wrong with it. */
+export function definitionOf(given: Startable): Definition {
+  if (!("plan" in given)) return machineDefinitionOf(given);
+  const { name, plan } = given;
+  return { kind: "dag", name, hash: plan.hash, structureText: plan.structureText, workflow: given };
+}
+
+/** The input as it is stored. Throws PAWL_INPUT_INVALID. */
+export async function inputText(definition: Definition, input: unknown): Promise<string> {
+  const schema = definition.kind === "dag" ? definition.workflow.plan.inputSchema : definition.options.input;
+  if (schema === undefined) return encode(input);
+  const checked = await validate(schema, input);
+  if (checked.issues === undefined) return encode(checked.value);
+  throw new PawlError("PAWL_INPUT_INVALID", { message: `the input of "${definition.name}" does not fit its schema: ${describeIssues(checked.issues)}` });
+}
+
+/** A new run in memory. */
+export function beginRun(definition: Definition, id: string, input: string, seams: RunSeams): HostedRun {
+  return definition.kind === "dag" ? new DagRun(id, definition.workflow.plan, input, seams) : new MachineRun(id, definition, seams, { input });
+}
+
+/** Brings a run back. Throws PAWL_ROW_CORRUPT for rows that are not what was written. */
+export function loadRun(definition: Definition, record: RunRecord, rows: readonly StoredActor[], seams: RunSeams): HostedRun {
+  return definition.kind === "dag" ? loadDag(record, rows, definition.workflow.plan, seams) : loadMachine(record, rows, definition, seams);
+}
+
+/** What is different in this definition from a stored one. */
+export function changesFrom(stored: string, definition: Definition): string[] {
+  return definition.kind === "dag" ? planChanges(stored, definition.structureText) : structureChanges(stored, definition.structureText);
+}

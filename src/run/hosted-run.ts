@@ -1,0 +1,94 @@
+/**
+ * What the worker hosts: a run in memory, of a DAG or of a machine, and what that needs from the worker.
+ */
+import type { Clock } from "../clock.ts";
+import { type ErrorCode, PawlError } from "../errors.ts";
+import type { Random } from "../random.ts";
+import type { Commit, InboxRecord } from "../store/store.ts";
+import type { AttemptSeams } from "./attempt.ts";
+import type { AnyEvent } from "./xstate/actor.ts";
+import type { StepServices } from "./xstate/step.ts";
+
+export interface HostedRun {
+  readonly id: string;
+  /** Something is to be applied. */
+  readonly hasWork: boolean;
+  /** A commit is under way: nothing is applied. */
+  readonly inFlight: boolean;
+  /** Nothing more will happen. */
+  readonly finished: boolean;
+  /** Something is to be written. */
+  readonly isDirty: boolean;
+  /** Attempts that wait for a permit, and those that hold one. */
+  readonly queued: number;
+  readonly running: number;
+  /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
+  readonly wakeAt: number | null;
+  /** Applies what happened, at most so many steps; answers how many are left. */
+  applyInbox(budget: number): number;
+  /** Starts the next attempt that waits for a permit. */
+  grant(): void;
+  /** What changed since the last commit, as the next one. */
+  takeCommit(epoch: number): Commit;
+  /** The commit is durable: now do what it says. */
+  committed(): void;
+  /** Takes up where the rows left off. */
+  resume(): void;
+  /** Is asked now and then whether something should move and does not. */
+  reconcile(): void;
+  cancel(): void;
+  /** Rows of its inbox: what other runs sent it. */
+  receiveInbox(rows: readonly InboxRecord[]): void;
+  /** Leaves memory. Nothing is written. */
+  drop(code: DropCode): void;
+}
+
+export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
+
+/** What a run needs from the worker that hosts it. */
+export interface RunSeams {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly attempts: AttemptSeams;
+  readonly epoch: number;
+  /** For steps of machines; undefined where nothing is executed. */
+  readonly services: StepServices | undefined;
+  /** Wall time as it was at the start, grown by monotonic time: for lengths that rows remember. Never jumps. */
+  steadyNow(): number;
+  /** Steady time when the worker started. */
+  readonly startedAt: number;
+  /** Something is to be applied. */
+  wake(run: HostedRun): void;
+  /** An attempt no longer holds its permit. */
+  released(): void;
+  /** Reads outputs of rows of this run. */
+  readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]>;
+  /** An actor of the run emitted an event. */
+  emitted(run: HostedRun, event: AnyEvent): void;
+  /** The run cannot go on. */
+  broken(run: HostedRun, error: unknown): void;
+}
+
+export type IdleSeams = Pick<RunSeams, "clock" | "random" | "attempts" | "epoch" | "startedAt" | "services">;
+
+/** Seams of a run that nobody hosts: it is only computed. */
+export function unhosted({ clock, random, attempts, epoch, startedAt, services }: IdleSeams): RunSeams {
+  const refuse = (): never => {
+    throw new PawlError("PAWL_BUG", { message: "a run that nobody hosts asked for something" });
+  };
+  const nothing = (): void => {};
+  return {
+    clock,
+    random,
+    attempts,
+    epoch,
+    startedAt,
+    services,
+    steadyNow: () => startedAt,
+    wake: nothing,
+    released: nothing,
+    readOutputs: refuse,
+    emitted: nothing,
+    broken: refuse,
+  };
+}

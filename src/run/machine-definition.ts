@@ -1,0 +1,72 @@
+/**
+ * A machine as pawl knows it: checked, with the structure that is stored beside its runs.
+ */
+import { PawlError } from "../errors.ts";
+import type { TimerPolicy } from "./xstate/actor.ts";
+import { checkMachine } from "./xstate/check-machine.ts";
+import type { AnyStateMachine, DurableMachine, DurableOptions } from "./xstate/durable.ts";
+import { declaredEvents } from "./xstate/machine-events.ts";
+import { machineStructure, structureHash, structureText } from "./xstate/structure.ts";
+
+const POLICIES: readonly TimerPolicy[] = ["deadline", "remaining", "restart"];
+const AFTER = /^xstate\.after\.(.+?)\.[^.]*$/;
+
+export class MachineDefinition {
+  readonly kind = "machine";
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly machine: AnyStateMachine;
+  readonly options: DurableOptions<AnyStateMachine>;
+  readonly structureText: string;
+  readonly hash: string;
+  readonly events: ReadonlySet<string>;
+  readonly #policies: ReadonlyMap<string, TimerPolicy>;
+
+  /** Throws a PawlError that says what of the machine cannot be run. */
+  constructor({ machine, options }: DurableMachine) {
+    checkMachine(machine);
+    this.machine = machine;
+    this.name = nameOf(machine.id);
+    this.version = machine.version;
+    this.options = options;
+    this.structureText = structureText(machineStructure(machine));
+    this.hash = structureHash(this.structureText);
+    this.events = declaredEvents(machine);
+    this.#policies = new Map(Object.entries(options.delays ?? {}));
+    for (const [delay, policy] of this.#policies)
+      if (!POLICIES.includes(policy))
+        throw new PawlError("PAWL_INVALID_VALUE", {
+          message: `the policy of delay "${delay}" is "${policy as string}"; it must be one of ${POLICIES.join(", ")}`,
+        });
+  }
+
+  /** What a timer of this id means when the process was down. */
+  policyOf(timerId: string): TimerPolicy {
+    if (this.#policies.size === 0) return "deadline";
+    const delay = timerId.startsWith("xstate.after.") ? delayOf(timerId, this.#policies.keys()) : timerId;
+    return this.#policies.get(delay) ?? "deadline";
+  }
+}
+
+/** The name of its runs: the machine's id with what cannot stand in a name left out. */
+function nameOf(machineId: string): string {
+  return machineId.replaceAll(/[^A-Za-z0-9._-]+/g, "").slice(0, 128) || "machine";
+}
+
+/** The name of the delay in `xstate.after.<delay>.<state>`: both may have dots. */
+function delayOf(timerId: string, delays: Iterable<string>): string {
+  for (const delay of delays) if (timerId.startsWith(`xstate.after.${delay}.`)) return delay;
+  return AFTER.exec(timerId)?.[1] ?? timerId;
+}
+
+const known = new WeakMap<object, MachineDefinition>();
+
+/** The definition of a machine, made once. */
+export function machineDefinitionOf(given: AnyStateMachine | DurableMachine): MachineDefinition {
+  let definition = known.get(given);
+  if (definition === undefined) {
+    definition = new MachineDefinition("machine" in given ? given : { machine: given, options: {} });
+    known.set(given, definition);
+  }
+  return definition;
+}

@@ -1,0 +1,99 @@
+/**
+ * The handle of a machine's run: events go in, snapshots come out, both typed by the machine.
+ */
+import { type Duration, durationMs } from "../define/duration.ts";
+import { PawlError } from "../errors.ts";
+import { Run, type RunHome } from "./handle.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import type { SendOptions } from "./machine-door.ts";
+import type { SendResult } from "./sends.ts";
+import type { AnyStateMachine, EventOf, OutputOfMachine, SnapshotOfMachine } from "./xstate/durable.ts";
+
+export interface WaitOptions {
+  /** How long to wait. Default: as long as it takes. */
+  readonly timeout?: Duration;
+}
+
+/** How often a process that does not execute looks for changes. */
+const POLL_MS = 100;
+
+export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOfMachine<Machine>> {
+  readonly #home: RunHome;
+  readonly #definition: MachineDefinition;
+
+  /** Not for use outside: see `pawl.start` and `pawl.run`. */
+  constructor(home: RunHome, id: string, definition: MachineDefinition) {
+    super(home, id);
+    this.#home = home;
+    this.#definition = definition;
+  }
+
+  /**
+   * Sends an event to the machine. Resolves when the commit that consumed it is on the disk; what it set going, such as
+   * steps and timers, is not awaited.
+   *
+   * @throws PAWL_EVENT_REFUSED, PAWL_EVENT_UNHANDLED (with `strict`), PAWL_RUN_ENDED, PAWL_RUN_NOT_FOUND,
+   * PAWL_MAILBOX_FULL, PAWL_SEND_PENDING, PAWL_OUTCOME_UNKNOWN, PAWL_DEFINITION_MISSING, PAWL_READ_ONLY, PAWL_CLOSED
+   */
+  send(event: EventOf<Machine>, options: SendOptions = {}): Promise<SendResult> {
+    return this.#home.send(this.id, event as { type: string }, options);
+  }
+
+  /** The commit that consumed the event of this id; undefined when none has. */
+  outcome(eventId: string): Promise<number | undefined> {
+    return this.#home.store.readEvent(this.id, eventId);
+  }
+
+  /** The machine's snapshot as it was committed last. */
+  snapshot(): Promise<SnapshotOfMachine<Machine>> {
+    return this.#home.snapshot(this.id, this.#definition) as Promise<SnapshotOfMachine<Machine>>;
+  }
+
+  /** Would a transition take this event now? */
+  async can(event: EventOf<Machine>): Promise<boolean> {
+    const snapshot = (await this.snapshot()) as unknown as { can(event: unknown): boolean };
+    return snapshot.can(event);
+  }
+
+  /**
+   * Resolves with the first committed snapshot for which this holds, the present one included.
+   *
+   * @throws PAWL_RUN_ENDED when the run ended without it, PAWL_WAIT_TIMEOUT
+   */
+  async waitFor(predicate: (snapshot: SnapshotOfMachine<Machine>) => boolean, { timeout }: WaitOptions = {}): Promise<SnapshotOfMachine<Machine>> {
+    const endsAt = timeout === undefined ? Infinity : this.#home.clock.mono() + durationMs(timeout, "timeout", "waitFor()");
+    for (;;) {
+      const change = this.#nextChange(endsAt);
+      try {
+        const snapshot = await this.snapshot();
+        if (predicate(snapshot)) return snapshot;
+        const { status, value } = snapshot as unknown as { status: string; value: unknown };
+        if (status !== "active") throw new PawlError("PAWL_RUN_ENDED", { message: `run "${this.id}" ended in ${JSON.stringify(value)} without it` });
+        if (this.#home.clock.mono() >= endsAt) throw new PawlError("PAWL_WAIT_TIMEOUT", { message: `run "${this.id}" is in ${JSON.stringify(value)}` });
+        await change.promise;
+      } finally {
+        change.forget();
+      }
+    }
+  }
+
+  /** The next commit of the run, or the end of the wait; in a process that does not execute, the next look. */
+  #nextChange(endsAt: number): { readonly promise: Promise<void>; forget(): void } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = this.#home.onCommit(this.id, resolve);
+    const waitMs = Math.max(0, endsAt - this.#home.clock.mono());
+    const pollMs = this.#home.isExecuting ? waitMs : Math.min(POLL_MS, waitMs);
+    const cancel = pollMs === Infinity ? undefined : this.#home.clock.after(pollMs, resolve);
+    return { promise, forget: () => (end(), cancel?.()) };
+  }
+
+  /** Calls back with each snapshot that this process commits. Answers what ends it. */
+  subscribe(listener: (snapshot: SnapshotOfMachine<Machine>) => void): () => void {
+    return this.#home.onCommit(this.id, () => void this.snapshot().then(listener, () => {}));
+  }
+
+  /** Calls back with what the machine's actors emit in this process, once it is durable. Answers what ends it. */
+  on(type: string, listener: (event: { readonly type: string }) => void): () => void {
+    return this.#home.on(type, (event, { runId }) => (runId === this.id ? listener(event) : undefined));
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * One run of a user's machine in memory: its actors, driven cascade by cascade.
+ * 1. Applying is pure in its effect: it changes memory and collects what is to be written and done.
+ * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
+ * 3. While a commit is in flight nothing is applied. Readers see what was committed last.
+ */
+import { PawlError, isPawlError } from "../errors.ts";
+import { type ActorRecord, type Commit, type InboxRecord, type Post, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
+import { ActorTable } from "./actor-table.ts";
+import { ActorTimers } from "./actor-timers.ts";
+import { type Asked, Cascade } from "./cascade.ts";
+import { Deeds } from "./deeds.ts";
+import { failureOf } from "./failure.ts";
+import { HistoryWriter } from "./history.ts";
+import { type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import { type PendingSend, Sends } from "./sends.ts";
+import { Queue } from "./queue.ts";
+import { MachineWriter } from "./machine-writer.ts";
+import { actsOf } from "./redo.ts";
+import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, runBodyText, runChecksum, valueRow } from "./row.ts";
+import { framesOf } from "./spill.ts";
+import type { MachineStimulus } from "./stimulus.ts";
+import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine, updateHeld } from "./xstate/actor.ts";
+import { RunAddress } from "./xstate/effects.ts";
+import { type Recording } from "./xstate/system.ts";
+
+const STOP: AnyEvent = { type: "xstate.stop" };
+/** Longest wait, for delays that are none. */
+const DELAY_MAX_MS = 8_640_000_000_000_000;
+
+/** A machine run as rows tell it. */
+export interface StoredMachineRun {
+  readonly commitNo: number;
+  /** The run's counter. */
+  readonly sequence: number;
+  readonly rows: readonly StoredActor[];
+}
+
+export class MachineRun implements HostedRun {
+  /** Turns of one commit; what follows beyond them goes on in the next. */
+  static turnsMax = 1_000;
+  readonly id: string;
+  readonly definition: MachineDefinition;
+  readonly sends = new Sends();
+  commitNo: number;
+  inFlight = false;
+  /** Its actors, with what is not committed yet. */
+  readonly table: ActorTable;
+  readonly #seams: RunSeams;
+  readonly #cascade: Cascade;
+  readonly #timers: ActorTimers;
+  readonly #deeds: Deeds;
+  readonly #history = new HistoryWriter();
+  readonly #inbox = new Queue<MachineStimulus>();
+  readonly #writer: MachineWriter;
+  readonly #inboxNumbers = new Set<number>();
+  #sequence: number;
+  #posts: Post[] = [];
+  #consumed: number[] = [];
+  /** Of a run that only computes acts again: the run that they are done for. */
+  #original: MachineRun | undefined;
+  #isDropped = false;
+
+  constructor(id: string, definition: MachineDefinition, seams: RunSeams, from: { readonly input: string } | StoredMachineRun) {
+    this.id = id;
+    this.definition = definition;
+    this.#seams = seams;
+    this.table = new ActorTable({
+      runId: id,
+      services: seams.services,
+      nextNumber: () => ++this.#sequence,
+      changed: (actor) => this.#writer.changed(actor),
+      sentFromOutside: (to, event) => this.#sentFromOutside(to, event),
+      emitted: (_actor, event) => this.#emitted(event),
+      logged: (actor, values) => seams.attempts.log.info({ runId: id, actor: actor.key }, values.map(String).join(" ")),
+    });
+    this.#cascade = new Cascade(this.table.system, {
+      changed: (actor) => this.#writer.changed(actor),
+      removed: (actor) => this.#removed(actor),
+      turned: (recording, event) => this.#turned(recording, event),
+      asked: (effect) => this.#asked(effect),
+      startOutside: (actor) => this.#deeds.start(actor),
+      tellOutside: (actor, event) => this.#deeds.tell(actor, event),
+      ended: (actor) => this.#ended(actor),
+    });
+    this.#timers = new ActorTimers(seams, (actor, timer) => this.#receive({ kind: "timer", actor, timer }));
+    this.#deeds = new Deeds(
+      () => `${id}@${this.commitNo}`,
+      (actor, error) => this.#receive({ kind: "failed", actor: this.table.actorAt(actor.key), error }),
+      () => seams.released(),
+    );
+    this.commitNo = "input" in from ? 0 : from.commitNo;
+    this.#sequence = "input" in from ? 1 : from.sequence;
+    this.#writer = new MachineWriter(id, this.table, this.#sequence, "input" in from);
+    if ("input" in from) this.#begin(from.input);
+    else this.#restore(from);
+  }
+
+  #begin(input: string): void {
+    this.table.begin(this.definition.machine, this.table.decode(input));
+    this.#writer.value(INPUT_KEY, input);
+    this.#inbox.push({ kind: "begin" });
+  }
+
+  // ---- what the worker sees
+
+  get #isOver(): boolean {
+    return this.table.root.life !== "running" && this.table.root.life !== "new";
+  }
+
+  get hasWork(): boolean {
+    return this.#inbox.length > 0 || !this.#cascade.isAtRest;
+  }
+
+  get finished(): boolean {
+    return this.#isOver && !this.hasWork && this.#writer.redo === undefined && !this.#deeds.mustBeKept;
+  }
+
+  get status(): string {
+    if (!this.#isOver || !this.finished) return "running";
+    return { done: "completed", error: "failed", stopped: "cancelled", running: "running", new: "running" }[this.table.root.life];
+  }
+
+  get isDirty(): boolean {
+    return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || this.#consumed.length > 0 || this.sends.isDirty;
+  }
+
+  /** The acts of the last commit were done, and it still says that they may not be. */
+  get #mustForgetRedo(): boolean {
+    return this.#writer.redo !== undefined && this.#deeds.isEmpty;
+  }
+
+  get queued(): number {
+    return this.#deeds.queued;
+  }
+
+  get running(): number {
+    return this.#deeds.running;
+  }
+
+  get wakeAt(): number | null {
+    if (this.#isOver || this.hasWork || this.#deeds.hasOutside || this.#deeds.mustBeKept || this.#writer.redo !== undefined) return null;
+    const { earliest } = this.#timers;
+    return earliest === undefined ? WAITS_FOR_EVENT : Math.ceil(earliest);
+  }
+
+  // ---- what happens
+
+  #receive(stimulus: MachineStimulus): void {
+    if (this.#isDropped) return;
+    this.#inbox.push(stimulus);
+    this.#seams.wake(this);
+  }
+
+  /** The root's snapshot as it was committed last. */
+  get committedSnapshot(): AnySnapshot {
+    const { root } = this.table;
+    return root.committed ?? this.table.system.snapshotOf(root);
+  }
+
+  /** An event for the root, as text. */
+  send(event: string, pending: PendingSend): void {
+    this.#receive({ kind: "event", to: this.table.root, event, pending });
+  }
+
+  get mailboxLength(): number {
+    return this.#inbox.length;
+  }
+
+  cancel(): void {
+    this.#receive({ kind: "cancel" });
+  }
+
+  receiveInbox(rows: readonly InboxRecord[]): void {
+    for (const { number, body } of rows) {
+      if (this.#inboxNumbers.has(number)) continue;
+      this.#inboxNumbers.add(number);
+      this.#receive({ kind: "event", to: this.table.root, event: body, inboxNumber: number });
+    }
+  }
+
+  reconcile(): void {
+    if (!this.inFlight) this.#timers.fireDue();
+  }
+
+  /** A promise, a callback, an observable or an action said something. */
+  #sentFromOutside(to: Actor | RunAddress, event: AnyEvent): void {
+    if (this.#isDropped) return;
+    if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.#forwarded(to.key, () => this.table.encode(event));
+    if (to instanceof RunAddress)
+      throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: "another run can only be sent to by sendTo(), not from an action" });
+    try {
+      this.#receive({ kind: "event", to, event: this.table.encode(event) });
+    } catch (error) {
+      this.#receive({ kind: "failed", actor: to, error });
+    }
+  }
+
+  #emitted(event: AnyEvent): void {
+    if (this.#original !== undefined) this.#original.#emitted(event);
+    else if (!this.#isDropped) this.#seams.emitted(this, event);
+  }
+
+  /** Something that was sent by an act which was computed again. */
+  #forwarded(key: string, encoded: () => string): void {
+    const to = this.table.actorAt(key);
+    try {
+      this.#receive({ kind: "event", to, event: encoded() });
+    } catch (error) {
+      this.#receive({ kind: "failed", actor: to, error });
+    }
+  }
+
+  applyInbox(budget: number): number {
+    const endAt = this.#cascade.turns + MachineRun.turnsMax;
+    if (!this.#cascade.isAtRest) {
+      this.#apply({ kind: "continue" });
+      budget--;
+    }
+    while (budget > 0 && this.#cascade.isAtRest && this.#cascade.turns < endAt) {
+      const stimulus = this.#inbox.shift();
+      if (stimulus === undefined) break;
+      this.#apply(stimulus);
+      budget--;
+    }
+    return budget;
+  }
+
+  #apply(stimulus: MachineStimulus): void {
+    this.#writer.applied(stimulus);
+    const { root } = this.table;
+    if (root.storedState !== undefined) root.committed = this.table.system.snapshotOf(root);
+    if (stimulus.kind === "begin") this.#cascade.start(root);
+    else if (stimulus.kind === "cancel") this.#cascade.deliver(root, STOP);
+    else if (stimulus.kind === "failed") this.#cascade.fail(stimulus.actor, stimulus.error);
+    else if (stimulus.kind === "timer") this.#fire(stimulus.actor, stimulus.timer);
+    else if (stimulus.kind === "event") {
+      const event = this.table.normal(stimulus.event);
+      this.sends.applying(event, stimulus.pending, root.snapshot);
+      if (stimulus.inboxNumber !== undefined) this.#consumed.push(stimulus.inboxNumber);
+      this.#cascade.deliver(stimulus.to, event);
+    }
+    if (this.#cascade.run(MachineRun.turnsMax)) this.sends.rests(this.table.root.snapshot);
+  }
+
+  /** Applies what a redo record remembers, to know the acts that came of it. */
+  applyAgain(stimulus: MachineStimulus): void {
+    this.#apply(stimulus);
+  }
+
+  #fire(actor: Actor, timer: ActorTimer): void {
+    if (!actor.timers.includes(timer)) return;
+    this.#timers.remove(actor, (other) => other === timer);
+    this.#writer.changed(actor);
+    if (timer.to.startsWith("run:")) this.#posts.push({ runId: timer.to.slice("run:".length), body: timer.event });
+    else this.#cascade.deliver(this.table.actorAt(timer.to), this.table.normal(timer.event));
+  }
+
+  // ---- what a cascade asks for
+
+  #asked(effect: Asked): void {
+    if (effect.kind === "act") return this.#deeds.add(effect.act);
+    if (effect.kind === "cancel") {
+      this.#timers.remove(effect.source, ({ id }) => id === effect.id);
+      return this.#writer.changed(effect.source);
+    }
+    const source = effect.kind === "schedule" ? effect.source : this.#cascade.stack.at(-1)!.actor;
+    try {
+      const text = this.table.encode(effect.event);
+      if (effect.kind === "post") this.#posts.push({ runId: effect.runId, body: text });
+      else this.#schedule(effect, text);
+    } catch (error) {
+      this.#cascade.fail(source, error);
+    }
+  }
+
+  #schedule(effect: Extract<Asked, { kind: "schedule" }>, event: string): void {
+    const number = ++this.#sequence;
+    const id = effect.id ?? `timer~${number}`;
+    const delayMs = Number.isNaN(effect.delayMs) ? 0 : Math.min(DELAY_MAX_MS, Math.max(0, effect.delayMs));
+    const policy = this.definition.policyOf(id);
+    this.#timers.add(effect.source, this.#timers.make({ number, id, to: effect.to, event, policy, delayMs }));
+    this.#writer.changed(effect.source);
+  }
+
+  #turned({ actor, effects, adopted, isHandled }: Recording, event: AnyEvent | undefined): void {
+    const stopped = effects.flatMap((effect) => (effect.kind === "stop" && effect.actor.parent === actor ? [effect.actor] : []));
+    const parents = new Set(adopted.map(({ parent }) => parent!));
+    if (stopped.length > 0) parents.add(actor);
+    for (const parent of parents) {
+      const touched = [...adopted.filter((child) => child.parent === parent), ...(parent === actor ? stopped : [])];
+      if (parent.snapshot !== undefined) for (const loser of updateHeld(parent, parent.snapshot, touched)) this.#writer.changed(loser);
+    }
+    for (const child of adopted) this.#history.actor("actor.started", child.key, child.src);
+    if (isMachine(actor.logic)) this.#history.turn(actor, event?.type ?? "xstate.init");
+    if (event !== undefined) this.sends.turned(event, isHandled);
+  }
+
+  #ended(actor: Actor): void {
+    this.#timers.remove(actor, () => true);
+    this.#deeds.ended(actor);
+    if (actor !== this.table.root) this.#history.actor("actor.ended", actor.key, actor.life);
+  }
+
+  #removed(actor: Actor): void {
+    if (actor !== this.table.root) this.#writer.removed(actor);
+  }
+
+  // ---- permits of steps
+
+  grant(): void {
+    this.#deeds.grant();
+  }
+
+  // ---- commits
+
+  takeCommit(epoch: number): Commit {
+    this.inFlight = true;
+    const rows = this.#rows();
+    const { stack } = this.#cascade;
+    this.#deeds.addAll(stack);
+    const { actors, gone } = this.#writer.take(rows, stack, this.#sequence, this.#deeds.mustBeKept);
+    const { root } = this.table;
+    const { status, finished, wakeAt } = this;
+    const failure = root.life === "error" ? failureOf(root.snapshot?.error, []) : undefined;
+    if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(root.snapshot?.output)));
+    const body = runBodyText({ state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence });
+    const { name, hash } = this.definition;
+    const commit: Commit = {
+      runId: this.id,
+      from: this.commitNo,
+      epoch,
+      at: this.#seams.clock.now(),
+      run: { workflow: name, definition: hash, status, body, checksum: runChecksum(this.id, hash, status, this.commitNo + 1, body), wakeAt, finished },
+      actors,
+      history: this.#history.take(),
+      ...(gone.length > 0 && { gone }),
+      ...(this.#posts.length > 0 && { posts: this.#posts }),
+      ...(this.#consumed.length > 0 && { consumed: this.#consumed }),
+      ...this.sends.takeIds(),
+    };
+    this.#posts = [];
+    this.#consumed = [];
+    return commit;
+  }
+
+  /** The rows of what changed. What cannot be stored ends its actor with an error that says so. */
+  #rows(): ActorRecord[] {
+    for (;;) {
+      const rows = this.#writer.tryRows(this.#cascade.isAtRest);
+      if (Array.isArray(rows)) return rows;
+      if (!isPawlError(rows.error)) throw rows.error;
+      this.#unstorable(rows.actor, rows.error);
+      this.#cascade.run(MachineRun.turnsMax);
+    }
+  }
+
+  #unstorable(actor: Actor, error: PawlError): void {
+    const last = actor.committed ?? { ...actor.snapshot, context: {} };
+    actor.snapshot = { ...last, status: "active", output: undefined, error: undefined };
+    this.#timers.remove(actor, () => true);
+    actor.life = "running";
+    this.#cascade.fail(actor, error);
+  }
+
+  committed(): void {
+    this.inFlight = false;
+    this.commitNo++;
+    this.#writer.committed();
+    this.sends.committed(this.commitNo);
+    this.#timers.arm();
+    for (const { actor, name } of this.#deeds.perform()) this.#history.actor("action.performed", actor.key, name);
+    if (this.hasWork || this.#mustForgetRedo) this.#seams.wake(this);
+  }
+
+  drop(code: DropCode): void {
+    this.#isDropped = true;
+    this.#timers.disarm();
+    this.#deeds.drop(code);
+    const waiting: PendingSend[] = [];
+    for (let left = this.#inbox.shift(); left !== undefined; left = this.#inbox.shift()) if (left.kind === "event" && left.pending) waiting.push(left.pending);
+    this.sends.drop(code, waiting);
+  }
+
+  // ---- coming back
+
+  #restore({ rows }: StoredMachineRun): void {
+    const valueOf = (key: string): string | undefined => rows.find((row) => row.key === key)?.output ?? undefined;
+    const isValue = new Set([INPUT_KEY, OUTPUT_KEY, REDO_KEY, CASCADE_KEY]);
+    this.table.restore(
+      this.id,
+      this.definition.machine,
+      rows.filter(({ key }) => !isValue.has(key)),
+    );
+    const cascade = valueOf(CASCADE_KEY);
+    this.#writer.restored(cascade, valueOf(REDO_KEY), rows);
+    if (cascade !== undefined) this.#cascade.resume(framesOf(cascade, this.table));
+    for (const actor of this.table.actors.values()) this.#timers.restore(actor);
+  }
+
+  /** Starts again what ran outside, and does what may not have been done. */
+  resume(): void {
+    const { redo } = this.#writer;
+    if (redo?.rows !== undefined) {
+      const seams = unhosted(this.#seams);
+      const scratch = actsOf(redo, this.id, (from) => new MachineRun(this.id, this.definition, seams, from));
+      scratch.#original = this;
+      this.#deeds.redo(scratch.#deeds);
+      this.#writer.redo = { text: redo.text };
+    }
+    for (const actor of this.table.actors.values())
+      if (actor.life === "running" && actor.isOutside && this.table.system.snapshotOf(actor).status === "active") this.#deeds.restart(actor);
+    if (this.#deeds.hasOutside) this.#history.resumed();
+    this.#deeds.perform();
+    this.#timers.arm();
+  }
+}

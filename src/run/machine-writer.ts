@@ -1,0 +1,123 @@
+/**
+ * What of a machine run is to be written: the rows of actors that changed and those that go, a cascade that does not
+ * rest, and the redo record of acts that may not be done before the process dies.
+ * 1. A stopped actor's row stays until the cascade rests: its children find their logic through it.
+ * 2. The redo record goes with the first commit after its acts were done.
+ */
+import type { ActorRecord, StoredActor } from "../store/store.ts";
+import type { ActorTable } from "./actor-table.ts";
+import type { Frame } from "./cascade.ts";
+import { type Redo, oldRows, redoText } from "./redo.ts";
+import { CASCADE_KEY, REDO_KEY, valueRow } from "./row.ts";
+import { framesText } from "./spill.ts";
+import { type MachineStimulus, textOf } from "./stimulus.ts";
+import type { Actor } from "./xstate/actor.ts";
+
+/** Rows of one commit. */
+interface Written {
+  readonly actors: ActorRecord[];
+  readonly gone: string[];
+}
+
+export class MachineWriter {
+  readonly #runId: string;
+  readonly #table: ActorTable;
+  readonly #changed = new Set<Actor>();
+  readonly #gone = new Set<Actor>();
+  #values: ActorRecord[] = [];
+  #written: Actor[] = [];
+  #stimuli: string[] = [];
+  #sequenceBefore: number;
+  #isFirst: boolean;
+  #cascade: string | undefined;
+  redo: Redo | undefined;
+
+  constructor(runId: string, table: ActorTable, sequence: number, isFirst: boolean) {
+    this.#runId = runId;
+    this.#table = table;
+    this.#sequenceBefore = sequence;
+    this.#isFirst = isFirst;
+  }
+
+  get isDirty(): boolean {
+    return this.#changed.size > 0 || this.#values.length > 0;
+  }
+
+  changed(actor: Actor): void {
+    this.#changed.add(actor);
+  }
+
+  removed(actor: Actor): void {
+    this.#gone.add(actor);
+  }
+
+  applied(stimulus: MachineStimulus): void {
+    this.#stimuli.push(textOf(stimulus, this.#table));
+  }
+
+  value(key: string, text: string): void {
+    this.#values.push(valueRow(this.#runId, key, text));
+  }
+
+  /** What the store has of a run that comes back. */
+  restored(cascade: string | undefined, redo: string | undefined, rows: readonly StoredActor[]): void {
+    this.#cascade = cascade;
+    if (redo !== undefined) this.redo = { text: redo, rows };
+    for (const actor of this.#table.actors.values()) if (actor.life === "stopped") this.#gone.add(actor);
+  }
+
+  /** The rows of the actors that changed; or the first whose state cannot be stored, with the error that says so. */
+  tryRows(isAtRest: boolean): ActorRecord[] | { readonly actor: Actor; readonly error: unknown } {
+    const rows: ActorRecord[] = [];
+    for (const actor of this.#changed) {
+      if (this.#gone.has(actor) && (isAtRest || actor.row === undefined)) continue;
+      if (actor.parent?.life === "new") continue;
+      try {
+        rows.push(this.#table.rowOf(this.#runId, actor));
+      } catch (error) {
+        return { actor, error };
+      }
+    }
+    return rows;
+  }
+
+  /** Everything that the next commit writes. `stack` is what of a cascade is still to come. */
+  take(actors: readonly ActorRecord[], stack: readonly Frame[], sequence: number, hasActs: boolean): Written {
+    const isAtRest = stack.length === 0;
+    const goneActors = isAtRest ? [...this.#gone].filter(({ row }) => row !== undefined) : [];
+    const written: Written = { actors: [...this.#values, ...actors], gone: goneActors.map(({ key }) => key) };
+    const before = { rows: oldRows(this.#changed, goneActors), cascade: this.#cascade, sequence: this.#sequenceBefore };
+    const isForgetting = this.redo !== undefined;
+    this.redo = hasActs ? { text: redoText(this.#stimuli, before, this.#isFirst) } : undefined;
+    if (this.redo !== undefined) written.actors.push(valueRow(this.#runId, REDO_KEY, this.redo.text));
+    else if (isForgetting) written.gone.push(REDO_KEY);
+    if (!isAtRest) written.actors.push(valueRow(this.#runId, CASCADE_KEY, (this.#cascade = framesText(stack, this.#table))));
+    else if (this.#cascade !== undefined) {
+      this.#cascade = undefined;
+      written.gone.push(CASCADE_KEY);
+    }
+    this.#remember(actors, isAtRest, sequence);
+    return written;
+  }
+
+  #remember(rows: readonly ActorRecord[], isAtRest: boolean, sequence: number): void {
+    const byKey = new Map(rows.map((row) => [row.key, row]));
+    for (const actor of this.#changed) actor.row = byKey.get(actor.key) ?? actor.row;
+    this.#written = [...this.#changed];
+    this.#changed.clear();
+    if (isAtRest) {
+      for (const actor of this.#gone) this.#table.forget(actor);
+      this.#gone.clear();
+    }
+    this.#values = [];
+    this.#stimuli = [];
+    this.#sequenceBefore = sequence;
+    this.#isFirst = false;
+  }
+
+  /** What was taken is durable. */
+  committed(): void {
+    for (const actor of this.#written) actor.committed = actor.snapshot;
+    this.#written = [];
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * What happens to a machine run, and its text: a redo record remembers what its commit came of.
+ */
+import type { ActorTable } from "./actor-table.ts";
+import type { PendingSend } from "./sends.ts";
+import type { Actor, ActorTimer } from "./xstate/actor.ts";
+
+export type MachineStimulus =
+  | { readonly kind: "begin" | "cancel" | "continue" }
+  | { readonly kind: "event"; readonly to: Actor; readonly event: string; readonly pending?: PendingSend; readonly inboxNumber?: number }
+  | { readonly kind: "timer"; readonly actor: Actor; readonly timer: ActorTimer }
+  | { readonly kind: "failed"; readonly actor: Actor; readonly error: unknown };
+
+type Text = [kind: MachineStimulus["kind"], actor?: string, detail?: string | number];
+
+export function textOf(stimulus: MachineStimulus, table: ActorTable): string {
+  const text: Text = [stimulus.kind];
+  if (stimulus.kind === "event") text.push(stimulus.to.key, stimulus.event);
+  if (stimulus.kind === "timer") text.push(stimulus.actor.key, stimulus.timer.number);
+  if (stimulus.kind === "failed") text.push(stimulus.actor.key, errorText(stimulus.error, table));
+  return JSON.stringify(text);
+}
+
+function errorText(error: unknown, table: ActorTable): string {
+  try {
+    return table.encode(error);
+  } catch {
+    return table.encode(new Error("an error that cannot be stored"));
+  }
+}
+
+/** The stimulus of a text; undefined when what it is about is no more. */
+export function stimulusOf(text: string, table: ActorTable): MachineStimulus | undefined {
+  const [kind, key = "", detail] = JSON.parse(text) as Text;
+  if (kind === "begin" || kind === "cancel" || kind === "continue") return { kind };
+  const actor = table.actorAt(key);
+  if (kind === "event") return { kind, to: actor, event: detail as string };
+  if (kind === "failed") return { kind, actor, error: table.decode(detail as string) };
+  const timer = actor.timers.find(({ number }) => number === detail);
+  return timer === undefined ? undefined : { kind, actor, timer };
+}

@@ -1,0 +1,100 @@
+/**
+ * Agents and workflows as actor logic: `step(agent)` can be invoked or spawned by any machine. A step of an agent is a
+ * machine of pawl's own, hosted like any other: its attempts, retries and backoffs survive a crash with it.
+ */
+import { type AnyActorLogic, type PromiseActorLogic, fromPromise } from "xstate";
+import { type StepAttempt, stepMachine } from "../../../machines/step.ts";
+import type { Agent } from "../../define/agent.ts";
+import type { Workflow } from "../../define/workflow.ts";
+import { PawlError } from "../../errors.ts";
+
+/** What a step needs of the run that hosts it. Found on the actor system. */
+export interface StepServices {
+  /** One attempt of an agent: its result. Rejects with a `StepFailure`. */
+  attempt(agent: Agent, call: StepCall): Promise<unknown>;
+  /** A run of its own under the address of the step: its output. Cancelled when the signal aborts. */
+  childRun(workflow: Workflow, runId: string, input: unknown, signal: AbortSignal): Promise<unknown>;
+}
+
+/** One attempt of a step. */
+export interface StepCall {
+  readonly runId: string;
+  /** The address of the step in its run. */
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly input: unknown;
+  readonly signal: AbortSignal;
+}
+
+const permitted = new WeakSet<AnyActorLogic>();
+
+/** Does this logic wait for one of the worker's permits before it starts? */
+export function needsPermit(logic: AnyActorLogic): boolean {
+  return permitted.has(logic);
+}
+
+let actKey: string | undefined;
+
+/** Does something of a commit under its key. */
+export function performAct(key: string, perform: () => void): void {
+  actKey = key;
+  try {
+    perform();
+  } finally {
+    actKey = undefined;
+  }
+}
+
+/**
+ * The key of the action that is running: the same when it is done again after a crash. For whatever removes duplicates.
+ * Only within an action of a machine that pawl runs, before its first `await`.
+ *
+ * @throws PAWL_NO_ACTION
+ */
+export function actionKey(): string {
+  if (actKey === undefined) throw new PawlError("PAWL_NO_ACTION");
+  return actKey;
+}
+
+function servicesOf(system: unknown): StepServices {
+  const { services } = system as { services?: StepServices };
+  if (services === undefined) throw new PawlError("PAWL_NO_HOST");
+  return services;
+}
+
+const steps = new WeakMap<object, AnyActorLogic>();
+
+/**
+ * An agent, or a workflow, as logic that a machine can invoke: `setup({ actors: { plan: step(planner) } })`. Its input is
+ * the agent's, its output the agent's result. An agent is called with its retries and its timeout; a workflow runs as a
+ * run of its own, which is cancelled when the state is left.
+ *
+ * @example
+ * ```ts
+ * const machine = setup({ actors: { plan: step(planner) } }).createMachine({
+ *   id: 'trip',
+ *   initial: 'planning',
+ *   states: { planning: { invoke: { src: 'plan', input: { topic: 'ratchets' }, onDone: 'ready' } }, ready: { type: 'final' } },
+ * });
+ * ```
+ */
+export function step<Given, Result>(of: Agent<Given, Result> | Workflow<Given, Result>): PromiseActorLogic<Result, Given> {
+  let logic = steps.get(of);
+  if (logic === undefined) steps.set(of, (logic = "plan" in of ? workflowLogic(of) : agentLogic(of)));
+  return logic as unknown as PromiseActorLogic<Result, Given>;
+}
+
+function agentLogic(agent: Agent): AnyActorLogic {
+  const attempt = fromPromise<unknown, StepAttempt>(({ input, self, system, signal }) => {
+    const { sessionId } = (self as unknown as { readonly _parent: { readonly sessionId: string } })._parent;
+    const slash = sessionId.indexOf("/");
+    const call = { runId: sessionId.slice(0, slash), stepId: sessionId.slice(slash + 1), attempt: input.attempt, input: input.given, signal };
+    return servicesOf(system).attempt(agent, call);
+  });
+  permitted.add(attempt);
+  return stepMachine.provide({ actors: { attempt } });
+}
+
+function workflowLogic(workflow: Workflow): AnyActorLogic {
+  return fromPromise<unknown>(({ input, self, system, signal }) => servicesOf(system).childRun(workflow, self.sessionId, input, signal));
+}

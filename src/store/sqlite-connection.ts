@@ -1,0 +1,115 @@
+/**
+ * A connection to one SQLite file: statements made once, transactions, and the fail stop. A full disk and a busy file
+ * leave it usable; after any other failure nothing is read or written through it.
+ */
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { PawlError } from "../errors.ts";
+import { type FileOptions, isBusy, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
+
+const SQLITE_FULL = 13;
+
+/** Was there no space? Then nothing of the transaction was done. */
+export function isFull(error: unknown): boolean {
+  return sqliteCode(error) === SQLITE_FULL;
+}
+
+export class SqliteConnection {
+  readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #statements = new Map<string, StatementSync>();
+  #lock: DatabaseSync | undefined;
+  #failure: PawlError | undefined;
+
+  constructor(path: string, options: FileOptions) {
+    this.#path = path;
+    this.#database = openDatabase(path, options);
+  }
+
+  /** Becomes the one that executes, until it is closed or fails. */
+  lock(): void {
+    this.#lock = takeLock(`${this.#path}-lock`);
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+    this.#unlock();
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
+    return this.#prepare(sql).run(...values);
+  }
+
+  changed(sql: string, ...values: SQLInputValue[]): boolean {
+    return this.run(sql, ...values).changes === 1;
+  }
+
+  /** The first row, if there is one. */
+  get(sql: string, ...values: SQLInputValue[]): unknown {
+    return this.#prepare(sql).get(...values);
+  }
+
+  /** All rows, in the shape that the statement gives them. */
+  all<Row>(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#prepare(sql).all(...values) as Row[];
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  /** All of the work or nothing of it. */
+  transaction<T>(work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.run("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.run("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.run("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** A write that is no commit of a run: a full disk is an error here, and another try is welcome. */
+  write<T>(work: () => T): T {
+    try {
+      return this.transaction(work);
+    } catch (error) {
+      if (isFull(error)) throw new PawlError("PAWL_STORE_FULL", { cause: error });
+      throw this.failUnlessBusy(error);
+    }
+  }
+
+  read<T>(work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return work();
+    } catch (error) {
+      throw this.failUnlessBusy(error);
+    }
+  }
+
+  /** Another connection holds the file for a moment: nothing was done, and the caller may try again. */
+  failUnlessBusy(error: unknown): unknown {
+    return isBusy(error) ? error : this.fail(error);
+  }
+
+  /** Fail stop: what the disk holds is no longer known, so nothing is read or acknowledged from here on. */
+  fail(error: unknown): PawlError {
+    if (this.#failure === undefined) {
+      this.#failure = new PawlError("PAWL_STORE_FAILED", { cause: error });
+      this.#unlock();
+    }
+    return this.#failure;
+  }
+
+  #unlock(): void {
+    this.#lock?.close();
+    this.#lock = undefined;
+  }
+}
