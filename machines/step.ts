@@ -1,6 +1,7 @@
 /**
- * A step: an agent invoked by a user's machine, with its attempts. Ends with the agent's result, or with what the last
- * attempt failed of. Which failures are tried again, and after which wait, comes with the failure.
+ * A step: an agent invoked by a user's machine, with its attempts. Ends with the agent's result, or with the error of the
+ * last attempt, which xstate ends an actor with that does not take it. Which failures are tried again, and after which
+ * wait, comes with the failure.
  */
 import { assign, fromPromise, setup } from "xstate";
 
@@ -11,11 +12,11 @@ export interface StepAttempt {
   readonly attempt: number;
 }
 
-/** What an attempt rejects with. */
+/** What an attempt rejects with when there is to be another; the last one rejects with the error itself. */
 export interface StepFailure {
   readonly error: unknown;
-  /** The wait before the next attempt in ms; undefined when there is none. */
-  readonly waitMs: number | undefined;
+  /** The wait before the next attempt in ms. */
+  readonly waitMs: number;
 }
 
 export interface StepContext {
@@ -25,12 +26,7 @@ export interface StepContext {
   readonly result: unknown;
 }
 
-type SettledEvent = { type: string; output?: unknown; error?: StepFailure };
-
-/** Ends the actor with this error: xstate has no state for it. */
-function failWith({ failure }: StepContext): StepFailure {
-  throw failure?.error;
-}
+type SettledEvent = { type: string; output?: unknown; error?: Partial<StepFailure> };
 
 export const stepMachine = setup({
   types: {
@@ -39,15 +35,13 @@ export const stepMachine = setup({
     output: {} as unknown,
   },
   actors: {
-    /** One attempt: resolves with the result, rejects with a `StepFailure`. */
+    /** One attempt: resolves with the result, rejects with a `StepFailure` or an error. */
     attempt: fromPromise<unknown, StepAttempt>(() => Promise.reject(new Error("nobody calls the agent"))),
   },
   actions: {
     countAttempt: assign({ attempt: ({ context }) => context.attempt + 1 }),
     keepResult: assign({ result: ({ event }) => (event as SettledEvent).output }),
-    keepFailure: assign({ failure: ({ event }) => (event as SettledEvent).error }),
-    /** The step ends with the error of its last attempt. */
-    fail: assign({ failure: ({ context }: { context: StepContext }) => failWith(context) }),
+    keepFailure: assign({ failure: ({ event }) => (event as SettledEvent).error as StepFailure }),
   },
   guards: {
     mayRetry: ({ event }) => (event as SettledEvent).error?.waitMs !== undefined,
@@ -63,16 +57,13 @@ export const stepMachine = setup({
   output: ({ context }: { context: StepContext }) => context.result,
   states: {
     running: {
-      description: "An attempt waits for its permit, or runs.",
+      description: "An attempt waits for its permit, or runs. One that fails for good ends the step with its error.",
       entry: "countAttempt",
       invoke: {
         src: "attempt",
         input: ({ context }) => ({ given: context.given, attempt: context.attempt }),
         onDone: { target: "completed", actions: "keepResult" },
-        onError: [
-          { guard: "mayRetry", target: "backingOff", actions: "keepFailure" },
-          { target: "failed", actions: "keepFailure" },
-        ],
+        onError: { guard: "mayRetry", target: "backingOff", actions: "keepFailure" },
       },
     },
     backingOff: {
@@ -80,6 +71,5 @@ export const stepMachine = setup({
       after: { backoff: "running" },
     },
     completed: { type: "final", description: "The agent answered and its result is stored." },
-    failed: { description: "All attempts failed; the machine that invoked the step is told the error.", entry: "fail" },
   },
 });

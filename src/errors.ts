@@ -59,6 +59,7 @@ export const ERRORS = {
   PAWL_RUN_ENDED: entry("the run has ended and takes no more events", "start another run"),
   PAWL_WAIT_TIMEOUT: entry("what was waited for did not happen in time", "wait longer, or see `pawl show RUN`", true),
   PAWL_NOT_A_MACHINE: entry("the run is one of a workflow, which takes no events", "use this on a run of a machine"),
+  PAWL_NOT_A_WORKFLOW: entry("the run is one of a machine, which has no nodes", "use `run.actors()`"),
   PAWL_NO_HOST: entry("a step of pawl ran outside of pawl", "start the machine with pawl.start(), not with createActor()"),
   PAWL_NO_ACTION: entry("actionKey() was called outside of an action", "call it within an action of a machine that pawl runs, before any await"),
   PAWL_CLOSED: entry("pawl was closed", "open it again; unfinished runs go on by themselves"),

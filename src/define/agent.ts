@@ -56,7 +56,8 @@ export interface Agent<in Given = any, out Result = any> {
   readonly output: Schema;
   readonly work:
     | { readonly kind: "function"; readonly run: (input: any, context: AgentContext) => unknown }
-    | { readonly kind: "http"; readonly service: HttpService };
+    | { readonly kind: "http"; readonly service: HttpService }
+    | { readonly kind: "machine"; readonly machine: object };
   readonly policy: Policy;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
@@ -71,10 +72,26 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions {
   readonly output: O;
 }
 
-/** What `agent()` takes: either `run` or `http`. */
+/** What `agent()` takes: one of `run`, `http` and `machine`. */
 export type AgentSpec<I extends Schema, O extends Schema> =
-  | (AgentBase<I, O> & { readonly run: (input: OutputOf<I>, context: AgentContext) => InputOf<O> | Promise<InputOf<O>>; readonly http?: never })
-  | (AgentBase<I, O> & { readonly http: HttpService; readonly run?: never });
+  | (AgentBase<I, O> & {
+      readonly run: (input: OutputOf<I>, context: AgentContext) => InputOf<O> | Promise<InputOf<O>>;
+      readonly http?: never;
+      readonly machine?: never;
+    })
+  | (AgentBase<I, O> & { readonly http: HttpService; readonly run?: never; readonly machine?: never })
+  | (AgentBase<I, O> & {
+      /**
+       * An xstate machine, or `durable(machine, …)`: each node that uses the agent is a run of it, with the node's input
+       * as its input and its output as the result. Without a timeout and without retries unless they are given.
+       */
+      readonly machine: object;
+      readonly run?: never;
+      readonly http?: never;
+    });
+
+/** A machine may wait for people, and one that failed has done what it has done. */
+const MACHINE_DEFAULTS: AttemptOptions = { timeout: "36500d", retry: { maxAttempts: 1 } };
 
 /**
  * Makes an agent. It is called at least once for each node that uses it; its result is stored exactly once.
@@ -98,11 +115,15 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     if (typeof spec[field]?.["~standard"]?.validate !== "function")
       throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
   }
-  return Object.freeze({ name: spec.name, input: spec.input, output: spec.output, work: workOf(spec, at), policy: policyOf(spec, at) });
+  return Object.freeze({ name: spec.name, input: spec.input, output: spec.output, work: workOf(spec, at), policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)) });
 }
 
 function workOf(spec: AgentSpec<Schema, Schema>, at: string): Agent["work"] {
   if (typeof spec.run === "function") return { kind: "function", run: spec.run };
   if (spec.http !== undefined) return { kind: "http", service: spec.http };
-  throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has neither run nor http`, next: "add run: async (input, ctx) => …, or http: { url }" });
+  if (typeof spec.machine === "object") return { kind: "machine", machine: spec.machine };
+  throw new PawlError("PAWL_MISSING_FIELD", {
+    message: `${at} has none of run, http and machine`,
+    next: "add run: async (input, ctx) => …, http: { url }, or machine: an xstate machine",
+  });
 }

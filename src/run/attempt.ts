@@ -10,6 +10,8 @@ import { type ErrorCode, PawlError } from "../errors.ts";
 import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
+import type { Startable } from "./startable.ts";
+import type { StepServices } from "./xstate/step.ts";
 
 export type Outcome = { readonly output: string; readonly failure?: undefined } | { readonly failure: Failure };
 
@@ -35,16 +37,18 @@ export class Attempt implements AgentContext {
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
   readonly #seams: AttemptSeams;
+  readonly #services: StepServices | undefined;
   #abort: AbortController | undefined;
   #abandoned: unknown;
 
-  constructor(facts: AttemptFacts, seams: AttemptSeams) {
+  constructor(facts: AttemptFacts, seams: AttemptSeams, services: StepServices | undefined) {
     this.runId = facts.runId;
     this.nodeId = facts.nodeId;
     this.attempt = facts.attempt;
     this.deadlineAt = facts.deadlineAt;
     this.upstreamFailures = facts.upstreamFailures;
     this.#seams = seams;
+    this.#services = services;
   }
 
   get idempotencyKey(): string {
@@ -76,6 +80,14 @@ export class Attempt implements AgentContext {
     this.#abort?.abort(this.#abandoned);
   }
 
+  #call({ work }: Agent, given: unknown): unknown {
+    if (work.kind === "function") return work.run(given, this);
+    if (work.kind === "http") return callService(work.service, given, this, this.#seams.environment);
+    if (this.#services === undefined) throw new PawlError("PAWL_NO_HOST");
+    const again = this.attempt > 1 ? `~${this.attempt}` : "";
+    return this.#services.childRun(work.machine as Startable, `${this.runId}/${this.nodeId}${again}`, given, this.signal);
+  }
+
   /** Calls the agent. Never rejects; answers undefined when it was abandoned meanwhile. */
   async perform(agent: Agent, input: () => unknown, nonRetryable: readonly string[]): Promise<Outcome | undefined> {
     if (this.#isAbandoned) return undefined;
@@ -83,8 +95,7 @@ export class Attempt implements AgentContext {
     try {
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
       if (this.#isAbandoned) return undefined;
-      const answer: unknown =
-        agent.work.kind === "function" ? await agent.work.run(given, this) : await callService(agent.work.service, given, this, this.#seams.environment);
+      const answer: unknown = await this.#call(agent, given);
       outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)) };
     } catch (error) {
       outcome = { failure: failureOf(error, nonRetryable) };

@@ -150,8 +150,9 @@ export class Cascade {
 
   /** What an actor tells its parent when its turn and what followed from it are over. */
   #tellParent(actor: Actor): void {
-    const { parent, id, snapshot } = actor;
-    if (actor.life !== "running" || snapshot === undefined) return;
+    if (actor.life !== "running") return;
+    const { parent, id } = actor;
+    const snapshot = this.#system.snapshotOf(actor);
     if (snapshot.status === "active") {
       if (!actor.syncSnapshot || parent === undefined) return;
       const told = isMachine(actor.logic) ? snapshot : actor.logic.getPersistedSnapshot(snapshot as never);

@@ -163,13 +163,20 @@ export class DagRun implements HostedRun {
     if (index === undefined) return;
     const node = this.#nodes.get(index) ?? this.#newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
     node.since = this.#seams.clock.now();
+    node.hasPermit = true;
     this.#tellNode(node, FACT.granted);
   }
 
   #newNode(index: number, snapshot: NodeSnapshot): NodeActor {
-    const node: NodeActor = { index, snapshot, attempt: undefined, since: 0, timer: undefined, cancelTimer: undefined };
+    const node: NodeActor = { index, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
     this.#nodes.set(index, node);
     return node;
+  }
+
+  /** Gives its permit back: it ended, or its agent is a run of its own that takes permits itself. */
+  #release(node: NodeActor): void {
+    if (node.hasPermit) this.#seams.released();
+    node.hasPermit = false;
   }
 
   // ---- turns, depth first: node → supervisor → workflow
@@ -187,7 +194,7 @@ export class DagRun implements HostedRun {
       else if (effect.type === "abortAgent") this.#abandon(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
-    if (before === "running") this.#seams.released();
+    if (before === "running") this.#release(node);
     if (snapshot.status === "done") this.#nodeEnded(node, snapshot.value as Settled, output);
     else if (snapshot.value === "running") this.#history.node("node.started", this.plan.nodes[node.index]!.id, snapshot.context.attempt);
     else if (snapshot.value === "backingOff") this.#nodeBacksOff(node);
@@ -265,6 +272,12 @@ export class DagRun implements HostedRun {
     this.#tellWorkflow(FACT.collected);
   }
 
+  /** What reads results back waits for a commit, also when there is nothing else to write. */
+  #collectAgain(): void {
+    this.#history.run("run.resumed");
+    this.#collectOutput();
+  }
+
   // ---- what is done once the commit is durable
 
   #callAgent(node: NodeActor): void {
@@ -274,7 +287,9 @@ export class DagRun implements HostedRun {
     const attempt = new Attempt(
       { runId: this.id, nodeId: id, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures },
       this.#seams.attempts,
+      this.#seams.services,
     );
+    if (agent.work.kind === "machine") this.#release(node);
     node.attempt = attempt;
     const perform = (loaded?: Texts): void =>
       void attempt
@@ -359,8 +374,8 @@ export class DagRun implements HostedRun {
       this.#timers.clear(node);
       node.attempt?.abandon(code);
       node.attempt = undefined;
+      this.#release(node);
     }
-    for (let permits = this.running; permits > 0; permits--) this.#seams.released();
     this.#inbox.length = 0;
     this.#nodes.clear();
     this.#acts = [];
@@ -392,9 +407,9 @@ export class DagRun implements HostedRun {
   }
 
   resume(): void {
-    this.#history.run("run.resumed");
+    this.#history.resumed();
     if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);
-    if (this.#workflow.value === "collecting") return this.#collectOutput();
+    if (this.#workflow.value === "collecting") return this.#collectAgain();
     this.progress.queueReady();
     if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
   }

@@ -46,9 +46,12 @@ export function beginRun(definition: Definition, id: string, input: string, seam
   return definition.kind === "dag" ? new DagRun(id, definition.workflow.plan, input, seams) : new MachineRun(id, definition, seams, { input });
 }
 
-/** Brings a run back. Throws PAWL_ROW_CORRUPT for rows that are not what was written. */
-export function loadRun(definition: Definition, record: RunRecord, rows: readonly StoredActor[], seams: RunSeams): HostedRun {
-  return definition.kind === "dag" ? loadDag(record, rows, definition.workflow.plan, seams) : loadMachine(record, rows, definition, seams);
+/**
+ * Brings a run back; `stored` is the text of its own definition when it is to be taken over by this one. Throws
+ * PAWL_ROW_CORRUPT for rows that are not what was written, PAWL_DEFINITION_CHANGED when it cannot be taken over.
+ */
+export function loadRun(definition: Definition, record: RunRecord, rows: readonly StoredActor[], seams: RunSeams, stored?: string): HostedRun {
+  return definition.kind === "dag" ? loadDag(record, rows, definition.workflow.plan, seams) : loadMachine(record, rows, definition, seams, stored);
 }
 
 /** What is different in this definition from a stored one. */

@@ -9,7 +9,8 @@ import type { MachineDefinition } from "./machine-definition.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import type { SendResult } from "./sends.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
-import { type NodeView, type RunView, isOver, readHistory, requireRun, viewNodes, viewRun } from "./view.ts";
+import { type ActorView, viewActors } from "./machine-view.ts";
+import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, requireRun, viewDefinition, viewNodes, viewRun } from "./view.ts";
 
 /** A wait for the end of a run; to be forgotten when nobody waits any more. */
 export interface EndWatch {
@@ -80,9 +81,19 @@ export class Run<Output> {
     return viewRun(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
   }
 
-  /** Its nodes, in the order of the definition. */
+  /** Its nodes, in the order of the definition. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */
   nodes(): Promise<NodeView[]> {
     return viewNodes(this.#pawl.store, this.id);
+  }
+
+  /** The actors of a machine's run as they were committed last, parents first. @throws PAWL_NOT_A_MACHINE for a run of a workflow */
+  async actors(): Promise<ActorView[]> {
+    return viewActors(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
+  }
+
+  /** What it was defined as, as data: also where its code is not. */
+  async definition(): Promise<RunDefinition> {
+    return viewDefinition(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
   }
 
   /** What happened, commit by commit, from the first or after a commit number. */

@@ -8,6 +8,7 @@ import { DagRun } from "./dag-run.ts";
 import type { RunSeams } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
+import { migratedRows } from "./migrate.ts";
 import type { StoredRun } from "./node-actor.ts";
 import { NODE_STATUSES, type NodeStatus } from "./progress.ts";
 import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow, openRunRow } from "./row.ts";
@@ -23,9 +24,21 @@ export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: P
   return new DagRun(record.id, plan, input.output, seams, stored);
 }
 
-export function loadMachine(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, seams: RunSeams): MachineRun {
+/** Brings a machine run back; `stored` is the text of its own definition when that is another than this. */
+export function loadMachine(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, seams: RunSeams, stored?: string): MachineRun {
   const { sequence = 0 } = openRunRow(record);
-  return new MachineRun(record.id, definition, seams, { commitNo: record.commitNo, sequence, rows });
+  const isOther = stored !== undefined && record.definition !== definition.hash;
+  const run = new MachineRun(record.id, definition, seams, {
+    commitNo: record.commitNo,
+    sequence,
+    rows: isOther ? migratedRows(record, rows, definition, stored) : rows,
+  });
+  if (isOther) run.migrated();
+  return run;
+}
+
+export function isNodeRow({ key }: StoredActor): boolean {
+  return !OTHER_KEYS.has(key);
 }
 
 /** The nodes that have a row, checked. */
@@ -34,13 +47,11 @@ export function readNodes(
   rows: readonly StoredActor[],
   plan: Plan,
 ): { index: number; status: NodeStatus; body: NodeBody; commitNo: number }[] {
-  return rows
-    .filter((row) => !OTHER_KEYS.has(row.key))
-    .map((row) => {
-      const index = plan.indexOf.get(row.key);
-      const status = NODE_STATUSES.find((known) => known === row.status);
-      if (index === undefined || status === undefined)
-        throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
-      return { index, status, body: openActorRow(record.id, row) as NodeBody, commitNo: row.commitNo };
-    });
+  return rows.filter(isNodeRow).map((row) => {
+    const index = plan.indexOf.get(row.key);
+    const status = NODE_STATUSES.find((known) => known === row.status);
+    if (index === undefined || status === undefined)
+      throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
+    return { index, status, body: openActorRow(record.id, row) as NodeBody, commitNo: row.commitNo };
+  });
 }

@@ -115,6 +115,8 @@ export class MachineDoor {
       if (run !== undefined) throw new PawlError("PAWL_NOT_A_MACHINE", { message: `run "${id}" is one of a workflow` });
       if (this.#worker.stopped !== undefined) throw this.#worker.stopped;
       if (await this.#recovery.ensure(id)) continue;
+      const parked = this.#recovery.parked.get(id);
+      if (parked !== undefined) throw parked;
       const record = await requireRun(this.#store, id);
       if (isOver(record.status)) throw new PawlError("PAWL_RUN_ENDED", { message: `run "${id}" is ${record.status}` });
       throw new PawlError("PAWL_DEFINITION_MISSING", { message: `run "${id}" waits for "${record.workflow}", which was not given to this worker` });
@@ -127,7 +129,8 @@ export async function readSnapshot(store: Store, id: string, definition: Machine
   const record = await requireRun(store, id);
   if (record.status === "quarantined") throw new PawlError("PAWL_RUN_QUARANTINED", { message: `run "${id}" was set aside: ${record.reason}` });
   if (record.workflow !== definition.name) throw new PawlError("PAWL_NOT_A_MACHINE", { message: `run "${id}" is one of "${record.workflow}"` });
-  return loadMachine(record, await store.readActors(id), definition, unhosted(seams)).committedSnapshot;
+  const stored = record.definition === definition.hash ? undefined : await store.readDefinition(record.definition);
+  return loadMachine(record, await store.readActors(id), definition, unhosted(seams), stored).committedSnapshot;
 }
 
 async function checkedEvent(definition: MachineDefinition, event: SentEvent, snapshot: () => Promise<AnySnapshot>): Promise<unknown> {

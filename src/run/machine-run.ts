@@ -9,6 +9,7 @@ import { type ActorRecord, type Commit, type InboxRecord, type Post, type Stored
 import { ActorTable } from "./actor-table.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { type Asked, Cascade } from "./cascade.ts";
+import { encode } from "./codec.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter } from "./history.ts";
@@ -23,6 +24,7 @@ import { framesOf } from "./spill.ts";
 import type { MachineStimulus } from "./stimulus.ts";
 import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine, updateHeld } from "./xstate/actor.ts";
 import { RunAddress } from "./xstate/effects.ts";
+import { isDeclared } from "./xstate/machine-events.ts";
 import { type Recording } from "./xstate/system.ts";
 
 const STOP: AnyEvent = { type: "xstate.stop" };
@@ -239,7 +241,7 @@ export class MachineRun implements HostedRun {
       const event = this.table.normal(stimulus.event);
       this.sends.applying(event, stimulus.pending, root.snapshot);
       if (stimulus.inboxNumber !== undefined) this.#consumed.push(stimulus.inboxNumber);
-      this.#cascade.deliver(stimulus.to, event);
+      if (stimulus.inboxNumber === undefined || isDeclared(this.definition.events, event.type)) this.#cascade.deliver(stimulus.to, event);
     }
     if (this.#cascade.run(MachineRun.turnsMax)) this.sends.rests(this.table.root.snapshot);
   }
@@ -267,9 +269,8 @@ export class MachineRun implements HostedRun {
     }
     const source = effect.kind === "schedule" ? effect.source : this.#cascade.stack.at(-1)!.actor;
     try {
-      const text = this.table.encode(effect.event);
-      if (effect.kind === "post") this.#posts.push({ runId: effect.runId, body: text });
-      else this.#schedule(effect, text);
+      if (effect.kind === "post") this.#posts.push({ runId: effect.runId, body: encode(effect.event) });
+      else this.#schedule(effect, effect.to.startsWith("run:") ? encode(effect.event) : this.table.encode(effect.event));
     } catch (error) {
       this.#cascade.fail(source, error);
     }
@@ -397,6 +398,11 @@ export class MachineRun implements HostedRun {
     this.#writer.restored(cascade, valueOf(REDO_KEY), rows);
     if (cascade !== undefined) this.#cascade.resume(framesOf(cascade, this.table));
     for (const actor of this.table.actors.values()) this.#timers.restore(actor);
+  }
+
+  /** Its rows were made for this definition just now. */
+  migrated(): void {
+    this.#writer.changed(this.table.root);
   }
 
   /** Starts again what ran outside, and does what may not have been done. */

@@ -20,6 +20,8 @@ export interface NodeActor {
   readonly index: number;
   snapshot: NodeSnapshot;
   attempt: Attempt | undefined;
+  /** It holds one of the worker's permits. */
+  hasPermit: boolean;
   /** When its attempt was granted, or its backoff began. */
   since: number;
   /** A timer that its state asked for: set once the commit is durable. */

@@ -9,6 +9,7 @@ import { PawlError, isPawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import { Listeners } from "./listeners.ts";
 import type { Store } from "../store/store.ts";
+import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, beginRun, changesFrom, definitionOf, inputText } from "./definition.ts";
 import { type EndWatch, Run, type RunHome } from "./handle.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
@@ -70,6 +71,7 @@ export class Pawl implements AsyncDisposable, RunHome {
     this.#worker = worker;
     if (worker === undefined) return;
     this.#recovery = new Recovery(worker, seams.store, this.#definitions);
+    this.#recovery.onParked = (runId) => this.#wakeWaiting(runId);
     this.#door = new MachineDoor(worker, this.#recovery, seams.store);
     worker.services = stepServices(seams, (workflow, id, input, signal) => this.#childRun(workflow, id, input, signal));
     worker.onEmitted = (runId, event) => this.#emitted(runId, event);
@@ -130,7 +132,8 @@ export class Pawl implements AsyncDisposable, RunHome {
   async #childRun(workflow: Startable, id: string, input: unknown, signal: AbortSignal): Promise<unknown> {
     const definition = definitionOf(workflow);
     await this.#startAs(id, definition, input);
-    const cancel = (): void => void this.cancel(id).catch((error: unknown) => this.log.warn({ error, runId: id }, "a child run was not cancelled"));
+    const cancel = (): void =>
+      void (this.#closing ?? this.cancel(id)).catch((error: unknown) => this.log.warn({ error, runId: id }, "a child run was not cancelled"));
     if (signal.aborted) cancel();
     else signal.addEventListener("abort", cancel);
     return new Run<unknown>(this, id).result();
@@ -171,7 +174,8 @@ export class Pawl implements AsyncDisposable, RunHome {
       throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" was started with another input` });
     }
     openActorRow(id, row);
-    if (record.definition !== definition.hash && !isOver(record.status)) throw await this.changedError(id, record.definition, definition);
+    if (record.definition !== definition.hash && !isOver(record.status) && !this.#definitions.has(record.definition))
+      throw await this.changedError(id, record.definition, definition);
   }
 
   /** Not for use outside: says what changed under an unfinished run. */
@@ -186,8 +190,13 @@ export class Pawl implements AsyncDisposable, RunHome {
 
   async #register(definition: Definition): Promise<void> {
     if (this.#worker === undefined) return;
-    await this.#worker.attempt(() => this.#store.writeDefinition(definition.hash, definition.name, definition.structureText));
+    const worker = this.#worker;
+    await worker.attempt(() => this.#store.writeDefinition(definition.hash, definition.name, definition.structureText));
     this.#definitions.set(definition.hash, definition);
+    this.#recovery?.parked.clear();
+    if (definition.kind === "dag" || definition.options.migrate === undefined) return;
+    for (const hash of await worker.attempt(() => this.#store.definitionsOf(definition.name)))
+      if (this.#definitions.get(hash)?.hash !== hash) this.#definitions.set(hash, definition);
   }
 
   /**
@@ -247,6 +256,14 @@ export class Pawl implements AsyncDisposable, RunHome {
         this.log.error({ error }, "a subscriber threw");
       }
     }
+  }
+
+  /**
+   * The unfinished runs that this definition would not find as it left them: what is different, and what of each run it
+   * no longer knows. Changes nothing.
+   */
+  compare(definition: Startable): AsyncGenerator<ComparedRun> {
+    return compareRuns(this.store, definitionOf(definition));
   }
 
   /** Asks now what is asked every 30 s: what should move and does not. */
@@ -309,6 +326,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   }
 
   async snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot> {
+    await this.#migrated(id);
     const run = this.#worker?.runs.get(id);
     if (run instanceof MachineRun) return run.committedSnapshot;
     return readSnapshot(this.store, id, definition, {
@@ -317,6 +335,18 @@ export class Pawl implements AsyncDisposable, RunHome {
       startedAt: this.#seams.clock.now(),
       services: undefined,
     });
+  }
+
+  /** A run that another definition takes over is taken over now that somebody asks. Throws when it cannot be. */
+  async #migrated(id: string): Promise<void> {
+    if (this.#worker === undefined || this.#worker.runs.has(id)) return;
+    const record = await this.store.readRun(id);
+    if (record === undefined || isOver(record.status)) return;
+    const definition = this.#definitions.get(record.definition);
+    if (definition === undefined || definition.hash === record.definition) return;
+    await this.#recovery?.ensure(id);
+    const parked = this.#recovery?.parked.get(id);
+    if (parked !== undefined) throw parked;
   }
 
   onCommit(id: string, listener: () => void): () => void {
@@ -357,6 +387,7 @@ export class Pawl implements AsyncDisposable, RunHome {
 
   /** The registered workflow of this name, if its definition is another than the run's. */
   async checkClaimable(definition: string, workflowName: string, id: string): Promise<void> {
+    await this.#migrated(id);
     if (this.#worker === undefined || this.#definitions.has(definition)) return;
     const named = [...this.#definitions.values()].find(({ name }) => name === workflowName);
     if (named !== undefined) throw await this.changedError(id, definition, named);

@@ -2,7 +2,7 @@
  * Brings runs back into memory: those that an earlier worker left, those whose timer is due, and any that should move
  * and does not. Never all at once, and without being asked.
  */
-import { PawlError } from "../errors.ts";
+import { PawlError, isPawlError } from "../errors.ts";
 import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { type Definition, loadRun } from "./definition.ts";
 import { isOver } from "./view.ts";
@@ -30,6 +30,9 @@ export class Recovery {
   #claimAgain = false;
   #isStopped = false;
   readonly #suspected = new Set<string>();
+  /** Runs that cannot go on with the definitions that are registered, and why. */
+  readonly parked = new Map<string, PawlError>();
+  onParked: ((runId: string) => void) | undefined;
   /** There may be more to claim, but memory holds enough. */
   #isHeldBack = false;
 
@@ -106,18 +109,29 @@ export class Recovery {
   /** Loads a run that this worker owns, unless it is in memory. */
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
-    if (record.epoch !== worker.epoch) return;
+    if (record.epoch !== worker.epoch || this.parked.has(record.id)) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
     const inbox = await worker.attempt(() => this.#store.readInbox(record.id));
+    const definition = this.#workflows.get(record.definition)!;
+    const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
     if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
     try {
-      const run = loadRun(this.#workflows.get(record.definition)!, record, rows, worker);
+      const run = loadRun(definition, record, rows, worker, stored);
       run.resume();
       worker.host(run);
       run.receiveInbox(inbox);
+      this.parked.delete(record.id);
     } catch (error) {
-      await worker.quarantine(record.id, error);
+      if (isPawlError(error, "PAWL_DEFINITION_CHANGED")) this.#park(record.id, error);
+      else await worker.quarantine(record.id, error);
     }
+  }
+
+  /** The run stays as it is, until a definition is registered that it can go on with. */
+  #park(runId: string, error: PawlError): void {
+    this.parked.set(runId, error);
+    this.#worker.attempts.log.warn({ runId, error }, "run parked");
+    this.onParked?.(runId);
   }
 
   get #hasRoom(): boolean {

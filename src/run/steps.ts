@@ -5,7 +5,7 @@ import { backoffMs } from "../../machines/node.ts";
 import type { StepFailure } from "../../machines/step.ts";
 import type { Clock } from "../clock.ts";
 import type { Agent } from "../define/agent.ts";
-import { AgentError } from "../errors.ts";
+import { AgentError, type ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { Attempt, type AttemptSeams } from "./attempt.ts";
 import { decode } from "./codec.ts";
@@ -20,25 +20,30 @@ interface StepSeams {
 
 /** The services of a process; `childRun` starts or finds a run and gives its result. */
 export function stepServices(seams: StepSeams, childRun: StepServices["childRun"]): StepServices {
-  return { childRun, attempt: (agent, call) => attempt(seams, agent, call) };
+  const services: StepServices = { childRun, attempt: (agent, call) => attempt(seams, services, agent, call) };
+  return services;
 }
 
-async function attempt({ clock, random, attempts }: StepSeams, agent: Agent, call: StepCall): Promise<unknown> {
+async function attempt({ clock, random, attempts }: StepSeams, services: StepServices, agent: Agent, call: StepCall): Promise<unknown> {
   const { policy } = agent;
   const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [] };
-  const made = new Attempt(facts, attempts);
-  call.signal.addEventListener("abort", () => made.abandon("PAWL_RUN_CANCELLED"));
-  const timedOut = Promise.withResolvers<undefined>();
-  const cancelTimer = clock.after(policy.timeoutMs, () => timedOut.resolve(undefined));
-  const outcome = await Promise.race([made.perform(agent, () => call.input, policy.nonRetryable), timedOut.promise]);
+  const made = new Attempt(facts, attempts, services);
+  const abandoned = Promise.withResolvers<undefined>();
+  const abandon = (code: ErrorCode) => (): void => {
+    made.abandon(code);
+    abandoned.resolve(undefined);
+  };
+  call.signal.addEventListener("abort", abandon("PAWL_RUN_CANCELLED"));
+  const cancelTimer = clock.after(policy.timeoutMs, abandon("PAWL_AGENT_TIMEOUT"));
+  const outcome = await Promise.race([made.perform(agent, () => call.input, policy.nonRetryable), abandoned.promise]);
   cancelTimer();
-  made.abandon("PAWL_AGENT_TIMEOUT");
   if (outcome !== undefined && outcome.failure === undefined) return decode(outcome.output);
   const failure =
     outcome?.failure ?? makeFailure("timeout", "PAWL_AGENT_TIMEOUT", "the attempt took longer than its timeout", { nonRetryable: policy.nonRetryable });
   const mayRetry = failure.retryable && call.attempt < policy.maxAttempts;
   const waitMs = mayRetry ? backoffMs(policy, call.attempt, { type: "attempt.failed", failure, jitter: random.next() }) : undefined;
   const error = Object.assign(new AgentError(failure.message, { kind: failure.kind }), { code: failure.code });
+  if (waitMs === undefined) throw error;
   // eslint-disable-next-line no-throw-literal
   throw { error, waitMs } satisfies StepFailure;
 }

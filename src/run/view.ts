@@ -4,25 +4,30 @@
 import type { Failure } from "../../machines/node.ts";
 import { type Plan, planOfStructure } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
-import type { RunRecord, Store } from "../store/store.ts";
+import { type RunRecord, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { decode } from "./codec.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { readNodes } from "./load.ts";
+import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
 import { type NodeStatus, Progress } from "./progress.ts";
 import { INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow } from "./row.ts";
+import type { MachineStructure } from "./xstate/structure.ts";
 
 export type RunStatus = "pending" | "running" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
 
 /** A run at a glance. Instants in ms since 1970. */
 export interface RunSummary {
   readonly id: string;
+  /** What it is a run of: a workflow of nodes, or a machine. */
+  readonly kind: "workflow" | "machine";
+  /** The name of the workflow or machine. */
   readonly workflow: string;
   readonly status: RunStatus;
   readonly createdAt: number;
   readonly updatedAt: number;
   /** Its newest checkpoint. */
   readonly commitNo: number;
-  /** When it goes on, if it only waits for a timer. */
+  /** When it goes on, if it has nothing to do before; null while it works, has ended, or waits for an event only. */
   readonly wakeAt: number | null;
 }
 
@@ -35,7 +40,16 @@ export interface RunView extends RunSummary {
   readonly failure: (Failure & { readonly node?: string | undefined }) | undefined;
   /** Why it was quarantined. */
   readonly reason: string | null;
+  /** Of a machine's run: the machine's state value. */
+  readonly state: unknown;
+  /** Of a machine's run that has nothing to do: what it waits for. */
+  readonly waitingFor: WaitingFor | undefined;
 }
+
+/** What a run was defined as, as data. The structure of a workflow has its nodes, that of a machine its states. */
+export type RunDefinition =
+  | { readonly kind: "workflow"; readonly name: string; readonly hash: string; readonly structure: object }
+  | { readonly kind: "machine"; readonly name: string; readonly hash: string; readonly structure: MachineStructure };
 
 /** A node of a run. */
 export interface NodeView {
@@ -64,8 +78,9 @@ const HISTORY_PAGE = 1_000;
 const ENDED_EARLY: ReadonlySet<string> = new Set(["failed", "timedOut", "cancelled"]);
 
 export function summaryOf(record: RunRecord): RunSummary {
-  const { id, workflow, status, createdAt, updatedAt, commitNo, wakeAt } = record;
-  return { id, workflow, status: status as RunStatus, createdAt, updatedAt, commitNo, wakeAt };
+  const { id, workflow, status, createdAt, updatedAt, commitNo } = record;
+  const wakeAt = record.wakeAt === WAITS_FOR_EVENT ? null : record.wakeAt;
+  return { id, kind: isMachineRun(record) ? "machine" : "workflow", workflow, status: status as RunStatus, createdAt, updatedAt, commitNo, wakeAt };
 }
 
 export async function requireRun(store: Store, runId: string): Promise<RunRecord> {
@@ -76,17 +91,26 @@ export async function requireRun(store: Store, runId: string): Promise<RunRecord
 
 export async function viewRun(store: Store, record: RunRecord): Promise<RunView> {
   const runId = record.id;
+  const { reason } = record;
+  const nothing = { degraded: false, input: undefined, output: undefined, failure: undefined, state: undefined, waitingFor: undefined };
+  if (record.status === "quarantined") return { ...summaryOf(record), ...nothing, reason };
   const values = await store.readActors(runId, [INPUT_KEY, OUTPUT_KEY]);
   const valueOf = (key: string): unknown => {
     const row = values.find((candidate) => candidate.key === key);
     if (row?.output == null) return undefined;
     openActorRow(runId, row);
-    return decode(row.output);
+    return decode(row.output, READABLE);
   };
-  if (record.status === "quarantined")
-    return { ...summaryOf(record), degraded: false, input: undefined, output: undefined, failure: undefined, reason: record.reason };
   const { degraded, failure } = openRunRow(record);
-  return { ...summaryOf(record), degraded, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason: record.reason };
+  const machine = isMachineRun(record) ? await viewMachine(store, record) : undefined;
+  return { ...summaryOf(record), ...nothing, ...machine, degraded, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
+}
+
+/** What a run was defined as when it started, or last taken over by another definition. */
+export async function viewDefinition(store: Store, record: RunRecord): Promise<RunDefinition> {
+  const { workflow: name, definition: hash } = record;
+  const structure = await readStructure(store, record);
+  return isMachineRun(record) ? { kind: "machine", name, hash, structure } : { kind: "workflow", name, hash, structure };
 }
 
 /** The graph of a run, as it was defined when it started. */
@@ -98,6 +122,7 @@ export async function readPlan(store: Store, definition: string): Promise<Plan> 
 
 export async function viewNodes(store: Store, runId: string, known?: Plan): Promise<NodeView[]> {
   const record = await requireRun(store, runId);
+  if (isMachineRun(record)) throw new PawlError("PAWL_NOT_A_WORKFLOW", { message: `run "${runId}" is one of a machine, which has no nodes` });
   const plan = known ?? (await readPlan(store, record.definition));
   const nodes = readNodes(record, await store.readActors(runId), plan);
   const bodies = new Map(nodes.map((node) => [node.index, node.body]));

@@ -88,3 +88,8 @@ export function hostActionsOf(machine: AnyStateMachine): string[] {
     .filter(([, action]) => !("resolve" in action))
     .map(([name]) => name);
 }
+
+/** Does the machine invoke other actors? Then it is no chart: the host of users' machines runs it. */
+export function invokes(machine: AnyStateMachine): boolean {
+  return statesOf(machine).some(({ invoke }) => invoke.length > 0);
+}

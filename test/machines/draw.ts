@@ -17,8 +17,8 @@ xstate's \`createActor\` with these actions provided, and in pawl under a host t
 No machine reads a clock or draws a random number: lengths come from its input, and what is drawn comes with the event.
 Timers are xstate's \`after\`; their delays have names, which are given beside the states they leave.
 
-Three machines make a run. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
-dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow.
+Three machines make a run of a workflow. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
+dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow. A **step** is what a user's machine invokes by \`step(agent)\`.
 
 This page is written by \`npm run draw\`. The words in its tables stand in the machines, as \`description\`.
 `;
@@ -51,6 +51,13 @@ Its host
 
 The wait before the next attempt is \`initialIntervalMs\` · \`backoffCoefficient\`^(attempt − 1), at most \`maxIntervalMs\`, times the
 jitter when the policy's is \`full\`; never less than the failure's \`retryAfterMs\`, which may exceed \`maxIntervalMs\`.`,
+  step: `The one machine here that invokes: \`attempt\` is a promise, and xstate tells the machine how it settled. So it is run by the
+host of users' machines, as a child of the one that invoked it.
+
+Its host
+- starts \`attempt\` when a permit is granted, and again, under the same number, when it was lost with its process;
+- answers with the agent's result; with \`{ error, waitMs }\` when another attempt is to follow after so many ms; or with the error
+  itself, which no transition takes: then xstate ends the step with it, and tells the machine that invoked it.`,
 };
 
 /** The whole page. */

@@ -2,6 +2,7 @@
  * What must hold at every moment of a machine's life, as predicates over the moments up to now.
  */
 import type { NodeContext } from "../../machines/node.ts";
+import type { StepContext } from "../../machines/step.ts";
 import type { WorkflowContext } from "../../machines/workflow.ts";
 import type { Moment } from "./drivers.ts";
 
@@ -10,6 +11,7 @@ export type Invariant = (moments: readonly Moment[]) => boolean;
 
 const newest = (moments: readonly Moment[]): Moment => moments.at(-1)!;
 const node = (moments: readonly Moment[]): NodeContext => newest(moments).context;
+const step = (moments: readonly Moment[]): StepContext => newest(moments).context;
 const run = (moments: readonly Moment[]): WorkflowContext => newest(moments).context;
 const timesAsked = (moments: readonly Moment[], action: string): number => moments.flatMap(({ actions }) => actions).filter((name) => name === action).length;
 const isIn = (moments: readonly Moment[], ...values: string[]): boolean => values.includes(newest(moments).value);
@@ -75,9 +77,22 @@ export const timesOutByPolicy: Invariant = (moments) => !isIn(moments, "timedOut
 /** Nodes are cancelled exactly by stopping. */
 export const cancelsByStopping: Invariant = (moments) => timesAsked(moments, "cancelNodes") === (isIn(moments, "stopped") ? 1 : 0);
 
+/** One attempt more each time it runs, and none otherwise. */
+export const countsAttempts: Invariant = (moments) => {
+  const before = moments.at(-2);
+  const begins = isIn(moments, "running") && before?.value !== "running";
+  return step(moments).attempt === (before === undefined ? 0 : before.context.attempt) + (begins ? 1 : 0);
+};
+
+/** It backs off for as long as the failure said, and has a result exactly when it completed. */
+export const stepWaitsAsTold: Invariant = (moments) =>
+  (!isIn(moments, "backingOff") || newest(moments).timersMs[0] === step(moments).failure?.waitMs) &&
+  isIn(moments, "completed") === (step(moments).result !== undefined);
+
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
   node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason },
+  step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping },
   workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, timesOutByPolicy },
 };

@@ -40,6 +40,7 @@ export function findPaths(how: keyof PathFinder, machine: AnyStateMachine, scrip
     events: (snapshot: any) => told.filter((event) => snapshot.can(event)),
     serializeState: (snapshot: any, event: any, before: any) => `${stateText(snapshot)} via ${JSON.stringify(event)} from ${before ? stateText(before) : ""}`,
     limit: TRAVERSALS_MAX,
+    ...(script.stopWhen !== undefined && { stopWhen: script.stopWhen }),
   });
   return found.map(({ steps }) => pathOf(machine, steps));
 }
@@ -50,7 +51,7 @@ export function timerEvents(machine: AnyStateMachine): AnyEvent[] {
   return [...new Set(types)].map((type) => Object.freeze({ type }));
 }
 
-const stateText = ({ value, context }: any): string => JSON.stringify([value, context]);
+const stateText = ({ value, context, status }: any): string => JSON.stringify([value, context, status]);
 
 /** A found path begins with the start of the actor, which is no event of ours. */
 function pathOf(machine: AnyStateMachine, [start, ...steps]: FoundPath["steps"]): Path {

@@ -1,6 +1,6 @@
 /**
  * What the machines are told in path tests: inputs for every kind of policy, and events with payloads as they come.
- * Timers are not listed here; they are read from the machine.
+ * Timers are not listed here; they are read from the machine. What xstate tells a machine of the actors it invoked is.
  */
 import type { EventFrom, InputFrom } from "xstate";
 import type { Failure, nodeMachine } from "../../machines/node.ts";
@@ -11,6 +11,8 @@ import { type AnyEvent } from "./drivers.ts";
 export interface Script {
   readonly inputs: Readonly<Record<string, object>>;
   readonly events: readonly AnyEvent[];
+  /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
+  readonly stopWhen?: (snapshot: { readonly context: any }) => boolean;
 }
 
 const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
@@ -61,9 +63,18 @@ const runEvents: EventFrom<typeof workflowMachine>[] = [
   { type: "run.cancel" },
 ];
 
+/** What the invoked attempt answers: its result, a failure that is to be tried again soon or later, or one for good. */
+const stepEvents: AnyEvent[] = [
+  { type: "xstate.done.actor.0.step.running", output: { questions: 3 }, actorId: "0.step.running" } as AnyEvent,
+  { type: "xstate.error.actor.0.step.running", error: { error: overloaded, waitMs: 1 }, actorId: "0.step.running" } as AnyEvent,
+  { type: "xstate.error.actor.0.step.running", error: { error: limited, waitMs: 90_000 }, actorId: "0.step.running" } as AnyEvent,
+  { type: "xstate.error.actor.0.step.running", error: unconfigured, actorId: "0.step.running" } as AnyEvent,
+];
+
 /** By the id of the machine. */
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   node: { inputs: nodeInputs, events: nodeEvents },
+  step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
   workflow: { inputs: runInputs, events: runEvents },
 });

@@ -10,7 +10,7 @@ import { describe, expect, test } from "vitest";
 import type { AnyMachineSnapshot, AnyStateMachine } from "xstate";
 import { Chart, type Effect, afterEvent } from "../../src/run/xstate/chart.ts";
 import { type AnyEvent } from "../machines/drivers.ts";
-import { findMachines } from "../machines/definition.ts";
+import { findMachines, invokes } from "../machines/definition.ts";
 import { timerEvents } from "../machines/paths.ts";
 import { SCRIPTS } from "../machines/scripts.ts";
 
@@ -47,7 +47,8 @@ describe("pawl's machines", () => {
   });
 
   test("give the same turns whether these are shared or not", async () => {
-    for (const { machine } of await findMachines()) {
+    const charts = (await findMachines()).filter(({ machine }) => !invokes(machine));
+    for (const { machine } of charts) {
       const { inputs, events } = SCRIPTS[machine.id]!;
       const shared = new Chart(machine);
       const told = fc.array(fc.constantFrom<AnyEvent>(...events, ...timerEvents(machine)), { maxLength: 20 });

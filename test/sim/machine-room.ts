@@ -5,6 +5,7 @@ import { type Workflow, type WorkflowBuilder, workflow } from "../../src/define/
 import { type Agent, type AgentContext, agent } from "../../src/define/agent.ts";
 import { z } from "zod";
 import type { AttemptOptions } from "../../src/define/policy.ts";
+import type { Startable } from "../../src/run/startable.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { SimClock } from "./clock.ts";
 import { type ProcessOptions, SimProcess } from "./process.ts";
@@ -14,7 +15,7 @@ export class MachineRoom {
   readonly store = new MemoryStore();
 
   /** A process that runs these workflows. */
-  async boot(workflows: readonly Workflow[], options: Partial<ProcessOptions> = {}): Promise<SimProcess> {
+  async boot(workflows: readonly Startable[], options: Partial<ProcessOptions> = {}): Promise<SimProcess> {
     const process = new SimProcess({ clock: this.clock, store: this.store, seed: 1, workflows, ...options });
     await this.settled(process.boot());
     return process;

@@ -1,15 +1,42 @@
 /**
  * What a turn can ask for, as data, and what the actor system needs from the run that hosts it.
  */
+import type { AnyActorRef } from "xstate";
+import { PawlError } from "../../errors.ts";
 import type { Actor, AnyEvent } from "./actor.ts";
 import type { StepServices } from "./step.ts";
 
 /** The address of another run, as a target of events. */
 export class RunAddress {
   readonly runId: string;
+
   constructor(runId: string) {
     this.runId = runId;
   }
+
+  /** What xstate itself does with a target. */
+  _send(): never {
+    throw new PawlError("PAWL_NO_HOST");
+  }
+}
+
+/** What `otherRun` may look at. */
+interface AddressArguments {
+  readonly context: any;
+  readonly event: any;
+}
+
+/**
+ * Another run, as the target of xstate's `sendTo`: the event is written with the sender's commit and consumed once by
+ * that run, whatever crashes. An event that the other machine does not declare, or for a run that has ended, is dropped.
+ *
+ * @example
+ * ```ts
+ * entry: sendTo(otherRun(({ context }) => context.orderId), { type: 'PAID' }),
+ * ```
+ */
+export function otherRun(runId: string | ((args: AddressArguments) => string)): (args: AddressArguments) => AnyActorRef {
+  return (args) => new RunAddress(typeof runId === "string" ? runId : runId(args)) as unknown as AnyActorRef;
 }
 
 /** Something that is done once the commit is durable. */

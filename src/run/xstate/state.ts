@@ -12,7 +12,7 @@ interface StoredMachineState {
   readonly status: AnySnapshot["status"];
   readonly value: unknown;
   readonly context: unknown;
-  /** Ids of the active state nodes in xstate's order, when that is not the document's. */
+  /** Ids of the active state nodes in xstate's order, when they are not those of the value in the document's order. */
   readonly nodes?: readonly string[];
   readonly history?: Readonly<Record<string, readonly string[]>>;
   readonly output?: unknown;
@@ -33,7 +33,7 @@ export function machineState(snapshot: AnyMachineSnapshot): StoredMachineState {
     status,
     value,
     context,
-    ...(typeof value === "object" && nodes.some((node, i) => i > 0 && node.order < nodes[i - 1]!.order) && { nodes: nodes.map(({ id }) => id) }),
+    ...(typeof value === "object" && !areRegular(nodes) && { nodes: nodes.map(({ id }) => id) }),
     ...(history.length > 0 && { history: Object.fromEntries(history.map(([key, list]) => [key, list.map(({ id }) => id)])) }),
     ...(output !== undefined && { output }),
     ...(error !== undefined && { error }),
@@ -56,8 +56,20 @@ export function restoreMachine(machine: AnyStateMachine, state: StoredMachineSta
   const historyValue: HistoryValue<any, any> = Object.fromEntries(Object.entries(state.history ?? {}).map(([key, ids]) => [key, ids.map(known)]));
   const { status, value, output, error } = state;
   const restored = machine.restoreSnapshot({ status, value, output, error, children: {}, historyValue } as never, actor.scope);
-  const nodes = state.nodes?.map(known);
-  return Object.assign(restored, { context: state.context, value, ...(nodes !== undefined && { _nodes: nodes }) }) as unknown as AnySnapshot;
+  const nodes = state.nodes?.map(known) ?? nodesOf(restored).toSorted((a, b) => a.order - b.order);
+  return Object.assign(restored, { context: state.context, value, _nodes: nodes }) as unknown as AnySnapshot;
+}
+
+/** All that the state value says, in the document's order. After a way through history xstate may have less than the value says. */
+function areRegular(nodes: readonly StateNode<any, any>[]): boolean {
+  const active = new Set(nodes);
+  const isComplete = ({ type, states }: StateNode<any, any>): boolean => {
+    if (type !== "compound" && type !== "parallel") return true;
+    const inner = Object.values(states).filter((child) => child.type !== "history");
+    return type === "parallel" ? inner.every((child) => active.has(child)) : inner.some((child) => active.has(child));
+  };
+  const isOrdered = nodes.every((node, i) => i === 0 || node.order > nodes[i - 1]!.order);
+  return isOrdered && nodes.every((node) => isComplete(node) && (node.parent === undefined || active.has(node.parent)));
 }
 
 function nodesOf(snapshot: AnyMachineSnapshot): readonly StateNode<any, any>[] {

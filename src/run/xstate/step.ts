@@ -6,14 +6,17 @@ import { type AnyActorLogic, type PromiseActorLogic, fromPromise } from "xstate"
 import { type StepAttempt, stepMachine } from "../../../machines/step.ts";
 import type { Agent } from "../../define/agent.ts";
 import type { Workflow } from "../../define/workflow.ts";
+import type { AnyStateMachine, DurableMachine } from "./durable.ts";
 import { PawlError } from "../../errors.ts";
+
+type Startable = Workflow | AnyStateMachine | DurableMachine;
 
 /** What a step needs of the run that hosts it. Found on the actor system. */
 export interface StepServices {
-  /** One attempt of an agent: its result. Rejects with a `StepFailure`. */
+  /** One attempt of an agent: its result. Rejects with a `StepFailure`, or with an error that ends the step. */
   attempt(agent: Agent, call: StepCall): Promise<unknown>;
   /** A run of its own under the address of the step: its output. Cancelled when the signal aborts. */
-  childRun(workflow: Workflow, runId: string, input: unknown, signal: AbortSignal): Promise<unknown>;
+  childRun(of: Startable, runId: string, input: unknown, signal: AbortSignal): Promise<unknown>;
 }
 
 /** One attempt of a step. */

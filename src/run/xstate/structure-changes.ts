@@ -54,6 +54,24 @@ export function selectableStates(structure: MachineStructure, value: unknown): s
   return problems.length === 0 ? ids : undefined;
 }
 
+/** What states that are active in the new structure begin with, and a run that never entered them there would miss. */
+export function missedBeginnings(old: MachineStructure, oldValue: unknown, structure: MachineStructure, value: unknown): string[] {
+  const [before, machine] = [old.machines[0]!, structure.machines[0]!];
+  const wasActive = new Set(configuration(before, oldValue).ids);
+  const isActive = new Set(configuration(machine, value).ids);
+  const names = [...statesByName(machine)];
+  return names.flatMap(([name, state]) => {
+    if (!isActive.has(state.id)) return [];
+    const had = wasActive.has(state.id) ? before.states.find(({ id }) => id === state.id) : undefined;
+    const invokes = state.invokes.filter(({ id }) => !had?.invokes.some((known) => known.id === id));
+    const timers = state.after.filter(({ id }) => !had?.after.some((known) => known.id === id));
+    return [
+      ...invokes.map(({ id }) => `invoke "${id}" of state "${name}" would not be started`),
+      ...timers.map(({ delay }) => `timer ${delay} of state "${name}" would not be set`),
+    ];
+  });
+}
+
 // ---- changes
 
 function machineChanges(from: OneMachine, to: OneMachine): string[] {

@@ -213,7 +213,7 @@ export class ActorSystem {
 
   #record(actor: Actor, work: () => AnySnapshot): Recording {
     const recording: Recording = { actor, effects: [], adopted: [], undo: [], isHandled: undefined };
-    const before = actor.snapshot;
+    const before = actor.storedState === undefined ? actor.snapshot : this.snapshotOf(actor);
     this.#recording = recording;
     try {
       const snapshot = work();
