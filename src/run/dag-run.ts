@@ -8,7 +8,6 @@ import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
-import type { ErrorCode } from "../errors.ts";
 import type { ActorRecord, Commit } from "../store/store.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import {
@@ -29,10 +28,10 @@ import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
 import { NodeTimers } from "./node-timers.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
-import { type NodeActor, type Stimulus, type StoredRun, nodeRow } from "./node-actor.ts";
+import { Abandoned, type NodeActor, type Stimulus, type StoredRun, nodeRow } from "./node-actor.ts";
 import { Progress, type Settled } from "./progress.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, runBodyText, runChecksum, valueRow } from "./row.ts";
+import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, runBodyText, runChecksum, valueRow } from "./row.ts";
 
 export class DagRun implements HostedRun {
   readonly id: string;
@@ -40,6 +39,7 @@ export class DagRun implements HostedRun {
   readonly progress: Progress;
   commitNo: number;
   inFlight = false;
+  readonly endsSoon = false;
   readonly #seams: RunSeams;
   readonly #inbox: Stimulus[] = [];
   readonly #results: Results;
@@ -51,8 +51,7 @@ export class DagRun implements HostedRun {
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
   #rows: ActorRecord[] = [];
-  /** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */
-  #abandoned: [Attempt, ErrorCode][] = [];
+  readonly #abandoned = new Abandoned();
   #acts: (() => void)[] = [];
 
   constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
@@ -191,7 +190,7 @@ export class DagRun implements HostedRun {
         this.#acts.push(() => this.#timers.arm(node, timer));
       } else if (effect.kind === "cancel") this.#timers.clear(node);
       else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
-      else if (effect.type === "abortAgent") this.#abandon(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") this.#abandoned.add(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
     if (before === "running") this.#release(node);
@@ -259,7 +258,7 @@ export class DagRun implements HostedRun {
 
   /** Puts the run's output together, now if its parts are in memory, else when they were read. */
   #collectOutput(loaded?: Texts): void {
-    const missing = this.#missing(this.plan.outputReads);
+    const missing = this.#results.missing(this.plan.outputReads, this.progress);
     if (missing.length > 0 && loaded === undefined) {
       this.#acts.push(() => void this.#load(missing).then((texts) => texts && this.receive({ kind: "outputs", texts })));
       return;
@@ -270,12 +269,6 @@ export class DagRun implements HostedRun {
       return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
     }
     this.#tellWorkflow(FACT.collected);
-  }
-
-  /** What reads results back waits for a commit, also when there is nothing else to write. */
-  #collectAgain(): void {
-    this.#history.run("run.resumed");
-    this.#collectOutput();
   }
 
   // ---- what is done once the commit is durable
@@ -295,21 +288,12 @@ export class DagRun implements HostedRun {
       void attempt
         .perform(agent, () => this.#results.resolve(input, loaded), policy.nonRetryable)
         .then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
-    const missing = this.#missing(reads);
+    const missing = this.#results.missing(reads, this.progress);
     if (missing.length === 0) perform();
     else void this.#load(missing).then((loaded) => loaded && perform(loaded));
   }
 
-  #abandon(node: NodeActor, code: "PAWL_RUN_CANCELLED" | "PAWL_AGENT_TIMEOUT"): void {
-    if (node.attempt !== undefined) this.#abandoned.push([node.attempt, code]);
-    node.attempt = undefined;
-  }
-
   // ---- results
-
-  #missing(reads: readonly number[]): number[] {
-    return reads.filter((index) => this.progress.status(index) === "completed" && this.#results.get(index) === undefined);
-  }
 
   /** Reads results back from the store; undefined when the run broke over it. */
   async #load(indices: readonly number[]): Promise<Texts | undefined> {
@@ -359,7 +343,7 @@ export class DagRun implements HostedRun {
   committed(): void {
     this.inFlight = false;
     this.commitNo++;
-    this.#tellAbandoned();
+    this.#abandoned.tell();
     const acts = this.#acts;
     this.#acts = [];
     for (const act of acts) act();
@@ -368,7 +352,7 @@ export class DagRun implements HostedRun {
   }
 
   drop(code: DropCode): void {
-    this.#tellAbandoned();
+    this.#abandoned.tell();
     this.#meter.working = false;
     for (const node of this.#nodes.values()) {
       this.#timers.clear(node);
@@ -379,10 +363,6 @@ export class DagRun implements HostedRun {
     this.#inbox.length = 0;
     this.#nodes.clear();
     this.#acts = [];
-  }
-
-  #tellAbandoned(): void {
-    for (const [attempt, code] of this.#abandoned.splice(0)) attempt.abandon(code);
   }
 
   // ---- coming back
@@ -407,9 +387,11 @@ export class DagRun implements HostedRun {
   }
 
   resume(): void {
-    this.#history.resumed();
+    // what reads results back waits for a commit, also when there is nothing else to write
+    if (this.#workflow.value === "collecting") this.#history.run("run.resumed");
+    else this.#history.resumed();
     if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);
-    if (this.#workflow.value === "collecting") return this.#collectAgain();
+    if (this.#workflow.value === "collecting") return this.#collectOutput();
     this.progress.queueReady();
     if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
   }

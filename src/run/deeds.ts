@@ -7,13 +7,14 @@ import type { Frame } from "./cascade.ts";
 import { Queue } from "./queue.ts";
 import type { Actor, AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { needsPermit, performAct } from "./xstate/step.ts";
+import { logicKind } from "./xstate/structure.ts";
 import type { Act } from "./xstate/effects.ts";
 
 interface Deed {
   readonly actor: Actor;
   /** The action's name; undefined for what is started and told. */
   readonly name: string | undefined;
-  readonly perform: () => void;
+  readonly perform: () => unknown;
 }
 
 const STOP: AnyEvent = { type: "xstate.stop" };
@@ -22,13 +23,15 @@ export class Deeds {
   readonly #commitKey: () => string;
   readonly #failed: (actor: Actor, error: unknown) => void;
   readonly #released: () => void;
+  readonly #rejected: (name: string, error: unknown) => void;
   readonly #outside = new Set<Actor>();
   readonly #granted = new Set<Actor>();
   readonly #waiting = new Queue<Actor>();
   #list: Deed[] = [];
   #waitingCount = 0;
 
-  constructor(commitKey: () => string, failed: (actor: Actor, error: unknown) => void, released: () => void) {
+  constructor(commitKey: () => string, failed: (actor: Actor, error: unknown) => void, released: () => void, rejected: (name: string, error: unknown) => void) {
+    this.#rejected = rejected;
     this.#commitKey = commitKey;
     this.#failed = failed;
     this.#released = released;
@@ -46,6 +49,10 @@ export class Deeds {
   /** Something runs outside, or is about to. */
   get hasOutside(): boolean {
     return this.#outside.size > 0;
+  }
+
+  get hasPromises(): boolean {
+    return [...this.#outside].some(({ logic, isStarted }) => isStarted && logicKind(logic) === "promise");
   }
 
   /** Attempts that wait for a permit. */
@@ -126,11 +133,16 @@ export class Deeds {
     const done: (Deed & { readonly name: string })[] = [];
     list.forEach((deed, i) => {
       if (failed.has(deed.actor)) return;
-      const isDone = this.#contain(deed.actor, () => performAct(`${commit}.${i}`, deed.perform));
+      const isDone = this.#contain(deed.actor, () => this.#watch(deed, performAct(`${commit}.${i}`, deed.perform)));
       if (!isDone) failed.add(deed.actor);
       if (deed.name !== undefined) done.push({ ...deed, name: deed.name });
     });
     return done;
+  }
+
+  /** What an asynchronous action fails of later ends nobody: it is only said. */
+  #watch({ name }: Deed, answer: unknown): void {
+    if (name !== undefined && answer instanceof Promise) answer.catch((error: unknown) => this.#rejected(name, error));
   }
 
   #contain(actor: Actor, work: () => void): boolean {

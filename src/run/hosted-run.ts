@@ -22,6 +22,8 @@ export interface HostedRun {
   /** Attempts that wait for a permit, and those that hold one. */
   readonly queued: number;
   readonly running: number;
+  /** Promises of its run, which end by themselves; they hold no permits. */
+  readonly endsSoon: boolean;
   /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
   readonly wakeAt: number | null;
   /** Applies what happened, at most so many steps; answers how many are left. */

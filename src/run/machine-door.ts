@@ -11,6 +11,7 @@ import type { Store } from "../store/store.ts";
 import { encode } from "./codec.ts";
 import { type IdleSeams, unhosted } from "./hosted-run.ts";
 import { loadMachine } from "./load.ts";
+import type { Definitions } from "./definitions.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
 import type { Recovery } from "./recovery.ts";
@@ -44,8 +45,10 @@ export class MachineDoor {
   readonly #recovery: Recovery;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #definitions: Definitions;
 
-  constructor(worker: Worker, recovery: Recovery, store: Store) {
+  constructor(worker: Worker, recovery: Recovery, store: Store, definitions: Definitions) {
+    this.#definitions = definitions;
     this.#worker = worker;
     this.#recovery = recovery;
     this.#store = store;
@@ -119,7 +122,8 @@ export class MachineDoor {
       if (parked !== undefined) throw parked;
       const record = await requireRun(this.#store, id);
       if (isOver(record.status)) throw new PawlError("PAWL_RUN_ENDED", { message: `run "${id}" is ${record.status}` });
-      throw new PawlError("PAWL_DEFINITION_MISSING", { message: `run "${id}" waits for "${record.workflow}", which was not given to this worker` });
+      await this.#definitions.require(record.definition, record.workflow, id);
+      throw new PawlError("PAWL_CLOSED", { message: `run "${id}" is not here` });
     }
   }
 }

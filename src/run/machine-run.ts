@@ -91,6 +91,7 @@ export class MachineRun implements HostedRun {
       () => `${id}@${this.commitNo}`,
       (actor, error) => this.#receive({ kind: "failed", actor: this.table.actorAt(actor.key), error }),
       () => seams.released(),
+      (action, error) => seams.attempts.log.error({ runId: id, action, error }, "an asynchronous action failed"),
     );
     this.commitNo = "input" in from ? 0 : from.commitNo;
     this.#sequence = "input" in from ? 1 : from.sequence;
@@ -135,6 +136,10 @@ export class MachineRun implements HostedRun {
 
   get queued(): number {
     return this.#deeds.queued;
+  }
+
+  get endsSoon(): boolean {
+    return this.#deeds.hasPromises;
   }
 
   get running(): number {
@@ -285,7 +290,14 @@ export class MachineRun implements HostedRun {
     this.#writer.changed(effect.source);
   }
 
-  #turned({ actor, effects, adopted, isHandled }: Recording, event: AnyEvent | undefined): void {
+  #turned(recording: Recording, event: AnyEvent | undefined): void {
+    const { actor, effects, adopted, isHandled } = recording;
+    if (effects.length > 0 || adopted.length > 0) this.#noteChildren(recording);
+    if (isMachine(actor.logic)) this.#history.turn(actor, event?.type ?? "xstate.init");
+    if (event !== undefined) this.sends.turned(event, isHandled);
+  }
+
+  #noteChildren({ actor, effects, adopted }: Recording): void {
     const stopped = effects.flatMap((effect) => (effect.kind === "stop" && effect.actor.parent === actor ? [effect.actor] : []));
     const parents = new Set(adopted.map(({ parent }) => parent!));
     if (stopped.length > 0) parents.add(actor);
@@ -294,8 +306,6 @@ export class MachineRun implements HostedRun {
       if (parent.snapshot !== undefined) for (const loser of updateHeld(parent, parent.snapshot, touched)) this.#writer.changed(loser);
     }
     for (const child of adopted) this.#history.actor("actor.started", child.key, child.src);
-    if (isMachine(actor.logic)) this.#history.turn(actor, event?.type ?? "xstate.init");
-    if (event !== undefined) this.sends.turned(event, isHandled);
   }
 
   #ended(actor: Actor): void {

@@ -96,7 +96,7 @@ function viewActor(runId: string, row: StoredActor): ActorView {
 
 /** The row of an actor that was not started yet holds its input. */
 function stateIn({ status, output }: StoredActor): StoredState {
-  return status === "new" || output === null ? {} : ((decode(output, READABLE) ?? {}) as StoredState);
+  return status === "new" || output === null ? {} : ((decode(output, READABLE) as StoredState | null) ?? {});
 }
 
 function viewTimer(actor: string, { id, to, event, dueAt, policy }: ActorTimer): TimerView {
@@ -134,7 +134,7 @@ function eventsTaken({ states }: OneMachine, value: unknown): string[] {
   const root = states.find(({ parent }) => parent === undefined);
   const active = root === undefined ? [] : [root];
   const enter = (parent: string, value: unknown): void => {
-    const children = typeof value === "string" ? [[value, undefined] as const] : Object.entries((value ?? {}) as object);
+    const children = typeof value === "string" ? [[value, undefined] as const] : Object.entries(value ?? {});
     for (const [key, inner] of children) {
       const state = states.find((candidate) => candidate.parent === parent && candidate.key === key);
       if (state === undefined) continue;

@@ -26,7 +26,7 @@ export class MachineWriter {
   readonly #gone = new Set<Actor>();
   #values: ActorRecord[] = [];
   #written: Actor[] = [];
-  #stimuli: string[] = [];
+  #stimuli: MachineStimulus[] = [];
   #sequenceBefore: number;
   #isFirst: boolean;
   #cascade: string | undefined;
@@ -52,7 +52,7 @@ export class MachineWriter {
   }
 
   applied(stimulus: MachineStimulus): void {
-    this.#stimuli.push(textOf(stimulus, this.#table));
+    this.#stimuli.push(stimulus);
   }
 
   value(key: string, text: string): void {
@@ -86,9 +86,8 @@ export class MachineWriter {
     const isAtRest = stack.length === 0;
     const goneActors = isAtRest ? [...this.#gone].filter(({ row }) => row !== undefined) : [];
     const written: Written = { actors: [...this.#values, ...actors], gone: goneActors.map(({ key }) => key) };
-    const before = { rows: oldRows(this.#changed, goneActors), cascade: this.#cascade, sequence: this.#sequenceBefore };
     const isForgetting = this.redo !== undefined;
-    this.redo = hasActs ? { text: redoText(this.#stimuli, before, this.#isFirst) } : undefined;
+    this.redo = hasActs ? { text: this.#redoText(goneActors) } : undefined;
     if (this.redo !== undefined) written.actors.push(valueRow(this.#runId, REDO_KEY, this.redo.text));
     else if (isForgetting) written.gone.push(REDO_KEY);
     if (!isAtRest) written.actors.push(valueRow(this.#runId, CASCADE_KEY, (this.#cascade = framesText(stack, this.#table))));
@@ -100,9 +99,16 @@ export class MachineWriter {
     return written;
   }
 
+  #redoText(goneActors: readonly Actor[]): string {
+    const before = { rows: oldRows(this.#changed, goneActors), cascade: this.#cascade, sequence: this.#sequenceBefore };
+    const stimuli = this.#stimuli.map((stimulus) => textOf(stimulus, this.#table));
+    return redoText(stimuli, before, this.#isFirst);
+  }
+
+  /** The rows are in the order of the actors that changed; some of these have none. */
   #remember(rows: readonly ActorRecord[], isAtRest: boolean, sequence: number): void {
-    const byKey = new Map(rows.map((row) => [row.key, row]));
-    for (const actor of this.#changed) actor.row = byKey.get(actor.key) ?? actor.row;
+    let at = 0;
+    for (const actor of this.#changed) if (rows[at]?.key === actor.key) actor.row = rows[at++]!;
     this.#written = [...this.#changed];
     this.#changed.clear();
     if (isAtRest) {

@@ -2,7 +2,7 @@
  * Takes a machine run over to another definition: never blindly. What it has active must be there in the new one, or
  * the run stays as it is, with a report.
  */
-import { isDeepStrictEqual } from "node:util";
+import { canonicalJson } from "../define/canonical.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
 import { type Foreigners, decode, encode } from "./codec.ts";
@@ -68,7 +68,7 @@ export function migratedRows(record: RunRecord, rows: readonly StoredActor[], de
   const problems = problemsOf(record.id, rows, structure, old, given.value);
   if (problems.length > 0) throw changed(record, definition, problems);
   const { nodes, ...rest } = state;
-  const isMoved = !isDeepStrictEqual(given.value, state.value);
+  const isMoved = canonicalJson(given.value) !== canonicalJson(state.value);
   const kept = { ...rest, ...(!isMoved && nodes !== undefined && { nodes }), value: given.value, context: given.context };
   const row = { ...actorRow(record.id, root.key, root.status, root.body, encode(kept, opaque)), commitNo: root.commitNo };
   return rows.map((other) => (other === root ? row : other));

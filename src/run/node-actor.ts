@@ -6,6 +6,7 @@ import type { Attempt, Outcome } from "./attempt.ts";
 import type { NodeSnapshot } from "./charts.ts";
 import type { NodeStatus } from "./progress.ts";
 import type { Texts } from "./results.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { ActorRecord } from "../store/store.ts";
 import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
@@ -57,4 +58,20 @@ export function nodeRow(runId: string, id: string, { snapshot, since }: NodeActo
     ...(snapshot.value === "backingOff" && { backoffMs }),
   };
   return actorRow(runId, id, snapshot.value, nodeBodyText(body), output);
+}
+
+/** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */
+export class Abandoned {
+  #attempts: (readonly [Attempt, ErrorCode])[] = [];
+
+  add(node: NodeActor, code: ErrorCode): void {
+    if (node.attempt !== undefined) this.#attempts.push([node.attempt, code]);
+    node.attempt = undefined;
+  }
+
+  tell(): void {
+    const attempts = this.#attempts;
+    this.#attempts = [];
+    for (const [attempt, code] of attempts) attempt.abandon(code);
+  }
 }

@@ -10,7 +10,8 @@ import { newRunId } from "../random.ts";
 import { Listeners } from "./listeners.ts";
 import type { Store } from "../store/store.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
-import { type Definition, beginRun, changesFrom, definitionOf, inputText } from "./definition.ts";
+import { Definitions } from "./definitions.ts";
+import { type Definition, beginRun, definitionOf, inputText } from "./definition.ts";
 import { type EndWatch, Run, type RunHome } from "./handle.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
@@ -55,7 +56,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   readonly #recovery: Recovery | undefined;
   readonly #seams: Seams;
   readonly #door: MachineDoor | undefined;
-  readonly #definitions = new Map<string, Definition>();
+  readonly #definitions: Definitions;
   readonly #commitListeners = new Listeners<void>((error) => this.log.error({ error }, "a listener threw"));
   readonly #emitListeners = new Set<(event: AnyEvent, from: { readonly runId: string }) => void>();
   readonly #starting = new Map<string, PromiseWithResolvers<void>>();
@@ -68,11 +69,12 @@ export class Pawl implements AsyncDisposable, RunHome {
   constructor(seams: Seams, worker: Worker | undefined) {
     this.#seams = seams;
     this.#store = seams.store;
+    this.#definitions = new Definitions(seams.store);
     this.#worker = worker;
     if (worker === undefined) return;
-    this.#recovery = new Recovery(worker, seams.store, this.#definitions);
+    this.#recovery = new Recovery(worker, seams.store, this.#definitions.byHash);
     this.#recovery.onParked = (runId) => this.#wakeWaiting(runId);
-    this.#door = new MachineDoor(worker, this.#recovery, seams.store);
+    this.#door = new MachineDoor(worker, this.#recovery, seams.store, this.#definitions);
     worker.services = stepServices(seams, (workflow, id, input, signal) => this.#childRun(workflow, id, input, signal));
     worker.onEmitted = (runId, event) => this.#emitted(runId, event);
     worker.onCommitted((run, commit) => {
@@ -90,7 +92,7 @@ export class Pawl implements AsyncDisposable, RunHome {
     });
   }
 
-  /** Not for use outside: makes these workflows known and takes up their unfinished runs. */
+  /** Not for use outside. */
   async begin(workflows: readonly Startable[]): Promise<void> {
     for (const workflow of workflows) await this.#register(definitionOf(workflow));
     this.#recovery?.begin();
@@ -111,13 +113,20 @@ export class Pawl implements AsyncDisposable, RunHome {
     return this.#handle(id, definition) as RunOf<S>;
   }
 
+  async #register(definition: Definition): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    await worker.attempt(() => this.#definitions.register(definition));
+    this.#recovery?.parked.clear();
+  }
+
   #handle(id: string, definition: Definition): Run<unknown> {
     return definition.kind === "machine" ? new MachineHandle(this, id, definition) : new Run<unknown>(this, id);
   }
 
   async #startAs(id: string, definition: Definition, given: unknown): Promise<void> {
     const input = await inputText(definition, given);
-    if (!this.#definitions.has(definition.hash)) {
+    if (!this.#definitions.byHash.has(definition.hash)) {
       await this.#register(definition);
       void this.#recovery?.claim().catch(() => {});
     }
@@ -139,7 +148,6 @@ export class Pawl implements AsyncDisposable, RunHome {
     return new Run<unknown>(this, id).result();
   }
 
-  /** False when there is a run of this id; then it is on the disk. */
   async #createNew(worker: Worker, id: string, definition: Definition, input: string): Promise<boolean> {
     const underWay = this.#starting.get(id);
     try {
@@ -174,29 +182,8 @@ export class Pawl implements AsyncDisposable, RunHome {
       throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" was started with another input` });
     }
     openActorRow(id, row);
-    if (record.definition !== definition.hash && !isOver(record.status) && !this.#definitions.has(record.definition))
-      throw await this.changedError(id, record.definition, definition);
-  }
-
-  /** Not for use outside: says what changed under an unfinished run. */
-  async changedError(id: string, hash: string, definition: Definition): Promise<PawlError> {
-    const body = await this.#store.readDefinition(hash);
-    const changes = body === undefined ? [] : changesFrom(body, definition);
-    return new PawlError("PAWL_DEFINITION_CHANGED", {
-      message: `"${definition.name}" changed under the unfinished run "${id}": ${changes.join("; ")}`,
-      data: { changes },
-    });
-  }
-
-  async #register(definition: Definition): Promise<void> {
-    if (this.#worker === undefined) return;
-    const worker = this.#worker;
-    await worker.attempt(() => this.#store.writeDefinition(definition.hash, definition.name, definition.structureText));
-    this.#definitions.set(definition.hash, definition);
-    this.#recovery?.parked.clear();
-    if (definition.kind === "dag" || definition.options.migrate === undefined) return;
-    for (const hash of await worker.attempt(() => this.#store.definitionsOf(definition.name)))
-      if (this.#definitions.get(hash)?.hash !== hash) this.#definitions.set(hash, definition);
+    if (record.definition !== definition.hash && !isOver(record.status) && !this.#definitions.byHash.has(record.definition))
+      throw await this.#definitions.changedError(id, record.definition, definition);
   }
 
   /**
@@ -342,7 +329,7 @@ export class Pawl implements AsyncDisposable, RunHome {
     if (this.#worker === undefined || this.#worker.runs.has(id)) return;
     const record = await this.store.readRun(id);
     if (record === undefined || isOver(record.status)) return;
-    const definition = this.#definitions.get(record.definition);
+    const definition = this.#definitions.byHash.get(record.definition);
     if (definition === undefined || definition.hash === record.definition) return;
     await this.#recovery?.ensure(id);
     const parked = this.#recovery?.parked.get(id);
@@ -360,7 +347,6 @@ export class Pawl implements AsyncDisposable, RunHome {
     return this.#worker;
   }
 
-  /** Waits until something final may have happened to the run: it ended, left this process, or a poll is due. */
   watchEnd(id: string): EndWatch {
     if (this.#closing !== undefined) throw new PawlError("PAWL_CLOSED");
     if (this.#worker?.stopped !== undefined) throw this.#worker.stopped;
@@ -385,13 +371,9 @@ export class Pawl implements AsyncDisposable, RunHome {
     for (const resolve of waiting) resolve();
   }
 
-  /** The registered workflow of this name, if its definition is another than the run's. */
-  async checkClaimable(definition: string, workflowName: string, id: string): Promise<void> {
+  async checkClaimable(definition: string, name: string, id: string): Promise<void> {
     await this.#migrated(id);
-    if (this.#worker === undefined || this.#definitions.has(definition)) return;
-    const named = [...this.#definitions.values()].find(({ name }) => name === workflowName);
-    if (named !== undefined) throw await this.changedError(id, definition, named);
-    throw new PawlError("PAWL_DEFINITION_MISSING", { message: `run "${id}" waits for workflow "${workflowName}", which was not given to this worker` });
+    if (this.#worker !== undefined) await this.#definitions.require(definition, name, id);
   }
 
   /** Cancels a run of this process; resolves when it is over. */

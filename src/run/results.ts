@@ -5,6 +5,7 @@
 import type { Plan } from "../define/plan.ts";
 import { type FieldPath, followPath, resolveTemplate } from "../define/template.ts";
 import { decode, encode } from "./codec.ts";
+import type { Progress } from "./progress.ts";
 
 /** Results read back from the store, by node. */
 export type Texts = ReadonlyMap<number, string>;
@@ -41,6 +42,11 @@ export class Results {
 
   get(index: number): string | undefined {
     return this.#texts.get(index);
+  }
+
+  /** Those of these results that are only in the store. */
+  missing(reads: readonly number[], progress: Progress): number[] {
+    return reads.filter((index) => progress.status(index) === "completed" && !this.#texts.has(index));
   }
 
   keep(index: number, text: string): void {

@@ -86,7 +86,6 @@ export class Worker implements RunSeams {
     this.#idle = new IdleRuns(seams.clock, (run) => this.runs.get(run.id) === run && this.#mayLeave(run) && this.#passivate(run));
   }
 
-  /** Is the disk full? Then nothing new starts. */
   get isFull(): boolean {
     return this.#fullWaitMs > 0;
   }
@@ -107,7 +106,6 @@ export class Worker implements RunSeams {
     this.#droppedListeners.add(listener);
   }
 
-  /** Takes a run into memory and lets it go on. */
   host(run: HostedRun): void {
     if (this.#stopped !== undefined) throw this.#stopped;
     this.runs.set(run.id, run);
@@ -169,7 +167,6 @@ export class Worker implements RunSeams {
     }
   }
 
-  /** A call of the store, with fail stop when it has failed. */
   async attempt<T>(call: () => Promise<T>): Promise<T> {
     if (this.#stopped !== undefined) throw this.#stopped;
     try {
@@ -195,10 +192,15 @@ export class Worker implements RunSeams {
     const touched = new Set<HostedRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
     if (!this.#draining) budget = this.#grant(touched, budget);
-    for (const run of touched)
-      if (this.runs.get(run.id) === run && run.isDirty) this.#contain(run, () => this.#pending.push({ run, commit: run.takeCommit(this.epoch) }));
+    for (const run of touched) this.#touched(run);
     if (budget === 0) this.#wantsTick();
     if (!this.#committing) void this.#commit();
+  }
+
+  #touched(run: HostedRun): void {
+    if (this.runs.get(run.id) !== run) return;
+    if (run.isDirty) this.#contain(run, () => this.#pending.push({ run, commit: run.takeCommit(this.epoch) }));
+    else if (this.#mayLeave(run)) this.#idle.add(run);
   }
 
   #applyStimuli(touched: Set<HostedRun>, budget: number): number {
@@ -308,13 +310,9 @@ export class Worker implements RunSeams {
     this.onPassivated?.(wakeAt);
   }
 
-  /** Set by whoever waits for runs: nothing goes on. */
+  /** Set by those who want to hear: that nothing goes on, what actors emit, when a run that left memory wants to come back. */
   onStopped: (() => void) | undefined;
-
-  /** Set by whoever listens to what actors emit. */
   onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
-
-  /** Set by whoever brings sleeping runs back. */
   onPassivated: ((wakeAt: number | null) => void) | undefined;
 
   /** Only the owner writes a run: its commit number tells whether this commit was applied. */
@@ -379,9 +377,13 @@ export class Worker implements RunSeams {
     });
   }
 
+  get #isBusy(): boolean {
+    if (this.#permits < this.#attemptsMax || this.#committing || this.#ticking || this.#pending.length > 0) return true;
+    return [...this.runs.values()].some((run) => run.endsSoon);
+  }
+
   #noteQuiet(): void {
-    const busy = this.#permits < this.#attemptsMax || this.#committing || this.#ticking || this.#pending.length > 0;
-    if (this.#stopped === undefined && (busy || !this.#draining)) return;
+    if (this.#stopped === undefined && (!this.#draining || this.#isBusy)) return;
     for (const resolve of this.#quiet.splice(0)) resolve();
   }
 

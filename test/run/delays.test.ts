@@ -115,7 +115,7 @@ test("a delay beyond 24.8 days fires at its instant, in a run that had left memo
 });
 
 test("delayed events to oneself, a child and another run come in the order in which they are due, also after a crash", async () => {
-  const child = createMachine({ id: "child", on: { TELL: { actions: sendTo(({ self }: any) => self._parent, { type: "HEARD", by: "child" }) } } } as any);
+  const child = createMachine({ id: "child", on: { TELL: { actions: sendTo(({ self }: any) => self._parent, { type: "HEARD", by: "child" } as never) } } } as any);
   const noted = { actions: assign({ heard: ({ context, event }: any) => [...context.heard, event.by] }) };
   const machine: any = setup({ actors: { child } }).createMachine({
     id: "noter",

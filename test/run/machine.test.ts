@@ -2,7 +2,7 @@
  * The handle of a machine's run: what may be sent, what comes of it, and what can be read.
  */
 import { expect, test, vi } from "vitest";
-import { assign, createMachine, emit, log, setup } from "xstate";
+import { assign, createMachine, emit, fromPromise, log, setup } from "xstate";
 import { z } from "zod";
 import type { MachineHandle } from "../../src/run/machine-handle.ts";
 import { MachineRun } from "../../src/run/machine-run.ts";
@@ -196,4 +196,29 @@ test("the input is checked by its schema", async () => {
   const room = new MachineRoom();
   const process = await room.boot([machine]);
   await expect(room.settled(process.pawl.start(machine, { input: { n: "x" } } as never))).rejects.toMatchObject({ code: "PAWL_INPUT_INVALID" });
+});
+
+test("a run that was only looked for leaves memory again; close lets promises end, for a while", async () => {
+  const { room, process, run } = await opened();
+  await room.clock.advance(5_000);
+  const dropped = vi.spyOn(MachineRun.prototype, "drop");
+  await room.settled(process.pawl.start(order, { id: run.id } as never));
+  await room.clock.advance(5_000);
+  expect(dropped.mock.contexts.filter(({ commitNo }) => commitNo > 0)).toHaveLength(1);
+  vi.restoreAllMocks();
+  for (const [takesMs, value] of [
+    [500, "done"],
+    [60_000, "working"],
+  ] as const) {
+    const other = new MachineRoom();
+    let host!: { clock: { after(ms: number, callback: () => void): unknown } };
+    const work = fromPromise(() => new Promise<void>((resolve) => void host.clock.after(takesMs, resolve)));
+    const machine = setup({ actors: { work } }).createMachine({ id: "w", initial: "working", states: { working: { invoke: { src: "work", onDone: "done" } }, done: {} } });
+    const first = (host = await other.boot([machine]));
+    await other.settled(first.pawl.start(machine, { id: "w" }));
+    await other.settled(first.pawl.close({ graceMs: 5_000 }));
+    const next = (host = await other.boot([]));
+    const left = (await other.settled(next.pawl.run("w", machine))) as MachineHandle<any>;
+    expect((await other.settled(left.snapshot())).value).toBe(value);
+  }
 });

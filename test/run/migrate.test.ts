@@ -34,7 +34,7 @@ test("without `migrate` a run waits for its own definition, and says what change
     code: "PAWL_DEFINITION_CHANGED",
     data: { changes: expect.arrayContaining(['state "waiting" is gone']) },
   });
-  await expect(room.settled(run.send({ type: "APPROVE" } as never))).rejects.toMatchObject({ code: "PAWL_DEFINITION_MISSING" });
+  await expect(room.settled(run.send({ type: "APPROVE" } as never))).rejects.toMatchObject({ code: "PAWL_DEFINITION_CHANGED" });
   const both = await room.settled(process.pawl.close().then(() => room.boot([two, ONE])));
   const old = await handle(room, both, ONE);
   expect(await room.settled(old.send({ type: "APPROVE" } as never))).toMatchObject({ handled: true, value: "approved" });

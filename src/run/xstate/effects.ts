@@ -45,7 +45,7 @@ export interface Act {
   readonly actor: Actor;
   /** The action's name, or the emitted event's type. */
   readonly name: string;
-  readonly perform: () => void;
+  readonly perform: () => unknown;
 }
 
 /** What a turn asks for. Nothing of it has happened yet. */

@@ -39,10 +39,10 @@ export function needsPermit(logic: AnyActorLogic): boolean {
 let actKey: string | undefined;
 
 /** Does something of a commit under its key. */
-export function performAct(key: string, perform: () => void): void {
+export function performAct(key: string, perform: () => unknown): unknown {
   actKey = key;
   try {
-    perform();
+    return perform();
   } finally {
     actKey = undefined;
   }
@@ -66,6 +66,12 @@ function servicesOf(system: unknown): StepServices {
 }
 
 const steps = new WeakMap<object, AnyActorLogic>();
+const stepLogics = new WeakSet<object>();
+
+/** Was this logic made by `step()`? What it is made of is pawl's affair, and no part of a user's machine. */
+export function isStep(logic: unknown): boolean {
+  return typeof logic === "object" && logic !== null && stepLogics.has(logic);
+}
 
 /**
  * An agent, or a workflow, as logic that a machine can invoke: `setup({ actors: { plan: step(planner) } })`. Its input is
@@ -84,7 +90,8 @@ const steps = new WeakMap<object, AnyActorLogic>();
 export function step<Given, Result>(of: Agent<Given, Result> | Workflow<Given, Result>): PromiseActorLogic<Result, Given> {
   let logic = steps.get(of);
   if (logic === undefined) steps.set(of, (logic = "plan" in of ? workflowLogic(of) : agentLogic(of)));
-  return logic as unknown as PromiseActorLogic<Result, Given>;
+  stepLogics.add(logic);
+  return logic as never;
 }
 
 function agentLogic(agent: Agent): AnyActorLogic {

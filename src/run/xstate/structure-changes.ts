@@ -168,6 +168,7 @@ function actorProblems(structure: MachineStructure, { actors }: OneMachine, acto
   const { id, src, machine } = actor;
   const now = Object.hasOwn(actors, src) ? actors[src]! : undefined;
   if (now === undefined) return [`${place}actor "${src}", which "${id}" runs, is gone`];
+  if (now.kind === "step") return [];
   if ("machine" in now && machine !== undefined) return machineProblems(structure, now.machine, machine, `${place}"${id}": `);
   if ("machine" in now) return [`${place}actor "${src}", which "${id}" runs, is now a machine`];
   return machine === undefined ? [] : [`${place}actor "${src}", which "${id}" runs, is no machine now`];

@@ -16,6 +16,7 @@ import {
 } from "xstate";
 import { canonicalJson } from "../../define/canonical.ts";
 import { isMachine } from "./actor.ts";
+import { isStep } from "./step.ts";
 import { guardText, historyTargets, invokesOf, statesOf, timersOf } from "./state-nodes.ts";
 
 export { structureHash } from "../../define/plan.ts";
@@ -63,7 +64,7 @@ export interface TransitionStructure {
 
 /** `machine` is an index in `machines`. */
 export type ActorStructure = { readonly kind: "machine"; readonly machine: number } | { readonly kind: LogicKind };
-type LogicKind = "promise" | "callback" | "observable" | "transition" | "other";
+type LogicKind = "step" | "promise" | "callback" | "observable" | "transition" | "other";
 
 /** The structure of a machine and of the machines among its actors. */
 export function machineStructure(machine: AnyStateMachine): MachineStructure {
@@ -89,6 +90,7 @@ export function actorsOf(machine: AnyStateMachine): Map<string, unknown> {
 
 /** What kind of logic this is. xstate keeps no mark of it, so it is told by the code that its creators give it. */
 export function logicKind(logic: unknown): "machine" | LogicKind {
+  if (isStep(logic)) return "step";
   if (isMachine(logic)) return "machine";
   return KINDS.get(String((logic as { transition?: unknown } | null)?.transition)) ?? "other";
 }

@@ -8,7 +8,7 @@
 import { type AnyActorLogic, type AnyActorScope, type AnyStateMachine, createActor } from "xstate";
 import { PawlError } from "../../errors.ts";
 import { Actor, type ActorIdentity, type AnyEvent, type AnySnapshot, type HostedRef, isMachine, nameOf } from "./actor.ts";
-import { type Act, type Effect, RunAddress, type SystemSeams } from "./effects.ts";
+import { type Effect, RunAddress, type SystemSeams } from "./effects.ts";
 import { firstOf } from "./first-snapshot.ts";
 import { restoreState } from "./state.ts";
 
@@ -31,7 +31,7 @@ export interface Recording {
 
 interface ExecutableAction {
   readonly type: string;
-  readonly exec?: (info: unknown, params: unknown) => void;
+  readonly exec?: (info: unknown, params: unknown) => unknown;
   readonly info: unknown;
   readonly params: unknown;
 }
@@ -300,7 +300,7 @@ export class ActorSystem {
     if (exec === undefined) return;
     const isOwn = type.startsWith("xstate.") && type !== "xstate.log";
     const kind = type === "xstate.log" ? "log" : "action";
-    const perform = (): void => exec(info, params);
+    const perform = (): unknown => exec(info, params);
     const ask = isOwn ? perform : () => void this.#recording?.effects.push({ kind: "act", act: { kind, actor, name: type, perform } });
     if (actor.life === "new") actor.deferred.push(ask);
     else ask();

@@ -1,0 +1,42 @@
+/**
+ * The workflows and machines that a process knows, by the hash of their definition.
+ */
+import { PawlError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import { type Definition, changesFrom } from "./definition.ts";
+
+export class Definitions {
+  readonly #store: Store;
+  /** A definition stands under its own hash, and under those of others that it takes over by `migrate`. */
+  readonly byHash = new Map<string, Definition>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Makes a definition known; what it takes over of earlier ones goes on with it. */
+  async register(definition: Definition): Promise<void> {
+    await this.#store.writeDefinition(definition.hash, definition.name, definition.structureText);
+    this.byHash.set(definition.hash, definition);
+    if (definition.kind === "dag" || definition.options.migrate === undefined) return;
+    for (const hash of await this.#store.definitionsOf(definition.name)) if (this.byHash.get(hash)?.hash !== hash) this.byHash.set(hash, definition);
+  }
+
+  /** Throws when no definition is known with which the run could go on. */
+  async require(hash: string, name: string, runId: string): Promise<void> {
+    if (this.byHash.has(hash)) return;
+    const named = [...this.byHash.values()].find((definition) => definition.name === name);
+    if (named !== undefined) throw await this.changedError(runId, hash, named);
+    throw new PawlError("PAWL_DEFINITION_MISSING", { message: `run "${runId}" waits for workflow "${name}", which was not given to this worker` });
+  }
+
+  /** Says what changed under an unfinished run. */
+  async changedError(runId: string, hash: string, definition: Definition): Promise<PawlError> {
+    const body = await this.#store.readDefinition(hash);
+    const changes = body === undefined ? [] : changesFrom(body, definition);
+    return new PawlError("PAWL_DEFINITION_CHANGED", {
+      message: `"${definition.name}" changed under the unfinished run "${runId}": ${changes.join("; ")}`,
+      data: { changes },
+    });
+  }
+}
