@@ -66,14 +66,14 @@ export class MachineDoor {
     return result;
   }
 
-  async #inTime(result: Promise<SendResult>, timeoutMs: number): Promise<SendResult> {
-    const late = Promise.withResolvers<never>();
-    const cancel = this.#clock.after(timeoutMs, () => late.reject(new PawlError("PAWL_SEND_PENDING")));
-    try {
-      return await Promise.race([result, late.promise]);
-    } finally {
-      cancel();
-    }
+  #inTime(result: Promise<SendResult>, timeoutMs: number): Promise<SendResult> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#clock.after(timeoutMs, () => reject(new PawlError("PAWL_SEND_PENDING")));
+      result.then(
+        (answer) => (cancel(), resolve(answer)),
+        (error: unknown) => (cancel(), reject(error)),
+      );
+    });
   }
 
   async #put(id: string, text: string, eventId: string | undefined): Promise<SendResult> {

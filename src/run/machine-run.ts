@@ -56,13 +56,15 @@ export class MachineRun implements HostedRun {
   readonly #history = new HistoryWriter();
   readonly #inbox = new Queue<MachineStimulus>();
   readonly #writer: MachineWriter;
-  readonly #inboxNumbers = new Set<number>();
+  /** Rows of the inbox come in the order of their numbers. */
+  #lastInboxNumber = 0;
   #sequence: number;
   #posts: Post[] = [];
   #consumed: number[] = [];
   /** Of a run that only computes acts again: the run that they are done for. */
   #original: MachineRun | undefined;
   #isDropped = false;
+  #isEndWritten = false;
 
   constructor(id: string, definition: MachineDefinition, seams: RunSeams, from: { readonly input: string } | StoredMachineRun) {
     this.id = id;
@@ -126,6 +128,7 @@ export class MachineRun implements HostedRun {
   }
 
   get isDirty(): boolean {
+    if (this.finished && !this.#isEndWritten) return true;
     return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || this.#consumed.length > 0 || this.sends.isDirty;
   }
 
@@ -181,8 +184,8 @@ export class MachineRun implements HostedRun {
 
   receiveInbox(rows: readonly InboxRecord[]): void {
     for (const { number, body } of rows) {
-      if (this.#inboxNumbers.has(number)) continue;
-      this.#inboxNumbers.add(number);
+      if (number <= this.#lastInboxNumber) continue;
+      this.#lastInboxNumber = number;
       this.#receive({ kind: "event", to: this.table.root, event: body, inboxNumber: number });
     }
   }
@@ -335,6 +338,7 @@ export class MachineRun implements HostedRun {
     const { root } = this.table;
     const { status, finished, wakeAt } = this;
     const failure = root.life === "error" ? failureOf(root.snapshot?.error, []) : undefined;
+    this.#isEndWritten = finished;
     if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(root.snapshot?.output)));
     const body = runBodyText({ state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence });
     const { name, hash } = this.definition;
@@ -421,6 +425,8 @@ export class MachineRun implements HostedRun {
     if (redo?.rows !== undefined) {
       const seams = unhosted(this.#seams);
       const scratch = actsOf(redo, this.id, (from) => new MachineRun(this.id, this.definition, seams, from));
+      scratch.#rows();
+      scratch.#deeds.addAll(scratch.#cascade.stack);
       scratch.#original = this;
       this.#deeds.redo(scratch.#deeds);
       this.#writer.redo = { text: redo.text };

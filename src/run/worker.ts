@@ -290,7 +290,7 @@ export class Worker implements RunSeams {
     for (const listener of this.#committedListeners) listener(run, commit);
     if (this.runs.get(run.id) !== run) return;
     if (run.queued + run.running === 0) this.#turns.rests(run);
-    if (run.finished) this.runs.delete(run.id);
+    if (commit.run.finished) this.runs.delete(run.id);
     else if (this.#mayLeave(run)) this.#idle.add(run);
     else {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);

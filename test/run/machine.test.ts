@@ -2,7 +2,7 @@
  * The handle of a machine's run: what may be sent, what comes of it, and what can be read.
  */
 import { expect, test, vi } from "vitest";
-import { assign, createMachine, emit, fromPromise, log, setup } from "xstate";
+import { assign, createMachine, emit, fromCallback, fromPromise, log, setup } from "xstate";
 import { z } from "zod";
 import type { MachineHandle } from "../../src/run/machine-handle.ts";
 import { MachineRun } from "../../src/run/machine-run.ts";
@@ -221,4 +221,22 @@ test("a run that was only looked for leaves memory again; close lets promises en
     const left = (await other.settled(next.pawl.run("w", machine))) as MachineHandle<any>;
     expect((await other.settled(left.snapshot())).value).toBe(value);
   }
+});
+
+test("a run whose machine ends while other events wait ends, and tells those who sent them", async () => {
+  const machine = setup({ actors: { talks: fromCallback(({ sendBack }) => [1, 2, 3].forEach(() => sendBack({ type: "SAY" }))) } }).createMachine({
+    id: "ends",
+    initial: "a",
+    states: { a: { invoke: { src: "talks" }, on: { SAY: "b", GO: "b" } }, b: { type: "final" } },
+  });
+  const room = new MachineRoom();
+  const process = await room.boot([machine]);
+  const run = (await room.settled(process.pawl.start(machine, { id: "e" }))) as MachineHandle<any>;
+  expect((await room.settled(run.ended())).status).toBe("completed");
+  expect((await room.store.readRun("e"))!.status).toBe("completed");
+  const other = (await room.settled(process.pawl.start(order, { id: "o" } as never))) as unknown as MachineHandle<typeof order>;
+  await room.settled(other.send({ type: "ADD", item: "a" }));
+  const both = await room.settled(Promise.all([other.send({ type: "PAY", by: "a" }), other.send({ type: "ADD", item: "b" })]));
+  expect(both.map(({ handled }) => handled)).toEqual([true, false]);
+  expect(await room.settled(other.result())).toEqual({ items: ["a"], by: "a" });
 });
