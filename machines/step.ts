@@ -31,8 +31,6 @@ type SettledEvent = { type: string; output?: unknown; error?: Partial<StepFailur
 export const stepMachine = setup({
   types: {
     context: {} as StepContext,
-    input: {} as unknown,
-    output: {} as unknown,
   },
   actors: {
     /** One attempt: resolves with the result, rejects with a `StepFailure` or an error. */

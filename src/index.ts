@@ -16,6 +16,7 @@ export type { HistoryEntry, HistoryEvent, HistoryType } from "./run/history.ts";
 export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
 export type { ComparedRun } from "./run/compare.ts";
+export { checkDefinition } from "./run/definition.ts";
 export type { CloseOptions, ListOptions, Pawl, RunChange } from "./run/pawl.ts";
 export type { SendResult } from "./run/sends.ts";
 export type { InputOfStartable, RunOf, StartOptions, Startable } from "./run/startable.ts";

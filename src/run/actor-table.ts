@@ -37,6 +37,8 @@ export type TableSeams = Omit<SystemSeams, "adopted" | "disowned" | "actorAt" | 
 export class ActorTable implements Foreigners {
   readonly system: ActorSystem;
   readonly actors = new Map<string, Actor>();
+  /** Of actors that are gone and left a snapshot: the names that lead to their logic. */
+  readonly #goneFrom = new WeakMap<Actor, readonly string[]>();
 
   constructor(seams: TableSeams) {
     this.system = new ActorSystem({
@@ -61,10 +63,23 @@ export class ActorTable implements Foreigners {
 
   /** The actor of this key; one that is gone is stopped. */
   actorAt(key: string): Actor {
-    const known = this.actors.get(key);
-    if (known !== undefined) return known;
+    return this.actors.get(key) ?? this.#revivedGone(key, GONE_LOGIC);
+  }
+
+  #revivedGone(key: string, logic: Actor["logic"]): Actor {
     const id = decodeURIComponent(key.slice(key.lastIndexOf("/") + 1, key.lastIndexOf("~")));
-    return this.system.revive({ key, id, src: "", parent: undefined, logic: GONE_LOGIC, syncSnapshot: false, systemId: undefined }, "stopped", false);
+    return this.system.revive({ key, id, src: "", parent: undefined, logic, syncSnapshot: false, systemId: undefined }, "stopped", false);
+  }
+
+  /** The logic of an actor that may be gone, by the names that lead to it from the root. */
+  #logicAt(path: readonly string[]): Actor["logic"] {
+    let { logic } = this.root;
+    for (const name of path) {
+      const found = logicNamed(logic, name);
+      if (found === undefined) throw new PawlError("PAWL_DEFINITION_CHANGED", { message: `a snapshot is of logic "${name}", which the machine does not have` });
+      logic = found;
+    }
+    return logic;
   }
 
   forget(actor: Actor): void {
@@ -93,15 +108,17 @@ export class ActorTable implements Foreigners {
     if (value instanceof RunAddress) return { word: "run", data: value.runId };
     if (!isMachineSnapshot(value)) return undefined;
     const children = Object.entries(value.children as Record<string, object | undefined>).map(([name, ref]) => [name, ref && this.system.actorOf(ref)?.key]);
-    return { word: "snapshot", data: { key: this.system.ownerOf(value)?.key ?? ROOT_KEY, state: machineState(value), children } };
+    const owner = this.system.ownerOf(value) ?? this.root;
+    return { word: "snapshot", data: { key: owner.key, logic: this.#goneFrom.get(owner) ?? logicPath(owner), state: machineState(value), children } };
   }
 
   untag(word: string, data: unknown): unknown {
     if (word === "actor") return this.actorAt(data as string).ref;
     if (word === "run") return new RunAddress(data as string);
     if (word !== "snapshot") throw new TypeError(`unknown tag "${word}"`);
-    const { key, state, children } = data as { key: string; state: never; children: [string, string | undefined][] };
-    const actor = this.actorAt(key);
+    const { key, logic, state, children } = data as { key: string; logic: readonly string[]; state: never; children: [string, string | undefined][] };
+    const actor = this.actors.get(key) ?? this.#revivedGone(key, this.#logicAt(logic));
+    if (!this.actors.has(key)) this.#goneFrom.set(actor, logic);
     const refs = children.map(([name, child]) => [name, child === undefined ? undefined : this.actorAt(child).ref] as const);
     const snapshot = Object.assign(restoreMachine(actor.logic as never, state, actor), { children: Object.fromEntries(refs) });
     this.system.own(snapshot, actor);
@@ -156,6 +173,11 @@ export class ActorTable implements Foreigners {
     actor.row = row;
     return actor;
   }
+}
+
+/** The names that lead from the root's logic to this actor's. */
+function logicPath({ parent, src }: Actor): string[] {
+  return parent === undefined ? [] : [...logicPath(parent), src];
 }
 
 /** The number that the run gave an actor: parents have smaller ones than their children. */

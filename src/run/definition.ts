@@ -32,6 +32,16 @@ export function definitionOf(given: Startable): Definition {
   return { kind: "dag", name, hash: plan.hash, structureText: plan.structureText, workflow: given };
 }
 
+/**
+ * Checks a workflow or machine as `start` would, and says how it is known.
+ *
+ * @throws PAWL_UNKNOWN_IMPLEMENTATION, PAWL_INLINE_SPAWN, PAWL_INVALID_ID, PAWL_INVALID_VALUE
+ */
+export function checkDefinition(given: Startable): { readonly name: string; readonly hash: string } {
+  const { name, hash } = definitionOf(given);
+  return { name, hash };
+}
+
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */
 export async function inputText(definition: Definition, input: unknown): Promise<string> {
   const schema = definition.kind === "dag" ? definition.workflow.plan.inputSchema : definition.options.input;

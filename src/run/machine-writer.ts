@@ -70,7 +70,7 @@ export class MachineWriter {
   tryRows(isAtRest: boolean): ActorRecord[] | { readonly actor: Actor; readonly error: unknown } {
     const rows: ActorRecord[] = [];
     for (const actor of this.#changed) {
-      if (this.#gone.has(actor) && (isAtRest || actor.row === undefined)) continue;
+      if (this.#gone.has(actor) && isAtRest) continue;
       if (actor.parent?.life === "new") continue;
       try {
         rows.push(this.#table.rowOf(this.#runId, actor));

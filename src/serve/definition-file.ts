@@ -6,10 +6,11 @@ import { createRequire } from "node:module";
 import { extname, isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AnyStateMachine } from "xstate";
-import { PawlError, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
+import { type DurableMachine, PawlError, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
-type Definition = Workflow | AnyStateMachine | { readonly machine: AnyStateMachine };
+/** What a file may define: a workflow, a machine, or a machine with its options. */
+export type Definition = Workflow | AnyStateMachine | DurableMachine;
 
 const DOCUMENTS = new Set([".yaml", ".yml", ".json"]);
 const MODULES = new Set([".ts", ".mts", ".js", ".mjs"]);
@@ -29,12 +30,16 @@ export async function loadWorkflow(file: string, exportName?: string): Promise<W
   return choose(await loadModule(file), file, exportName, { is: isWorkflow, one: "workflow", many: "workflows" });
 }
 
-/** Reads the workflow or the machine of a file; of `durable(machine, …)` the machine. Throws as `loadWorkflow`. */
-export async function loadDefinition(file: string, exportName?: string): Promise<Workflow | AnyStateMachine> {
+/** Reads the workflow or the machine of a file, with its options if it has some. Throws as `loadWorkflow`. */
+export async function loadDefinition(file: string, exportName?: string): Promise<Definition> {
   if (DOCUMENTS.has(extname(file))) return loadDocument(file);
   const is = (value: unknown): value is Definition => isWorkflow(value) || isMachine(value) || isDurable(value);
-  const chosen = choose(await loadModule(file), file, exportName, { is, one: "workflow or machine", many: "workflows or machines" });
-  return "machine" in chosen ? chosen.machine : chosen;
+  return choose(await loadModule(file), file, exportName, { is, one: "workflow or machine", many: "workflows or machines" });
+}
+
+/** The machine of a definition; undefined when it is one of a workflow. */
+export function machineOf(definition: Definition): AnyStateMachine | undefined {
+  return isMachine(definition) ? definition : "machine" in definition ? definition.machine : undefined;
 }
 
 async function loadDocument(file: string): Promise<Workflow> {
@@ -111,10 +116,10 @@ function isWorkflow(value: unknown): value is Workflow {
 }
 
 /** By its shape, since the module may have its own copy of xstate. */
-export function isMachine(value: unknown): value is AnyStateMachine {
+function isMachine(value: unknown): value is AnyStateMachine {
   return typeof value === "object" && value !== null && "__xstatenode" in value && "implementations" in value && "root" in value;
 }
 
-function isDurable(value: unknown): value is { readonly machine: AnyStateMachine } {
+function isDurable(value: unknown): value is DurableMachine {
   return typeof value === "object" && value !== null && "options" in value && "machine" in value && isMachine(value.machine);
 }

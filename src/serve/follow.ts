@@ -2,11 +2,10 @@
  * Follows a run to its end: what its history says goes to the board and is told, each entry once and in order.
  */
 import type { Run, RunView } from "../index.ts";
-import type { Board } from "./board.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, Standing } from "./reporter.ts";
 
 export interface FollowOptions {
-  readonly board: Board;
+  readonly standing: Standing;
   readonly reporter: Reporter;
   /** Entries up to this commit go to the board, but are not told: they are old. */
   readonly toldCommitNo: number;
@@ -28,10 +27,11 @@ export async function follow(run: Run<unknown>, options: FollowOptions): Promise
   let seen = await tell(run, options, 0, options.toldCommitNo);
   options.begins();
   try {
-    for (;;) {
+    for (let restSeen = -1; ;) {
       const isLast = ending.isSettled;
       if (!ending.hasFailed) seen = await tell(run, options, seen);
       if (isLast) return await ending.view;
+      if (!ending.hasFailed && options.standing.kind === "machine" && seen !== restSeen) await tellWait(run, options.reporter, (restSeen = seen));
       await bell.rung();
     }
   } catch (error) {
@@ -47,13 +47,19 @@ export async function follow(run: Run<unknown>, options: FollowOptions): Promise
   }
 }
 
+/** Tells what a machine's run waits for, if it has nothing to do and all that came before was told. */
+async function tellWait(run: Run<unknown>, reporter: Reporter, seen: number): Promise<void> {
+  const { waitingFor, commitNo } = await run.status();
+  if (waitingFor !== undefined && commitNo === seen) reporter.waits(waitingFor);
+}
+
 /** Puts entries after `seen` on the board and tells those that are news; answers the last. */
-async function tell(run: Run<unknown>, { board, reporter, toldCommitNo }: FollowOptions, seen: number, upTo = Number.POSITIVE_INFINITY): Promise<number> {
+async function tell(run: Run<unknown>, { standing, reporter, toldCommitNo }: FollowOptions, seen: number, upTo = Number.POSITIVE_INFINITY): Promise<number> {
   if (seen >= upTo) return seen;
   let taken = 0;
   for await (const entry of run.history(seen)) {
     if (entry.commitNo > upTo) break;
-    board.apply(entry);
+    standing.board.apply(entry);
     if (entry.commitNo > toldCommitNo) reporter.happened(entry);
     seen = entry.commitNo;
     if (++taken % ENTRIES_PER_TURN === 0) await new Promise(setImmediate);

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import type { AnyStateMachine } from "xstate";
 import { type DrawingFormat, type NodeStatus, PawlError, type Workflow, drawMachine } from "../index.ts";
-import { isDefinitionFile, isMachine, loadDefinition } from "./definition-file.ts";
+import { isDefinitionFile, loadDefinition, machineOf } from "./definition-file.ts";
 import { dependenciesOf } from "./dependencies.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
@@ -43,8 +43,9 @@ const CLASSES: Readonly<Record<NodeStatus, string>> = {
 export async function graph(subject: string, options: GraphOptions): Promise<number> {
   const isFile = isDefinitionFile(subject) && (existsSync(subject) || /[\\/]/.test(subject));
   const definition = isFile ? await loadDefinition(subject, options.export) : undefined;
-  if (isMachine(definition)) return showMachine(definition, options);
-  const drawing = definition === undefined ? await drawRun(subject, options.store) : drawWorkflow(definition);
+  const machine = definition && machineOf(definition);
+  if (machine !== undefined) return showMachine(machine, options);
+  const drawing = definition === undefined ? await drawRun(subject, options.store) : drawWorkflow(definition as Workflow);
   const text = drawingText(drawing, options.format);
   process.stdout.write(options.json ? `${toJson({ ...drawing, ...(options.format !== "json" && { [options.format]: text }) })}\n` : text);
   if (options.format === "mermaid" && drawing.edges.length > MERMAID_EDGES_MAX)
@@ -80,7 +81,12 @@ function drawWorkflow(workflow: Workflow): Drawing {
 async function drawRun(id: string, store: string | undefined): Promise<Drawing> {
   await using pawl = await openToLook(store);
   const run = await findRun(pawl, id);
-  const { workflow } = await run.status();
+  const { workflow, kind } = await run.status();
+  if (kind === "machine")
+    throw new PawlError("PAWL_NOT_A_WORKFLOW", {
+      message: `run "${run.id}" is one of machine "${workflow}", which has no nodes`,
+      next: `draw the machine: \`pawl graph FILE\`; see its states with \`pawl show ${run.id}\``,
+    });
   const nodes = await run.nodes();
   return {
     workflow,

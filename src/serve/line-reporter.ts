@@ -2,26 +2,34 @@
  * A run as plain lines, one per event: for files, pipes and terminals that cannot draw.
  */
 import { styleText } from "node:util";
-import type { HistoryEntry, HistoryEvent } from "../index.ts";
+import type { HistoryEntry, HistoryEvent, WaitingFor } from "../index.ts";
 import type { Board } from "./board.ts";
+import { machineEventText, waitsText } from "./machine-text.ts";
 import { type Opening, type Reporter, openingLine } from "./reporter.ts";
 import { durationText, oneLine, timeOfDay } from "./text.ts";
 
 export class LineReporter implements Reporter {
   readonly #stream: NodeJS.WriteStream;
   #board: Board | undefined;
+  #waits = "";
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
   }
 
   begins(opening: Opening): void {
-    this.#board = opening.board;
+    this.#board = opening.standing.kind === "workflow" ? opening.standing.board : undefined;
     this.says(openingLine(opening));
   }
 
   happened({ at, events }: HistoryEntry): void {
-    for (const event of events) this.says(`${styleText("dim", timeOfDay(at), { stream: this.#stream })}  ${eventText(event, this.#board)}`);
+    for (const event of events) this.says(eventLine(at, event, this.#stream, this.#board));
+  }
+
+  waits(waitingFor: WaitingFor): void {
+    const text = waitsText(waitingFor);
+    if (text !== this.#waits) this.says(`          ${text}`);
+    this.#waits = text;
   }
 
   says(line: string): void {
@@ -31,8 +39,16 @@ export class LineReporter implements Reporter {
   ends(): void {}
 }
 
+/** An event with the time of day. */
+export function eventLine(at: number, event: HistoryEvent, stream: NodeJS.WriteStream, board?: Board): string {
+  return `${styleText("dim", timeOfDay(at), { stream })}  ${eventText(event, board)}`;
+}
+
 /** `web completed in 1.2s`, `web failed, attempt 3: CODE message`. */
-export function eventText({ type, node, attempt, code, message }: HistoryEvent, board?: Board): string {
+export function eventText(event: HistoryEvent, board?: Board): string {
+  const { type, node, attempt, code, message } = event;
+  const ofMachine = machineEventText(event);
+  if (ofMachine !== undefined) return ofMachine;
   const verb = type
     .slice(type.indexOf(".") + 1)
     .replace("backingOff", "backs off")

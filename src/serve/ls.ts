@@ -1,11 +1,12 @@
 /**
  * `pawl ls`: the runs of a store, newest first, a page at a time.
  */
-import type { RunStatus } from "../index.ts";
+import type { Pawl, RunStatus, RunSummary } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
+import { stateText } from "./machine-text.ts";
 import { findRun, openToLook } from "./stored.ts";
-import { alignColumns, commandLine, dateAndTime, durationText, statusCell } from "./text.ts";
+import { type Cell, alignColumns, commandLine, dateAndTime, durationText, statusCell } from "./text.ts";
 
 export interface LsOptions {
   readonly status?: RunStatus;
@@ -21,14 +22,39 @@ export async function ls(options: LsOptions): Promise<number> {
   await using pawl = await openToLook(options.store);
   const after = options.after === undefined ? undefined : (await findRun(pawl, options.after)).id;
   const runs = await pawl.list({ limit, ...(status && { status }), ...(workflow !== undefined && { workflow }), ...(after !== undefined && { after }) });
-  if (options.json) process.stdout.write(`${toJson(runs)}\n`);
+  const states = await readStates(pawl, runs);
+  if (options.json) process.stdout.write(`${toJson(runs.map((run) => ({ ...run, ...(states.has(run.id) && { state: states.get(run.id) }) })))}\n`);
   else if (runs.length === 0) process.stderr.write("no runs\n");
   else {
-    const rows = runs.map((run) => [run.id, statusCell(run.status), run.workflow, dateAndTime(run.createdAt), durationText(run.updatedAt - run.createdAt)]);
-    process.stdout.write(`${alignColumns([["RUN", "STATUS", "WORKFLOW", "STARTED", "TOOK"], ...rows], process.stdout).join("\n")}\n`);
+    process.stdout.write(`${alignColumns(tableOf(runs, states), process.stdout).join("\n")}\n`);
     if (runs.length === limit) process.stderr.write(`more: ${nextPage(options, runs.at(-1)!.id)}\n`);
   }
   return EXIT.completed;
+}
+
+/** The state values of machines' runs. One that cannot be read is left out; `pawl show` says why. */
+async function readStates(pawl: Pawl, runs: readonly RunSummary[]): Promise<Map<string, unknown>> {
+  const states = new Map<string, unknown>();
+  for (const { id, kind, status } of runs) {
+    if (kind !== "machine" || status === "quarantined") continue;
+    const view = await (await pawl.run(id)).status().catch(() => undefined);
+    if (view !== undefined) states.set(id, view.state);
+  }
+  return states;
+}
+
+/** With a column for states when there are any. */
+function tableOf(runs: readonly RunSummary[], states: ReadonlyMap<string, unknown>): (string | Cell)[][] {
+  const hasStates = states.size > 0;
+  const rows = runs.map((run) => [
+    run.id,
+    statusCell(run.status),
+    ...(hasStates ? [stateText(states.get(run.id))] : []),
+    run.workflow,
+    dateAndTime(run.createdAt),
+    durationText(run.updatedAt - run.createdAt),
+  ]);
+  return [["RUN", "STATUS", ...(hasStates ? ["STATE"] : []), "WORKFLOW", "STARTED", "TOOK"], ...rows];
 }
 
 function nextPage({ status, workflow, limit, store }: LsOptions, after: string): string {

@@ -4,12 +4,14 @@
 import { type Pawl, PawlError, type Run, type RunView, type Workflow, isPawlError, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
 import { Board } from "./board.ts";
-import { loadWorkflow } from "./definition-file.ts";
+import { type Definition, loadDefinition, machineOf } from "./definition-file.ts";
 import { follow } from "./follow.ts";
 import { readInput } from "./input.ts";
 import { tellOutcome } from "./outcome.ts";
 import { showProblem } from "./problem.ts";
-import { type Reporter, makeReporter } from "./reporter.ts";
+import { MachineBoard } from "./machine-board.ts";
+import { type Reporter, type Standing, makeReporter } from "./reporter.ts";
+import { standingOf } from "./standing.ts";
 import { StopSignals } from "./stop-signals.ts";
 import { openToLook, storePath, storeExists } from "./stored.ts";
 import { canDraw } from "./terminal.ts";
@@ -28,7 +30,8 @@ export interface RunOptions {
 interface Request {
   readonly file: string;
   readonly options: RunOptions;
-  readonly workflow: Workflow;
+  readonly definition: Definition;
+  readonly kind: RunView["kind"];
   /** Undefined when none was given. */
   readonly input: { readonly value: unknown } | undefined;
   /** The run as it was before, when there is one of this id. */
@@ -38,12 +41,12 @@ interface Request {
 export async function run(file: string, options: RunOptions): Promise<number> {
   const request = await readRequest(file, options);
   const isJson = options.json === true;
-  const reporter = await makeReporter({ isJson, canDraw: canDraw() });
+  const reporter = await makeReporter({ isJson, canDraw: canDraw(), kind: request.kind });
   const { makeLog } = await import("../watch/log.ts");
   const fatal = Promise.withResolvers<never>();
   fatal.promise.catch(() => {});
   const pawl = await open(storePath(options.store), {
-    workflows: [request.workflow],
+    workflows: [request.definition],
     log: makeLog({ level: options.logLevel, write: (line) => reporter.says(line) }),
     onFatal: fatal.reject,
   });
@@ -69,10 +72,11 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 }
 
 async function readRequest(file: string, options: RunOptions): Promise<Request> {
-  const workflow = await loadWorkflow(file, options.export);
+  const definition = await loadDefinition(file, options.export);
+  const kind = machineOf(definition) === undefined ? "workflow" : "machine";
   const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
   const known = options.id === undefined || !storeExists(options.store) ? undefined : await look(options.store, options.id);
-  return { file, options, workflow, input, known };
+  return { file, options, definition, kind, input, known };
 }
 
 async function look(store: string | undefined, id: string): Promise<RunView | undefined> {
@@ -86,20 +90,22 @@ async function look(store: string | undefined, id: string): Promise<RunView | un
 }
 
 /** A run that is there goes on with the input that it has, unless one is given: then that must be the same. */
-async function begin(pawl: Pawl, { workflow, input, known, options }: Request): Promise<Run<unknown>> {
-  if (known !== undefined && known.workflow !== workflow.name)
-    throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${known.id}" belongs to workflow "${known.workflow}"`, next: "choose another id" });
-  if (known !== undefined && input === undefined) return pawl.run(known.id);
-  const value: unknown = input === undefined ? {} : input.value;
-  return pawl.start(workflow, { input: value, ...(options.id !== undefined && { id: options.id }) });
+async function begin(pawl: Pawl, { definition, kind, input, known, options }: Request): Promise<Run<unknown>> {
+  if (known !== undefined && (known.kind !== kind || (kind === "workflow" && known.workflow !== (definition as Workflow).name)))
+    throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${known.id}" belongs to ${known.kind} "${known.workflow}"`, next: "choose another id" });
+  if (known !== undefined && input === undefined) return pawl.run(known.id, definition as Workflow);
+  // Machines often take no input; workflows have fields.
+  const value: unknown = input === undefined ? (kind === "machine" ? undefined : {}) : input.value;
+  return pawl.start(definition as Workflow, { input: value, ...(options.id !== undefined && { id: options.id }) });
 }
 
 async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporter: Reporter): Promise<RunView> {
-  const { workflow, known } = request;
-  const board = new Board(known === undefined ? graphOf(workflow) : await run.nodes());
-  const opening = { run, workflow: workflow.name, board, isContinued: known !== undefined, command: continueCommand(run.id, request) };
+  const { kind, known } = request;
+  const standing = known === undefined ? newStanding(request) : await standingOf(run, kind);
+  const { workflow } = await run.status();
+  const opening = { run, workflow, standing, isContinued: known !== undefined, command: continueCommand(run.id, request) };
   return follow(run, {
-    board,
+    standing,
     reporter,
     toldCommitNo: known?.commitNo ?? 0,
     begins: () => reporter.begins(opening),
@@ -107,8 +113,13 @@ async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporte
   });
 }
 
-function graphOf({ plan }: Workflow): { id: string; agent: string; dependencies: string[] }[] {
-  return plan.nodes.map(({ id, agent, dependencies }) => ({ id, agent: agent.name, dependencies: dependencies.map((index) => plan.nodes[index]!.id) }));
+function newStanding({ definition, kind }: Request): Standing {
+  if (kind === "machine") return { kind, board: new MachineBoard() };
+  const { nodes } = (definition as Workflow).plan;
+  return {
+    kind,
+    board: new Board(nodes.map(({ id, agent, dependencies }) => ({ id, agent: agent.name, dependencies: dependencies.map((index) => nodes[index]!.id) }))),
+  };
 }
 
 /** Without the input: the run has it. */

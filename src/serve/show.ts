@@ -1,10 +1,12 @@
 /**
  * `pawl show`: one run as it is stored: input, nodes, output, failure, and on request its history.
  */
-import type { HistoryEntry, NodeView, RunView } from "../index.ts";
+import type { ActorView, HistoryEntry, NodeView, Run, RunView } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
+import { actorLines } from "./actor-tree.ts";
 import { eventText } from "./line-reporter.ts";
+import { stateText, waitsText } from "./machine-text.ts";
 import { findRun, openToLook } from "./stored.ts";
 import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell, timeOfDay } from "./text.ts";
 
@@ -23,24 +25,40 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
   await using pawl = await openToLook(options.store);
   const run = await findRun(pawl, id);
   const view = await run.status();
-  const nodes = view.status === "quarantined" ? [] : await run.nodes();
+  const parts = await partsOf(run, view);
   const history = options.history ? await Array.fromAsync(run.history()) : undefined;
-  if (options.json) process.stdout.write(`${toJson({ ...view, nodes, ...(history && { history }) })}\n`);
-  else process.stdout.write(`${[...runLines(view), "", ...nodeLines(nodes), ...historyLines(history)].join("\n")}\n`);
+  if (options.json) process.stdout.write(`${toJson({ ...view, ...parts, ...(history && { history }) })}\n`);
+  else process.stdout.write(`${[...runLines(view), "", ...partLines(parts), ...historyLines(history)].join("\n")}\n`);
   return EXIT.completed;
+}
+
+/** What a run is made of. */
+type Parts = { readonly nodes: readonly NodeView[] } | { readonly actors: readonly ActorView[] };
+
+/** The rows of a run that was set aside may be the reason: they are not read. */
+async function partsOf(run: Run<unknown>, { kind, status }: RunView): Promise<Parts> {
+  const isReadable = status !== "quarantined";
+  if (kind === "machine") return { actors: isReadable ? await run.actors() : [] };
+  return { nodes: isReadable ? await run.nodes() : [] };
+}
+
+function partLines(parts: Parts): string[] {
+  return "nodes" in parts ? nodeLines(parts.nodes) : actorLines(parts.actors, process.stdout);
 }
 
 function runLines(view: RunView): string[] {
   const rows: (string | Cell)[][] = [
     ["run", view.id],
-    ["workflow", view.workflow],
+    [view.kind, view.workflow],
     ["status", statusCell(view.status)],
     ["started", dateAndTime(view.createdAt)],
     ["updated", `${dateAndTime(view.updatedAt)} (after ${durationText(view.updatedAt - view.createdAt)})`],
     ["commit", String(view.commitNo)],
   ];
   if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
-  if (view.wakeAt !== null) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
+  if (view.state !== undefined) rows.push(["state", stateText(view.state)]);
+  if (view.waitingFor !== undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
+  else if (view.wakeAt !== null) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
   if (view.reason !== null) rows.push(["reason", oneLine(view.reason)]);
   if (view.failure !== undefined) rows.push(["failure", oneLine(failureText(view.failure), 500)]);
   for (const field of ["input", "output"] as const) if (view[field] !== undefined) rows.push([field, valueText(view[field])]);

@@ -29,7 +29,8 @@ export class TableReporter implements Reporter {
   }
 
   begins(opening: Opening): void {
-    this.#board = opening.board;
+    if (opening.standing.kind !== "workflow") throw new TypeError("this table is for nodes");
+    this.#board = opening.standing.board;
     this.#run = opening.run;
     this.#screen.above(openingLine(opening));
     this.#draw();
@@ -38,6 +39,8 @@ export class TableReporter implements Reporter {
 
   /** The next frame shows it. */
   happened(): void {}
+
+  waits(): void {}
 
   says(line: string): void {
     this.#screen.above(line);

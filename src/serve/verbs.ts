@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { DrawingFormat, RunStatus } from "../index.ts";
 import type { CheckOptions } from "./check.ts";
 import type { GraphOptions } from "./graph.ts";
+import type { InspectOptions } from "./inspect.ts";
 import type { LsOptions } from "./ls.ts";
 import type { RunOptions } from "./run.ts";
 import type { ShowOptions } from "./show.ts";
@@ -16,6 +17,7 @@ const STATUSES: readonly RunStatus[] = ["pending", "running", "completed", "fail
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 const FORMATS: readonly DrawingFormat[] = ["mermaid", "dot", "json", "stately"];
 const LIST_MAX = 1_000;
+const PORT_MAX = 65_535;
 const EXIT_CODES = "\nExit codes: 0 completed, 1 failed, 2 wrong command or definition, 3 cancelled, 4 timed out, 5 no such run, 70 store failed";
 
 /** Adds every verb to the program; each tells its exit code when it is done. */
@@ -26,15 +28,16 @@ export function declareVerbs(program: Command, done: Done): void {
   declareWatch(program, done);
   declareCheck(program, done);
   declareGraph(program, done);
+  declareInspect(program, done);
 }
 
 function declareRun(program: Command, done: Done): void {
   const command = program
     .command("run <file>")
-    .description("run a workflow, or go on with a run of it")
+    .description("run a workflow or machine, or go on with a run of it")
     .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
     .option("--id <id>", "the run's id; the same id again goes on with that run")
-    .option("--export <name>", "which workflow of a module, when it has several")
+    .option("--export <name>", "which workflow or machine of a module, when it has several")
     .addOption(new Option("--log-level <level>", "lines of pawl and its agents on standard error").choices(LOG_LEVELS).default("warn"))
     .addHelpText("after", examples('pawl run research.yaml --input \'{"topic": "ratchets"}\'', "pawl run research.ts --input @input.json --id r-42"))
     .addHelpText("after", EXIT_CODES)
@@ -47,7 +50,7 @@ function declareLs(program: Command, done: Done): void {
     .command("ls")
     .description("list runs, newest first")
     .addOption(new Option("--status <status>", "only runs of this status").choices(STATUSES))
-    .option("--workflow <name>", "only runs of this workflow")
+    .option("--workflow <name>", "only runs of this workflow or machine")
     .option("--limit <number>", `at most so many, up to ${LIST_MAX}`, readLimit, 20)
     .option("--after <run>", "only runs that come after this one, for the next page")
     .addHelpText("after", examples("pawl ls --status failed", "pawl ls --workflow research --limit 100 --json"))
@@ -58,7 +61,7 @@ function declareLs(program: Command, done: Done): void {
 function declareShow(program: Command, done: Done): void {
   const command = program
     .command("show <run>")
-    .description("show a run: its input, nodes, output and failure")
+    .description("show a run: its input, nodes or actors, output and failure")
     .option("--history", "what happened, commit by commit")
     .addHelpText("after", examples("pawl show r-42", "pawl show r-42 --history --json"))
     .action(async (run: string, options: ShowOptions) => done(await (await import("./show.ts")).show(run, options)));
@@ -78,11 +81,11 @@ function declareWatch(program: Command, done: Done): void {
 function declareCheck(program: Command, done: Done): void {
   const command = program
     .command("check <file>")
-    .description("check a definition, and list which node waits for which")
-    .option("--export <name>", "which workflow of a module, when it has several")
-    .addHelpText("after", examples("pawl check research.yaml", "pawl check research.ts --export research --json"))
+    .description("check a definition, alone and against the unfinished runs of a store")
+    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .addHelpText("after", examples("pawl check research.yaml", "pawl check approval.ts --store pawl.db --json"))
     .action(async (file: string, options: CheckOptions) => done(await (await import("./check.ts")).check(file, options)));
-  withJson(command);
+  withJson(withStore(command));
 }
 
 function declareGraph(program: Command, done: Done): void {
@@ -96,6 +99,18 @@ function declareGraph(program: Command, done: Done): void {
   withJson(withStore(command));
 }
 
+function declareInspect(program: Command, done: Done): void {
+  const command = program
+    .command("inspect <run>")
+    .description("show a run to Stately's inspector, live or long after: a page on this machine only")
+    .option("--port <number>", "listen there (default: any port that is free)", readPort, 0)
+    .option("--context", "with the contexts of the newest states, output and errors; they may hold secrets")
+    .addHelpText("after", examples("pawl inspect r-42", "pawl inspect r-42 --json > messages.ndjson"))
+    .addHelpText("after", "\nWith --json the messages go to standard output, until the run has ended.")
+    .action(async (run: string, options: InspectOptions) => done(await (await import("./inspect.ts")).inspect(run, options)));
+  withJson(withStore(command));
+}
+
 function withStore(command: Command): Command {
   return command.option("--store <path>", "the store's file (default: PAWL_STORE, or .pawl/pawl.db)");
 }
@@ -106,6 +121,12 @@ function withJson(command: Command): Command {
 
 function examples(first: string, second: string): string {
   return `\nExamples:\n  $ ${first}\n  $ ${second}`;
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > PORT_MAX) throw new InvalidArgumentError(`It must be a whole number from 0 to ${PORT_MAX}.`);
+  return port;
 }
 
 function readLimit(text: string): number {

@@ -1,10 +1,10 @@
 /**
  * `pawl watch`: follows a run that another process executes, until it ends. Looks only; stopping it stops nothing else.
  */
-import { Board } from "./board.ts";
 import { follow } from "./follow.ts";
 import { tellOutcome } from "./outcome.ts";
 import { makeReporter } from "./reporter.ts";
+import { standingOf } from "./standing.ts";
 import { findRun, openToLook } from "./stored.ts";
 import { canDraw } from "./terminal.ts";
 
@@ -20,15 +20,15 @@ export async function watch(id: string, options: WatchOptions): Promise<number> 
   const isJson = options.json === true;
   await using pawl = await openToLook(options.store);
   const run = await findRun(pawl, id);
-  const reporter = await makeReporter({ isJson, canDraw: canDraw() });
-  const { workflow, commitNo } = await run.status();
-  const board = new Board(await run.nodes());
+  const { kind, workflow, commitNo } = await run.status();
+  const reporter = await makeReporter({ isJson, canDraw: canDraw(), kind });
+  const standing = await standingOf(run, kind);
   try {
     const view = await follow(run, {
-      board,
+      standing,
       reporter,
       toldCommitNo: commitNo,
-      begins: () => reporter.begins({ run, workflow, board, isContinued: true }),
+      begins: () => reporter.begins({ run, workflow, standing, isContinued: true }),
       subscribe: (wake) => {
         const timer = setInterval(wake, LOOK_EVERY_MS);
         return () => clearInterval(timer);

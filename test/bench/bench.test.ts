@@ -14,6 +14,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   cold: ["pawl: spawn to the first run's result", "floor: imports xstate", "info: imports xstate and zod", "info: pawl, spawn to the end"],
   resume: ["20 chains, half done: first line", "20 chains, half done: the rest", "100 unfinished runs: first line", "100 unfinished runs: the rest"],
   scaling: ["fan of 100 x 1", "chain in one run of 100 x 1", "beside 100 unfinished runs"],
+  machines: ["from an event to a commit", "floor: machine.transition", "invoked promises in a row x 20: pawl", "floor live", "floor bare"],
+  sends: ["100 at once to one run: pawl", "100 at once to 100 runs: pawl", "floor bare", "p99", "one by one to one run: median latency", "the end x 20"],
+  children: ["one by one, 30 children: pawl", "all in one event, 30 children: pawl", "info: live actors"],
+  sleepers: ["100 asleep: opening the file", "100 asleep: a wake by an event, median", "100 asleep: a wake by a timer"],
   disk: ["this disk: caller", "this disk: thread: longest", "+5 ms per fsync: caller", "+5 ms per fsync: thread: longest"],
 };
 

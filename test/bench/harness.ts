@@ -18,6 +18,8 @@ export interface Settings {
   /** A round that does not count, so that code is compiled and caches are warm. */
   readonly warmUp: boolean;
   readonly seed: number;
+  /** Also what takes minutes. */
+  readonly million?: boolean;
 }
 
 type Verdict = "ok" | "MISSED" | "skipped" | "";
@@ -67,10 +69,24 @@ export async function timed(work: () => Promise<unknown> | void): Promise<number
   return performance.now() - startedAt;
 }
 
+/** So many pieces of work, so many at a time. */
+export async function inLanes(count: number, inFlight: number, work: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane));
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** The value below which this share of the values lies. */
+export function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
 }
 
 /** The median of `of[i] / by[i]`. */

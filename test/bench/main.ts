@@ -1,21 +1,25 @@
 /**
- * `npm run bench -- [names...] [--quick] [--json] [--rounds n] [--seed n]`: one table of what pawl takes, with floors
+ * `npm run bench -- [names...] [--quick] [--json] [--rounds n] [--seed n] [--million]`: one table of what pawl takes, with floors
  * taken in the same run beside it. Each benchmark runs in a process of its own.
  * Ratios are shares of the floor's time (live 20 µs, pawl 25 µs: 0.8). NOT measured: networks, agents, other machines.
  */
 import { parseArgs } from "node:util";
 import { chains, layers } from "./chains.ts";
+import { children } from "./children.ts";
 import { cold } from "./cold.ts";
 import { disk } from "./disk.ts";
 import { environmentLine } from "./environment.ts";
 import { fans } from "./fan.ts";
 import { type Benchmark, FROM_SOURCE, type Row, type Settings, runChild } from "./harness.ts";
+import { machines } from "./machines.ts";
 import { resume } from "./resume.ts";
 import { rows } from "./rows.ts";
 import { scaling } from "./scaling.ts";
+import { sends } from "./sends.ts";
+import { sleepers } from "./sleepers.ts";
 import { tableOf } from "./table.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [chains, layers, fans, rows, cold, resume, scaling, disk];
+const BENCHMARKS: readonly Benchmark[] = [chains, layers, fans, rows, cold, resume, scaling, machines, sends, children, sleepers, disk];
 const ROUNDS = 5;
 
 const { values, positionals } = parseArgs({
@@ -25,6 +29,7 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: String(ROUNDS) },
     seed: { type: "string", default: "1" },
+    million: { type: "boolean", default: false },
     here: { type: "boolean", default: false },
   },
 });
@@ -34,6 +39,7 @@ const settings: Settings = {
   rounds: values.quick ? 1 : Number(values.rounds),
   warmUp: !values.quick,
   seed: Number(values.seed),
+  million: values.million,
 };
 
 if (values.here) console.log(JSON.stringify(await chosen()[0]!.run(settings)));
@@ -72,6 +78,6 @@ async function runOne(benchmark: Benchmark): Promise<{ name: string; title: stri
 }
 
 async function runApart(name: string): Promise<Row[]> {
-  const own = [name, "--here", "--rounds", values.rounds, "--seed", values.seed];
+  const own = [name, "--here", "--rounds", values.rounds, "--seed", values.seed, ...(values.million ? ["--million"] : [])];
   return (await runChild(import.meta.url, own, { flags: FROM_SOURCE })).answer as Row[];
 }

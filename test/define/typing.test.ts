@@ -1,5 +1,5 @@
 /**
- * Types flow from schemas through results into dependents and out of the run; misuse gets a message that helps.
+ * Types flow from schemas through results into dependents and out of the run, and from machines into their runs; misuse gets a message that helps.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

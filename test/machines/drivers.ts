@@ -122,7 +122,8 @@ class LiveDriver implements Driver {
 
   settle(event: AnyEvent): void {
     this.#actions = [];
-    if (SETTLED.exec(event.type)![1]! in this.#actor.getSnapshot().children) this.#actor.send(event);
+    const [, id = ""] = SETTLED.exec(event.type)!;
+    if (id in this.#actor.getSnapshot().children) this.#actor.send(event);
   }
 
   moment(): Moment {

@@ -204,7 +204,7 @@ test("a run that was only looked for leaves memory again; close lets promises en
   const dropped = vi.spyOn(MachineRun.prototype, "drop");
   await room.settled(process.pawl.start(order, { id: run.id } as never));
   await room.clock.advance(5_000);
-  expect(dropped.mock.contexts.filter(({ commitNo }) => commitNo > 0)).toHaveLength(1);
+  expect((dropped.mock.contexts as MachineRun[]).filter(({ commitNo }) => commitNo > 0)).toHaveLength(1);
   vi.restoreAllMocks();
   for (const [takesMs, value] of [
     [500, "done"],

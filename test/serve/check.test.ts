@@ -1,7 +1,10 @@
 /**
  * `pawl check` and `pawl graph`: what a definition says, and where it is wrong.
  */
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { createMachine } from "xstate";
+import { open } from "../../src/index.ts";
 import { AGENTS_OF_DOCUMENT, HELD, makeFolder } from "./command.ts";
 
 const SKIPPING = `name: skipping
@@ -83,7 +86,7 @@ test("files that are not there, no definition, or fail to load are told apart", 
   expect(await message("absent.yaml")).toBe("PAWL_FILE_UNREADABLE there is no such file");
   expect(await message("notes.txt")).toBe("PAWL_FILE_UNREADABLE this is no definition");
   expect(await message("throws.mjs")).toBe("PAWL_FILE_UNREADABLE the module cannot be loaded: no key");
-  expect(await message("empty.mjs")).toBe("PAWL_FILE_UNREADABLE the module exports no workflow");
+  expect(await message("empty.mjs")).toBe("PAWL_FILE_UNREADABLE the module exports no workflow or machine");
 });
 
 test("graph draws a workflow: solid arrows for results, dotted ones for order", async () => {
@@ -112,4 +115,28 @@ test("graph draws a run with the status of each node as its class", async () => 
   expect(stdout).toMatch(/classDef skipped fill:#\w+/);
   const drawing = JSON.parse((await folder.pawl("graph", "s-1", "--json")).stdout) as object;
   expect(drawing).toMatchObject({ runId: "s-1", workflow: "skipping", mermaid: stdout });
+});
+
+const MACHINE = (states: string): string => `import { createMachine } from "xstate";
+export const review = createMachine({ id: "review", initial: "waiting", states: { waiting: {${states}}, done: { type: "final" } } });
+`;
+test("check says beforehand which unfinished runs of a store a changed machine would not find as they are", async () => {
+  const folder = makeFolder();
+  folder.write("review.mjs", MACHINE("on: { GO: 'done' }, after: { 1000000: 'done' }"));
+  const states = { waiting: { on: { GO: "done" }, after: { 1_000_000: "done" } }, done: { type: "final" } } as const;
+  const pawl = await open(join(folder.path, "pawl.db"));
+  await pawl.start(createMachine({ id: "review", initial: "waiting", states }), { id: "r-1" });
+  await pawl.close();
+  expect(await folder.pawl("check", "review.mjs", "--store", "pawl.db")).toMatchObject({ code: 0, stdout: "review.mjs: machine review, no errors\n" });
+  folder.write("more.mjs", MACHINE("on: { GO: 'done', STOP: 'done' }, after: { 1000000: 'done' }"));
+  expect((await folder.pawl("check", "more.mjs", "--store", "pawl.db")).stdout).toContain("r-1: would find all that it has");
+  folder.write("less.mjs", MACHINE("on: { GO: 'done' }"));
+  const less = await folder.pawl("check", "less.mjs", "--store", "pawl.db");
+  expect(less).toMatchObject({ code: 1, stdout: expect.stringContaining('r-1: timer "xstate.after.1000000.review.waiting" is gone') as string });
+  const { runs } = JSON.parse((await folder.pawl("check", "less.mjs", "--store", "pawl.db", "--json")).stdout) as {
+    runs: { runId: string; changes: string[] }[];
+  };
+  expect(runs).toMatchObject([{ runId: "r-1", changes: ['timer 1000000 of state "waiting" is gone'] }]);
+  folder.write("wrong.mjs", MACHINE("entry: 'missing'"));
+  expect(await folder.pawl("check", "wrong.mjs")).toMatchObject({ code: 2, stderr: expect.stringContaining("PAWL_UNKNOWN_IMPLEMENTATION") as string });
 });

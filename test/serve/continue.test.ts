@@ -86,6 +86,6 @@ test.each([
   folder.write("held.yaml", HELD.replaceAll("last", "final"));
   const { code, stderr } = await folder.pawl(...words);
   expect(code).toBe(2);
-  expect(stderr).toContain('PAWL_DEFINITION_CHANGED workflow "pipeline" changed under the unfinished run "r-1": node "last" is gone; node "final" is new');
+  expect(stderr).toContain('PAWL_DEFINITION_CHANGED "pipeline" changed under the unfinished run "r-1": node "last" is gone; node "final" is new');
   expect(folder.calls()).toEqual(["first", "held"]);
 });

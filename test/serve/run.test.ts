@@ -71,7 +71,7 @@ test("a module runs its default export, its only workflow, or the one that --exp
   expect(JSON.parse((await folder.pawl("run", "many.ts", "--export", "two", ...input)).stdout)).toEqual({ text: "2 Ada" });
   const undecided = await folder.pawl("run", "many.ts", ...input);
   expect(undecided.code).toBe(2);
-  expect(undecided.stderr).toContain("PAWL_USAGE the module exports several workflows: one, two");
+  expect(undecided.stderr).toContain("PAWL_USAGE the module exports several workflows or machines: one, two");
 });
 
 test("with --json a run is JSON lines: the run, its events, its result", async () => {

@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import { showProblem } from "../../src/serve/problem.ts";
 import { makeFolder } from "./command.ts";
 
-test.each(["run", "ls", "show", "watch", "check", "graph"])("pawl %s --help has two examples", async (verb) => {
+test.each(["run", "ls", "show", "watch", "check", "graph", "inspect"])("pawl %s --help has two examples", async (verb) => {
   const { code, stdout } = await makeFolder().pawl(verb, "--help");
   expect(code).toBe(0);
   const [, examples] = stdout.split("\nExamples:\n");

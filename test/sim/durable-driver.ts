@@ -1,19 +1,36 @@
 /**
  * Drives a machine through pawl in simulated processes that crash: before or after each commit, or among the acts that
- * follow it. Each place once, so that the run gets on.
+ * follow it.
  */
 import type { AnyMachineSnapshot, AnyStateMachine } from "xstate";
 import type { MachineHandle } from "../../src/run/machine-handle.ts";
+import { CASCADE_KEY } from "../../src/run/row.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Commit, Store } from "../../src/store/store.ts";
 import { SimClock } from "./clock.ts";
 import { type Fault, SimProcess, replacing } from "./process.ts";
-import type { DurableDriver, Program, Subject } from "./statechart-trace.ts";
+import type { DurableDriver, Program } from "./statechart-trace.ts";
 
-export type CrashPolicy = "none" | "before" | "after" | "both" | "acts";
+/** Where processes die: at each such place once, so that the run gets on. And how many turns a commit may have. */
+export const POLICIES = {
+  none: { isBefore: false, isAfter: false, isAmongActs: false, turnsMax: 1_000 },
+  before: { isBefore: true, isAfter: false, isAmongActs: false, turnsMax: 1_000 },
+  after: { isBefore: false, isAfter: true, isAmongActs: false, turnsMax: 1_000 },
+  both: { isBefore: true, isAfter: true, isAmongActs: false, turnsMax: 1_000 },
+  acts: { isBefore: false, isAfter: false, isAmongActs: true, turnsMax: 1_000 },
+  /** Each turn is a commit of its own. */
+  turn: { isBefore: true, isAfter: true, isAmongActs: true, turnsMax: 1 },
+  turns: { isBefore: true, isAfter: true, isAmongActs: true, turnsMax: 3 },
+};
+export type CrashPolicy = keyof typeof POLICIES;
+export const CRASH_POLICIES = Object.keys(POLICIES) as CrashPolicy[];
+
+export type CrashPlace = "before a commit" | "after a commit" | "among acts" | "amid a cascade";
 
 const RUN_ID = "run";
 const LIVES_MAX = 2_000;
+/** Crashes of one run; what comes after them is not worth the time. */
+const CRASHES_MAX = 100;
 
 /** Nobody is set aside for crashing its worker: here it is the worker's own doing. */
 function unsuspicious(store: Store): Store {
@@ -27,7 +44,7 @@ function unsuspicious(store: Store): Store {
 }
 
 export class PawlDriver implements DurableDriver {
-  readonly #policy: CrashPolicy;
+  readonly #policy: (typeof POLICIES)[CrashPolicy];
   readonly #wrap: ((store: Store) => Store) | undefined;
   readonly #clock = new SimClock();
   readonly #store = new MemoryStore();
@@ -38,41 +55,25 @@ export class PawlDriver implements DurableDriver {
   #handle: MachineHandle<AnyStateMachine> | undefined;
   #snapshot: AnyMachineSnapshot | undefined;
   #events = 0;
+  #commits = 0;
   #acts = 0;
+  #next: Program | undefined;
   crashes = 0;
+  /** How often it crashed where. */
+  readonly places = new Map<CrashPlace, number>();
 
   constructor(policy: CrashPolicy, wrap?: (store: Store) => Store) {
-    this.#policy = policy;
+    this.#policy = POLICIES[policy];
     this.#wrap = wrap;
   }
 
-  /** The same subject, whose recorded acts may be the last of their process. */
-  crashing(subject: Subject): Subject {
-    if (this.#policy !== "acts") return subject;
-    return {
-      ...subject,
-      build: (outside) =>
-        subject.build({
-          ...outside,
-          record: (tag) => {
-            outside.record(tag);
-            this.#acted();
-          },
-        }),
-    };
-  }
-
-  #acted(): void {
-    const place = `act ${this.#process.commits}.${this.#acts++}`;
-    if (!this.#process.isAlive || this.#crashedAt.has(place)) return;
-    this.#crashedAt.add(place);
-    this.#crash();
-  }
-
-  #crash(): void {
+  /** An act was done: the first, second, fourth, eighth ... of a commit may be the last of its process. */
+  acted(): void {
+    const isPowerOfTwo = (++this.#acts & (this.#acts - 1)) === 0;
+    if (!this.#policy.isAmongActs || !this.#process.isAlive || !isPowerOfTwo || !this.#isNew(`act ${this.#commits}.${this.#acts}`)) return;
+    this.#count("among acts");
     this.#process.kill();
-    this.crashes++;
-    this.#boot();
+    this.#next = this.#boot();
   }
 
   async start(boot: () => Program, input: unknown): Promise<void> {
@@ -85,7 +86,9 @@ export class PawlDriver implements DurableDriver {
   async #live(): Promise<void> {
     for (let lives = 0; ; lives++) {
       if (lives > LIVES_MAX) throw new Error("it never gets on");
-      const program = this.#boot();
+      const program = this.#next ?? this.#boot();
+      this.#next = undefined;
+      this.#acts = 0;
       const process = (this.#process = new SimProcess({
         clock: this.#clock,
         store: this.#store,
@@ -93,7 +96,12 @@ export class PawlDriver implements DurableDriver {
         workflows: [program.machine],
         logged: (message) => program.log(message),
         fault: (_group, commits) => this.#fault(commits),
-        onApplied: () => void (this.#acts = 0),
+        onApplied: (group, outcomes) => {
+          const isOne = group.some(({ runId }, i) => runId === RUN_ID && outcomes[i] === "committed");
+          if (!isOne) return;
+          this.#commits++;
+          this.#acts = 0;
+        },
         wrap: (store) => this.#wrap?.(unsuspicious(store)) ?? unsuspicious(store),
       }));
       this.#handle = undefined;
@@ -112,15 +120,27 @@ export class PawlDriver implements DurableDriver {
 
   #fault(commits: readonly Commit[]): Fault | undefined {
     const place = commits.map(({ runId, from }) => `${runId} ${from}`).join();
-    const strikes = (when: string): boolean => !this.#crashedAt.has(`${when} ${place}`) && this.#crashedAt.add(`${when} ${place}`) !== undefined;
-    if ((this.#policy === "before" || this.#policy === "both") && strikes("before")) return this.#struck("crashBefore");
-    if ((this.#policy === "after" || this.#policy === "both") && strikes("after")) return this.#struck("crashAfter");
+    const isAmid = commits.some(({ actors }) => actors.some(({ key }) => key === CASCADE_KEY));
+    if (this.#policy.isBefore && this.#isNew(`before ${place}`)) return this.#struck("crashBefore", "before a commit", isAmid);
+    if (this.#policy.isAfter && this.#isNew(`after ${place}`)) return this.#struck("crashAfter", "after a commit", isAmid);
     return undefined;
   }
 
-  #struck(fault: Fault): Fault {
-    this.crashes++;
+  #struck(fault: Fault, place: CrashPlace, isAmid: boolean): Fault {
+    this.#count(place);
+    if (isAmid) this.places.set("amid a cascade", (this.places.get("amid a cascade") ?? 0) + 1);
     return fault;
+  }
+
+  #isNew(place: string): boolean {
+    if (this.crashes === CRASHES_MAX || this.#crashedAt.has(place)) return false;
+    this.#crashedAt.add(place);
+    return true;
+  }
+
+  #count(place: CrashPlace): void {
+    this.crashes++;
+    this.places.set(place, (this.places.get(place) ?? 0) + 1);
   }
 
   async send(event: { type: string }): Promise<void> {

@@ -4,6 +4,7 @@
 import { type AnyActorLogic, assign, cancel, enqueueActions, forwardTo, raise, sendParent, sendTo, spawnChild } from "xstate";
 import { fromCallback, fromEventObservable, fromObservable, fromPromise, fromTransition } from "xstate";
 import { FAMILIES } from "./hand-made-families.ts";
+import { FOUND } from "./hand-made-found.ts";
 import { type HandMadeCase, advance, append, countIn, machine, marks, ofContext, send, valuesAtOnce } from "./hand-made-parts.ts";
 
 const outsideLogicCases: HandMadeCase[] = [
@@ -254,4 +255,4 @@ const alone: HandMadeCase[] = [
   },
 ];
 
-export const HAND_MADE_CASES: readonly HandMadeCase[] = [...FAMILIES, ...outsideLogicCases, ...alone];
+export const HAND_MADE_CASES: readonly HandMadeCase[] = [...FAMILIES, ...outsideLogicCases, ...alone, ...FOUND];

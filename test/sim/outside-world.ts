@@ -22,15 +22,25 @@ interface Wish {
 export class OutsideWorld {
   readonly actions: string[] = [];
   readonly hits = new Map<string, number>();
+  readonly #acted: () => void;
   #wishes: Wish[] = [];
   #life = 0;
+
+  /** `acted` is called after each action of the process that lives. */
+  constructor(acted: () => void) {
+    this.#acted = acted;
+  }
 
   /** The world as a new process sees it: whatever processes there were are dead. */
   newLife(): Outside {
     const life = ++this.#life;
     this.#wishes = [];
     return {
-      record: (tag) => void (life === this.#life && this.actions.push(tag)),
+      record: (tag) => {
+        if (life !== this.#life) return;
+        this.actions.push(tag);
+        this.#acted();
+      },
       hit: (construct) => void this.hits.set(construct, (this.hits.get(construct) ?? 0) + 1),
       later: (key, callback) => {
         const wish = { key, callback };
@@ -38,6 +48,18 @@ export class OutsideWorld {
         return () => void (this.#wishes = this.#wishes.filter((other) => other !== wish));
       },
     };
+  }
+
+  /** An outside for machines that serve several processes, one after the other: it is that of the last life it was given. */
+  static relay(): Outside & { life: Outside } {
+    const nowhere: Outside = { record() {}, hit() {}, later: () => () => {} };
+    const relay = {
+      life: nowhere,
+      record: (tag: string) => relay.life.record(tag),
+      hit: (construct: string) => relay.life.hit(construct),
+      later: (key: string, callback: () => void) => relay.life.later(key, callback),
+    };
+    return relay;
   }
 
   /** Fulfils one wish; false when there was none. */

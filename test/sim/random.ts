@@ -1,16 +1,4 @@
 /**
- * Randomness from a seed (mulberry32).
+ * Randomness from a seed: the same that users test with.
  */
-import type { Random } from "../../src/random.ts";
-
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return {
-    next() {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    },
-  };
-}
+export { seededRandom } from "../../src/testing/seeded-random.ts";

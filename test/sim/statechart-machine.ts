@@ -177,7 +177,7 @@ class MachineBuilder implements Compiler {
 
   #state(place: Place): object {
     const { spec, id } = place;
-    if (spec.kind === "shallow" || spec.kind === "deep") return { id, type: "history", history: spec.kind };
+    if (isHistory(place)) return { id, type: "history", history: spec.kind };
     const invokes = this.invokes(place);
     const slots = invokes.map(({ slot }) => slot);
     const flow = {
@@ -189,45 +189,45 @@ class MachineBuilder implements Compiler {
     return {
       ...flow,
       ...this.#inside(place),
-      invoke: invokes.map(({ invoke, slot }) => this.#invoke(invoke, slot)),
+      invoke: invokes.map(({ invoke, slot }) => this.#invoke(place, invoke, slot)),
       on: this.#on(place),
       after: this.#after(place),
-      always: spec.always.map((transition) => this.#always(transition)),
+      always: spec.always.map((transition) => this.#always(place, transition)),
     };
   }
 
   #inside(place: Place): object {
     const inner = this.#places.filter(({ ancestors }) => ancestors.at(-1) === place);
-    const first = inner.find(({ spec }) => spec.kind !== "shallow" && spec.kind !== "deep");
+    const first = inner.find((child) => !isHistory(child));
     if (first === undefined) return {};
-    const onDone = place.spec.onDone !== null && place.ancestors.length > 0 && { onDone: this.#transition(place.spec.onDone, "state done") };
+    const onDone = place.spec.onDone !== null && place.ancestors.length > 0 && { onDone: this.#transition(place, place.spec.onDone, "state done") };
     const states = { states: Object.fromEntries(inner.map((child) => [child.id, this.#state(child)])), ...onDone };
     return place.spec.kind === "parallel" ? { type: "parallel", ...states } : { initial: first.id, ...states };
   }
 
   /** A fragile machine has no wildcard: whatever ran beside the action that throws, live xstate would have done. */
-  #on({ spec }: Place): object {
-    const handlers = spec.on.filter(({ event }) => event !== "*" || !this.#isFragile);
+  #on(place: Place): object {
+    const handlers = place.spec.on.filter(({ event }) => event !== "*" || !this.#isFragile);
     const byEvent = Map.groupBy(handlers, ({ event }) => event);
     return Object.fromEntries(
-      [...byEvent].map(([event, all]) => [event, all.map((transition) => this.#transition(transition, event === "*" ? "wildcard" : "transition"))]),
+      [...byEvent].map(([event, all]) => [event, all.map((transition) => this.#transition(place, transition, event === "*" ? "wildcard" : "transition"))]),
     );
   }
 
-  #after({ spec }: Place): object {
-    const byDelay = Map.groupBy(spec.after, ({ delay }) => (delay === "dynamic" ? SOON : delay));
+  #after(place: Place): object {
+    const byDelay = Map.groupBy(place.spec.after, ({ delay }) => (delay === "dynamic" ? SOON : delay));
     return Object.fromEntries(
-      [...byDelay].map(([delay, all]) => [delay, all.map((transition) => this.#transition(transition, delay === SOON ? "after dynamic" : "after"))]),
+      [...byDelay].map(([delay, all]) => [delay, all.map((transition) => this.#transition(place, transition, delay === SOON ? "after dynamic" : "after"))]),
     );
   }
 
   /** An `always` needs an odd count, or the like, and changes it: it does not go round in circles until the budget is spent. */
-  #always(transition: TransitionSpec): object {
+  #always(place: Place, transition: TransitionSpec): object {
     const guard: GuardSpec = transition.guard.kind === "none" ? { kind: "odd" } : transition.guard;
-    return this.#transition({ ...transition, guard, actions: [{ kind: "count" }, ...transition.actions] }, "always");
+    return this.#transition(place, { ...transition, guard, actions: [{ kind: "count" }, ...transition.actions] }, "always");
   }
 
-  #invoke({ onDone, onError, onSnapshot }: InvokeSpec, slot: number): object {
+  #invoke(place: Place, { onDone, onError, onSnapshot }: InvokeSpec, slot: number): object {
     const { source, isInline } = this.slots[slot]!;
     const isShared = this.#invokers.get(slot)!.length > 1;
     return {
@@ -239,23 +239,30 @@ class MachineBuilder implements Compiler {
         if (isShared) this.outside.hit("invoke with the id of a sibling's");
         return this.childInput(slot, context);
       },
-      ...(onDone !== null && { onDone: this.#transition(onDone, "onDone") }),
-      ...(onError !== null && { onError: this.#transition(onError, "onError") }),
-      ...(onSnapshot !== null && { onSnapshot: this.#transition(onSnapshot, "onSnapshot") }),
+      ...(onDone !== null && { onDone: this.#transition(place, onDone, "onDone") }),
+      ...(onError !== null && { onError: this.#transition(place, onError, "onError") }),
+      ...(onSnapshot !== null && { onSnapshot: this.#transition(place, onSnapshot, "onSnapshot") }),
     };
   }
 
-  #transition({ target, reenter, guard, actions }: TransitionSpec, construct = "transition"): object {
-    const place = target === null ? undefined : this.#places[1 + (target % (this.#places.length - 1))]!;
-    const isHistory = place?.spec.kind === "shallow" || place?.spec.kind === "deep";
-    // Without `reenter`, a history that leads back to the source enters it again in stock xstate without leaving it: all timers are set twice.
-    const isReentering = reenter || isHistory;
-    const constructs = [construct, ...(isHistory ? [`${place.spec.kind} history`] : []), ...(isReentering && place !== undefined ? ["reenter"] : [])];
+  #transition(source: Place, { target, reenter, guard, actions }: TransitionSpec, construct = "transition"): object {
+    const place = target === null ? undefined : this.#targetOf(source, target);
+    const constructs = [construct, ...(place !== undefined && isHistory(place) ? [`${place.spec.kind} history`] : []), ...(reenter && place !== undefined ? ["reenter"] : [])];
     return {
-      ...(place !== undefined && { target: `#${place.id}`, reenter: isReentering }),
+      ...(place !== undefined && { target: `#${place.id}`, reenter }),
       guard: this.guardOf(guard),
       actions: [...this.#spend(...constructs), ...actionsOf(this, actions)],
     };
+  }
+
+  /** History is rare among the states, and is aimed at more often than its number. */
+  #targetOf(source: Place, target: number): Place {
+    const history = this.#places.filter((place) => isHistory(place) && areExclusive(source, place.ancestors.at(-1)!));
+    if (target % 3 === 0 && history.length > 0) return history[target % history.length]!;
+    const place = this.#places[1 + (target % (this.#places.length - 1))]!;
+    if (!isHistory(place) || history.includes(place)) return place;
+    // The history of a state that is active: stock xstate would enter that again without leaving it, and set its timers twice.
+    return this.#places.find(({ ancestors }) => ancestors.at(-1) === place.ancestors.at(-1))!;
   }
 
   /** Takes one from the budget and notes what happened. */
@@ -294,6 +301,10 @@ class MachineBuilder implements Compiler {
       }
     }
   }
+}
+
+function isHistory({ spec }: Place): boolean {
+  return spec.kind === "shallow" || spec.kind === "deep";
 }
 
 function hasBudget({ context }: any): boolean {

@@ -220,7 +220,7 @@ function slot({ speaks }: SpecOptions): fc.Arbitrary<SlotSpec> {
   const quiet = fc.constantFrom<SlotSpec["source"]>("resolves", "rejects", "rejects", "hangs", "listens", "counts");
   const speaking = fc.constantFrom<SlotSpec["source"]>("echoes", "observes", "observesEvents");
   return fc.record({
-    source: fc.oneof({ weight: 7, arbitrary: fc.nat({ max: 2 }) }, { weight: 3, arbitrary: quiet }, ...(speaks ? [{ weight: 2, arbitrary: speaking }] : [])),
+    source: fc.oneof({ weight: 6, arbitrary: fc.nat({ max: 2 }) }, { weight: 4, arbitrary: quiet }, ...(speaks ? [{ weight: 5, arbitrary: speaking }] : [])),
     start: fc.constantFrom("factory", "entry", "invoke", "invoke", "action"),
     isWatched: fc.nat({ max: 4 }).map((n) => n === 4),
     isInline: fc.nat({ max: 4 }).map((n) => n === 4),

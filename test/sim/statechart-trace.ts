@@ -12,6 +12,8 @@ import type { Step, SystemSpec } from "./statechart-spec.ts";
 export const TICK_MS = 10;
 /** More promises, echoes and values than this after one step mean that the system never rests. */
 const WISHES_MAX = 500;
+/** Machines made of one subject. */
+const MACHINES_MAX = 3;
 
 /** A machine and what happens to it. */
 export interface Subject {
@@ -47,6 +49,8 @@ export interface DurableDriver {
   settled(): Promise<void>;
   /** The root's snapshot as xstate gives it, from which the children can be reached; `undefined` if it is gone. */
   snapshot(): AnyMachineSnapshot | undefined;
+  /** Called after each action that was executed: the process may die of it. */
+  acted?(): void;
   /** Called after the last step. */
   end?(): Promise<void>;
   readonly crashes: number;
@@ -58,22 +62,23 @@ export function subjectOf(spec: SystemSpec): Subject {
 
 /** The trace of a plain actor under simulated time. */
 export async function liveTrace(subject: Subject): Promise<Trace> {
-  const world = new OutsideWorld();
-  return follow(subject, world, new LiveDriver());
+  return follow(subject, new LiveDriver());
 }
 
 /** The trace of the same under a durable driver. */
 export async function durableTrace(subject: Subject, driver: DurableDriver): Promise<Trace> {
-  return follow(subject, new OutsideWorld(), driver);
+  return follow(subject, driver);
 }
 
-async function follow(subject: Subject, world: OutsideWorld, driver: DurableDriver): Promise<Trace> {
+async function follow(subject: Subject, driver: DurableDriver): Promise<Trace> {
+  const world = new OutsideWorld(() => driver.acted?.());
+  const programs = new Programs(subject, world);
   const states: unknown[] = [];
   const look = async (): Promise<void> => {
     await rest(world, driver);
     states.push(visible(driver.snapshot()));
   };
-  await driver.start(() => programOf(subject, world), subject.input);
+  await driver.start(() => programs.next(), subject.input);
   await look();
   for (const step of subject.steps) {
     if (step.kind === "send") await driver.send(step.event);
@@ -100,13 +105,38 @@ async function rest(world: OutsideWorld, driver: DurableDriver): Promise<void> {
   }
 }
 
-function programOf(subject: Subject, world: OutsideWorld): Program {
-  const outside = world.newLife();
-  return {
-    machine: subject.build(outside),
-    log: (...values) => outside.record(`log ${values.join(" ")}`),
-    emitted: ({ type }) => outside.record(`emit ${type}`),
-  };
+interface Made {
+  readonly machine: AnyStateMachine;
+  readonly outside: { life: Outside };
+}
+
+/** What processes run: a few machines of the same make, which then serve again. Making one takes as long as a life. */
+class Programs {
+  readonly #subject: Subject;
+  readonly #world: OutsideWorld;
+  readonly #made: Made[] = [];
+  #count = 0;
+
+  constructor(subject: Subject, world: OutsideWorld) {
+    this.#subject = subject;
+    this.#world = world;
+  }
+
+  next(): Program {
+    const life = this.#world.newLife();
+    const made = (this.#made[this.#count++ % MACHINES_MAX] ??= this.#make());
+    made.outside.life = life;
+    return {
+      machine: made.machine,
+      log: (...values) => life.record(`log ${values.join(" ")}`),
+      emitted: ({ type }) => life.record(`emit ${type}`),
+    };
+  }
+
+  #make(): Made {
+    const outside = OutsideWorld.relay();
+    return { machine: this.#subject.build(outside), outside };
+  }
 }
 
 class LiveDriver implements DurableDriver {
@@ -161,6 +191,7 @@ function plain(value: any): unknown {
   if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) return `<number ${Object.is(value, -0) ? "-0" : value}>`;
   if (value === null || typeof value !== "object") return value;
   if ("sessionId" in value && "send" in value) return `<ref ${nameless(value.id)}>`;
+  if ("machine" in value && "_nodes" in value) return { snapshotOf: value.machine.id, value: plain(value.value), context: plain(value.context) };
   if (value instanceof Date) return `<date ${value.getTime()}>`;
   if (value instanceof Error) return { error: value.name, message: value.message, own: plain(Object.fromEntries(Object.entries(value))) };
   if (value instanceof Map) return { map: [...value].map(plain) };

@@ -1,0 +1,73 @@
+/**
+ * The inspector's messages of a workflow's run: the workflow, its supervisor, and beneath that the nodes that began. What
+ * they were told is not in the history, so their events are what the history says happened.
+ */
+import type { HistoryEntry, HistoryEvent, RunDefinition } from "../index.ts";
+import type { InspectorSnapshot, Pen, Scribe } from "./inspector-messages.ts";
+
+const SUPERVISOR = "supervisor~1";
+
+/** How a state of the run, or of a node, looks to the inspector; those not named are active. */
+const STATUS: Readonly<Record<string, InspectorSnapshot["status"]>> = {
+  completed: "done",
+  skipped: "done",
+  failed: "error",
+  timedOut: "error",
+  cancelled: "stopped",
+};
+
+export function workflowScribe({ name }: RunDefinition): Scribe {
+  const nodes = new Set<string>();
+
+  const ofNode = (event: HistoryEvent, pen: Pen): void => {
+    const { type, node, attempt, code } = event;
+    const sessionId = `${pen.runId}/${node!}`;
+    if (!nodes.has(node!)) {
+      nodes.add(node!);
+      pen.actor(sessionId, { name: node!, parentId: supervisorId(pen), definition: undefined, snapshot: stateOf("waiting") });
+    }
+    const told = { type, ...(attempt !== undefined && { attempt }), ...(code !== undefined && { code }) };
+    pen.event(sessionId, told, supervisorId(pen));
+    pen.snapshot(sessionId, told, stateOf(type === "node.started" ? "running" : type.slice("node.".length)));
+  };
+
+  const ofRun = ({ type, code }: HistoryEvent, pen: Pen): void => {
+    const told = { type, ...(code !== undefined && { code }) };
+    const state = stateOf(type === "run.started" || type === "run.resumed" ? "running" : type.slice("run.".length), { supervisor: SUPERVISOR });
+    pen.event(pen.runId, told);
+    pen.snapshot(pen.runId, told, state);
+    if (type === "run.started") announce(pen);
+    else if (state.status !== "active") pen.snapshot(supervisorId(pen), told, supervisorState(state.status));
+  };
+
+  const announce = (pen: Pen): void =>
+    pen.actor(supervisorId(pen), { name: "supervisor", parentId: pen.runId, definition: undefined, snapshot: supervisorState("active") });
+
+  return {
+    happened: ({ commitNo, events }: HistoryEntry, pen) => {
+      if (commitNo === 1) pen.actor(pen.runId, { name, parentId: undefined, definition: undefined, snapshot: stateOf("pending") });
+      for (const event of events) (event.node === undefined ? ofRun : ofNode)(event, pen);
+    },
+    /** The history has said it, unless the run was set aside. */
+    ended: ({ status }, pen) => {
+      if (status === "quarantined") pen.snapshot(pen.runId, { type: "run.quarantined" }, { status: "error", value: status, children: {} });
+    },
+  };
+}
+
+function supervisorId({ runId }: Pen): string {
+  return `${runId}/${SUPERVISOR}`;
+}
+
+function supervisorState(status: InspectorSnapshot["status"]): InspectorSnapshot {
+  return {
+    status: status === "active" ? "active" : "done",
+    value: status === "active" ? "running" : status === "stopped" ? "stopped" : "settled",
+    children: {},
+  };
+}
+
+function stateOf(value: string, children: Readonly<Record<string, string>> = {}): InspectorSnapshot {
+  const refs = Object.entries(children).map(([name, id]) => [name, { xstate$$type: 1 as const, id }]);
+  return { status: STATUS[value] ?? "active", value, children: Object.fromEntries(refs) as InspectorSnapshot["children"] };
+}

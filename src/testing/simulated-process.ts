@@ -1,0 +1,127 @@
+/**
+ * A simulated process: pawl on a clock and a store that die with it. After `kill` nothing of it happens any more:
+ * its timers do not fire, its store does not answer, its agents are not heard.
+ */
+import type { Clock } from "../clock.ts";
+import type { PawlError } from "../errors.ts";
+import { openOn } from "../open.ts";
+import type { Pawl, Startable } from "../index.ts";
+import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { MemoryStore } from "../store/memory.ts";
+import { seededRandom } from "./seeded-random.ts";
+import type { StepClock } from "./step-clock.ts";
+
+/**
+ * What happens to one group of commits, which a process writes at once. The process dies before it is written, or after
+ * and before anything follows from it; the store does not say whether it was written, and it was, or was not; or the
+ * disk is full.
+ */
+export type Fault = "crashBefore" | "crashAfter" | "unknownApplied" | "unknownLost" | "full";
+
+export interface ProcessOptions {
+  readonly clock: StepClock;
+  readonly store: MemoryStore;
+  readonly seed: number;
+  readonly workflows: readonly Startable[];
+  /** Hears what machines log. */
+  readonly logged?: (message: string) => void;
+  readonly maxConcurrentAttempts?: number;
+  /** What happens to the n-th group of commits of this process, counted from 1. */
+  readonly fault?: (group: number, commits: readonly Commit[]) => Fault | undefined;
+  /** Sees each group that was applied. */
+  readonly onApplied?: (group: readonly Commit[], outcomes: readonly Outcome[]) => void | Promise<void>;
+  /** Stands between pawl and the store, whose faults it sees: for planted bugs. */
+  readonly wrap?: (store: Store) => Store;
+}
+
+export class SimProcess {
+  readonly #options: ProcessOptions;
+  isAlive = true;
+  groups = 0;
+  /** Groups that were applied. */
+  commits = 0;
+  fatal: PawlError | undefined;
+  pawl!: Pawl;
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+  }
+
+  /** Opens pawl in this process. */
+  async boot(): Promise<void> {
+    const store = this.#storeView();
+    const logged = (data: object, message = ""): void => ("actor" in data ? this.#options.logged?.(message) : undefined);
+    const silent = { debug() {}, info: logged, warn() {}, error() {} };
+    const attempts = { log: silent, environment: () => undefined };
+    const onFatal = (error: PawlError): void => {
+      this.fatal = error;
+    };
+    this.pawl = await openOn(
+      store,
+      { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
+      {
+        workflows: this.#options.workflows,
+        ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
+      },
+    );
+  }
+
+  /** Its own view of time. */
+  get clock(): Clock {
+    const { clock } = this.#options;
+    const ifAlive = (callback: () => void) => () => {
+      if (this.isAlive) callback();
+    };
+    return {
+      now: () => clock.now(),
+      mono: () => clock.mono(),
+      after: (delayMs, callback) => clock.after(delayMs, ifAlive(callback)),
+      soon: (callback) => clock.soon(ifAlive(callback)),
+    };
+  }
+
+  kill(): void {
+    this.isAlive = false;
+    void this.#options.store.close();
+  }
+
+  #storeView(): Store {
+    const { store, wrap } = this.#options;
+    const faulty = new Proxy(store, {
+      get: (inner, method: keyof Store) => {
+        if (method === "commit") return (group: readonly Commit[]) => this.#commit(inner, group);
+        const call = inner[method] as (...values: unknown[]) => Promise<unknown>;
+        return (...values: unknown[]) => this.#whileAlive(() => call.apply(inner, values));
+      },
+    });
+    return wrap?.(faulty) ?? faulty;
+  }
+
+  /** A dead process waits for its store for ever. */
+  async #whileAlive<T>(call: () => Promise<T>): Promise<T> {
+    if (!this.isAlive) return new Promise<T>(() => {});
+    const answer = await call();
+    return this.isAlive ? answer : new Promise<T>(() => {});
+  }
+
+  async #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
+    const fault = this.#options.fault?.(++this.groups, group);
+    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    if (fault === "crashBefore") this.kill();
+    if (fault === "full") return group.map(() => "full");
+    if (fault === "unknownLost") return group.map(() => "unknown");
+    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    const outcomes = await inner.commit(group);
+    this.commits++;
+    const applied = this.#options.onApplied?.(group, outcomes);
+    if (applied !== undefined) await applied;
+    if (fault === "crashAfter") this.kill();
+    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    return fault === "unknownApplied" ? group.map(() => "unknown") : outcomes;
+  }
+}
+
+/** The store with some of its methods replaced. */
+export function replacing(store: Store, methods: Partial<Store>): Store {
+  return new Proxy(store, { get: (inner, key: keyof Store) => methods[key] ?? inner[key] });
+}

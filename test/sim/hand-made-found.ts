@@ -1,0 +1,95 @@
+/**
+ * What random machines that failed were shrunk to, told by hand: each was once a bug of the host.
+ */
+import { assign, sendParent, sendTo, spawnChild, stopChild } from "xstate";
+import { type HandMadeCase, advance, append, countIn, machine, marks, ofContext, send } from "./hand-made-parts.ts";
+
+export const FOUND: readonly HandMadeCase[] = [
+  {
+    name: "a way through history that leaves state nodes out",
+    build: (outside) => {
+      const mark = marks(outside);
+      const region = { exit: mark("leaves"), initial: "x", states: { x: {} } };
+      const inner = { type: "parallel", states: { a: { on: { B: "#deep" }, after: { 30: "#region" } }, b: {}, deep: { id: "deep", type: "history", history: "deep" } } };
+      return machine({ type: "parallel", states: { inner, region: { id: "region", ...region }, other: { exit: mark("other leaves") } } });
+    },
+    steps: [send("B"), send("B"), advance(30), send("B"), advance(30), send("B")],
+  },
+  {
+    name: "eventless transitions of parallel states of unlike depth",
+    build: (outside) => {
+      const mark = marks(outside);
+      const always = (name: string): object => ({ on: { GO: { actions: countIn("n") } }, always: { guard: ({ context }: any) => context.n > 0 && !context.done.includes(name), actions: [append("done", () => name), mark(name)] } });
+      const deep = { initial: "x", states: { x: always("deep") } };
+      return machine({ context: { n: 0, done: [] }, type: "parallel", states: { deep, flat: always("flat"), deeper: { type: "parallel", states: { one: deep, two: always("two") } } } });
+    },
+    steps: [send("NOTHING"), send("GO"), send("GO")],
+  },
+  {
+    name: "a child that fails at the first event after it was read back",
+    build: () => {
+      const fails = assign(() => {
+        throw new Error("boom");
+      });
+      const child = machine({ context: { n: 1 }, initial: "x", states: { x: { on: { BOOM: { actions: fails } } } } });
+      const noted = assign({ message: ({ event }: any) => event.error.message });
+      const on = { BOOM: { actions: sendTo("k", { type: "BOOM" }) } };
+      return machine({ context: { message: "" }, initial: "a", states: { a: { on, invoke: { src: "child", id: "k", onError: { actions: noted } } } } }, { actors: { child } });
+    },
+    steps: [send("WAIT"), send("BOOM"), send("WAIT")],
+  },
+  {
+    name: "a child that fails before it has a state",
+    build: () => {
+      const child = machine({
+        context: () => {
+          throw new Error("no context");
+        },
+      });
+      const noted = assign({ message: ({ event }: any) => event.error.message });
+      return machine({ context: { message: "" }, initial: "a", states: { a: { invoke: { src: "child", id: "k", onError: { actions: noted } } } } }, { actors: { child } });
+    },
+    steps: [send("WAIT")],
+  },
+  {
+    name: "a watched grandchild whose mother was born in a context factory",
+    build: () => {
+      const leaf = machine({ context: { n: 3 } });
+      const born = ({ spawn }: any): object => ({ heard: 0, leaf: spawn("leaf", { id: "leaf", syncSnapshot: true }) });
+      const middle = machine({ context: born, on: { "xstate.snapshot.leaf": { actions: [countIn("heard"), sendParent({ type: "HEARD" })] } } }, { actors: { leaf } });
+      return machine({ context: ({ spawn }: any) => ({ n: 0, k: spawn("middle", { id: "k" }) }), on: { HEARD: { actions: countIn("n") } } }, { actors: { middle } });
+    },
+    steps: [send("NOTHING")],
+  },
+  {
+    name: "a snapshot that outlives its actor, in the context",
+    build: () => {
+      const leaf = machine({ context: { n: 3 }, initial: "x", states: { x: { on: { N: "y" } }, y: {} } });
+      const last = { actions: assign({ last: ({ event }: any) => event.snapshot }) };
+      const asked = ({ context }: any): unknown => context.last.matches("x");
+      return machine(
+        {
+          context: { last: null, seen: [] },
+          entry: spawnChild("leaf" as never, { id: "k", syncSnapshot: true }),
+          on: { "xstate.snapshot.k": last, STOP: { actions: stopChild("k") }, LOOK: { guard: asked, actions: append("seen", () => "x") } },
+        },
+        { actors: { leaf } },
+      );
+    },
+    steps: [send("STOP"), send("LOOK"), send("LOOK")],
+  },
+  {
+    name: "children that are born, speak and are stopped in one cascade, again and again",
+    build: (outside) => {
+      const leaf = machine({ context: { n: 1 } });
+      const child = machine(
+        { context: ({ spawn }: any) => ({ n: 0, leaf: spawn("leaf", { id: "leaf" }) }), entry: [marks(outside)("in"), sendParent({ type: "AGAIN" })] },
+        { actors: { leaf } },
+      );
+      const again = { guard: ({ context }: any) => context.n < 12, target: "a", reenter: true, actions: countIn("n") };
+      const a = { invoke: { src: "child", id: "k", onSnapshot: again }, on: { AGAIN: again, ASK: { actions: sendTo(ofContext("me"), { type: "NOTHING" }) } } };
+      return machine({ context: ({ self }: any) => ({ n: 0, me: self }), initial: "a", states: { a } }, { actors: { child } });
+    },
+    steps: [send("ASK"), advance(10)],
+  },
+];
