@@ -5,11 +5,17 @@
 import type { Clock } from "../clock.ts";
 import { DueTimes } from "./due-times.ts";
 import type { Actor, ActorTimer, TimerPolicy } from "./xstate/actor.ts";
+import type { Effect } from "./xstate/effects.ts";
 
 interface Armed {
   readonly actor: Actor;
   readonly timer: ActorTimer;
 }
+
+type Scheduled = Extract<Effect, { kind: "schedule" }>;
+
+/** The longest wait, for delays that are none. */
+const DELAY_MAX_MS = 8_640_000_000_000_000;
 
 export interface TimerSeams {
   readonly clock: Clock;
@@ -20,6 +26,7 @@ export interface TimerSeams {
 
 export class ActorTimers {
   readonly #seams: TimerSeams;
+  readonly #policyOf: (timerId: string) => TimerPolicy;
   readonly #fired: (actor: Actor, timer: ActorTimer) => void;
   readonly #deadlines = new DueTimes<Armed>();
   readonly #lengths = new DueTimes<Armed>();
@@ -28,20 +35,21 @@ export class ActorTimers {
   /** What `cancelNext` waits for: the first deadline and the first length. */
   #next: readonly [number | undefined, number | undefined] = [undefined, undefined];
 
-  constructor(seams: TimerSeams, fired: (actor: Actor, timer: ActorTimer) => void) {
+  constructor(seams: TimerSeams, policyOf: (timerId: string) => TimerPolicy, fired: (actor: Actor, timer: ActorTimer) => void) {
     this.#seams = seams;
+    this.#policyOf = policyOf;
     this.#fired = fired;
   }
 
-  /** A new timer that counts from now. */
-  make(timer: Pick<ActorTimer, "number" | "id" | "to" | "event" | "policy" | "delayMs">): ActorTimer {
-    const from = timer.policy === "deadline" ? this.#seams.clock.now() : this.#seams.steadyNow();
-    return { ...timer, dueAt: from + timer.delayMs, epoch: this.#seams.epoch };
-  }
-
-  add(actor: Actor, timer: ActorTimer): void {
-    actor.timers = [...actor.timers, timer];
-    this.#watch(actor, timer);
+  /** Sets a timer that counts from now. */
+  set({ source, to, delayMs: asked, id: name }: Scheduled, number: number, event: string): void {
+    const id = name ?? `timer~${number}`;
+    const policy = this.#policyOf(id);
+    const delayMs = Number.isNaN(asked) ? 0 : Math.min(DELAY_MAX_MS, Math.max(0, asked));
+    const from = policy === "deadline" ? this.#seams.clock.now() : this.#seams.steadyNow();
+    const timer: ActorTimer = { number, id, to, event, policy, delayMs, dueAt: from + delayMs, epoch: this.#seams.epoch };
+    source.timers = [...source.timers, timer];
+    this.#watch(source, timer);
   }
 
   /** Takes up the timers of an actor that came back. Those that restart count from this worker's start. */

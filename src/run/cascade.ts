@@ -3,6 +3,7 @@
  * 1. Nothing is executed: what is to be done when it is durable is handed to the seams, in order.
  * 2. The stack and the mailboxes are the whole state of a cascade that does not rest yet.
  */
+import type { PawlError } from "../errors.ts";
 import { type Actor, type AnyEvent, isMachine } from "./xstate/actor.ts";
 import type { Effect } from "./xstate/effects.ts";
 import type { ActorSystem, Recording } from "./xstate/system.ts";
@@ -85,6 +86,14 @@ export class Cascade {
     this.#system.failed(actor, error);
     this.#seams.changed(actor);
     this.#push({ actor, effects: [], at: 0, isOpen: true });
+  }
+
+  /** What the actor has become since its last commit cannot be stored: it ends with this error as it was then. */
+  takeBack(actor: Actor, error: PawlError): void {
+    const last = actor.committed ?? { ...actor.snapshot, context: {} };
+    actor.snapshot = { ...last, status: "active", output: undefined, error: undefined };
+    actor.life = "running";
+    this.fail(actor, error);
   }
 
   #push(frame: Frame): void {

@@ -36,8 +36,6 @@ export interface SentEvent {
 }
 
 const SEND_TIMEOUT: Duration = "30s";
-/** Events that may wait for one run. */
-const MAILBOX_MAX = 10_000;
 const EVENT_ID = /^.{1,256}$/su;
 
 export class MachineDoor {
@@ -81,11 +79,10 @@ export class MachineDoor {
   }
 
   #enqueue(run: MachineRun, text: string, eventId: string | undefined): Promise<SendResult> {
-    if (run.mailboxLength >= MAILBOX_MAX) throw new PawlError("PAWL_MAILBOX_FULL", { message: `${MAILBOX_MAX} events wait for run "${run.id}"` });
     const { promise, resolve, reject } = Promise.withResolvers<SendResult>();
     promise.catch(() => {});
     const pending: PendingSend = { eventId, resolve, reject };
-    run.send(text, pending);
+    if (!run.send(text, pending)) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too many events wait for run "${run.id}"` });
     return promise;
   }
 

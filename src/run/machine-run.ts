@@ -4,9 +4,10 @@
  * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
  * 3. While a commit is in flight nothing is applied. Readers see what was committed last.
  */
-import { PawlError, isPawlError } from "../errors.ts";
+import { PawlError } from "../errors.ts";
 import { type ActorRecord, type Commit, type InboxRecord, type Post, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
 import { ActorTable } from "./actor-table.ts";
+import { heldAnew } from "./held-children.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { type Asked, Cascade } from "./cascade.ts";
 import { encode } from "./codec.ts";
@@ -21,15 +22,15 @@ import { MachineWriter } from "./machine-writer.ts";
 import { actsOf } from "./redo.ts";
 import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, runBodyText, runChecksum, valueRow } from "./row.ts";
 import { framesOf } from "./spill.ts";
-import type { MachineStimulus } from "./stimulus.ts";
-import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine, updateHeld } from "./xstate/actor.ts";
+import { type MachineStimulus, fromOutside } from "./stimulus.ts";
+import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine } from "./xstate/actor.ts";
 import { RunAddress } from "./xstate/effects.ts";
 import { isDeclared } from "./xstate/machine-events.ts";
 import { type Recording } from "./xstate/system.ts";
 
+/** Events that may wait for one run. */
+const MAILBOX_MAX = 10_000;
 const STOP: AnyEvent = { type: "xstate.stop" };
-/** Longest wait, for delays that are none. */
-const DELAY_MAX_MS = 8_640_000_000_000_000;
 
 /** A machine run as rows tell it. */
 export interface StoredMachineRun {
@@ -47,7 +48,6 @@ export class MachineRun implements HostedRun {
   readonly sends = new Sends();
   commitNo: number;
   inFlight = false;
-  /** Its actors, with what is not committed yet. */
   readonly table: ActorTable;
   readonly #seams: RunSeams;
   readonly #cascade: Cascade;
@@ -88,7 +88,11 @@ export class MachineRun implements HostedRun {
       tellOutside: (actor, event) => this.#deeds.tell(actor, event),
       ended: (actor) => this.#ended(actor),
     });
-    this.#timers = new ActorTimers(seams, (actor, timer) => this.#receive({ kind: "timer", actor, timer }));
+    this.#timers = new ActorTimers(
+      seams,
+      (timerId) => definition.policyOf(timerId),
+      (actor, timer) => this.#receive({ kind: "timer", actor, timer }),
+    );
     this.#deeds = new Deeds(
       () => `${id}@${this.commitNo}`,
       (actor, error) => this.#receive({ kind: "failed", actor: this.table.actorAt(actor.key), error }),
@@ -132,7 +136,6 @@ export class MachineRun implements HostedRun {
     return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || this.#consumed.length > 0 || this.sends.isDirty;
   }
 
-  /** The acts of the last commit were done, and it still says that they may not be. */
   get #mustForgetRedo(): boolean {
     return this.#writer.redo !== undefined && this.#deeds.isEmpty;
   }
@@ -169,13 +172,11 @@ export class MachineRun implements HostedRun {
     return root.committed ?? this.table.system.snapshotOf(root);
   }
 
-  /** An event for the root, as text. */
-  send(event: string, pending: PendingSend): void {
+  /** An event for the root, as text; false when too many wait already. */
+  send(event: string, pending: PendingSend): boolean {
+    if (this.#inbox.length >= MAILBOX_MAX) return false;
     this.#receive({ kind: "event", to: this.table.root, event, pending });
-  }
-
-  get mailboxLength(): number {
-    return this.#inbox.length;
+    return true;
   }
 
   cancel(): void {
@@ -194,17 +195,12 @@ export class MachineRun implements HostedRun {
     if (!this.inFlight) this.#timers.fireDue();
   }
 
-  /** A promise, a callback, an observable or an action said something. */
   #sentFromOutside(to: Actor | RunAddress, event: AnyEvent): void {
     if (this.#isDropped) return;
     if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.#forwarded(to.key, () => this.table.encode(event));
     if (to instanceof RunAddress)
       throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: "another run can only be sent to by sendTo(), not from an action" });
-    try {
-      this.#receive({ kind: "event", to, event: this.table.encode(event) });
-    } catch (error) {
-      this.#receive({ kind: "failed", actor: to, error });
-    }
+    this.#receive(fromOutside(to, () => this.table.encode(event)));
   }
 
   #emitted(event: AnyEvent): void {
@@ -212,32 +208,27 @@ export class MachineRun implements HostedRun {
     else if (!this.#isDropped) this.#seams.emitted(this, event);
   }
 
-  /** Something that was sent by an act which was computed again. */
   #forwarded(key: string, encoded: () => string): void {
-    const to = this.table.actorAt(key);
-    try {
-      this.#receive({ kind: "event", to, event: encoded() });
-    } catch (error) {
-      this.#receive({ kind: "failed", actor: to, error });
-    }
+    this.#receive(fromOutside(this.table.actorAt(key), encoded));
   }
 
   applyInbox(budget: number): number {
     const endAt = this.#cascade.turns + MachineRun.turnsMax;
     if (!this.#cascade.isAtRest) {
-      this.#apply({ kind: "continue" });
+      this.apply({ kind: "continue" });
       budget--;
     }
     while (budget > 0 && this.#cascade.isAtRest && this.#cascade.turns < endAt) {
       const stimulus = this.#inbox.shift();
       if (stimulus === undefined) break;
-      this.#apply(stimulus);
+      this.apply(stimulus);
       budget--;
     }
     return budget;
   }
 
-  #apply(stimulus: MachineStimulus): void {
+  /** Applies one thing, and all that follows from it. */
+  apply(stimulus: MachineStimulus): void {
     this.#writer.applied(stimulus);
     const { root } = this.table;
     if (root.storedState !== undefined) root.committed = this.table.system.snapshotOf(root);
@@ -252,11 +243,6 @@ export class MachineRun implements HostedRun {
       if (stimulus.inboxNumber === undefined || isDeclared(this.definition.events, event.type)) this.#cascade.deliver(stimulus.to, event);
     }
     if (this.#cascade.run(MachineRun.turnsMax)) this.sends.rests(this.table.root.snapshot);
-  }
-
-  /** Applies what a redo record remembers, to know the acts that came of it. */
-  applyAgain(stimulus: MachineStimulus): void {
-    this.#apply(stimulus);
   }
 
   #fire(actor: Actor, timer: ActorTimer): void {
@@ -278,37 +264,19 @@ export class MachineRun implements HostedRun {
     const source = effect.kind === "schedule" ? effect.source : this.#cascade.stack.at(-1)!.actor;
     try {
       if (effect.kind === "post") this.#posts.push({ runId: effect.runId, body: encode(effect.event) });
-      else this.#schedule(effect, effect.to.startsWith("run:") ? encode(effect.event) : this.table.encode(effect.event));
+      else this.#timers.set(effect, ++this.#sequence, effect.to.startsWith("run:") ? encode(effect.event) : this.table.encode(effect.event));
+      this.#writer.changed(source);
     } catch (error) {
       this.#cascade.fail(source, error);
     }
   }
 
-  #schedule(effect: Extract<Asked, { kind: "schedule" }>, event: string): void {
-    const number = ++this.#sequence;
-    const id = effect.id ?? `timer~${number}`;
-    const delayMs = Number.isNaN(effect.delayMs) ? 0 : Math.min(DELAY_MAX_MS, Math.max(0, effect.delayMs));
-    const policy = this.definition.policyOf(id);
-    this.#timers.add(effect.source, this.#timers.make({ number, id, to: effect.to, event, policy, delayMs }));
-    this.#writer.changed(effect.source);
-  }
-
   #turned(recording: Recording, event: AnyEvent | undefined): void {
     const { actor, effects, adopted, isHandled } = recording;
-    if (effects.length > 0 || adopted.length > 0) this.#noteChildren(recording);
+    if (effects.length > 0 || adopted.length > 0) for (const loser of heldAnew(recording)) this.#writer.changed(loser);
+    for (const child of adopted) this.#history.actor("actor.started", child.key, child.src);
     if (isMachine(actor.logic)) this.#history.turn(actor, event?.type ?? "xstate.init");
     if (event !== undefined) this.sends.turned(event, isHandled);
-  }
-
-  #noteChildren({ actor, effects, adopted }: Recording): void {
-    const stopped = effects.flatMap((effect) => (effect.kind === "stop" && effect.actor.parent === actor ? [effect.actor] : []));
-    const parents = new Set(adopted.map(({ parent }) => parent!));
-    if (stopped.length > 0) parents.add(actor);
-    for (const parent of parents) {
-      const touched = [...adopted.filter((child) => child.parent === parent), ...(parent === actor ? stopped : [])];
-      if (parent.snapshot !== undefined) for (const loser of updateHeld(parent, parent.snapshot, touched)) this.#writer.changed(loser);
-    }
-    for (const child of adopted) this.#history.actor("actor.started", child.key, child.src);
   }
 
   #ended(actor: Actor): void {
@@ -360,23 +328,15 @@ export class MachineRun implements HostedRun {
     return commit;
   }
 
-  /** The rows of what changed. What cannot be stored ends its actor with an error that says so. */
+  /** What cannot be stored ends its actor with an error that says so, and what follows from that belongs to the commit. */
   #rows(): ActorRecord[] {
     for (;;) {
       const rows = this.#writer.tryRows(this.#cascade.isAtRest);
       if (Array.isArray(rows)) return rows;
-      if (!isPawlError(rows.error)) throw rows.error;
-      this.#unstorable(rows.actor, rows.error);
+      this.#timers.remove(rows.actor, () => true);
+      this.#cascade.takeBack(rows.actor, rows.error);
       this.#cascade.run(MachineRun.turnsMax);
     }
-  }
-
-  #unstorable(actor: Actor, error: PawlError): void {
-    const last = actor.committed ?? { ...actor.snapshot, context: {} };
-    actor.snapshot = { ...last, status: "active", output: undefined, error: undefined };
-    this.#timers.remove(actor, () => true);
-    actor.life = "running";
-    this.#cascade.fail(actor, error);
   }
 
   committed(): void {

@@ -4,6 +4,7 @@
  * 1. A stopped actor's row stays until the cascade rests: its children find their logic through it.
  * 2. The redo record goes with the first commit after its acts were done.
  */
+import { type PawlError, isPawlError } from "../errors.ts";
 import type { ActorRecord, StoredActor } from "../store/store.ts";
 import type { ActorTable } from "./actor-table.ts";
 import type { Frame } from "./cascade.ts";
@@ -67,7 +68,7 @@ export class MachineWriter {
   }
 
   /** The rows of the actors that changed; or the first whose state cannot be stored, with the error that says so. */
-  tryRows(isAtRest: boolean): ActorRecord[] | { readonly actor: Actor; readonly error: unknown } {
+  tryRows(isAtRest: boolean): ActorRecord[] | { readonly actor: Actor; readonly error: PawlError } {
     const rows: ActorRecord[] = [];
     for (const actor of this.#changed) {
       if (this.#gone.has(actor) && isAtRest) continue;
@@ -75,6 +76,7 @@ export class MachineWriter {
       try {
         rows.push(this.#table.rowOf(this.#runId, actor));
       } catch (error) {
+        if (!isPawlError(error)) throw error;
         return { actor, error };
       }
     }

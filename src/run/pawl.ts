@@ -203,7 +203,6 @@ export class Pawl implements AsyncDisposable, RunHome {
     return this.#handle(id, definition);
   }
 
-  /** Runs, newest first. */
   async list(options: ListOptions = {}): Promise<RunSummary[]> {
     const records = await this.store.listRuns({ ...options, limit: Math.min(options.limit ?? LIST_DEFAULT, LIST_MAX) });
     return records.map(summaryOf);

@@ -59,7 +59,7 @@ export function actsOf({ text, rows = [] }: Redo, runId: string, make: (from: { 
   const scratch = make(redo.isFirst ? { input } : { commitNo: 0, sequence: redo.sequence, rows: before });
   for (const stimulus of redo.stimuli) {
     const again = stimulusOf(stimulus, scratch.table);
-    if (again !== undefined) scratch.applyAgain(again);
+    if (again !== undefined) scratch.apply(again);
   }
   return scratch;
 }

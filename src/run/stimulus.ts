@@ -39,3 +39,12 @@ export function stimulusOf(text: string, table: ActorTable): MachineStimulus | u
   const timer = actor.timers.find(({ number }) => number === detail);
   return timer === undefined ? undefined : { kind, actor, timer };
 }
+
+/** An event that came from outside, or the failure to write it down. */
+export function fromOutside(to: Actor, encoded: () => string): MachineStimulus {
+  try {
+    return { kind: "event", to, event: encoded() };
+  } catch (error) {
+    return { kind: "failed", actor: to, error };
+  }
+}

@@ -77,7 +77,7 @@ export interface ActorIdentity {
 }
 
 /** The name that xstate holds a child under which was spawned without an id. */
-const NO_NAME = "undefined";
+export const NO_NAME = "undefined";
 
 export class Actor {
   readonly key: string;
@@ -130,21 +130,6 @@ export class Actor {
   get isOutside(): boolean {
     return isOutside(this.logic);
   }
-}
-
-/** Brings what is held in line with the children of a snapshot, as far as these actors are concerned; says who lost its name. */
-export function updateHeld(parent: Actor, snapshot: AnySnapshot, touched: readonly Actor[]): Actor[] {
-  const children = (snapshot as { children?: Record<string, unknown> }).children ?? {};
-  const losers: Actor[] = [];
-  for (const child of touched)
-    for (const name of [child.id, NO_NAME]) {
-      const before = parent.held.get(name);
-      const isHeld = Object.hasOwn(children, name) && children[name] === child.ref;
-      if (isHeld) parent.held.set(name, child);
-      else if (before !== undefined && !Object.hasOwn(children, name)) parent.held.delete(name);
-      if (before !== undefined && before !== parent.held.get(name)) losers.push(before);
-    }
-  return losers;
 }
 
 export function isMachine(logic: unknown): logic is AnyStateMachine {
