@@ -46,6 +46,10 @@ export const ERRORS = {
     "see `pawl show RUN` for the reason; its rows are kept as they are",
   ),
   PAWL_DEFINITION_CHANGED: entry("the definition changed under an unfinished run", "register the old definition again, or start a new run under another id"),
+  PAWL_DEFINITION_AMBIGUOUS: entry(
+    "another machine of the same structure is registered, with other implementations: its runs could not be told apart",
+    "give one of them another `id` or `version`",
+  ),
   PAWL_DEFINITION_MISSING: entry("no workflow of this name was given to this worker", "pass it in open(url, { workflows })"),
   PAWL_AGENT_FAILED: entry("an agent failed", "see the message of the agent", true),
   PAWL_AGENT_TIMEOUT: entry("an attempt took longer than its timeout", "raise `timeout`, or make the agent faster", true),

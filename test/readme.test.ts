@@ -29,7 +29,7 @@ test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d run
   writeFileSync(join(place, `${i}.ts`), code.replace('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
   const { stdout, stderr, status } = node(join(place, `${i}.ts`));
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
-  expect(stdout).toContain(["notes on", "the key was revoked → see"][i - 1]!);
+  expect(stdout).toContain(["notes on", "approved by ana", "the key was revoked → see"][i - 1]!);
 });
 
 test("each command of the command line works", () => {
@@ -60,4 +60,13 @@ test("each promise names a test that exists", () => {
   const named = [...readme.matchAll(/`(test\/[^`]+\.ts)`/g)].map(([, file]) => file!);
   expect(named.length).toBeGreaterThan(10);
   for (const file of named) expect(existsSync(join(root, file)), file).toBe(true);
+});
+
+test("each row of the comparison with plain xstate, and each difference from a live actor, is the name of a test, and each test is told", () => {
+  const section = (heading: string): string => readme.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+  const testsOf = (file: string): string[] => [...readFileSync(join(root, file), "utf8").matchAll(/^test\("(.*)", /gm)].map(([, name]) => name!);
+  const rows = [...section("What plain xstate loses when it is restored").matchAll(/^\| ([^|]*\w[^|]*) \|/gm)].map(([, cell]) => cell!);
+  expect(rows).toEqual(testsOf("test/run/plain-xstate.test.ts"));
+  const lines = [...section("Where a machine differs from a live actor").matchAll(/^- (.*)$/gm)].map(([, line]) => line!);
+  expect(lines).toEqual(testsOf("test/run/differences.test.ts"));
 });

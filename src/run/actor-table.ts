@@ -6,8 +6,8 @@ import { PawlError } from "../errors.ts";
 import type { ActorRecord, StoredActor } from "../store/store.ts";
 import { type Foreigners, decode, encode } from "./codec.ts";
 import { actorRow, openActorRow } from "./row.ts";
-import { Actor, type ActorIdentity, type ActorTimer, type AnyEvent, type Life, isMachineSnapshot, logicNamed } from "./xstate/actor.ts";
-import { machineState, restoreMachine, stateOf } from "./xstate/state.ts";
+import { Actor, type ActorIdentity, type ActorTimer, type AnyEvent, type AnySnapshot, type Life, isMachineSnapshot, logicNamed } from "./xstate/actor.ts";
+import { copyOf, machineState, restoreMachine, stateOf } from "./xstate/state.ts";
 import { RunAddress, type SystemSeams } from "./xstate/effects.ts";
 import { ActorSystem, ROOT_KEY } from "./xstate/system.ts";
 
@@ -100,6 +100,16 @@ export class ActorTable implements Foreigners {
   /** A value as it will be when it was stored and read: what enters a run is not shared with whoever gave it. */
   normal(text: string): AnyEvent {
     return decode(text, this) as AnyEvent;
+  }
+
+  /** The root's snapshot for people: what they do to it does not reach the run. */
+  copy(snapshot: AnySnapshot): AnySnapshot {
+    return copyOf(
+      this.root,
+      snapshot,
+      (value) => this.encode(value),
+      (text) => this.decode(text),
+    );
   }
 
   tag(value: object): { word: string; data: unknown } | undefined {

@@ -164,7 +164,7 @@ export class Cascade {
     const snapshot = this.#system.snapshotOf(actor);
     if (snapshot.status === "active") {
       if (!actor.syncSnapshot || parent === undefined) return;
-      const told = isMachine(actor.logic) ? snapshot : actor.logic.getPersistedSnapshot(snapshot as never);
+      const told = isMachine(actor.logic) ? snapshot : actor.logic.getPersistedSnapshot(snapshot);
       return this.deliver(parent, { type: `xstate.snapshot.${id}`, snapshot: told });
     }
     actor.life = snapshot.status;

@@ -6,7 +6,7 @@ import type { DropCode } from "./hosted-run.ts";
 import type { Frame } from "./cascade.ts";
 import { Queue } from "./queue.ts";
 import type { Actor, AnyEvent, AnySnapshot } from "./xstate/actor.ts";
-import { needsPermit, performAct } from "./xstate/step.ts";
+import { needsPermit, performAct, stopFor } from "./xstate/step.ts";
 import { logicKind } from "./xstate/structure.ts";
 import type { Act } from "./xstate/effects.ts";
 
@@ -98,11 +98,11 @@ export class Deeds {
 
   #startNow(actor: Actor): void {
     actor.isStarted = true;
-    actor.logic.start!(actor.snapshot as never, actor.scope);
+    actor.logic.start!(actor.snapshot, actor.scope);
   }
 
   #tell(actor: Actor, event: AnyEvent, snapshot: AnySnapshot | undefined): void {
-    if (actor.isStarted) actor.logic.transition(snapshot as never, event as never, actor.scope);
+    if (actor.isStarted) actor.logic.transition(snapshot, event, actor.scope);
   }
 
   /** Starts the next attempt that waits for a permit. */
@@ -135,7 +135,7 @@ export class Deeds {
       if (failed.has(deed.actor)) return;
       const isDone = this.#contain(deed.actor, () => this.#watch(deed, performAct(`${commit}.${i}`, deed.perform)));
       if (!isDone) failed.add(deed.actor);
-      if (deed.name !== undefined) done.push({ ...deed, name: deed.name });
+      else if (deed.name !== undefined) done.push({ ...deed, name: deed.name });
     });
     return done;
   }
@@ -167,12 +167,12 @@ export class Deeds {
   }
 
   /** Everything that runs outside is told to stop; nobody hears what it still says. */
-  drop(_code: DropCode): void {
+  drop(code: DropCode): void {
     this.#list = [];
     for (const actor of this.#outside) {
       if (!actor.isStarted) continue;
       try {
-        actor.logic.transition(actor.snapshot as never, STOP as never, actor.scope);
+        stopFor(code, () => actor.logic.transition(actor.snapshot, STOP, actor.scope));
       } catch {
         // what a stopped logic throws concerns nobody any more
       }

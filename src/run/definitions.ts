@@ -5,6 +5,10 @@ import { PawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { type Definition, changesFrom } from "./definition.ts";
 
+function ambiguous(name: string): PawlError {
+  return new PawlError("PAWL_DEFINITION_AMBIGUOUS", { message: `two machines "${name}" have the same structure and other implementations` });
+}
+
 export class Definitions {
   readonly #store: Store;
   /** A definition stands under its own hash, and under those of others that it takes over by `migrate`. */
@@ -14,8 +18,17 @@ export class Definitions {
     this.#store = store;
   }
 
+  /** Is it known? A machine of the same structure with other implementations is refused. */
+  knows(definition: Definition): boolean {
+    const known = this.byHash.get(definition.hash);
+    if (known === definition || known === undefined || known.hash !== definition.hash) return known === definition;
+    if (known.kind === "machine" && definition.kind === "machine" && known.code !== definition.code) throw ambiguous(definition.name);
+    return true;
+  }
+
   /** Makes a definition known; what it takes over of earlier ones goes on with it. */
   async register(definition: Definition): Promise<void> {
+    this.knows(definition);
     await this.#store.writeDefinition(definition.hash, definition.name, definition.structureText);
     this.byHash.set(definition.hash, definition);
     if (definition.kind === "dag" || definition.options.migrate === undefined) return;

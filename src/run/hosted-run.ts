@@ -67,6 +67,8 @@ export interface RunSeams {
   readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]>;
   /** An actor of the run emitted an event. */
   emitted(run: HostedRun, event: AnyEvent): void;
+  /** Something was said to an actor of a run that has left memory. */
+  strayed(runId: string, key: string, event: () => string): void;
   /** The run cannot go on. */
   broken(run: HostedRun, error: unknown): void;
 }
@@ -91,6 +93,7 @@ export function unhosted({ clock, random, attempts, epoch, startedAt, services }
     released: nothing,
     readOutputs: refuse,
     emitted: nothing,
+    strayed: nothing,
     broken: refuse,
   };
 }

@@ -1,12 +1,13 @@
 /**
  * A machine as pawl knows it: checked, with the structure that is stored beside its runs.
  */
+import { didYouMean } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import type { TimerPolicy } from "./xstate/actor.ts";
 import { checkMachine } from "./xstate/check-machine.ts";
 import type { AnyStateMachine, DurableMachine, DurableOptions } from "./xstate/durable.ts";
-import { declaredEvents } from "./xstate/machine-events.ts";
-import { machineStructure, structureHash, structureText } from "./xstate/structure.ts";
+import { declaredEvents, isDeclared } from "./xstate/machine-events.ts";
+import { delaysOf, implementationText, machineStructure, structureHash, structureText } from "./xstate/structure.ts";
 
 const POLICIES: readonly TimerPolicy[] = ["deadline", "remaining", "restart"];
 const AFTER = /^xstate\.after\.(.+?)\.[^.]*$/;
@@ -33,11 +34,30 @@ export class MachineDefinition {
     this.hash = structureHash(this.structureText);
     this.events = declaredEvents(machine);
     this.#policies = new Map(Object.entries(options.delays ?? {}));
+    this.#refuseUnknown(options);
     for (const [delay, policy] of this.#policies)
       if (!POLICIES.includes(policy))
         throw new PawlError("PAWL_INVALID_VALUE", {
           message: `the policy of delay "${delay}" is "${policy as string}"; it must be one of ${POLICIES.join(", ")}`,
         });
+  }
+
+  /** What is not there is misspelt; ids of delayed events may be made up by functions, and are let pass when nothing is near. */
+  #refuseUnknown({ events = {}, delays = {} }: DurableOptions<AnyStateMachine>): void {
+    const at = `durable(${this.name})`;
+    const unknown = Object.keys(events).find((type) => !isDeclared(this.events, type));
+    if (unknown !== undefined)
+      throw new PawlError("PAWL_INVALID_VALUE", { message: `the machine has no event "${unknown}"${didYouMean(unknown, this.events)}`, at });
+    const known = delaysOf(this.machine);
+    for (const delay of Object.keys(delays)) {
+      const near = known.has(delay) ? "" : didYouMean(delay, known);
+      if (near !== "") throw new PawlError("PAWL_INVALID_VALUE", { message: `the machine has no delay "${delay}"${near}`, at });
+    }
+  }
+
+  /** What its implementations say, as text: to tell variants of one structure apart. */
+  get code(): string {
+    return implementationText(this.machine);
   }
 
   /** What a timer of this id means when the process was down. */

@@ -56,7 +56,6 @@ export class MachineRun implements HostedRun {
   readonly #history = new HistoryWriter();
   readonly #inbox = new Queue<MachineStimulus>();
   readonly #writer: MachineWriter;
-  /** Rows of the inbox come in the order of their numbers. */
   #lastInboxNumber = 0;
   #sequence: number;
   #posts: Post[] = [];
@@ -112,8 +111,6 @@ export class MachineRun implements HostedRun {
     this.#inbox.push({ kind: "begin" });
   }
 
-  // ---- what the worker sees
-
   get #isOver(): boolean {
     return this.table.root.life !== "running" && this.table.root.life !== "new";
   }
@@ -166,10 +163,9 @@ export class MachineRun implements HostedRun {
     this.#seams.wake(this);
   }
 
-  /** The root's snapshot as it was committed last. */
   get committedSnapshot(): AnySnapshot {
-    const { root } = this.table;
-    return root.committed ?? this.table.system.snapshotOf(root);
+    const { root, system } = this.table;
+    return this.table.copy(root.committed ?? system.snapshotOf(root));
   }
 
   /** An event for the root, as text; false when too many wait already. */
@@ -196,8 +192,8 @@ export class MachineRun implements HostedRun {
   }
 
   #sentFromOutside(to: Actor | RunAddress, event: AnyEvent): void {
-    if (this.#isDropped) return;
-    if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.#forwarded(to.key, () => this.table.encode(event));
+    if (this.#isDropped) return to instanceof RunAddress ? undefined : this.#seams.strayed(this.id, to.key, () => this.table.encode(event));
+    if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.forwarded(to.key, () => this.table.encode(event));
     if (to instanceof RunAddress)
       throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: "another run can only be sent to by sendTo(), not from an action" });
     this.#receive(fromOutside(to, () => this.table.encode(event)));
@@ -208,7 +204,7 @@ export class MachineRun implements HostedRun {
     else if (!this.#isDropped) this.#seams.emitted(this, event);
   }
 
-  #forwarded(key: string, encoded: () => string): void {
+  forwarded(key: string, encoded: () => string): void {
     this.#receive(fromOutside(this.table.actorAt(key), encoded));
   }
 
@@ -227,14 +223,13 @@ export class MachineRun implements HostedRun {
     return budget;
   }
 
-  /** Applies one thing, and all that follows from it. */
   apply(stimulus: MachineStimulus): void {
     this.#writer.applied(stimulus);
     const { root } = this.table;
     if (root.storedState !== undefined) root.committed = this.table.system.snapshotOf(root);
     if (stimulus.kind === "begin") this.#cascade.start(root);
     else if (stimulus.kind === "cancel") this.#cascade.deliver(root, STOP);
-    else if (stimulus.kind === "failed") this.#cascade.fail(stimulus.actor, stimulus.error);
+    else if (stimulus.kind === "failed") this.#fail(stimulus.actor, stimulus.error);
     else if (stimulus.kind === "timer") this.#fire(stimulus.actor, stimulus.timer);
     else if (stimulus.kind === "event") {
       const event = this.table.normal(stimulus.event);
@@ -243,6 +238,12 @@ export class MachineRun implements HostedRun {
       if (stimulus.inboxNumber === undefined || isDeclared(this.definition.events, event.type)) this.#cascade.deliver(stimulus.to, event);
     }
     if (this.#cascade.run(MachineRun.turnsMax)) this.sends.rests(this.table.root.snapshot);
+  }
+
+  /** An action may fail when its machine has ended, and the run has not: what is told of the run is the failure. */
+  #fail(actor: Actor, error: unknown): void {
+    if (actor === this.table.root && actor.life === "done" && !this.#isEndWritten) actor.life = "running";
+    this.#cascade.fail(actor, error);
   }
 
   #fire(actor: Actor, timer: ActorTimer): void {
@@ -289,8 +290,6 @@ export class MachineRun implements HostedRun {
     if (actor !== this.table.root) this.#writer.removed(actor);
   }
 
-  // ---- permits of steps
-
   grant(): void {
     this.#deeds.grant();
   }
@@ -305,9 +304,10 @@ export class MachineRun implements HostedRun {
     const { actors, gone } = this.#writer.take(rows, stack, this.#sequence, this.#deeds.mustBeKept);
     const { root } = this.table;
     const { status, finished, wakeAt } = this;
-    const failure = root.life === "error" ? failureOf(root.snapshot?.error, []) : undefined;
+    const { output, error } = finished ? this.table.system.snapshotOf(root) : {};
+    const failure = finished && root.life === "error" ? failureOf(error, []) : undefined;
     this.#isEndWritten = finished;
-    if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(root.snapshot?.output)));
+    if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(output)));
     const body = runBodyText({ state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence });
     const { name, hash } = this.definition;
     const commit: Commit = {
@@ -374,7 +374,6 @@ export class MachineRun implements HostedRun {
     for (const actor of this.table.actors.values()) this.#timers.restore(actor);
   }
 
-  /** Its rows were made for this definition just now. */
   migrated(): void {
     this.#writer.changed(this.table.root);
   }

@@ -126,7 +126,7 @@ export class Pawl implements AsyncDisposable, RunHome {
 
   async #startAs(id: string, definition: Definition, given: unknown): Promise<void> {
     const input = await inputText(definition, given);
-    if (!this.#definitions.byHash.has(definition.hash)) {
+    if (!this.#definitions.knows(definition)) {
       await this.#register(definition);
       void this.#recovery?.claim().catch(() => {});
     }

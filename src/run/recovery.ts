@@ -5,6 +5,7 @@
 import { PawlError, isPawlError } from "../errors.ts";
 import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { type Definition, loadRun } from "./definition.ts";
+import { MachineRun } from "./machine-run.ts";
 import { isOver } from "./view.ts";
 import type { Worker } from "./worker.ts";
 
@@ -42,6 +43,7 @@ export class Recovery {
     this.#store = store;
     this.#workflows = workflows;
     worker.onCommitted((_run, commit) => commit.run.finished && this.#roomMade());
+    worker.onStrayed = (runId, key, event) => this.#spawn(this.deliverStray(runId, key, event));
     worker.onPassivated = (wakeAt) => {
       if (wakeAt !== null && wakeAt < WAITS_FOR_EVENT) this.#wakeBy(wakeAt);
       this.#roomMade();
@@ -220,6 +222,13 @@ export class Recovery {
       if (page.length < SWEEP) return;
       after = page.at(-1)!;
     }
+  }
+
+  /** Gives a run that had left memory what one of its actors was told. */
+  async deliverStray(runId: string, key: string, event: () => string): Promise<void> {
+    if (!(await this.ensure(runId))) return;
+    const run = this.#worker.runs.get(runId);
+    if (run instanceof MachineRun) run.forwarded(key, event);
   }
 
   /** Gives a run what others have sent to it. */

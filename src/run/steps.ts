@@ -10,7 +10,7 @@ import type { Random } from "../random.ts";
 import { Attempt, type AttemptSeams } from "./attempt.ts";
 import { decode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
-import type { StepCall, StepServices } from "./xstate/step.ts";
+import { type StepCall, type StepServices, stopReason } from "./xstate/step.ts";
 
 interface StepSeams {
   readonly clock: Clock;
@@ -29,12 +29,12 @@ async function attempt({ clock, random, attempts }: StepSeams, services: StepSer
   const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [] };
   const made = new Attempt(facts, attempts, services);
   const abandoned = Promise.withResolvers<undefined>();
-  const abandon = (code: ErrorCode) => (): void => {
+  const abandon = (code: ErrorCode): void => {
     made.abandon(code);
     abandoned.resolve(undefined);
   };
-  call.signal.addEventListener("abort", abandon("PAWL_RUN_CANCELLED"));
-  const cancelTimer = clock.after(policy.timeoutMs, abandon("PAWL_AGENT_TIMEOUT"));
+  call.signal.addEventListener("abort", () => abandon(stopReason()));
+  const cancelTimer = clock.after(policy.timeoutMs, () => abandon("PAWL_AGENT_TIMEOUT"));
   const outcome = await Promise.race([made.perform(agent, () => call.input, policy.nonRetryable), abandoned.promise]);
   cancelTimer();
   if (outcome !== undefined && outcome.failure === undefined) return decode(outcome.output);

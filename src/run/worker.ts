@@ -90,18 +90,15 @@ export class Worker implements RunSeams {
     return this.#fullWaitMs > 0;
   }
 
-  /** Why nothing goes on, when it was closed or failed. */
   get stopped(): PawlError | undefined {
     return this.#stopped;
   }
 
-  /** Tells of each commit that became durable. */
   onCommitted(listener: (run: HostedRun, commit: Commit) => void): () => void {
     this.#committedListeners.add(listener);
     return () => this.#committedListeners.delete(listener);
   }
 
-  /** Tells of each run that cannot go on here. */
   onDropped(listener: (runId: string, error: PawlError) => void): void {
     this.#droppedListeners.add(listener);
   }
@@ -111,8 +108,6 @@ export class Worker implements RunSeams {
     this.runs.set(run.id, run);
     this.#wantsTick(run);
   }
-
-  // ---- RunSeams
 
   steadyNow(): number {
     return this.startedAt + this.clock.mono() - this.#monoAtStart;
@@ -145,6 +140,10 @@ export class Worker implements RunSeams {
 
   emitted(run: HostedRun, event: AnyEvent): void {
     if (this.#stopped === undefined) this.onEmitted?.(run.id, event);
+  }
+
+  strayed(runId: string, key: string, event: () => string): void {
+    if (this.#stopped === undefined && !this.#draining) this.onStrayed?.(runId, key, event);
   }
 
   broken(run: HostedRun, error: unknown): void {
@@ -313,6 +312,7 @@ export class Worker implements RunSeams {
   /** Set by those who want to hear: that nothing goes on, what actors emit, when a run that left memory wants to come back. */
   onStopped: (() => void) | undefined;
   onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
+  onStrayed: ((runId: string, key: string, event: () => string) => void) | undefined;
   onPassivated: ((wakeAt: number | null) => void) | undefined;
 
   /** Only the owner writes a run: its commit number tells whether this commit was applied. */

@@ -12,7 +12,7 @@ import { type PathKind, findPaths } from "./paths.ts";
 import { type Trial, type Trials, tryAll } from "./trials.ts";
 import type { CrashPoint, Stage } from "./stage.ts";
 import type { StepClock } from "./step-clock.ts";
-import { shortText } from "./story.ts";
+import { ExploreError, shortText } from "./story.ts";
 import { WorkflowPlay } from "./workflow-play.ts";
 
 /**
@@ -31,8 +31,8 @@ export interface ExploreOptions<S extends Startable, World> {
   readonly events?: readonly EventOfSubject<S>[];
   /**
    * Of a machine, by the name of a source in `setup({ actors })`: what the invoked promise may answer, each in turn; an
-   * Error is what it may fail with. It is then not called. Sources that are not named run as they are: they should be
-   * fakes, which answer without waiting for the world.
+   * Error is what it may fail with. It is then not called; with no answers it never answers. Sources that are not named
+   * run as they are: they must be fakes, which wait neither for the world nor for time.
    */
   readonly actors?: Readonly<Record<string, readonly unknown[]>>;
   /** By name: what must hold of every committed snapshot, or of the run of a workflow, and of the world. */
@@ -41,7 +41,7 @@ export interface ExploreOptions<S extends Startable, World> {
   readonly world?: () => World;
   /** Of a machine: the most paths. Default 200. */
   readonly limit?: number;
-  /** Of a machine: `'shortest'` takes each transition once, `'simple'` goes every way that comes to no state twice. Default `'shortest'`. */
+  /** Of a machine: `'shortest'` takes each transition once, `'simple'` also goes every way that comes to no state twice. Default `'shortest'`. */
   readonly paths?: PathKind;
   /** Of a machine: what of a snapshot tells states apart. Default: its value, context and children. For contexts that count for ever. */
   readonly tellApart?: (snapshot: SeenOfSubject<S>) => unknown;
@@ -77,7 +77,8 @@ const PATHS_MAX = 200;
 
 /**
  * Plays every path of a machine, or a workflow, in simulated time, and again with a crash before and after each commit
- * and after each named action. Throws when a crash changes what comes out, or when an invariant does not hold.
+ * and after each named action of the machine. Throws when a crash changes what comes out, or when an invariant does not
+ * hold. A crash takes no time; code of a promise that was under way runs on, as if the process had died a little later.
  *
  * @example
  * ```ts
@@ -160,7 +161,7 @@ class MachineOrWorkflow<S extends Startable, World> implements Trials<Step> {
     try {
       ending = play instanceof MachinePlay ? (await play.run(steps)).ending : await play.run();
     } catch (error) {
-      if (stage.killed === undefined) throw error;
+      if (stage.killed === undefined) throw new ExploreError(`"${this.name}" does not get on, without a crash: ${(error as Error).message}`, { cause: error });
       violation ??= `It does not go on: ${(error as Error).message}`;
     }
     return { ending, violation, killed: stage.killed, commits: stage.commits, acts: stage.acts };

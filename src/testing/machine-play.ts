@@ -2,7 +2,7 @@
  * One play of a machine: it is started in pawl, led along a path, and looked at, with one crash on the way or none.
  * What invoked actors answer is part of the path, for those whose answers are given; all others run as they are.
  */
-import { type AnyMachineSnapshot, type AnyStateMachine, fromPromise } from "xstate";
+import { type AnyActorLogic, type AnyActorRef, type AnyMachineSnapshot, type AnyStateMachine, fromPromise } from "xstate";
 import type { DurableMachine, MachineHandle, Startable } from "../index.ts";
 import type { SimProcess } from "./simulated-process.ts";
 import { type CrashPoint, RUN_ID, Stage } from "./stage.ts";
@@ -30,6 +30,8 @@ export interface Played {
   readonly keys: readonly string[];
   /** What may happen next. */
   readonly next: readonly Step[];
+  /** Sources of promises that run as they are and have not answered. */
+  readonly unanswered: readonly string[];
 }
 
 interface Held {
@@ -70,7 +72,7 @@ export class MachinePlay {
     this.#inspect(snapshot);
     const next = await this.#next(snapshot);
     this.stage.process.kill();
-    return { ending: textOf(visible(snapshot)), keys, next };
+    return { ending: textOf(visible(snapshot)), keys, next, unanswered: unanswered(snapshot).filter((source) => !(source in this.#scene.answers)) };
   }
 
   // ---- processes
@@ -110,10 +112,11 @@ export class MachinePlay {
   #provided(machine: AnyStateMachine, process: SimProcess): AnyStateMachine {
     const actions = Object.entries(machine.implementations.actions as Record<string, unknown>).flatMap(([name, action]) => {
       if (typeof action !== "function" || "resolve" in action) return [];
-      const seen = (...given: unknown[]): void => {
-        if (!process.isAlive) return;
-        (action as (...given: unknown[]) => void)(...given);
+      const seen = (...given: unknown[]): unknown => {
+        if (!process.isAlive) return undefined;
+        const result = (action as (...given: unknown[]) => unknown)(...given);
         this.stage.acted(name);
+        return result;
       };
       return [[name, seen] as const];
     });
@@ -125,9 +128,10 @@ export class MachinePlay {
     return fromPromise(({ self, signal }) => {
       const held: Held = { source, sessionId: self.sessionId, settled: Promise.withResolvers() };
       held.settled.promise.catch(() => {});
-      this.#held.set(self.id, held);
+      const answer = this.#answered.get(self.sessionId);
+      if (answer === undefined) this.#held.set(self.id, held);
+      else this.#settle(held, answer);
       signal.addEventListener("abort", () => this.#held.get(self.id) === held && this.#held.delete(self.id));
-      if (this.#answered.has(self.sessionId)) this.#settle(held, this.#answered.get(self.sessionId)!);
       return held.settled.promise;
     });
   }
@@ -205,6 +209,28 @@ export class MachinePlay {
 
 export function isDurable(startable: object): startable is DurableMachine {
   return "machine" in startable && "options" in startable;
+}
+
+/** The machine's own sources whose promises, or those of machines beneath them, have not answered. */
+function unanswered(snapshot: AnyMachineSnapshot): string[] {
+  const named = snapshot.machine.implementations.actors as Record<string, AnyActorLogic | undefined>;
+  return Object.values(snapshot.children as Record<string, AnyActorRef | undefined>).flatMap((child) => {
+    if (child === undefined || typeof child.src !== "string") return [];
+    const beneath = child.getSnapshot() as { status: string; machine?: unknown };
+    const isMachine = beneath.machine !== undefined;
+    const isWaiting = isMachine ? unanswered(beneath as AnyMachineSnapshot).length > 0 : beneath.status === "active" && isPromise(named[child.src]);
+    return isWaiting ? [child.src] : [];
+  });
+}
+
+/** Is this the logic of a promise? xstate gives it no mark, but it alone takes this event. */
+function isPromise(logic: AnyActorLogic | undefined): boolean {
+  if (typeof logic?.start !== "function") return false;
+  try {
+    return logic.transition({ status: "active" }, { type: "xstate.promise.resolve" }, {} as never).status === "done";
+  } catch {
+    return false;
+  }
 }
 
 /** What can be seen of a machine and of the actors beneath it. */

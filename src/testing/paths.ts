@@ -7,7 +7,7 @@ import { getShortestPaths, getSimplePaths } from "xstate/graph";
 import type { Played, Step } from "./machine-play.ts";
 import { ExploreError, textOf } from "./story.ts";
 
-/** `shortest`: each transition once. `simple`: every way that comes to no state twice. */
+/** `shortest`: each transition once. `simple`: besides, every way that comes to no state twice. */
 export type PathKind = "shortest" | "simple";
 
 interface State {
@@ -27,26 +27,28 @@ export async function findPaths(play: PlaySteps, kind: PathKind, limit: number):
   const [first] = states.keys();
   const logic = fromTransition((key: string, event: { type: string }) => states.get(key)?.targets.get(event.type) ?? key, first!);
   const stepsOf = (key: string): readonly Step[] => states.get(key)!.next;
-  const find = kind === "shortest" ? getShortestPaths : getSimplePaths;
-  const found = find(logic, {
-    events: ({ context }) => stepsOf(context).map((step) => ({ type: textOf(step) })),
-    serializeState: (snapshot, event, before) => textOf([snapshot.context, event?.type, before?.context]),
-  });
+  const events = ({ context }: { context: string }) => stepsOf(context).map((step) => ({ type: textOf(step) }));
+  // told apart by the transition that led there, so that every transition lies on some path
+  const shortest = getShortestPaths(logic, { events, serializeState: (snapshot, event, before) => textOf([snapshot.context, event?.type, before?.context]) });
+  const simple = kind === "simple" ? getSimplePaths(logic, { events, serializeState: ({ context }) => context }) : [];
   const named = new Map([...states.values()].flatMap(({ next }) => next.map((step) => [textOf(step), step] as const)));
-  const paths = found.map(({ steps }) => steps.flatMap(({ event }) => named.get(event.type) ?? []));
-  if (paths.length > limit) throw tooMany(limit);
-  return withoutBeginnings(paths).sort((a, b) => a.length - b.length);
+  const paths = [...shortest, ...simple].map(({ steps }) => steps.flatMap(({ event }) => named.get(event.type) ?? []));
+  const whole = withoutBeginnings(paths);
+  if (whole.length > limit) throw tooMany(limit);
+  return whole.sort((a, b) => a.length - b.length);
 }
 
 /** The states of the machine by what tells them apart, the first one first. */
 async function findStates(play: PlaySteps, limit: number): Promise<Map<string, State>> {
   const start = await play([]);
+  if (start.unanswered.length > 0) throw notAnswered(start.unanswered[0]!);
   const states = new Map<string, State>([[start.keys[0]!, { way: [], next: start.next, targets: new Map() }]]);
   let plays = 0;
   for (const [key, { way, next, targets }] of states)
     for (const step of next) {
       if (++plays > limit) throw tooMany(limit);
-      const { keys, next: then } = await play([...way, step]);
+      const { keys, next: then, unanswered } = await play([...way, step]);
+      if (unanswered.length > 0) throw notAnswered(unanswered[0]!);
       if (keys.at(-2) !== key) throw unsteady(key, keys.at(-2)!);
       const target = keys.at(-1)!;
       targets.set(textOf(step), target);
@@ -56,9 +58,16 @@ async function findStates(play: PlaySteps, limit: number): Promise<Map<string, S
 }
 
 function withoutBeginnings(paths: readonly Step[][]): Step[][] {
-  const texts = paths.map((path) => path.map(textOf).join("\n"));
-  const beginnings = new Set(paths.flatMap((path) => path.map((_, i) => path.slice(0, i).map(textOf).join("\n"))));
-  return paths.filter((_, i) => !beginnings.has(texts[i]!));
+  const textOfPath = (path: readonly Step[]): string => path.map(textOf).join("\n");
+  const beginnings = new Set(paths.flatMap((path) => path.map((_, i) => textOfPath(path.slice(0, i)))));
+  return [...new Map(paths.map((path) => [textOfPath(path), path])).entries()].flatMap(([text, path]) => (beginnings.has(text) ? [] : [path]));
+}
+
+function notAnswered(source: string): ExploreError {
+  return new ExploreError(
+    `"${source}" has not answered when all was quiet: it waits for the world or for time.\n` +
+      `Say what it may answer, and fail with: \`actors: { ${source}: [result, new Error("why")] }\`. With [] it never answers.`,
+  );
 }
 
 function tooMany(limit: number): ExploreError {

@@ -79,7 +79,7 @@ export class StepClock implements Clock {
     this.after(ms, () => {
       isOver = true;
     });
-    await this.until(() => isOver);
+    await this.until(() => isOver, ms);
   }
 
   #runSoon(): void {

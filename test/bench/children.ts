@@ -26,7 +26,7 @@ export const children: Benchmark = {
   },
 };
 
-type Send = (event: { type: "one" } | { type: "many"; count: number }) => Promise<unknown> | void;
+type Send = (event: { type: "one" } | { type: "many"; count: number }) => Promise<unknown>;
 type Way = (send: Send, count: number) => Promise<unknown>;
 
 /** As many events wait at a time as are sent at once by those who do not wait. */
@@ -71,7 +71,7 @@ async function liveMs(way: Way, count: number, families: number): Promise<number
   let tookMs = 0;
   for (let i = 0; i < families; i++) {
     const actor = createActor(family).start();
-    tookMs += await timed(() => way((event) => actor.send(event), count));
+    tookMs += await timed(() => way(async (event) => actor.send(event), count));
   }
   return tookMs;
 }

@@ -95,7 +95,6 @@ export const family = setup({
   },
 });
 
-
 /** Sleeps so long, then ends. */
 export const sleeper = setup({
   types: { context: {} as { ms: number }, input: {} as { ms: number } },

@@ -4,15 +4,26 @@
  * NOT measured: a cold disk cache; the start of Node.
  */
 import { join } from "node:path";
-import { type Benchmark, type Contender, FROM_SOURCE, type Row, type Settings, inTemporaryFolder, judged, limited, medianRatio, race, rowOf, runChild } from "./harness.ts";
+import {
+  type Benchmark,
+  type Contender,
+  FROM_SOURCE,
+  type Row,
+  type Settings,
+  inTemporaryFolder,
+  judged,
+  limited,
+  medianRatio,
+  race,
+  rowOf,
+  runChild,
+} from "./harness.ts";
 
 /** What a child says that fills a file. */
 export interface FillAnswer {
   readonly tookMs: number;
   /** As it goes, ten times. */
   readonly rssMbs: readonly number[];
-  /** Runs that wake by their timer, and when. */
-  readonly due: readonly (readonly [id: string, dueAt: number])[];
 }
 
 /** What a child says that opens it. */
@@ -34,7 +45,7 @@ interface Answer {
 
 /** How much more the most may take than the fewest. */
 const GROWTH_MAX = 1.5;
-/** A third of the runs may not cost more memory than this beyond what the second tenth took. */
+/** Of the memory when three tenths are started. */
 const RSS_GROWTH_MAX = 1.3;
 const OPEN_MAX_MS = 100;
 const MILLION = 1_000_000;
@@ -60,7 +71,7 @@ function contender(size: number): Contender<Answer> {
     inTemporaryFolder(async (folder) => {
       const file = join(folder, "pawl.db");
       const fill = (await child("fill", file, String(size))) as FillAnswer;
-      return { fill, wake: (await child("wake", file, String(size), JSON.stringify(fill.due))) as WakeAnswer };
+      return { fill, wake: (await child("wake", file, String(size))) as WakeAnswer };
     });
   return { name: String(size), run };
 }
@@ -75,18 +86,41 @@ function rowsOf(size: number, answers: readonly Answer[], fewest: readonly Answe
   };
   const memory = answers.map(({ fill }) => fill.rssMbs);
   const growth = memory.map((mbs) => mbs.at(-1)! / mbs[Math.min(mbs.length - 1, 2)]!);
-  const flat = judged(rowOf(`${size} asleep: RSS when all are started`, "MB", memory.map((mbs) => mbs.at(-1)!)), Math.max(...growth), {
-    atMost: RSS_GROWTH_MAX,
-    of: "that after three tenths",
-  });
+  const flat = judged(
+    rowOf(
+      `${size} asleep: RSS when all are started`,
+      "MB",
+      memory.map((mbs) => mbs.at(-1)!),
+    ),
+    Math.max(...growth),
+    {
+      atMost: RSS_GROWTH_MAX,
+      of: "that after three tenths",
+    },
+  );
   return [
-    rowOf(`${size} asleep: starting them`, "µs/run", answers.map(({ fill }) => (fill.tookMs * 1_000) / size)),
+    rowOf(
+      `${size} asleep: starting them`,
+      "µs/run",
+      answers.map(({ fill }) => (fill.tookMs * 1_000) / size),
+    ),
     ...(quick || size < 1_000 ? [] : [flat]),
-    limited(against("opening the file", (wake) => wake.openMs), OPEN_MAX_MS),
+    limited(
+      against("opening the file", (wake) => wake.openMs),
+      OPEN_MAX_MS,
+    ),
     against("opening and the first wake", (wake) => wake.firstWakeMs),
-    rowOf(`${size} asleep: RSS more than before it was opened`, "MB", answers.map(({ wake }) => wake.rssOpenMb - wake.rssBeforeMb)),
+    rowOf(
+      `${size} asleep: RSS more than before it was opened`,
+      "MB",
+      answers.map(({ wake }) => wake.rssOpenMb - wake.rssBeforeMb),
+    ),
     against("a wake by an event, median", (wake) => wake.sendMs),
-    rowOf(`${size} asleep: a wake by an event, p99`, "ms", of(answers, (wake) => wake.sendP99Ms)),
+    rowOf(
+      `${size} asleep: a wake by an event, p99`,
+      "ms",
+      of(answers, (wake) => wake.sendP99Ms),
+    ),
     against("a wake by a timer, later than due", (wake) => wake.timerMs),
   ];
 }

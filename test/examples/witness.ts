@@ -71,3 +71,16 @@ export function startedTooEarly(lines: readonly Line[], dependencies: ReadonlyMa
   }
   return broken;
 }
+
+/** The state value of a machine's run as the store holds it, read as a row, without pawl. */
+export function storedState(store: string, runId: string): unknown {
+  if (!existsSync(store)) return undefined;
+  const database = new DatabaseSync(store, { timeout: 5_000 });
+  try {
+    if (database.prepare("SELECT name FROM sqlite_schema WHERE name = 'actor'").all().length === 0) return undefined;
+    const row = database.prepare("SELECT output FROM actor WHERE run_id = ? AND key = 'machine~1'").get(runId) as { output: string } | undefined;
+    return row === undefined ? undefined : (JSON.parse(row.output) as { value?: unknown }).value;
+  } finally {
+    database.close();
+  }
+}

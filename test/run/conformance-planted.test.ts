@@ -10,8 +10,7 @@ import { Cascade, type Frame } from "../../src/run/cascade.ts";
 import { Deeds } from "../../src/run/deeds.ts";
 import { MachineRun } from "../../src/run/machine-run.ts";
 import { CASCADE_KEY, REDO_KEY, actorRow, runChecksum } from "../../src/run/row.ts";
-import { Sends } from "../../src/run/sends.ts";
-import type { Actor, ActorIdentity, ActorTimer } from "../../src/run/xstate/actor.ts";
+import type { ActorIdentity, ActorTimer } from "../../src/run/xstate/actor.ts";
 import type { ActorRecord, Commit, Store } from "../../src/store/store.ts";
 import { CRASH_POLICIES } from "../sim/durable-driver.ts";
 import { replacing } from "../sim/process.ts";
@@ -20,7 +19,8 @@ import { check } from "../sim/statechart-check.ts";
 import { statechartSpec } from "../sim/statechart-spec.ts";
 import { subjectOf } from "../sim/statechart-trace.ts";
 
-const SYSTEMS_MAX = 200;
+const SYSTEMS_MAX = 60;
+const CRASHING = CRASH_POLICIES.filter((policy) => policy !== "none");
 /** Set by the ablation that takes numbers out of keys. */
 const planted = vi.hoisted(() => ({ isWithoutNumbers: false }));
 
@@ -36,13 +36,18 @@ vi.mock("../../src/run/xstate/actor.ts", async (original) => {
   return { ...actual, Actor: Unnumbered };
 });
 
-/** How many random systems it takes until the comparison notices; undefined if it never does. */
-async function hunt(wrap?: (store: Store) => Store): Promise<number | undefined> {
+/** Which random system noticed, by its number, or which that was made by hand; undefined if none does. */
+async function hunt(wrap?: (store: Store) => Store): Promise<string | undefined> {
   const specs = fc.sample(statechartSpec({ speaks: false }), { numRuns: SYSTEMS_MAX, seed: 20_260_102 });
   for (const [i, spec] of specs.entries()) {
-    const { difference } = await check(subjectOf(spec), CRASH_POLICIES[1 + (i % (CRASH_POLICIES.length - 1))]!, wrap);
-    if (difference !== undefined) return i + 1;
+    const { difference } = await check(subjectOf(spec), CRASHING[i % CRASHING.length]!, wrap);
+    if (difference !== undefined) return `random system ${i + 1}`;
   }
+  for (const subject of HAND_MADE_CASES.filter(({ differs, restarts }) => (differs ?? restarts) === undefined))
+    for (const policy of CRASHING) {
+      const { difference } = await check(subject, policy, wrap);
+      if (difference !== undefined) return subject.name;
+    }
   return undefined;
 }
 
@@ -67,7 +72,8 @@ const rows = (change: (row: ActorRecord) => Partial<ActorRecord> | undefined): P
       return actorRow(commit.runId, key, status, body, output);
     }),
   }));
-const without = (text: string, ...fields: string[]): string => JSON.stringify({ ...(JSON.parse(text) as object), ...Object.fromEntries(fields.map((field) => [field, undefined])) });
+const without = (text: string, ...fields: string[]): string =>
+  JSON.stringify({ ...(JSON.parse(text) as object), ...Object.fromEntries(fields.map((field) => [field, undefined])) });
 const bodies = (...fields: string[]): Plant => rows(({ body }) => ({ body: without(body, ...fields) }));
 const states = (...fields: string[]): Plant =>
   rows(({ output }) => (output?.startsWith('{"status"') === true ? { output: without(output, ...fields) } : undefined));
@@ -107,28 +113,35 @@ const STORED: Readonly<Record<string, Plant>> = {
   "system ids are not written": bodies("system"),
   "who follows a child's snapshots is not written": bodies("sync"),
   "history values are not written": states("history"),
+  "the active state nodes are not written where they are not those of the value": states("nodes"),
   "mailboxes of a cascade that does not rest are not written": textOf(CASCADE_KEY, () => ({ mail: [] })),
-  "what effects are still to come is not written": textOf(CASCADE_KEY, ({ frames }) => ({ frames: frames.map((frame: object) => ({ ...frame, effects: [] })) })),
-  "a parent that was not told yet is forgotten": textOf(CASCADE_KEY, ({ frames }) => ({ frames: frames.map((frame: object) => ({ ...frame, isOpen: false })) })),
+  "what effects are still to come is not written": textOf(CASCADE_KEY, ({ frames }) => ({
+    frames: frames.map((frame: object) => ({ ...frame, effects: [] })),
+  })),
+  "a parent that was not told yet is forgotten": textOf(CASCADE_KEY, ({ frames }) => ({
+    frames: frames.map((frame: object) => ({ ...frame, isOpen: false })),
+  })),
   "acts are computed again from the new rows": textOf(REDO_KEY, () => ({ rows: [], absent: [] })),
   "of several stimuli only the first is remembered": textOf(REDO_KEY, ({ stimuli }) => ({ stimuli: stimuli.slice(0, 1) })),
-  "rows of actors that are gone stay": commits(({ gone: _, ...commit }) => commit),
-  "a commit is torn: the last of its rows is missing": commits((commit) => ({ ...commit, actors: commit.actors.slice(0, Math.max(1, commit.actors.length - 1)) })),
+  "rows of actors that are gone stay": commits((commit) => ({ ...commit, gone: [] })),
+  "a commit is torn: the last of its rows is missing": commits((commit) => ({
+    ...commit,
+    actors: commit.actors.slice(0, Math.max(1, commit.actors.length - 1)),
+  })),
   "the counter of the run starts anew": commits((commit) => {
     const body = commit.run.body.replace(/"sequence":\d+/, '"sequence":1');
     const { definition, status } = commit.run;
     return { ...commit, run: { ...commit.run, body, checksum: runChecksum(commit.runId, definition, status, commit.from + 1, body) } };
   }),
-  "ids of consumed events are not written": commits(({ eventIds: _, ...commit }) => commit),
+  "an event that is sent again is applied again: ids of events are not written": commits((commit) => ({ ...commit, eventIds: [] })),
 };
 
 const ENGINE: Readonly<Record<string, Plant>> = {
   "timers are not taken up when a run comes back": () => void vi.spyOn(ActorTimers.prototype, "restore").mockImplementation(() => {}),
   "timers fire early": () => {
-    const { make } = ActorTimers.prototype;
-    vi.spyOn(ActorTimers.prototype, "make").mockImplementation(function (this: ActorTimers, timer) {
-      const made = make.call(this, timer);
-      return { ...made, dueAt: made.dueAt - 10 };
+    const { set } = ActorTimers.prototype;
+    vi.spyOn(ActorTimers.prototype, "set").mockImplementation(function (this: ActorTimers, scheduled, number, event) {
+      set.call(this, { ...scheduled, delayMs: scheduled.delayMs - 10 }, number, event);
     });
   },
   "a cancel overlooks timers that came back": () => {
@@ -151,17 +164,8 @@ const ENGINE: Readonly<Record<string, Plant>> = {
       return commit;
     });
   },
-  "an event that is sent again is applied again": () => void vi.spyOn(Sends.prototype, "takeIds").mockReturnValue({}),
   "promises are not started again": () => void vi.spyOn(Deeds.prototype, "restart").mockImplementation(() => {}),
   "acts are not done again": () => void vi.spyOn(Deeds.prototype, "redo").mockImplementation(() => {}),
-  "acts that wait on the stack are forgotten when it is written": () => {
-    vi.spyOn(Deeds.prototype, "addAll").mockImplementation((stack) => {
-      for (const frame of stack) {
-        frame.effects = frame.effects.slice(frame.at).filter(({ kind }) => kind !== "act");
-        frame.at = 0;
-      }
-    });
-  },
   "the error of a child is swallowed": () => {
     const { deliver } = Cascade.prototype;
     vi.spyOn(Cascade.prototype, "deliver").mockImplementation(function (this: Cascade, to, event) {
@@ -184,7 +188,7 @@ const ENGINE: Readonly<Record<string, Plant>> = {
   "refs come back as refs to the root": () => {
     const { untag } = ActorTable.prototype;
     vi.spyOn(ActorTable.prototype, "untag").mockImplementation(function (this: ActorTable, word, data) {
-      return word === "actor" ? (this.root as Actor).ref : untag.call(this, word, data);
+      return word === "actor" ? this.root.ref : untag.call(this, word, data);
     });
   },
 };
@@ -193,16 +197,9 @@ describe.each(Object.entries({ ABLATIONS, STORED, ENGINE }))("noticed, %s:", (_,
   test.each(Object.entries(plants))("%s", async (bug, plant) => {
     if (typeof plant === "function") plant();
     const found = await hunt(typeof plant === "function" ? undefined : plant.wrap);
-    console.log(`"${bug}": ${found === undefined ? "never" : `after ${found}`}`);
+    console.log(`"${bug}": ${found === undefined ? "never" : found}`);
     expect(found).toBeDefined();
   });
-});
-
-test("noticed in a machine made by hand: the order and number of active state nodes is not written", async () => {
-  const { wrap } = states("nodes") as { wrap: (store: Store) => Store };
-  const subject = HAND_MADE_CASES.find(({ name }) => name === "a way through history that leaves state nodes out")!;
-  expect((await check(subject, "both")).difference).toBeUndefined();
-  expect((await check(subject, "both", wrap)).difference).toBeDefined();
 });
 
 test("without a planted bug nothing is noticed", async () => {

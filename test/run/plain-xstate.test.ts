@@ -43,7 +43,7 @@ async function durably(
 ): Promise<{ room: MachineRoom; restart(as?: AnyStateMachine): Promise<MachineHandle<any>> }> {
   const room = new MachineRoom();
   const process = await room.boot([machine]);
-  const run = (await room.settled(process.pawl.start(machine, { id: "r" } as never))) as MachineHandle<any>;
+  const run = (await room.settled(process.pawl.start(machine, { id: "r" }))) as MachineHandle<any>;
   for (const event of events) await room.settled(run.send(event));
   await room.clock.settle();
   const restart = async (as = machine): Promise<MachineHandle<any>> => {
@@ -63,7 +63,7 @@ async function throughCrashes(machine: AnyStateMachine, event?: { type: string }
     const process = await room.boot([machine], { fault }).catch(() => undefined);
     let output: { output: unknown } | undefined;
     const story = async (): Promise<void> => {
-      const run = (await process!.pawl.start(machine, { id: "r" } as never)) as MachineHandle<any>;
+      const run = (await process!.pawl.start(machine, { id: "r" })) as MachineHandle<any>;
       if (event !== undefined) await run.send(event, { eventId: "once" }).catch(() => {});
       output = { output: await run.result() };
     };
@@ -167,7 +167,7 @@ test("an action and the state that it belongs to", async () => {
   charged.length = 0;
   const room = new MachineRoom();
   const process = await room.boot([machine], { fault: (group) => (group === 2 ? "crashAfter" : undefined) });
-  const run = (await room.settled(process.pawl.start(machine, { id: "r" } as never))) as MachineHandle<any>;
+  const run = (await room.settled(process.pawl.start(machine, { id: "r" }))) as MachineHandle<any>;
   void run.send({ type: "PAY" }).catch(() => {});
   await room.clock.until(() => !process.isAlive);
   expect(charged).toEqual([]);
@@ -235,23 +235,22 @@ test("logic that was spawned without a name", async () => {
     entry: assign(({ spawn }) => void spawn(nameless, { id: "child" }) as never),
     on: { GO: { actions: sendTo("child", { type: "GO" }) } },
   });
+  /** The development build refuses to save it; what the production build restores breaks at its first event. */
   const restored = (): unknown => {
-    const again = plain(machine, saved(plain(machine).actor)).actor;
-    again.send({ type: "GO" });
-    return again.getSnapshot().children["child"]!.getSnapshot().value;
+    try {
+      const again = plain(machine, saved(plain(machine).actor)).actor;
+      again.send({ type: "GO" });
+      return again.getSnapshot().status;
+    } catch {
+      return "error";
+    }
   };
-  expect(
-    import.meta.resolve("xstate").includes("development")
-      ? restored
-      : (): never => {
-          throw new Error(String(restored()));
-        },
-  ).toThrow();
+  expect(restored()).toBe("error");
 
   const room = new MachineRoom();
   const process = await room.boot([machine]);
-  const run = await room.settled(process.pawl.start(machine, { id: "r" } as never)).catch((error: unknown) => ({ result: () => Promise.reject(error) }));
-  await expect(room.settled(run.result())).rejects.toMatchObject({ message: expect.stringContaining("no name") });
+  const result = process.pawl.start(machine, { id: "r" }).then(async (run) => run.result());
+  await expect(room.settled(result)).rejects.toMatchObject({ code: "PAWL_RUN_FAILED", message: expect.stringContaining("no name") });
 });
 
 test("attempts of an agent that was called", async () => {

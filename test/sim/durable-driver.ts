@@ -107,7 +107,7 @@ export class PawlDriver implements DurableDriver {
       this.#handle = undefined;
       const opened = process.boot().then(async () => {
         process.pawl.on("*", (event) => program.emitted(event));
-        this.#handle = (await process.pawl.start(program.machine, { id: RUN_ID, input: this.#input })) as MachineHandle<AnyStateMachine>;
+        this.#handle = await process.pawl.start(program.machine, { id: RUN_ID, input: this.#input });
       });
       let failure: unknown;
       opened.catch((error: unknown) => (failure = error));
@@ -145,18 +145,25 @@ export class PawlDriver implements DurableDriver {
 
   async send(event: { type: string }): Promise<void> {
     const eventId = `event ${this.#events++}`;
-    for (let isDone = false; !isDone;) {
-      const process = this.#process;
-      let failure: unknown;
-      this.#handle!.send(event as never, { eventId }).then(
-        () => (isDone = true),
-        (error: { code?: string }) => (error.code === "PAWL_RUN_ENDED" || error.code === "PAWL_EVENT_REFUSED" ? (isDone = true) : (failure = error)),
-      );
-      await this.#clock.settle();
-      if (process.isAlive && failure !== undefined) throw failure;
-      if (process.isAlive && !isDone) throw new Error(`a send of "${event.type}" hangs`);
-      if (!process.isAlive) await this.#live();
-    }
+    while (!(await this.#sent(event, eventId))) await this.#live();
+  }
+
+  /** Sends it to this process; says whether that lived to answer. */
+  async #sent(event: { type: string }, eventId: string): Promise<boolean> {
+    const process = this.#process;
+    let answer: { readonly error?: { readonly code?: string } } | undefined;
+    this.#handle!.send(event as never, { eventId }).then(
+      () => (answer = {}),
+      (error: { readonly code?: string }) => (answer = { error }),
+    );
+    await this.#clock.settle();
+    const { error } = answer ?? {};
+    const isTooLate = error?.code === "PAWL_RUN_ENDED" || error?.code === "PAWL_EVENT_REFUSED";
+    if (process.isAlive && error !== undefined && !isTooLate) throw error as Error;
+    if (process.isAlive && answer === undefined) throw new Error(`a send of "${event.type}" hangs`);
+    if (!process.isAlive && (error === undefined ? answer === undefined : !isTooLate)) return false;
+    if (!process.isAlive) await this.#live();
+    return true;
   }
 
   async advance(ms: number): Promise<void> {

@@ -6,12 +6,49 @@ import { type HandMadeCase, advance, append, countIn, machine, marks, ofContext,
 
 export const FOUND: readonly HandMadeCase[] = [
   {
+    name: "a child that is stopped with its children and theirs",
+    build: (outside) => {
+      const mark = marks(outside);
+      const leaf = machine({ entry: mark("leaf"), after: { 20: { actions: mark("too late") } } });
+      const orphan = machine({ entry: mark("orphan") });
+      const orphans = [spawnChild("orphan" as never), spawnChild("orphan" as never)];
+      const middle = machine(
+        {
+          entry: orphans,
+          invoke: [
+            { src: "leaf", id: "l" },
+            { src: "leaf", id: "m" },
+          ],
+        },
+        { actors: { leaf, orphan } },
+      );
+      const top = machine(
+        {
+          invoke: [
+            { src: "middle", id: "a" },
+            { src: "middle", id: "b" },
+          ],
+        },
+        { actors: { middle } },
+      );
+      return machine({ entry: spawnChild("top" as never, { id: "t" }), on: { STOP: { actions: [stopChild("t"), mark("stopped")] } } }, { actors: { top } });
+    },
+    steps: [advance(10), send("STOP"), advance(20)],
+  },
+  {
     name: "a way through history that leaves state nodes out",
     build: (outside) => {
       const mark = marks(outside);
       const region = { exit: mark("leaves"), initial: "x", states: { x: {} } };
-      const inner = { type: "parallel", states: { a: { on: { B: "#deep" }, after: { 30: "#region" } }, b: {}, deep: { id: "deep", type: "history", history: "deep" } } };
-      return machine({ type: "parallel", states: { inner, region: { id: "region", ...region }, other: { exit: mark("other leaves") } } });
+      const inner = {
+        type: "parallel",
+        states: {
+          a: { on: { B: { target: "#deep", reenter: true, actions: countIn("n") } }, after: { 30: "#region" } },
+          b: {},
+          deep: { id: "deep", type: "history", history: "deep" },
+        },
+      };
+      return machine({ context: { n: 0 }, type: "parallel", states: { inner, region: { id: "region", ...region }, other: { exit: mark("other leaves") } } });
     },
     steps: [send("B"), send("B"), advance(30), send("B"), advance(30), send("B")],
   },
@@ -19,9 +56,16 @@ export const FOUND: readonly HandMadeCase[] = [
     name: "eventless transitions of parallel states of unlike depth",
     build: (outside) => {
       const mark = marks(outside);
-      const always = (name: string): object => ({ on: { GO: { actions: countIn("n") } }, always: { guard: ({ context }: any) => context.n > 0 && !context.done.includes(name), actions: [append("done", () => name), mark(name)] } });
+      const always = (name: string): object => ({
+        on: { GO: { actions: countIn("n") } },
+        always: { guard: ({ context }: any) => context.n > 0 && !context.done.includes(name), actions: [append("done", () => name), mark(name)] },
+      });
       const deep = { initial: "x", states: { x: always("deep") } };
-      return machine({ context: { n: 0, done: [] }, type: "parallel", states: { deep, flat: always("flat"), deeper: { type: "parallel", states: { one: deep, two: always("two") } } } });
+      return machine({
+        context: { n: 0, done: [] },
+        type: "parallel",
+        states: { deep, flat: always("flat"), deeper: { type: "parallel", states: { one: deep, two: always("two") } } },
+      });
     },
     steps: [send("NOTHING"), send("GO"), send("GO")],
   },
@@ -34,7 +78,10 @@ export const FOUND: readonly HandMadeCase[] = [
       const child = machine({ context: { n: 1 }, initial: "x", states: { x: { on: { BOOM: { actions: fails } } } } });
       const noted = assign({ message: ({ event }: any) => event.error.message });
       const on = { BOOM: { actions: sendTo("k", { type: "BOOM" }) } };
-      return machine({ context: { message: "" }, initial: "a", states: { a: { on, invoke: { src: "child", id: "k", onError: { actions: noted } } } } }, { actors: { child } });
+      return machine(
+        { context: { message: "" }, initial: "a", states: { a: { on, invoke: { src: "child", id: "k", onError: { actions: noted } } } } },
+        { actors: { child } },
+      );
     },
     steps: [send("WAIT"), send("BOOM"), send("WAIT")],
   },
@@ -47,7 +94,10 @@ export const FOUND: readonly HandMadeCase[] = [
         },
       });
       const noted = assign({ message: ({ event }: any) => event.error.message });
-      return machine({ context: { message: "" }, initial: "a", states: { a: { invoke: { src: "child", id: "k", onError: { actions: noted } } } } }, { actors: { child } });
+      return machine(
+        { context: { message: "" }, initial: "a", states: { a: { invoke: { src: "child", id: "k", onError: { actions: noted } } } } },
+        { actors: { child } },
+      );
     },
     steps: [send("WAIT")],
   },
@@ -56,8 +106,14 @@ export const FOUND: readonly HandMadeCase[] = [
     build: () => {
       const leaf = machine({ context: { n: 3 } });
       const born = ({ spawn }: any): object => ({ heard: 0, leaf: spawn("leaf", { id: "leaf", syncSnapshot: true }) });
-      const middle = machine({ context: born, on: { "xstate.snapshot.leaf": { actions: [countIn("heard"), sendParent({ type: "HEARD" })] } } }, { actors: { leaf } });
-      return machine({ context: ({ spawn }: any) => ({ n: 0, k: spawn("middle", { id: "k" }) }), on: { HEARD: { actions: countIn("n") } } }, { actors: { middle } });
+      const middle = machine(
+        { context: born, on: { "xstate.snapshot.leaf": { actions: [countIn("heard"), sendParent({ type: "HEARD" })] } } },
+        { actors: { leaf } },
+      );
+      return machine(
+        { context: ({ spawn }: any) => ({ n: 0, k: spawn("middle", { id: "k" }) }), on: { HEARD: { actions: countIn("n") } } },
+        { actors: { middle } },
+      );
     },
     steps: [send("NOTHING")],
   },

@@ -247,7 +247,11 @@ class MachineBuilder implements Compiler {
 
   #transition(source: Place, { target, reenter, guard, actions }: TransitionSpec, construct = "transition"): object {
     const place = target === null ? undefined : this.#targetOf(source, target);
-    const constructs = [construct, ...(place !== undefined && isHistory(place) ? [`${place.spec.kind} history`] : []), ...(reenter && place !== undefined ? ["reenter"] : [])];
+    const constructs = [
+      construct,
+      ...(place !== undefined && isHistory(place) ? [`${place.spec.kind} history`] : []),
+      ...(reenter && place !== undefined ? ["reenter"] : []),
+    ];
     return {
       ...(place !== undefined && { target: `#${place.id}`, reenter }),
       guard: this.guardOf(guard),

@@ -22,13 +22,13 @@ interface StoredMachineState {
 /** The state of an actor as data. */
 export function stateOf(actor: Actor): unknown {
   const { snapshot, logic } = actor;
-  return isMachine(logic) ? machineState(snapshot as AnyMachineSnapshot) : logic.getPersistedSnapshot(snapshot as never);
+  return isMachine(logic) ? machineState(snapshot as AnyMachineSnapshot) : logic.getPersistedSnapshot(snapshot);
 }
 
 export function machineState(snapshot: AnyMachineSnapshot): StoredMachineState {
   const { status, value, context, historyValue, output, error } = snapshot as AnyMachineSnapshot & { output?: unknown; error?: unknown };
-  const nodes = nodesOf(snapshot);
-  const history = Object.entries(historyValue as Record<string, StateNode<any, any>[]>);
+  const nodes = nodesOf(snapshot) ?? [];
+  const history = Object.entries((historyValue ?? {}) as Record<string, StateNode<any, any>[]>);
   return {
     status,
     value,
@@ -48,6 +48,8 @@ export function restoreState(actor: Actor, state: unknown): AnySnapshot {
 }
 
 export function restoreMachine(machine: AnyStateMachine, state: StoredMachineState, actor: Actor): AnySnapshot {
+  // an actor that failed before it had a first state has none
+  if (state.value === undefined) return { ...state, children: {} } as AnySnapshot;
   const known = (id: string): StateNode<any, any> => {
     const node = nodeNamed(machine, id);
     if (node === undefined) throw new PawlError("PAWL_DEFINITION_CHANGED", { message: `machine "${machine.id}" has no state "${id}"` });
@@ -57,7 +59,7 @@ export function restoreMachine(machine: AnyStateMachine, state: StoredMachineSta
   const { status, value, output, error } = state;
   const restored = machine.restoreSnapshot({ status, value, output, error, children: {}, historyValue } as never, actor.scope);
   const nodes = state.nodes?.map(known) ?? nodesOf(restored).toSorted((a, b) => a.order - b.order);
-  return Object.assign(restored, { context: state.context, value, _nodes: nodes }) as unknown as AnySnapshot;
+  return Object.assign(restored, { context: state.context, value, _nodes: nodes });
 }
 
 /** All that the state value says, in the document's order. After a way through history xstate may have less than the value says. */
@@ -70,6 +72,13 @@ function areRegular(nodes: readonly StateNode<any, any>[]): boolean {
   };
   const isOrdered = nodes.every((node, i) => i === 0 || node.order > nodes[i - 1]!.order);
   return isOrdered && nodes.every((node) => isComplete(node) && (node.parent === undefined || active.has(node.parent)));
+}
+
+/** A machine's snapshot again, sharing nothing with it but refs. */
+export function copyOf(actor: Actor, snapshot: AnySnapshot, encode: (value: unknown) => string, decode: (text: string) => unknown): AnySnapshot {
+  const machine = actor.logic as AnyStateMachine;
+  const copy = restoreMachine(machine, decode(encode(machineState(snapshot as AnyMachineSnapshot))) as StoredMachineState, actor);
+  return Object.assign(copy, { children: { ...(snapshot as unknown as AnyMachineSnapshot).children } });
 }
 
 function nodesOf(snapshot: AnyMachineSnapshot): readonly StateNode<any, any>[] {

@@ -7,7 +7,7 @@ import { type StepAttempt, stepMachine } from "../../../machines/step.ts";
 import type { Agent } from "../../define/agent.ts";
 import type { Workflow } from "../../define/workflow.ts";
 import type { AnyStateMachine, DurableMachine } from "./durable.ts";
-import { PawlError } from "../../errors.ts";
+import { type ErrorCode, PawlError } from "../../errors.ts";
 
 type Startable = Workflow | AnyStateMachine | DurableMachine;
 
@@ -57,6 +57,23 @@ export function performAct(key: string, perform: () => unknown): unknown {
 export function actionKey(): string {
   if (actKey === undefined) throw new PawlError("PAWL_NO_ACTION");
   return actKey;
+}
+
+let stopCode: ErrorCode | undefined;
+
+/** Stops logic for this reason. */
+export function stopFor(code: ErrorCode, stop: () => void): void {
+  stopCode = code;
+  try {
+    stop();
+  } finally {
+    stopCode = undefined;
+  }
+}
+
+/** Why logic is being stopped: its process ends, else it is no longer wanted. */
+export function stopReason(): ErrorCode {
+  return stopCode ?? "PAWL_RUN_CANCELLED";
 }
 
 function servicesOf(system: unknown): StepServices {

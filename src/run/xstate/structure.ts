@@ -154,3 +154,39 @@ function transitionStructure({ target, guard, reenter }: AnyTransitionDefinition
     ...(reenter && { reenter }),
   };
 }
+
+/** Names of delays, and ms as text, of a machine and the machines among its actors. */
+export function delaysOf(machine: AnyStateMachine): Set<string> {
+  const delays = new Set<string>();
+  for (const each of machinesIn(machine)) {
+    for (const name of Object.keys(each.implementations.delays)) delays.add(name);
+    for (const node of statesOf(each)) for (const { delay } of timersOf(node)) delays.add(String(delay));
+  }
+  return delays;
+}
+
+/** The source of everything that a machine and the machines among its actors implement. What closures hold is not seen. */
+export function implementationText(machine: AnyStateMachine): string {
+  const texts = machinesIn(machine).flatMap(({ implementations }) =>
+    Object.entries(implementations).flatMap(([kind, named]) => Object.entries(named as object).map(([name, value]) => `${kind} ${name}: ${sourceOf(value)}`)),
+  );
+  return texts.join("\n");
+}
+
+function machinesIn(machine: AnyStateMachine): AnyStateMachine[] {
+  const machines = new Set([machine]);
+  for (const each of machines) for (const logic of actorsOf(each).values()) if (isMachine(logic)) machines.add(logic);
+  return [...machines];
+}
+
+/** A function's source, with what xstate's own actions carry; of other logic, what it was made of. */
+function sourceOf(value: unknown): string {
+  if (isMachine(value)) return "machine";
+  if (typeof value !== "function") return typeof value === "object" && value !== null && "config" in value ? sourceOf(value.config) : String(value);
+  return [String(value), ...Object.entries(value).map(([key, part]) => `${key}=${partText(part)}`)].join(" ");
+}
+
+function partText(part: unknown): string {
+  if (typeof part !== "object" || part === null) return String(part);
+  return JSON.stringify(part, (_key, inner: unknown) => (typeof inner === "function" ? String(inner) : inner));
+}

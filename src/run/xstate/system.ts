@@ -178,9 +178,9 @@ export class ActorSystem {
     this.#computing.add(actor);
     try {
       const { logic, scope, input } = actor;
-      return (isMachine(logic) ? firstOf(logic, scope, input) : logic.getInitialSnapshot(scope, input as never)) as AnySnapshot;
+      return (isMachine(logic) ? firstOf(logic, scope, input) : logic.getInitialSnapshot(scope, input)) as AnySnapshot;
     } catch (error) {
-      return { status: "error", output: undefined, error } as AnySnapshot;
+      return { status: "error", output: undefined, error };
     } finally {
       this.#computing.delete(actor);
     }
@@ -190,7 +190,7 @@ export class ActorSystem {
 
   /** What the event makes of the actor, and what it asks for. */
   turn(actor: Actor, event: AnyEvent): Recording {
-    return this.#record(actor, () => actor.logic.transition(this.snapshotOf(actor) as never, event as never, actor.scope) as AnySnapshot);
+    return this.#record(actor, () => actor.logic.transition(this.snapshotOf(actor), event, actor.scope) as AnySnapshot);
   }
 
   /** The actor breathes for the first time: its first snapshot, and what that asks for. */
