@@ -84,8 +84,7 @@ export class Attempt implements AgentContext {
     if (work.kind === "function") return work.run(given, this);
     if (work.kind === "http") return callService(work.service, given, this, this.#seams.environment);
     if (this.#services === undefined) throw new PawlError("PAWL_NO_HOST");
-    const again = this.attempt > 1 ? `~${this.attempt}` : "";
-    return this.#services.childRun(work.machine as Startable, `${this.runId}/${this.nodeId}${again}`, given, this.signal);
+    return this.#services.childRun(work.machine as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal);
   }
 
   /** Calls the agent. Never rejects; answers undefined when it was abandoned meanwhile. */
@@ -102,6 +101,11 @@ export class Attempt implements AgentContext {
     }
     return this.#isAbandoned ? undefined : outcome;
   }
+}
+
+/** The id of the run that an attempt of this node is, when its agent is a machine. */
+export function childRunId(runId: string, nodeId: string, attempt: number): string {
+  return `${runId}/${nodeId}${attempt > 1 ? `~${attempt}` : ""}`;
 }
 
 /** The value as its schema gives it back; a promise only if the schema makes one. */

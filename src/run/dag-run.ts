@@ -8,7 +8,7 @@ import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
-import type { ActorRecord, Commit } from "../store/store.ts";
+import type { ActorRecord, Commit, InboxRecord } from "../store/store.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import {
   FACT,
@@ -27,7 +27,7 @@ import { Failures } from "./failures.ts";
 import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
 import { NodeTimers } from "./node-timers.ts";
-import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
+import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams } from "./hosted-run.ts";
 import { Abandoned, type NodeActor, type Stimulus, type StoredRun, nodeRow } from "./node-actor.ts";
 import { Progress, type Settled } from "./progress.ts";
 import { Results, type Texts } from "./results.ts";
@@ -90,7 +90,6 @@ export class DagRun implements HostedRun {
     return this.#workflow.status === "done";
   }
 
-  /** `completed`, `failed`, … ; what is under way is `running`. */
   get status(): string {
     return this.#workflow.value === "collecting" ? "running" : this.#workflow.value;
   }
@@ -113,7 +112,9 @@ export class DagRun implements HostedRun {
     this.receive({ kind: "cancel" });
   }
 
-  receiveInbox(): void {}
+  receiveInbox(rows: readonly InboxRecord[]): void {
+    if (rows.some(({ body }) => body === CANCEL_BODY)) this.cancel();
+  }
 
   reconcile(): void {
     if (!this.inFlight && !this.hasWork && this.progress.exhausted && !this.finished) this.receive({ kind: "exhausted" });
@@ -190,7 +191,8 @@ export class DagRun implements HostedRun {
         this.#acts.push(() => this.#timers.arm(node, timer));
       } else if (effect.kind === "cancel") this.#timers.clear(node);
       else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
-      else if (effect.type === "abortAgent") this.#abandoned.add(node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent")
+        this.#abandoned.add(this.id, this.plan.nodes[node.index]!, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
     if (before === "running") this.#release(node);
@@ -337,6 +339,7 @@ export class DagRun implements HostedRun {
       run: { workflow: this.plan.name, definition: this.plan.hash, status, body, checksum, wakeAt, finished },
       actors,
       history: this.#history.take(),
+      ...this.#abandoned.takePosts(),
     };
   }
 
@@ -364,8 +367,6 @@ export class DagRun implements HostedRun {
     this.#nodes.clear();
     this.#acts = [];
   }
-
-  // ---- coming back
 
   #restore({ body, nodes }: StoredRun): void {
     this.#workflow = workflowChart.restore(body.state, { policy: this.plan, degraded: body.degraded, failure: body.failure });

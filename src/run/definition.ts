@@ -14,6 +14,7 @@ import { type MachineDefinition, machineDefinitionOf } from "./machine-definitio
 import { MachineRun } from "./machine-run.ts";
 import type { Startable } from "./startable.ts";
 import { structureChanges } from "./xstate/structure-changes.ts";
+import { childRunsOf } from "./xstate/structure.ts";
 
 interface DagDefinition {
   readonly kind: "dag";
@@ -40,6 +41,12 @@ export function definitionOf(given: Startable): Definition {
 export function checkDefinition(given: Startable): { readonly name: string; readonly hash: string } {
   const { name, hash } = definitionOf(given);
   return { name, hash };
+}
+
+/** What its nodes or steps start as runs of their own. */
+export function childrenOf(definition: Definition): Definition[] {
+  if (definition.kind === "machine") return childRunsOf(definition.machine).map(definitionOf);
+  return definition.workflow.plan.nodes.flatMap(({ agent }) => (agent.work.kind === "machine" ? definitionOf(agent.work.machine as Startable) : []));
 }
 
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */

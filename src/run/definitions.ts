@@ -3,7 +3,7 @@
  */
 import { PawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { type Definition, changesFrom } from "./definition.ts";
+import { type Definition, changesFrom, childrenOf } from "./definition.ts";
 
 function ambiguous(name: string): PawlError {
   return new PawlError("PAWL_DEFINITION_AMBIGUOUS", { message: `two machines "${name}" have the same structure and other implementations` });
@@ -31,6 +31,7 @@ export class Definitions {
     this.knows(definition);
     await this.#store.writeDefinition(definition.hash, definition.name, definition.structureText);
     this.byHash.set(definition.hash, definition);
+    for (const child of childrenOf(definition)) if (!this.knows(child)) await this.register(child);
     if (definition.kind === "dag" || definition.options.migrate === undefined) return;
     for (const hash of await this.#store.definitionsOf(definition.name)) if (this.byHash.get(hash)?.hash !== hash) this.byHash.set(hash, definition);
   }

@@ -45,6 +45,9 @@ export interface HostedRun {
   drop(code: DropCode): void;
 }
 
+/** In an inbox, instead of an event: the run is no longer wanted by the one that started it. */
+export const CANCEL_BODY = '"cancel"';
+
 export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
 
 /** What a run needs from the worker that hosts it. */

@@ -14,7 +14,7 @@ import { encode } from "./codec.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter } from "./history.ts";
-import { type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type PendingSend, Sends } from "./sends.ts";
 import { Queue } from "./queue.ts";
@@ -25,6 +25,7 @@ import { framesOf } from "./spill.ts";
 import { type MachineStimulus, fromOutside } from "./stimulus.ts";
 import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine } from "./xstate/actor.ts";
 import { RunAddress } from "./xstate/effects.ts";
+import { childRunOf } from "./xstate/step.ts";
 import { isDeclared } from "./xstate/machine-events.ts";
 import { type Recording } from "./xstate/system.ts";
 
@@ -183,7 +184,7 @@ export class MachineRun implements HostedRun {
     for (const { number, body } of rows) {
       if (number <= this.#lastInboxNumber) continue;
       this.#lastInboxNumber = number;
-      this.#receive({ kind: "event", to: this.table.root, event: body, inboxNumber: number });
+      this.#receive(body === CANCEL_BODY ? { kind: "cancel" } : { kind: "event", to: this.table.root, event: body, inboxNumber: number });
     }
   }
 
@@ -283,6 +284,7 @@ export class MachineRun implements HostedRun {
   #ended(actor: Actor): void {
     this.#timers.remove(actor, () => true);
     this.#deeds.ended(actor);
+    if (actor.life === "stopped" && childRunOf(actor.logic) !== undefined) this.#posts.push({ runId: `${this.id}/${actor.key}`, body: CANCEL_BODY });
     if (actor !== this.table.root) this.#history.actor("actor.ended", actor.key, actor.life);
   }
 
@@ -357,8 +359,6 @@ export class MachineRun implements HostedRun {
     for (let left = this.#inbox.shift(); left !== undefined; left = this.#inbox.shift()) if (left.kind === "event" && left.pending) waiting.push(left.pending);
     this.sends.drop(code, waiting);
   }
-
-  // ---- coming back
 
   #restore({ rows }: StoredMachineRun): void {
     const valueOf = (key: string): string | undefined => rows.find((row) => row.key === key)?.output ?? undefined;

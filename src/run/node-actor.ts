@@ -2,12 +2,14 @@
  * What a DAG run in memory is made of, and what happens to it.
  */
 import type { NodeEvent } from "../../machines/node.ts";
-import type { Attempt, Outcome } from "./attempt.ts";
+import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
+import { CANCEL_BODY } from "./hosted-run.ts";
 import type { NodeSnapshot } from "./charts.ts";
 import type { NodeStatus } from "./progress.ts";
 import type { Texts } from "./results.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { ActorRecord } from "../store/store.ts";
+import type { PlanNode } from "../define/plan.ts";
+import type { ActorRecord, Post } from "../store/store.ts";
 import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
 /** A timer that an actor's state asked for. */
@@ -63,10 +65,21 @@ export function nodeRow(runId: string, id: string, { snapshot, since }: NodeActo
 /** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */
 export class Abandoned {
   #attempts: (readonly [Attempt, ErrorCode])[] = [];
+  #posts: Post[] = [];
 
-  add(node: NodeActor, code: ErrorCode): void {
+  /** A run of the node's own is told by its inbox, too: a crash must not leave it behind. */
+  add(runId: string, { id, agent }: PlanNode, node: NodeActor, code: ErrorCode): void {
+    if (agent.work.kind === "machine") this.#posts.push({ runId: childRunId(runId, id, node.snapshot.context.attempt), body: CANCEL_BODY });
     if (node.attempt !== undefined) this.#attempts.push([node.attempt, code]);
     node.attempt = undefined;
+  }
+
+  /** What is to be written with the next commit. */
+  takePosts(): { readonly posts?: readonly Post[] } {
+    if (this.#posts.length === 0) return {};
+    const posts = this.#posts;
+    this.#posts = [];
+    return { posts };
   }
 
   tell(): void {

@@ -92,7 +92,6 @@ export class Pawl implements AsyncDisposable, RunHome {
     });
   }
 
-  /** Not for use outside. */
   async begin(workflows: readonly Startable[]): Promise<void> {
     for (const workflow of workflows) await this.#register(definitionOf(workflow));
     this.#recovery?.begin();
@@ -140,6 +139,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   /** A run that belongs to a step of another: its output. It is cancelled when the step is no longer wanted. */
   async #childRun(workflow: Startable, id: string, input: unknown, signal: AbortSignal): Promise<unknown> {
     const definition = definitionOf(workflow);
+    signal.throwIfAborted();
     await this.#startAs(id, definition, input);
     const cancel = (): void =>
       void (this.#closing ?? this.cancel(id)).catch((error: unknown) => this.log.warn({ error, runId: id }, "a child run was not cancelled"));

@@ -36,13 +36,20 @@ vi.mock("../../src/run/xstate/actor.ts", async (original) => {
   return { ...actual, Actor: Unnumbered };
 });
 
-/** Which random system noticed, by its number, or which that was made by hand; undefined if none does. */
-async function hunt(wrap?: (store: Store) => Store): Promise<string | undefined> {
+type Wrap = (store: Store) => Store;
+
+/** The number of the random system that notices; undefined if none does. */
+async function hunt(wrap?: Wrap): Promise<number | undefined> {
   const specs = fc.sample(statechartSpec({ speaks: false }), { numRuns: SYSTEMS_MAX, seed: 20_260_102 });
   for (const [i, spec] of specs.entries()) {
     const { difference } = await check(subjectOf(spec), CRASHING[i % CRASHING.length]!, wrap);
-    if (difference !== undefined) return `random system ${i + 1}`;
+    if (difference !== undefined) return i + 1;
   }
+  return undefined;
+}
+
+/** The machine made by hand that notices; undefined if none does. */
+async function huntByHand(wrap?: Wrap): Promise<string | undefined> {
   for (const subject of HAND_MADE_CASES.filter(({ differs, restarts }) => (differs ?? restarts) === undefined))
     for (const policy of CRASHING) {
       const { difference } = await check(subject, policy, wrap);
@@ -57,7 +64,7 @@ afterEach(() => {
   planted.isWithoutNumbers = false;
 });
 
-type Plant = (() => void) | { readonly wrap: (store: Store) => Store };
+type Plant = (() => void) | { readonly wrap: Wrap };
 
 /** The store, whose commits are changed on their way. */
 const commits = (change: (commit: Commit) => Commit): Plant => ({
@@ -99,12 +106,18 @@ const ABLATIONS: Readonly<Record<string, Plant>> = {
       return JSON.stringify(JSON.parse(encode.call(this, value), drop)) ?? "null";
     });
   },
+  "there is no redo record": commits((commit) => ({ ...commit, actors: commit.actors.filter(({ key }) => key !== REDO_KEY) })),
+};
+
+/** What random systems come upon too seldom. */
+const SELDOM: Readonly<Record<string, Plant>> = {
   "a stopped actor's row is deleted before its cascade rests": commits((commit) => {
     const isStopped = ({ status }: ActorRecord): boolean => status === "stopped";
     const gone = commit.actors.filter(isStopped).map(({ key }) => key);
     return { ...commit, actors: commit.actors.filter((row) => !isStopped(row)), ...(gone.length > 0 && { gone: [...(commit.gone ?? []), ...gone] }) };
   }),
-  "there is no redo record": commits((commit) => ({ ...commit, actors: commit.actors.filter(({ key }) => key !== REDO_KEY) })),
+  "history values are not written": states("history"),
+  "the active state nodes are not written where they are not those of the value": states("nodes"),
 };
 
 const STORED: Readonly<Record<string, Plant>> = {
@@ -112,8 +125,6 @@ const STORED: Readonly<Record<string, Plant>> = {
   "names of children are not written": bodies("held"),
   "system ids are not written": bodies("system"),
   "who follows a child's snapshots is not written": bodies("sync"),
-  "history values are not written": states("history"),
-  "the active state nodes are not written where they are not those of the value": states("nodes"),
   "mailboxes of a cascade that does not rest are not written": textOf(CASCADE_KEY, () => ({ mail: [] })),
   "what effects are still to come is not written": textOf(CASCADE_KEY, ({ frames }) => ({
     frames: frames.map((frame: object) => ({ ...frame, effects: [] })),
@@ -193,15 +204,16 @@ const ENGINE: Readonly<Record<string, Plant>> = {
   },
 };
 
-describe.each(Object.entries({ ABLATIONS, STORED, ENGINE }))("noticed, %s:", (_, plants) => {
+describe.each(Object.entries({ ABLATIONS, SELDOM, STORED, ENGINE }))("noticed, %s:", (_, plants) => {
   test.each(Object.entries(plants))("%s", async (bug, plant) => {
     if (typeof plant === "function") plant();
-    const found = await hunt(typeof plant === "function" ? undefined : plant.wrap);
-    console.log(`"${bug}": ${found === undefined ? "never" : found}`);
+    const found = await (plants === SELDOM ? huntByHand : hunt)(typeof plant === "function" ? undefined : plant.wrap);
+    console.log(`"${bug}": ${found ?? "never"}`);
     expect(found).toBeDefined();
   });
 });
 
 test("without a planted bug nothing is noticed", async () => {
   expect(await hunt()).toBeUndefined();
+  expect(await huntByHand()).toBeUndefined();
 });

@@ -83,6 +83,12 @@ function servicesOf(system: unknown): StepServices {
 }
 
 const steps = new WeakMap<object, AnyActorLogic>();
+const childRuns = new WeakMap<object, Workflow>();
+
+/** What an actor of this logic runs as a run of its own, addressed by the actor; undefined for other logic. */
+export function childRunOf(logic: object): Workflow | undefined {
+  return childRuns.get(logic);
+}
 const stepLogics = new WeakSet<object>();
 
 /** Was this logic made by `step()`? What it is made of is pawl's affair, and no part of a user's machine. */
@@ -123,5 +129,7 @@ function agentLogic(agent: Agent): AnyActorLogic {
 }
 
 function workflowLogic(workflow: Workflow): AnyActorLogic {
-  return fromPromise<unknown>(({ input, self, system, signal }) => servicesOf(system).childRun(workflow, self.sessionId, input, signal));
+  const logic = fromPromise<unknown>(({ input, self, system, signal }) => servicesOf(system).childRun(workflow, self.sessionId, input, signal));
+  childRuns.set(logic, workflow);
+  return logic;
 }

@@ -15,8 +15,9 @@ import {
   fromTransition,
 } from "xstate";
 import { canonicalJson } from "../../define/canonical.ts";
+import type { Workflow } from "../../define/workflow.ts";
 import { isMachine } from "./actor.ts";
-import { isStep } from "./step.ts";
+import { childRunOf, isStep } from "./step.ts";
 import { guardText, historyTargets, invokesOf, statesOf, timersOf } from "./state-nodes.ts";
 
 export { structureHash } from "../../define/plan.ts";
@@ -171,6 +172,11 @@ export function implementationText(machine: AnyStateMachine): string {
     Object.entries(implementations).flatMap(([kind, named]) => Object.entries(named as object).map(([name, value]) => `${kind} ${name}: ${sourceOf(value)}`)),
   );
   return texts.join("\n");
+}
+
+/** What the steps of a machine, and of the machines among its actors, run as runs of their own. */
+export function childRunsOf(machine: AnyStateMachine): Workflow[] {
+  return machinesIn(machine).flatMap((each) => [...actorsOf(each).values()].flatMap((logic) => childRunOf(logic as object) ?? []));
 }
 
 function machinesIn(machine: AnyStateMachine): AnyStateMachine[] {
