@@ -29,7 +29,7 @@ test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d run
   writeFileSync(join(place, `${i}.ts`), code.replace('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
   const { stdout, stderr, status } = node(join(place, `${i}.ts`));
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
-  expect(stdout).toContain(["notes on", "approved by ana", "the key was revoked → see"][i - 1]!);
+  expect(stdout).toContain(["notes on", "approved by ana", "paths survive", "the key was revoked → see"][i - 1]!);
 });
 
 test("each command of the command line works", () => {
