@@ -115,7 +115,13 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     if (typeof spec[field]?.["~standard"]?.validate !== "function")
       throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
   }
-  return Object.freeze({ name: spec.name, input: spec.input, output: spec.output, work: workOf(spec, at), policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)) });
+  return Object.freeze({
+    name: spec.name,
+    input: spec.input,
+    output: spec.output,
+    work: workOf(spec, at),
+    policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
+  });
 }
 
 function workOf(spec: AgentSpec<Schema, Schema>, at: string): Agent["work"] {

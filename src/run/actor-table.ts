@@ -82,7 +82,10 @@ export class ActorTable implements Foreigners {
     return logic;
   }
 
+  /** Whoever still has a ref to it sees that it is stopped, and no more: as it will be when the run was loaded again. */
   forget(actor: Actor): void {
+    actor.snapshot = { status: "stopped" };
+    actor.storedState = undefined;
     this.actors.delete(actor.key);
     actor.parent?.children.delete(actor);
   }

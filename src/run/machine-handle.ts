@@ -36,7 +36,7 @@ export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOf
    * PAWL_MAILBOX_FULL, PAWL_SEND_PENDING, PAWL_OUTCOME_UNKNOWN, PAWL_DEFINITION_MISSING, PAWL_READ_ONLY, PAWL_CLOSED
    */
   send(event: EventOf<Machine>, options: SendOptions = {}): Promise<SendResult> {
-    return this.#home.send(this.id, event as { type: string }, options);
+    return this.#home.send(this.id, event, options);
   }
 
   /** The commit that consumed the event of this id; undefined when none has. */

@@ -17,7 +17,7 @@ export type StartOptions<Given> = {
 
 /** What a workflow or machine is given. */
 export type InputOfStartable<S extends Startable> =
-  S extends Workflow<infer Given, any>
+  S extends Workflow<infer Given>
     ? Given
     : S extends DurableMachine<infer Machine>
       ? InputOfMachine<Machine>

@@ -26,6 +26,9 @@ const INSTEAD: Readonly<Record<string, (verdict: Verdict, policy: CrashPolicy) =
     expect(durable!.states.at(-1)).toMatchObject({ status: "error", value: "b", error: "act" });
     expect(new Set(durable!.actions)).toEqual(new Set(["one"]));
   },
+  "a ref to a child that is gone": ({ durable }) => {
+    expect(durable!.states.at(-1)).toMatchObject({ status: "active", context: { seen: ["stopped", "nothing", "stopped", "nothing"] } });
+  },
   "two delayed events under one id": ({ durable }) => expect(new Set(durable!.actions)).toEqual(new Set(["A"])),
   "a callback that speaks at once": ({ durable }, policy) => {
     const { order } = (durable!.states.at(-1) as { context: { order: string[] } }).context;

@@ -23,7 +23,7 @@ const withPolicy = (policy: TimerPolicy): any => durable(waiting, { delays: { pa
 
 async function started(room: MachineRoom, machine: any, id = "r"): Promise<{ process: SimProcess; run: MachineHandle<any> }> {
   const process = await room.boot([machine]);
-  return { process, run: (await room.settled(process.pawl.start(machine, { id } as never))) as MachineHandle<any> };
+  return { process, run: (await room.settled(process.pawl.start(machine, { id }))) as MachineHandle<any> };
 }
 
 async function pass(room: MachineRoom, ms: number): Promise<void> {
@@ -95,11 +95,11 @@ test("a delay is cancelled by leaving its state, starts anew when the state is e
   const machine = withPolicy("deadline");
   const { process, run } = await started(room, machine);
   await pass(room, HOUR - 1);
-  await room.settled(run.send({ type: "AGAIN" } as never));
+  await room.settled(run.send({ type: "AGAIN" }));
   const again = await downFor(room, process, 2, machine);
   await pass(room, HOUR - 3);
   expect(await valueOf(room, again)).toBe("waits");
-  await room.settled(again.send({ type: "LEAVE" } as never));
+  await room.settled(again.send({ type: "LEAVE" }));
   await pass(room, 3 * HOUR);
   expect(await valueOf(room, again)).toBe("left");
 });
@@ -115,7 +115,10 @@ test("a delay beyond 24.8 days fires at its instant, in a run that had left memo
 });
 
 test("delayed events to oneself, a child and another run come in the order in which they are due, also after a crash", async () => {
-  const child = createMachine({ id: "child", on: { TELL: { actions: sendTo(({ self }: any) => self._parent, { type: "HEARD", by: "child" } as never) } } } as any);
+  const child = createMachine({
+    id: "child",
+    on: { TELL: { actions: sendTo(({ self }: any) => self._parent, { type: "HEARD", by: "child" } as never) } },
+  } as any);
   const noted = { actions: assign({ heard: ({ context, event }: any) => [...context.heard, event.by] }) };
   const machine: any = setup({ actors: { child } }).createMachine({
     id: "noter",
@@ -124,7 +127,7 @@ test("delayed events to oneself, a child and another run come in the order in wh
     entry: [
       sendTo("child", { type: "TELL" }, { delay: 2_000 }),
       raise({ type: "HEARD", by: "self" } as never, { delay: 1_000, id: "self" }),
-      sendTo(otherRun("other"), { type: "HEARD", by: "noter" } as never, { delay: 3_000 }),
+      sendTo(otherRun("other"), { type: "HEARD", by: "noter" }, { delay: 3_000 }),
       raise({ type: "HEARD", by: "cancelled" } as never, { delay: 2_500, id: "gone" }),
     ],
     on: { HEARD: noted, STOP: { actions: cancel("gone") } },
@@ -132,9 +135,9 @@ test("delayed events to oneself, a child and another run come in the order in wh
   const other: any = createMachine({ id: "other", context: { heard: [] }, on: { HEARD: noted } } as any);
   const room = new MachineRoom();
   const process = await room.boot([machine, other]);
-  await room.settled(process.pawl.start(other, { id: "other" } as never));
-  const run = (await room.settled(process.pawl.start(machine, { id: "r" } as never))) as MachineHandle<any>;
-  await room.settled(run.send({ type: "STOP" } as never));
+  await room.settled(process.pawl.start(other, { id: "other" }));
+  const run = (await room.settled(process.pawl.start(machine, { id: "r" }))) as MachineHandle<any>;
+  await room.settled(run.send({ type: "STOP" }));
   process.kill();
   const next = await room.boot([machine, other]);
   await pass(room, 4_000);

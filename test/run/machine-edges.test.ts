@@ -4,7 +4,6 @@
 import { expect, test } from "vitest";
 import { assign, createMachine, setup } from "xstate";
 import { durable } from "../../src/run/xstate/durable.ts";
-import type { MachineHandle } from "../../src/run/machine-handle.ts";
 import { MachineRoom } from "../sim/machine-room.ts";
 
 test("the output of a run survives a crash between its last commit and its last action", async () => {
@@ -37,7 +36,7 @@ test("the error of a run survives a crash between its last commit and its last a
     states: { a: { on: { GO: { target: "b", actions: () => {} } } }, b: { invoke: { src: "child" } } },
   });
   const process = await room.boot([m], { fault: (group) => (group === 2 ? "crashAfter" : undefined) });
-  const run: any = await room.settled(process.pawl.start(m, { id: "r" } as never));
+  const run: any = await room.settled(process.pawl.start(m, { id: "r" }));
   void run.send({ type: "GO" }).catch(() => {});
   await room.clock.until(() => !process.isAlive);
   const next = await room.boot([m]);
@@ -64,9 +63,9 @@ test("variants of one machine cannot be told apart after a restart: the second i
   const makeBase = (): any => setup({ actions: { note: () => {} } }).createMachine({ id: "m", on: { GO: { actions: "note" } } });
   const room = new MachineRoom();
   const process = await room.boot([makeBase()]);
-  await room.settled(process.pawl.start(makeBase(), { id: "copy" } as never));
+  await room.settled(process.pawl.start(makeBase(), { id: "copy" }));
   const variant = makeBase().provide({ actions: { note: () => void "other" } });
-  await expect(room.settled(process.pawl.start(variant, { id: "variant" } as never))).rejects.toMatchObject({ code: "PAWL_DEFINITION_AMBIGUOUS" });
+  await expect(room.settled(process.pawl.start(variant, { id: "variant" }))).rejects.toMatchObject({ code: "PAWL_DEFINITION_AMBIGUOUS" });
 });
 
 test("a first context that cannot be stored is refused with its path", async () => {
@@ -115,6 +114,6 @@ test("a snapshot that a reader changes leaves the run as it is", async () => {
   (await room.settled(run.snapshot())).context.list.push(1);
   await room.settled(run.send({ type: "N" }));
   process.kill();
-  const next = (await room.settled((await room.boot([machine])).pawl.run("r", machine))) as MachineHandle<typeof machine>;
+  const next = await room.settled((await room.boot([machine])).pawl.run("r", machine));
   expect((await room.settled(next.snapshot())).context).toEqual({ list: [], n: 1 });
 });

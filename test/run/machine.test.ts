@@ -20,7 +20,7 @@ const order = setup({
   states: {
     open: {
       on: {
-        ADD: { actions: [assign({ items: ({ context, event }) => [...context.items, event.item] }), emit({ type: "added" } as never), log("added")] },
+        ADD: { actions: [assign({ items: ({ context, event }) => [...context.items, event.item] }), emit({ type: "added" }), log("added")] },
         PAY: { guard: ({ context }) => context.items.length > 0, target: "paid", actions: assign({ by: ({ event }) => event.by }) },
       },
     },
@@ -34,7 +34,7 @@ const strict = durable(order, { events: { PAY: z.object({ type: z.literal("PAY")
 async function opened(given: any = order): Promise<{ room: MachineRoom; process: any; run: MachineHandle<typeof order> }> {
   const room = new MachineRoom();
   const process = await room.boot([given]);
-  return { room, process, run: (await room.settled(process.pawl.start(given, { id: "o" } as never))) as unknown as MachineHandle<typeof order> };
+  return { room, process, run: (await room.settled(process.pawl.start(given, { id: "o" }))) as unknown as MachineHandle<typeof order> };
 }
 
 test("a send says which commit consumed it, whether a transition took it, and what came of it", async () => {
@@ -75,7 +75,7 @@ test("the same eventId is applied once, however often it is sent, at the same ti
   expect(await room.settled(run.outcome("f"))).toBeUndefined();
   process.kill();
   const next = await room.boot([order]);
-  const again = (await room.settled(next.pawl.run("o", order))) as MachineHandle<typeof order>;
+  const again = await room.settled(next.pawl.run("o", order));
   expect(await room.settled(again.send(event, { eventId: "e" }))).toMatchObject({ duplicate: true, commitNo: 2 });
   expect((await room.settled(again.snapshot())).context.items).toEqual(["a"]);
   await expect(room.settled(again.send(event, { eventId: "" }))).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE" });
@@ -101,7 +101,7 @@ test("a send that nobody answers in time is pending; it is applied once when the
   const process = await room.boot([order], {
     wrap: (store) => replacing(store, { commit: (group) => (isFull ? Promise.resolve(group.map(() => "full" as const)) : store.commit(group)) }),
   });
-  const run = (await room.settled(process.pawl.start(order, { id: "o" } as never))) as unknown as MachineHandle<typeof order>;
+  const run = await room.settled(process.pawl.start(order, { id: "o" }));
   isFull = true;
   await expect(room.settled(run.send({ type: "ADD", item: "a" }, { timeout: "2s", eventId: "e" }))).rejects.toMatchObject({ code: "PAWL_SEND_PENDING" });
   isFull = false;
@@ -112,13 +112,13 @@ test("a send that nobody answers in time is pending; it is applied once when the
 test("a send whose run leaves the process unacknowledged has an unknown outcome; repeating it is safe", async () => {
   const room = new MachineRoom();
   const process = await room.boot([order], { fault: (_group, commits) => (commits[0]!.from === 1 ? "unknownApplied" : undefined) });
-  const run = (await room.settled(process.pawl.start(order, { id: "o" } as never))) as unknown as MachineHandle<typeof order>;
+  const run = await room.settled(process.pawl.start(order, { id: "o" }));
   expect(await room.settled(run.send({ type: "ADD", item: "a" }, { eventId: "e" }))).toMatchObject({ commitNo: 2 });
   const fenced = new MachineRoom();
   const owner = await fenced.boot([order], {
     wrap: (store) => replacing(store, { commit: async (group) => (group[0]!.from === 0 ? store.commit(group) : group.map(() => "fenced" as const)) }),
   });
-  const lost = (await fenced.settled(owner.pawl.start(order, { id: "o" } as never))) as unknown as MachineHandle<typeof order>;
+  const lost = await fenced.settled(owner.pawl.start(order, { id: "o" }));
   await expect(fenced.settled(lost.send({ type: "ADD", item: "a" }, { eventId: "e" }))).rejects.toMatchObject({ code: "PAWL_OUTCOME_UNKNOWN" });
 });
 
@@ -169,11 +169,11 @@ test("machines without an id, several at once, a known id and cancel", async () 
   const plain = createMachine({ initial: "a", states: { a: { on: { GO: "b" } }, b: {} } });
   const room = new MachineRoom();
   const process = await room.boot([]);
-  const run = (await room.settled(process.pawl.start(plain, {}))) as unknown as MachineHandle<typeof plain>;
+  const run = await room.settled(process.pawl.start(plain, {}));
   expect(run.id).toMatch(/^machine-\d{8}-/);
   const same = await room.settled(process.pawl.start(plain, { id: run.id }));
   expect(same.id).toBe(run.id);
-  await expect(room.settled(process.pawl.start(plain, { id: run.id, input: 3 } as never))).rejects.toMatchObject({ code: "PAWL_RUN_CONFLICT" });
+  await expect(room.settled(process.pawl.start(plain, { id: run.id, input: 3 }))).rejects.toMatchObject({ code: "PAWL_RUN_CONFLICT" });
   await room.settled(run.cancel());
   expect((await room.settled(run.status())).status).toBe("cancelled");
   await expect(room.settled(run.result())).rejects.toMatchObject({ code: "PAWL_RUN_CANCELLED" });
@@ -195,14 +195,14 @@ test("the input is checked by its schema", async () => {
   const machine = durable(createMachine({ id: "typed", context: ({ input }: any) => ({ n: input.n }) } as any), { input: z.object({ n: z.number() }) });
   const room = new MachineRoom();
   const process = await room.boot([machine]);
-  await expect(room.settled(process.pawl.start(machine, { input: { n: "x" } } as never))).rejects.toMatchObject({ code: "PAWL_INPUT_INVALID" });
+  await expect(room.settled(process.pawl.start(machine, { input: { n: "x" } }))).rejects.toMatchObject({ code: "PAWL_INPUT_INVALID" });
 });
 
 test("a run that was only looked for leaves memory again; close lets promises end, for a while", async () => {
   const { room, process, run } = await opened();
   await room.clock.advance(5_000);
   const dropped = vi.spyOn(MachineRun.prototype, "drop");
-  await room.settled(process.pawl.start(order, { id: run.id } as never));
+  await room.settled(process.pawl.start(order, { id: run.id }));
   await room.clock.advance(5_000);
   expect((dropped.mock.contexts as MachineRun[]).filter(({ commitNo }) => commitNo > 0)).toHaveLength(1);
   vi.restoreAllMocks();
@@ -213,7 +213,11 @@ test("a run that was only looked for leaves memory again; close lets promises en
     const other = new MachineRoom();
     let host!: { clock: { after(ms: number, callback: () => void): unknown } };
     const work = fromPromise(() => new Promise<void>((resolve) => void host.clock.after(takesMs, resolve)));
-    const machine = setup({ actors: { work } }).createMachine({ id: "w", initial: "working", states: { working: { invoke: { src: "work", onDone: "done" } }, done: {} } });
+    const machine = setup({ actors: { work } }).createMachine({
+      id: "w",
+      initial: "working",
+      states: { working: { invoke: { src: "work", onDone: "done" } }, done: {} },
+    });
     const first = (host = await other.boot([machine]));
     await other.settled(first.pawl.start(machine, { id: "w" }));
     await other.settled(first.pawl.close({ graceMs: 5_000 }));
@@ -234,7 +238,7 @@ test("a run whose machine ends while other events wait ends, and tells those who
   const run = (await room.settled(process.pawl.start(machine, { id: "e" }))) as MachineHandle<any>;
   expect((await room.settled(run.ended())).status).toBe("completed");
   expect((await room.store.readRun("e"))!.status).toBe("completed");
-  const other = (await room.settled(process.pawl.start(order, { id: "o" } as never))) as unknown as MachineHandle<typeof order>;
+  const other = await room.settled(process.pawl.start(order, { id: "o" }));
   await room.settled(other.send({ type: "ADD", item: "a" }));
   const both = await room.settled(Promise.all([other.send({ type: "PAY", by: "a" }), other.send({ type: "ADD", item: "b" })]));
   expect(both.map(({ handled }) => handled)).toEqual([true, false]);

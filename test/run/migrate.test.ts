@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { assign, createMachine, fromPromise, sendParent, setup } from "xstate";
-import { type DurableMachine, durable } from "../../src/run/xstate/durable.ts";
+import { durable } from "../../src/run/xstate/durable.ts";
 import type { MachineHandle } from "../../src/run/machine-handle.ts";
 import type { Startable } from "../../src/run/startable.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
@@ -34,10 +34,10 @@ test("without `migrate` a run waits for its own definition, and says what change
     code: "PAWL_DEFINITION_CHANGED",
     data: { changes: expect.arrayContaining(['state "waiting" is gone']) },
   });
-  await expect(room.settled(run.send({ type: "APPROVE" } as never))).rejects.toMatchObject({ code: "PAWL_DEFINITION_CHANGED" });
+  await expect(room.settled(run.send({ type: "APPROVE" }))).rejects.toMatchObject({ code: "PAWL_DEFINITION_CHANGED" });
   const both = await room.settled(process.pawl.close().then(() => room.boot([two, ONE])));
   const old = await handle(room, both, ONE);
-  expect(await room.settled(old.send({ type: "APPROVE" } as never))).toMatchObject({ handled: true, value: "approved" });
+  expect(await room.settled(old.send({ type: "APPROVE" }))).toMatchObject({ handled: true, value: "approved" });
   expect((await room.settled(old.ended())).status).toBe("completed");
 });
 
@@ -59,7 +59,7 @@ test("`migrate` is given the state and where it comes from; the run goes on wher
       seen.push(state, from);
       return { value: state.value, context: { n: 41 } };
     },
-  }) as DurableMachine<any>;
+  });
   const process = await room.boot([two]);
   const run = await handle(room, process, two);
   expect((await room.settled(run.snapshot())).context).toEqual({ n: 41 });
@@ -129,9 +129,9 @@ test("children go over with their parent when their logic is still there, and st
     data: { changes: expect.arrayContaining(['invoke "c" is gone']) },
   });
   process.kill();
-  const kept = durable(parent({ child }, { MORE: {} }), { migrate: (state) => state }) as DurableMachine<any>;
+  const kept = durable(parent({ child }, { MORE: {} }), { migrate: (state) => state });
   const run = await handle(room, await room.boot([kept]), kept);
-  await room.settled(run.send({ type: "ASK" } as never));
+  await room.settled(run.send({ type: "ASK" }));
   await room.settled(run.waitFor((snapshot: any) => snapshot.context.pongs === 1));
 });
 

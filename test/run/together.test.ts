@@ -175,18 +175,18 @@ test("a machine invokes a workflow of nodes: its output, its failure, and its ca
   } as any);
   const room = new MachineRoom();
   const process = await room.boot([machine]);
-  const run = (await room.settled(process.pawl.start(machine, { id: "m" } as never))) as MachineHandle<any>;
+  const run = (await room.settled(process.pawl.start(machine, { id: "m" }))) as MachineHandle<any>;
   await room.settled(run.waitFor((snapshot: any) => snapshot.matches("hanging")));
   await room.clock.settle();
   const [hangs] = (await room.settled(process.pawl.list())).filter(({ workflow }) => workflow === "hanging");
   expect(hangs!.id).toMatch(/^m\/hangs~\d+$/);
-  await room.settled(run.send({ type: "LEAVE" } as never));
+  await room.settled(run.send({ type: "LEAVE" }));
   expect(await room.settled(run.result())).toEqual({ got: 42, error: "PAWL_RUN_FAILED" });
   expect((await room.settled(process.pawl.run(hangs!.id).then(async (child) => child.ended()))).status).toBe("cancelled");
   const { result } = await throughCrashes([machine, doubled, failing, hanging], async (crashing) => {
-    const again = (await crashing.pawl.start(machine, { id: "m" } as never)) as MachineHandle<any>;
+    const again = (await crashing.pawl.start(machine, { id: "m" })) as MachineHandle<any>;
     await again.waitFor((snapshot: any) => snapshot.matches("hanging") || snapshot.status === "done");
-    await again.send({ type: "LEAVE" } as never, { eventId: "leave" }).catch(() => {});
+    await again.send({ type: "LEAVE" }, { eventId: "leave" }).catch(() => {});
     const output = await again.result();
     const runs = await crashing.pawl.list();
     return { output, runs: runs.map(({ workflow }) => workflow).toSorted() };
@@ -212,10 +212,7 @@ const player = (other: string): any =>
 test("two runs send to each other: each event arrives once, in order, whatever crashes; what is not declared is dropped", async () => {
   const [a, b] = [player("b"), player("a")];
   const { result, crashes } = await throughCrashes([a, b], async (process) => {
-    const [one, two] = [await process.pawl.start(a, { id: "a" } as never), await process.pawl.start(b, { id: "b" } as never)] as [
-      MachineHandle<any>,
-      MachineHandle<any>,
-    ];
+    const [one, two] = [await process.pawl.start(a, { id: "a" }), await process.pawl.start(b, { id: "b" })] as [MachineHandle<any>, MachineHandle<any>];
     await one.send({ type: "BALL", left: 7 } as never, { eventId: "serve" });
     await two.waitFor((snapshot: any) => snapshot.context.hits.length === 4);
     return [(await one.snapshot()).context.hits, (await two.snapshot()).context.hits];
@@ -254,8 +251,8 @@ test("a cascade that never rests goes on in one commit after the other, and leav
       ).result,
   );
   const process = await room.boot([ping, quick]);
-  const run = (await room.settled(process.pawl.start(ping, { id: "endless" } as never))) as MachineHandle<any>;
-  const sent = run.send({ type: "BALL" } as never).catch((error: unknown) => error);
+  const run = (await room.settled(process.pawl.start(ping, { id: "endless" }))) as MachineHandle<any>;
+  const sent = run.send({ type: "BALL" }).catch((error: unknown) => error);
   for (let i = 0; i < 40; i++) await new Promise<void>((resolve) => void room.clock.until(() => true).then(resolve));
   const other = process.pawl.start(quick, { id: "quick", input: 5 }).then(async (started) => started.result());
   let isDone = false;
@@ -279,8 +276,8 @@ test("an always loop is an error with a name, and ends its run", async () => {
   const loop: any = createMachine({ id: "loop", initial: "a", states: { a: { on: { GO: "b" } }, b: { always: "c" }, c: { always: "b" } } });
   const room = new MachineRoom();
   const process = await room.boot([loop]);
-  const run = (await room.settled(process.pawl.start(loop, { id: "l" } as never))) as MachineHandle<any>;
-  await room.settled(run.send({ type: "GO" } as never));
+  const run = (await room.settled(process.pawl.start(loop, { id: "l" }))) as MachineHandle<any>;
+  await room.settled(run.send({ type: "GO" }));
   await expect(room.settled(run.result())).rejects.toMatchObject({ code: "PAWL_RUN_FAILED", message: expect.stringContaining("Infinite loop") });
 });
 
@@ -297,10 +294,10 @@ test("a promise that gives what cannot be stored fails with the path, and its pa
   } as any);
   const room = new MachineRoom();
   const process = await room.boot([machine]);
-  const run = (await room.settled(process.pawl.start(machine, { id: "b" } as never))) as MachineHandle<any>;
+  const run = (await room.settled(process.pawl.start(machine, { id: "b" }))) as MachineHandle<any>;
   expect(await room.settled(run.result())).toBe("cannot store a function at data.fn");
   const context: any = createMachine({ id: "context", context: { f: 1 }, on: { BAD: { actions: assign({ f: () => () => 1 }) } } } as any);
-  const other = (await room.settled(process.pawl.start(context, { id: "c" } as never))) as MachineHandle<any>;
-  void other.send({ type: "BAD" } as never).catch(() => {});
+  const other = (await room.settled(process.pawl.start(context, { id: "c" }))) as MachineHandle<any>;
+  void other.send({ type: "BAD" }).catch(() => {});
   await expect(room.settled(other.result())).rejects.toMatchObject({ message: expect.stringContaining("cannot store a function at context.f") });
 });

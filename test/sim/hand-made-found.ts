@@ -148,4 +148,15 @@ export const FOUND: readonly HandMadeCase[] = [
     },
     steps: [send("ASK"), advance(10)],
   },
+  {
+    name: "a ref to a child that is gone",
+    build: () => {
+      const child = machine({ context: { v: 7 } });
+      const seen = ({ context }: any): unknown => [...context.seen, context.ref.getSnapshot().status, context.ref.getSnapshot().context?.v ?? "nothing"];
+      const on = { STOP: { actions: stopChild("k") }, LOOK: { actions: assign({ seen }) } };
+      return machine({ context: ({ spawn }: any) => ({ ref: spawn("child", { id: "k" }), seen: [] }), on }, { actors: { child } });
+    },
+    steps: [send("STOP"), send("LOOK"), send("LOOK")],
+    differs: "of what was stopped the host keeps nothing, whether the process lives on or not",
+  },
 ];

@@ -262,7 +262,7 @@ class MachineBuilder implements Compiler {
   /** History is rare among the states, and is aimed at more often than its number. */
   #targetOf(source: Place, target: number): Place {
     const history = this.#places.filter((place) => isHistory(place) && areExclusive(source, place.ancestors.at(-1)!));
-    if (target % 3 === 0 && history.length > 0) return history[target % history.length]!;
+    if (target % 2 === 0 && history.length > 0) return history[(target / 2) % history.length]!;
     const place = this.#places[1 + (target % (this.#places.length - 1))]!;
     if (!isHistory(place) || history.includes(place)) return place;
     // The history of a state that is active: stock xstate would enter that again without leaving it, and set its timers twice.

@@ -1,7 +1,7 @@
 /**
  * What a machine may say of its own durability. A machine needs none of it: any xstate v5 machine can be started as it is.
  */
-import type { AnyStateMachine, EventFromLogic, SnapshotFrom } from "xstate";
+import type { AnyStateMachine, EventFromLogic } from "xstate";
 import type { Schema } from "../../define/schema.ts";
 import type { TimerPolicy } from "./actor.ts";
 
@@ -48,9 +48,6 @@ export interface DurableMachine<Machine extends AnyStateMachine = AnyStateMachin
   readonly machine: Machine;
   readonly options: DurableOptions<Machine>;
 }
-
-/** The snapshot that people see, typed by the machine. */
-export type MachineSnapshotOf<Machine extends AnyStateMachine> = SnapshotFrom<Machine>;
 
 /**
  * Gives a machine the options of its runs.
