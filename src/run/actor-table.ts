@@ -32,7 +32,7 @@ const GONE_LOGIC = {
 const LIVES: readonly Life[] = ["new", "running", "done", "error", "stopped"];
 
 /** What the table needs of its run; the rest of the system's seams is its own. */
-export type TableSeams = Omit<SystemSeams, "adopted" | "disowned" | "actorAt" | "decode">;
+export type TableSeams = Omit<SystemSeams, "adopted" | "actorAt" | "decode">;
 
 export class ActorTable implements Foreigners {
   readonly system: ActorSystem;
@@ -47,7 +47,10 @@ export class ActorTable implements Foreigners {
         this.actors.set(actor.key, actor);
         seams.changed(actor);
       },
-      disowned: (actor) => this.forget(actor),
+      disowned: (actor) => {
+        this.forget(actor);
+        seams.disowned(actor);
+      },
       actorAt: (key) => this.actorAt(key),
       decode: (text) => decode(text, this),
     });
@@ -116,6 +119,7 @@ export class ActorTable implements Foreigners {
   }
 
   tag(value: object): { word: string; data: unknown } | undefined {
+    if (Array.isArray(value)) return undefined;
     const actor = this.system.actorOf(value);
     if (actor !== undefined) return { word: "actor", data: actor.key };
     if (value instanceof RunAddress) return { word: "run", data: value.runId };

@@ -22,12 +22,14 @@ export interface Foreigners {
 interface Walk {
   keys: number;
   readonly ancestors: unknown[];
+  /** The way from the top to where the walk stands. */
+  readonly steps: (string | number)[];
   readonly foreigners: Foreigners | undefined;
 }
 
 /** The text of a value. Throws PAWL_VALUE_NOT_STORABLE or PAWL_VALUE_TOO_LARGE with the path. */
 export function encode(value: unknown, foreigners?: Foreigners): string {
-  const text = JSON.stringify(tagged(value, "", { keys: 0, ancestors: [], foreigners }));
+  const text = JSON.stringify(tagged(value, { keys: 0, ancestors: [], steps: [], foreigners }));
   if (text.length > VALUE_LENGTH_MAX)
     throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value takes ${text.length} characters; ${VALUE_LENGTH_MAX} are allowed` });
   return text;
@@ -43,12 +45,26 @@ export function decode(text: string, foreigners?: Foreigners): unknown {
   }
 }
 
-function refuse(path: string, what: string): never {
+function refuse(walk: Walk, what: string): never {
+  const path = pathOf(walk);
   throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: `cannot store ${what} at ${path || "the top"}`, data: { path } });
 }
 
+/** Where the walk stands: `orders[3].paid`. */
+function pathOf({ steps }: Walk): string {
+  return steps.map((step, i) => (typeof step === "number" ? `[${step}]` : step.startsWith("<") || i === 0 ? step : `.${step}`)).join("");
+}
+
+/** A part of a value, at this step from where the walk stands. */
+function taggedPart(part: unknown, step: string | number, walk: Walk): unknown {
+  walk.steps.push(step);
+  const result = tagged(part, walk);
+  walk.steps.pop();
+  return result;
+}
+
 /** The value with tags where JSON would lose something; the same object where it would not. */
-function tagged(value: unknown, path: string, walk: Walk): unknown {
+function tagged(value: unknown, walk: Walk): unknown {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -60,71 +76,70 @@ function tagged(value: unknown, path: string, walk: Walk): unknown {
     case "bigint":
       return { $: "bigint", v: String(value) };
     case "object":
-      return value === null ? null : taggedObject(value, path, walk);
+      return value === null ? null : taggedObject(value, walk);
     default:
-      return refuse(path, `a ${typeof value}`);
+      return refuse(walk, `a ${typeof value}`);
   }
 }
 
-function taggedObject(value: object, path: string, walk: Walk): unknown {
-  if (walk.ancestors.includes(value)) refuse(path, "a cycle");
+function taggedObject(value: object, walk: Walk): unknown {
+  if (walk.ancestors.includes(value)) refuse(walk, "a cycle");
   if (walk.ancestors.length >= VALUE_DEPTH_MAX)
-    throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value is nested deeper than ${VALUE_DEPTH_MAX} at ${path}` });
+    throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value is nested deeper than ${VALUE_DEPTH_MAX} at ${pathOf(walk)}` });
   const foreign = walk.foreigners?.tag(value);
   walk.ancestors.push(value);
-  if (foreign !== undefined) {
-    const data = tagged(foreign.data, path, walk);
-    walk.ancestors.pop();
-    return { $: foreign.word, v: data };
-  }
-  const result = Array.isArray(value) ? taggedArray(value, path, walk) : taggedInstance(value, path, walk);
+  const result = foreign === undefined ? taggedOwn(value, walk) : { $: foreign.word, v: tagged(foreign.data, walk) };
   walk.ancestors.pop();
   return result;
 }
 
-function taggedArray(list: readonly unknown[], path: string, walk: Walk): unknown {
-  if (list.length > VALUE_LENGTH_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the list at ${path || "the top"} has ${list.length} items` });
+function taggedOwn(value: object, walk: Walk): unknown {
+  return Array.isArray(value) ? taggedArray(value, walk) : taggedInstance(value, walk);
+}
+
+function taggedArray(list: readonly unknown[], walk: Walk): unknown {
+  if (list.length > VALUE_LENGTH_MAX)
+    throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the list at ${pathOf(walk) || "the top"} has ${list.length} items` });
   let copy: unknown[] | undefined;
   for (let i = 0; i < list.length; i++) {
-    const item = tagged(list[i], `${path}[${i}]`, walk);
+    const item = taggedPart(list[i], i, walk);
     if (item !== list[i]) (copy ??= list.slice())[i] = item;
   }
   return copy ?? list;
 }
 
-function taggedInstance(value: object, path: string, walk: Walk): unknown {
+function taggedInstance(value: object, walk: Walk): unknown {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return taggedFields(value as Record<string, unknown>, path, walk);
+  if (prototype === Object.prototype || prototype === null) return taggedFields(value as Record<string, unknown>, walk);
   if (value instanceof Date) return { $: "date", v: Number.isNaN(value.getTime()) ? null : value.getTime() };
-  if (value instanceof Map)
-    return { $: "map", v: [...value].map(([key, item], i) => [tagged(key, `${path}<key ${i}>`, walk), tagged(item, `${path}<${i}>`, walk)]) };
-  if (value instanceof Set) return { $: "set", v: [...value].map((item, i) => tagged(item, `${path}<${i}>`, walk)) };
-  if (value instanceof Error) return taggedError(value, path, walk);
-  return refuse(path, `an instance of ${(value as { constructor?: { name?: string } }).constructor?.name ?? "a class"}`);
+  if (value instanceof Map) return { $: "map", v: [...value].map(([key, item], i) => [taggedPart(key, `<key ${i}>`, walk), taggedPart(item, `<${i}>`, walk)]) };
+  if (value instanceof Set) return { $: "set", v: [...value].map((item, i) => taggedPart(item, `<${i}>`, walk)) };
+  if (value instanceof Error) return taggedError(value, walk);
+  return refuse(walk, `an instance of ${(value as { constructor?: { name?: string } }).constructor?.name ?? "a class"}`);
 }
 
-function taggedError(error: Error, path: string, walk: Walk): unknown {
+function taggedError(error: Error, walk: Walk): unknown {
   const own = Object.fromEntries(Object.entries(error).filter(([key]) => key !== "cause"));
   return {
     $: "error",
     name: error.name,
     message: error.message,
-    ...(error.cause !== undefined && { cause: tagged(error.cause, `${path}.cause`, walk) }),
-    own: tagged(own, path, walk),
+    ...(error.cause !== undefined && { cause: taggedPart(error.cause, "cause", walk) }),
+    own: tagged(own, walk),
   };
 }
 
-function taggedFields(fields: Record<string, unknown>, path: string, walk: Walk): unknown {
+function taggedFields(fields: Record<string, unknown>, walk: Walk): unknown {
   const keys = Object.keys(fields);
   walk.keys += keys.length;
   if (walk.keys > VALUE_KEYS_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `the value has more than ${VALUE_KEYS_MAX} keys` });
   let copy: Record<string, unknown> | undefined;
   let hasDollar = false;
   for (const key of keys) {
-    if (key === "__proto__") refuse(path, "a key __proto__");
+    if (key === "__proto__") refuse(walk, "a key __proto__");
     if (key === "$") hasDollar = true;
     const before = fields[key];
-    const after = tagged(before, path === "" ? key : `${path}.${key}`, walk);
+    const after = taggedPart(before, key, walk);
     if (after !== before) (copy ??= { ...fields })[key] = after;
   }
   return hasDollar ? { $: "escaped", v: copy ?? fields } : (copy ?? fields);

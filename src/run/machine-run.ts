@@ -75,6 +75,7 @@ export class MachineRun implements HostedRun {
       services: seams.services,
       nextNumber: () => ++this.#sequence,
       changed: (actor) => this.#writer.changed(actor),
+      disowned: (actor) => this.#writer.neverWas(actor),
       sentFromOutside: (to, event) => this.#sentFromOutside(to, event),
       emitted: (_actor, event) => this.#emitted(event),
       logged: (actor, values) => seams.attempts.log.info({ runId: id, actor: actor.key }, values.map(String).join(" ")),

@@ -48,6 +48,11 @@ export class MachineWriter {
     this.#changed.add(actor);
   }
 
+  /** The turn that made it failed. */
+  neverWas(actor: Actor): void {
+    this.#changed.delete(actor);
+  }
+
   removed(actor: Actor): void {
     this.#gone.add(actor);
   }

@@ -209,7 +209,7 @@ export class Recovery {
     if (owned === undefined) return false;
     if (owned !== record) this.#suspected.add(runId);
     await this.#take(owned);
-    await this.absolveAll();
+    if (this.#suspected.size > 0) worker.clock.soon(() => this.#spawn(this.absolveAll()));
     return worker.runs.has(runId);
   }
 

@@ -4,20 +4,7 @@
  * NOT measured: a cold disk cache; the start of Node.
  */
 import { join } from "node:path";
-import {
-  type Benchmark,
-  type Contender,
-  FROM_SOURCE,
-  type Row,
-  type Settings,
-  inTemporaryFolder,
-  judged,
-  limited,
-  medianRatio,
-  race,
-  rowOf,
-  runChild,
-} from "./harness.ts";
+import { type Benchmark, type Contender, FROM_SOURCE, type Row, inTemporaryFolder, judged, limited, medianRatio, race, rowOf, runChild } from "./harness.ts";
 
 /** What a child says that fills a file. */
 export interface FillAnswer {

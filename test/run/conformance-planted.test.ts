@@ -19,7 +19,7 @@ import { check } from "../sim/statechart-check.ts";
 import { statechartSpec } from "../sim/statechart-spec.ts";
 import { subjectOf } from "../sim/statechart-trace.ts";
 
-const SYSTEMS_MAX = 60;
+const SYSTEMS_MAX = 120;
 const CRASHING = CRASH_POLICIES.filter((policy) => policy !== "none");
 /** Set by the ablation that takes numbers out of keys. */
 const planted = vi.hoisted(() => ({ isWithoutNumbers: false }));

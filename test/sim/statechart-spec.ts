@@ -193,7 +193,7 @@ function state(kind: StateSpec["kind"], states: fc.Arbitrary<StateSpec[]>): fc.A
 
 function inner(depth: number): fc.Arbitrary<StateSpec> {
   const atomic = state("atomic", fc.constant([]));
-  if (depth === 0) return fc.oneof({ weight: 6, arbitrary: atomic }, { weight: 1, arbitrary: ending }, { weight: 1, arbitrary: history });
+  if (depth === 0) return fc.oneof({ weight: 5, arbitrary: atomic }, { weight: 2, arbitrary: ending }, { weight: 1, arbitrary: history });
   return fc.oneof(
     { weight: 5, arbitrary: atomic },
     { weight: 2, arbitrary: state("compound", inside("compound", depth, 3)) },
