@@ -38,7 +38,7 @@ export interface CascadeSeams {
 }
 
 const STOP: AnyEvent = { type: "xstate.stop" };
-const ACTS_TURNS_MAX = 10_000;
+const TEXTLESS_TURNS_MAX = 10_000;
 /** The events by which a promise or an observable hears from itself; others are for its outside logic. */
 const OWN_EVENT = /^xstate\.(promise|observable)\./;
 
@@ -105,7 +105,7 @@ export class Cascade {
   run(turnsMax: number): boolean {
     const endAt = this.turns + turnsMax;
     for (let frame = this.stack.at(-1); frame !== undefined; frame = this.stack.at(-1)) {
-      if (this.turns >= endAt && (!this.#hasActs || this.turns >= endAt + ACTS_TURNS_MAX)) return false;
+      if (this.turns >= endAt && (!this.#hasTextless || this.turns >= endAt + TEXTLESS_TURNS_MAX)) return false;
       if (frame.at < frame.effects.length) this.#effect(frame.effects[frame.at++]!);
       else if (frame.isOpen) {
         frame.isOpen = false;
@@ -120,9 +120,13 @@ export class Cascade {
     return true;
   }
 
-  /** An act on the stack has no text: it is waited for, for a while, before the stack is written down. */
-  get #hasActs(): boolean {
-    return this.stack.some(({ effects, at }) => effects.slice(at).some(({ kind }) => kind === "act"));
+  /**
+   * An act on the stack has no text, nor has what an actor computed before it was started: it would compute it again, in a
+   * system that is not as it was. They are waited for, for a while, before the stack is written down.
+   */
+  get #hasTextless(): boolean {
+    const isTextless = (effect: Effect): boolean => effect.kind === "act" || (effect.kind === "start" && effect.actor.life === "new");
+    return this.stack.some(({ effects, at }) => effects.slice(at).some(isTextless));
   }
 
   #effect(effect: Effect): void {

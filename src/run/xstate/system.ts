@@ -9,6 +9,7 @@ import { type AnyActorLogic, type AnyActorScope, type AnyStateMachine, createAct
 import { PawlError } from "../../errors.ts";
 import { Actor, type ActorIdentity, type AnyEvent, type AnySnapshot, type HostedRef, isMachine, nameOf } from "./actor.ts";
 import { type Effect, RunAddress, type SystemSeams } from "./effects.ts";
+import { Crowd, childrenOf, stopEach, transitionOf, transitionWith } from "./crowd.ts";
 import { firstOf } from "./first-snapshot.ts";
 import { restoreState } from "./state.ts";
 
@@ -27,6 +28,8 @@ export interface Recording {
   isBeginning?: boolean;
   /** Did a transition take the event? Known for machines. */
   isHandled: boolean | undefined;
+  /** The turn does not see all its children. */
+  readonly isCrowded?: boolean;
 }
 
 interface ExecutableAction {
@@ -190,7 +193,34 @@ export class ActorSystem {
 
   /** What the event makes of the actor, and what it asks for. */
   turn(actor: Actor, event: AnyEvent): Recording {
-    return this.#record(actor, () => actor.logic.transition(this.snapshotOf(actor), event, actor.scope) as AnySnapshot);
+    const snapshot = this.snapshotOf(actor);
+    const crowd = actor.held.size < Crowd.min ? undefined : Crowd.of(snapshot);
+    if (crowd === undefined) return this.#record(actor, () => transitionOf(actor, snapshot, event));
+    return this.#crowded(actor, snapshot, crowd, event) ?? this.#record(actor, () => transitionWith(actor, snapshot, crowd.plain(), event));
+  }
+
+  /** A turn that does not see the names of its many children; undefined when it may have missed one. */
+  #crowded(actor: Actor, before: AnySnapshot, crowd: Crowd, event: AnyEvent): Recording | undefined {
+    const recording: Recording = { actor, effects: [], adopted: [], undo: [], isHandled: undefined, isCrowded: true };
+    this.#recording = recording;
+    try {
+      const after = transitionWith(actor, before, crowd.hidden, event);
+      const isTouched = after !== before && childrenOf(after) !== crowd.hidden;
+      const isOver = after !== before && after.status !== "active";
+      if (isOver && isTouched) return this.#takeBack(actor, recording);
+      if (isOver) stopEach(actor, crowd.children);
+      this.#runDeferred(actor);
+      const gone = recording.effects.flatMap((effect) => (effect.kind === "stop" && effect.actor.parent === actor ? [effect.actor.id] : []));
+      const next = isTouched ? crowd.next(gone, childrenOf(after)) : crowd;
+      if (next === undefined) return this.#takeBack(actor, recording);
+      if (after !== before) Object.assign(after, { children: isOver && after.status !== "done" ? {} : next.children });
+      this.#kept(actor, after);
+      return recording;
+    } catch {
+      return this.#takeBack(actor, recording);
+    } finally {
+      this.#recording = undefined;
+    }
   }
 
   /** The actor breathes for the first time: its first snapshot, and what that asks for. */
@@ -217,7 +247,7 @@ export class ActorSystem {
     this.#recording = recording;
     try {
       const snapshot = work();
-      for (let next = actor.deferred.shift(); next !== undefined; next = actor.deferred.shift()) next();
+      this.#runDeferred(actor);
       this.#kept(actor, snapshot);
       return recording;
     } catch (error) {
@@ -227,11 +257,19 @@ export class ActorSystem {
     }
   }
 
-  /** Nothing of the turn happened but its error. */
-  #undone(actor: Actor, before: AnySnapshot | undefined, { undo, adopted }: Recording, error: unknown): Recording {
+  #runDeferred(actor: Actor): void {
+    for (let next = actor.deferred.shift(); next !== undefined; next = actor.deferred.shift()) next();
+  }
+
+  #takeBack(actor: Actor, { undo, adopted }: Recording): undefined {
     for (const back of undo.toReversed()) back();
     for (const child of adopted) this.#seams.disowned(child);
     actor.deferred.length = 0;
+  }
+
+  /** Nothing of the turn happened but its error. */
+  #undone(actor: Actor, before: AnySnapshot | undefined, recording: Recording, error: unknown): Recording {
+    this.#takeBack(actor, recording);
     this.#kept(actor, { ...(before ?? { status: "active" }), status: "error", error });
     actor.life = "running";
     return { actor, effects: [], adopted: [], undo: [], isHandled: true };
@@ -298,6 +336,8 @@ export class ActorSystem {
   /** xstate's own actions only defer; those of the user are done after the commit. */
   #execute(actor: Actor, { type, exec, info, params }: ExecutableAction): void {
     if (exec === undefined) return;
+    if (type === "xstate.stopChild" && params === undefined && this.#recording?.isCrowded && this.#recording.actor === actor)
+      throw new Error("a child may have been missed");
     const isOwn = type.startsWith("xstate.") && type !== "xstate.log";
     const kind = type === "xstate.log" ? "log" : "action";
     const perform = (): unknown => exec(info, params);
