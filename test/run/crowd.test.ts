@@ -59,7 +59,7 @@ const parent: any = setup({ actors: { child } }).createMachine({
 test("three hundred children are made, spoken to, stopped, seen and ended, also by the next process", async () => {
   const room = new MachineRoom();
   const process = await room.boot([parent]);
-  const run = (await room.settled(process.pawl.start(parent, { id: "r" } as never))) as MachineHandle<any>;
+  const run = (await room.settled(process.pawl.start(parent, { id: "r" }))) as MachineHandle<any>;
   const send = (type: string, n = 0): Promise<unknown> => room.settled(run.send({ type, n } as never));
   for (let n = 0; n < 300; n++) await send("MAKE", n);
   await send("SAY", 7);
