@@ -3,7 +3,8 @@
  * 1. Nothing is executed: what is to be done when it is durable is handed to the seams, in order.
  * 2. The stack and the mailboxes are the whole state of a cascade that does not rest yet.
  */
-import type { PawlError } from "../errors.ts";
+import { type PawlError, isPawlError } from "../errors.ts";
+import { recordOf } from "./stimulus.ts";
 import { type Actor, type AnyEvent, isMachine } from "./xstate/actor.ts";
 import type { Effect } from "./xstate/effects.ts";
 import type { ActorSystem, Recording } from "./xstate/system.ts";
@@ -65,6 +66,13 @@ export class Cascade {
     for (const { actor } of frames) this.#busy.add(actor);
   }
 
+  /** What is still to come does not come any more. */
+  cut(): void {
+    for (const { actor } of this.stack) actor.mailbox.length = 0;
+    this.stack = [];
+    this.#busy.clear();
+  }
+
   /** Starts an actor that is new. */
   start(actor: Actor): void {
     if (actor.life !== "new") return;
@@ -90,10 +98,11 @@ export class Cascade {
 
   /** What the actor has become since its last commit cannot be stored: it ends with this error as it was then. */
   takeBack(actor: Actor, error: PawlError): void {
+    const { status, error: own } = actor.snapshot ?? {};
     const last = actor.committed ?? { ...actor.snapshot, context: {} };
     actor.snapshot = { ...last, status: "active", output: undefined, error: undefined };
     actor.life = "running";
-    this.fail(actor, error);
+    this.fail(actor, status === "error" && !isPawlError(own) ? recordOf(own) : error);
   }
 
   #push(frame: Frame): void {

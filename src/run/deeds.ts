@@ -4,7 +4,6 @@
  */
 import type { DropCode } from "./hosted-run.ts";
 import type { Frame } from "./cascade.ts";
-import { Queue } from "./queue.ts";
 import type { Actor, AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { needsPermit, performAct, stopFor } from "./xstate/step.ts";
 import { logicKind } from "./xstate/structure.ts";
@@ -26,9 +25,8 @@ export class Deeds {
   readonly #rejected: (name: string, error: unknown) => void;
   readonly #outside = new Set<Actor>();
   readonly #granted = new Set<Actor>();
-  readonly #waiting = new Queue<Actor>();
+  readonly #waiting = new Set<Actor>();
   #list: Deed[] = [];
-  #waitingCount = 0;
 
   constructor(commitKey: () => string, failed: (actor: Actor, error: unknown) => void, released: () => void, rejected: (name: string, error: unknown) => void) {
     this.#rejected = rejected;
@@ -57,7 +55,7 @@ export class Deeds {
 
   /** Attempts that wait for a permit. */
   get queued(): number {
-    return this.#waitingCount;
+    return this.#waiting.size;
   }
 
   get running(): number {
@@ -84,6 +82,11 @@ export class Deeds {
     this.#list.push({ actor, name: undefined, perform: () => this.#start(actor) });
   }
 
+  /** What ran outside in a process that is no more is started again. */
+  restart(actor: Actor): void {
+    this.start(actor);
+  }
+
   tell(actor: Actor, event: AnyEvent): void {
     const { snapshot } = actor;
     this.#list.push({ actor, name: undefined, perform: () => this.#tell(actor, event, snapshot) });
@@ -92,8 +95,7 @@ export class Deeds {
   #start(actor: Actor): void {
     if (actor.life !== "running" || actor.isStarted) return;
     if (!needsPermit(actor.logic)) return this.#startNow(actor);
-    this.#waiting.push(actor);
-    this.#waitingCount++;
+    this.#waiting.add(actor);
   }
 
   #startNow(actor: Actor): void {
@@ -107,21 +109,18 @@ export class Deeds {
 
   /** Starts the next attempt that waits for a permit. */
   grant(): void {
-    for (let actor = this.#waiting.shift(); actor !== undefined; actor = this.#waiting.shift()) {
-      if (actor.life !== "running") continue;
-      this.#waitingCount--;
-      this.#granted.add(actor);
-      const granted = actor;
-      this.#contain(granted, () => this.#startNow(granted));
-      return;
-    }
+    const [actor] = this.#waiting;
+    if (actor === undefined) return;
+    this.#waiting.delete(actor);
+    this.#granted.add(actor);
+    this.#contain(actor, () => this.#startNow(actor));
   }
 
   /** The actor has ended. */
   ended(actor: Actor): void {
     if (!this.#outside.delete(actor)) return;
+    this.#waiting.delete(actor);
     if (this.#granted.delete(actor)) this.#released();
-    else if (needsPermit(actor.logic) && !actor.isStarted && this.#waitingCount > 0) this.#waitingCount--;
   }
 
   /** Does what the commit says; answers the user's acts that were done. */
@@ -161,11 +160,6 @@ export class Deeds {
     this.perform();
   }
 
-  /** What ran outside in a process that is no more is started again. */
-  restart(actor: Actor): void {
-    this.start(actor);
-  }
-
   /** Everything that runs outside is told to stop; nobody hears what it still says. */
   drop(code: DropCode): void {
     this.#list = [];
@@ -180,6 +174,6 @@ export class Deeds {
     for (const _ of this.#granted) this.#released();
     this.#outside.clear();
     this.#granted.clear();
-    this.#waitingCount = 0;
+    this.#waiting.clear();
   }
 }

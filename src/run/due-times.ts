@@ -1,9 +1,13 @@
 /**
  * The earliest of many instants that come and go: a binary heap; what was removed is passed over when it comes up.
  */
+/** Fewer are kept as they are. */
+const KEPT_LENGTH = 64;
+
 export class DueTimes<T extends object> {
-  readonly #heap: { readonly dueAt: number; readonly of: T }[] = [];
+  #heap: { readonly dueAt: number; readonly of: T }[] = [];
   readonly #removed = new WeakSet<T>();
+  #removedCount = 0;
 
   /** Each object once. */
   add(dueAt: number, of: T): void {
@@ -18,6 +22,13 @@ export class DueTimes<T extends object> {
 
   remove(of: T): void {
     this.#removed.add(of);
+    if (++this.#removedCount * 2 > this.#heap.length && this.#heap.length > KEPT_LENGTH) this.#sweep();
+  }
+
+  /** Lets go of what was removed and would come up late. */
+  #sweep(): void {
+    this.#heap = this.#heap.filter(({ of }) => !this.#removed.has(of)).sort((a, b) => a.dueAt - b.dueAt);
+    this.#removedCount = 0;
   }
 
   /** The earliest that was not removed; undefined when there is none. */

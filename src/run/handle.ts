@@ -25,6 +25,7 @@ export interface RunHome {
   readonly store: Store;
   readonly clock: Clock;
   readonly isExecuting: boolean;
+  readonly isClosing: boolean;
   send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult>;
   snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot>;
   /** Calls back with each commit of the run that this process makes; answers what ends it. */

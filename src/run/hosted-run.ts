@@ -46,9 +46,11 @@ export interface HostedRun {
 }
 
 /** In an inbox, instead of an event: the run is no longer wanted by the one that started it. */
-export const CANCEL_BODY = '"cancel"';
+export const CANCEL_BODY = "cancel";
+/** In place of an event that this run does not take: it is only noted as consumed. No event has such a text. */
+export const DROPPED_BODY = "dropped";
 
-export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
+export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_ENDED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
 
 /** What a run needs from the worker that hosts it. */
 export interface RunSeams {

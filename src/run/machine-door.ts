@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
 import { describeIssues, validate } from "../define/schema.ts";
-import { PawlError } from "../errors.ts";
+import { PawlError, isPawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { encode } from "./codec.ts";
 import { type IdleSeams, unhosted } from "./hosted-run.ts";
@@ -38,6 +38,10 @@ export interface SentEvent {
 const SEND_TIMEOUT: Duration = "30s";
 const EVENT_ID = /^.{1,256}$/su;
 
+function isEnd(error: unknown): boolean {
+  return isPawlError(error, "PAWL_RUN_ENDED") || isPawlError(error, "PAWL_DEFINITION_CHANGED") || isPawlError(error, "PAWL_DEFINITION_MISSING");
+}
+
 export class MachineDoor {
   readonly #worker: Worker;
   readonly #recovery: Recovery;
@@ -53,9 +57,27 @@ export class MachineDoor {
     this.#clock = worker.clock;
   }
 
-  async send(id: string, event: SentEvent, { eventId, timeout = SEND_TIMEOUT, strict = false }: SendOptions): Promise<SendResult> {
-    const timeoutMs = durationMs(timeout, "timeout", "send()");
+  async send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult> {
+    const { eventId } = options;
     if (eventId !== undefined && !EVENT_ID.test(eventId)) throw new PawlError("PAWL_INVALID_VALUE", { message: "an eventId has 1 to 256 characters" });
+    try {
+      return await this.#send(id, event, options);
+    } catch (error) {
+      // a run that has ended, or is set aside, may have consumed the event before
+      const consumed = eventId === undefined || !isEnd(error) ? undefined : await this.#consumed(id, eventId);
+      if (consumed === undefined) throw error;
+      return consumed;
+    }
+  }
+
+  async #consumed(id: string, eventId: string): Promise<SendResult | undefined> {
+    const commitNo = await this.#store.readEvent(id, eventId);
+    return commitNo === undefined ? undefined : { commitNo, handled: true, value: undefined, changed: false, duplicate: true };
+  }
+
+  async #send(id: string, event: SentEvent, { eventId, timeout = SEND_TIMEOUT, strict = false }: SendOptions): Promise<SendResult> {
+    const timeoutMs = durationMs(timeout, "timeout", "send()");
+    if (this.#worker.isFull) throw new PawlError("PAWL_STORE_FULL");
     const checked = await checkedEvent((await this.#resident(id)).definition, event, async () => (await this.#resident(id)).committedSnapshot);
     const text = encode(checked);
     const result = await this.#inTime(eventId === undefined ? this.#put(id, text, undefined) : this.#putOnce(id, text, eventId), timeoutMs);
@@ -101,8 +123,8 @@ export class MachineDoor {
   }
 
   async #unlessConsumed(run: MachineRun, text: string, eventId: string): Promise<SendResult> {
-    const commitNo = await this.#store.readEvent(run.id, eventId);
-    if (commitNo !== undefined) return { commitNo, handled: true, value: undefined, changed: false, duplicate: true };
+    const consumed = await this.#consumed(run.id, eventId);
+    if (consumed !== undefined) return consumed;
     if (this.#worker.runs.get(run.id) !== run) return this.#putOnce(run.id, text, eventId);
     return this.#enqueue(run, text, eventId);
   }

@@ -5,7 +5,7 @@
  * 3. While a commit is in flight nothing is applied. Readers see what was committed last.
  */
 import { PawlError } from "../errors.ts";
-import { type ActorRecord, type Commit, type InboxRecord, type Post, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type ActorRecord, type Commit, type InboxRecord, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
 import { ActorTable } from "./actor-table.ts";
 import { heldAnew } from "./held-children.ts";
 import { ActorTimers } from "./actor-timers.ts";
@@ -14,19 +14,19 @@ import { encode } from "./codec.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter } from "./history.ts";
-import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import { CANCEL_BODY, DROPPED_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type PendingSend, Sends } from "./sends.ts";
 import { Queue } from "./queue.ts";
 import { MachineWriter } from "./machine-writer.ts";
 import { actsOf } from "./redo.ts";
 import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, runBodyText, runChecksum, valueRow } from "./row.ts";
+import { Outgoing } from "./outgoing.ts";
 import { framesOf } from "./spill.ts";
-import { type MachineStimulus, fromOutside } from "./stimulus.ts";
+import { type MachineStimulus, fromOutside, outsideText, wordsOf } from "./stimulus.ts";
 import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine } from "./xstate/actor.ts";
 import { RunAddress } from "./xstate/effects.ts";
-import { childRunOf } from "./xstate/step.ts";
-import { isDeclared } from "./xstate/machine-events.ts";
+import { childAddress } from "./child-address.ts";
 import { type Recording } from "./xstate/system.ts";
 
 /** Events that may wait for one run. */
@@ -59,12 +59,12 @@ export class MachineRun implements HostedRun {
   readonly #writer: MachineWriter;
   #lastInboxNumber = 0;
   #sequence: number;
-  #posts: Post[] = [];
-  #consumed: number[] = [];
-  /** Of a run that only computes acts again: the run that they are done for. */
+  readonly #outgoing = new Outgoing();
   #original: MachineRun | undefined;
   #isDropped = false;
+  #isCancelAsked = false;
   #isEndWritten = false;
+  #storedWakeAt: number | null | undefined;
 
   constructor(id: string, definition: MachineDefinition, seams: RunSeams, from: { readonly input: string } | StoredMachineRun) {
     this.id = id;
@@ -78,7 +78,7 @@ export class MachineRun implements HostedRun {
       disowned: (actor) => this.#writer.neverWas(actor),
       sentFromOutside: (to, event) => this.#sentFromOutside(to, event),
       emitted: (_actor, event) => this.#emitted(event),
-      logged: (actor, values) => seams.attempts.log.info({ runId: id, actor: actor.key }, values.map(String).join(" ")),
+      logged: (actor, values) => seams.attempts.log.info({ runId: id, actor: actor.key }, values.map(wordsOf).join(" ")),
     });
     this.#cascade = new Cascade(this.table.system, {
       changed: (actor) => this.#writer.changed(actor),
@@ -131,8 +131,8 @@ export class MachineRun implements HostedRun {
   }
 
   get isDirty(): boolean {
-    if (this.finished && !this.#isEndWritten) return true;
-    return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || this.#consumed.length > 0 || this.sends.isDirty;
+    if (this.finished ? !this.#isEndWritten : this.#isWakeWrong) return true;
+    return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || !this.#outgoing.isEmpty || this.sends.isDirty;
   }
 
   get #mustForgetRedo(): boolean {
@@ -157,7 +157,9 @@ export class MachineRun implements HostedRun {
     return earliest === undefined ? WAITS_FOR_EVENT : Math.ceil(earliest);
   }
 
-  // ---- what happens
+  get #isWakeWrong(): boolean {
+    return this.#storedWakeAt === null && this.wakeAt !== null;
+  }
 
   #receive(stimulus: MachineStimulus): void {
     if (this.#isDropped) return;
@@ -170,14 +172,14 @@ export class MachineRun implements HostedRun {
     return this.table.copy(root.committed ?? system.snapshotOf(root));
   }
 
-  /** An event for the root, as text; false when too many wait already. */
   send(event: string, pending: PendingSend): boolean {
-    if (this.#inbox.length >= MAILBOX_MAX) return false;
+    if (this.#inbox.length >= MAILBOX_MAX || this.#isDropped) return false;
     this.#receive({ kind: "event", to: this.table.root, event, pending });
     return true;
   }
 
   cancel(): void {
+    this.#isCancelAsked = true;
     this.#receive({ kind: "cancel" });
   }
 
@@ -185,7 +187,9 @@ export class MachineRun implements HostedRun {
     for (const { number, body } of rows) {
       if (number <= this.#lastInboxNumber) continue;
       this.#lastInboxNumber = number;
-      this.#receive(body === CANCEL_BODY ? { kind: "cancel" } : { kind: "event", to: this.table.root, event: body, inboxNumber: number });
+      if (body === CANCEL_BODY) this.cancel();
+      else if (body === DROPPED_BODY) this.#receive({ kind: "dropped", inboxNumber: number });
+      else this.#receive({ kind: "event", to: this.table.root, event: body, inboxNumber: number });
     }
   }
 
@@ -194,11 +198,11 @@ export class MachineRun implements HostedRun {
   }
 
   #sentFromOutside(to: Actor | RunAddress, event: AnyEvent): void {
-    if (this.#isDropped) return to instanceof RunAddress ? undefined : this.#seams.strayed(this.id, to.key, () => this.table.encode(event));
-    if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.forwarded(to.key, () => this.table.encode(event));
+    if (this.#isDropped) return to instanceof RunAddress ? undefined : this.#seams.strayed(this.id, to.key, () => outsideText(event, this.table));
+    if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.forwarded(to.key, () => outsideText(event, this.table));
     if (to instanceof RunAddress)
       throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: "another run can only be sent to by sendTo(), not from an action" });
-    this.#receive(fromOutside(to, () => this.table.encode(event)));
+    this.#receive(fromOutside(to, event, this.table));
   }
 
   #emitted(event: AnyEvent): void {
@@ -207,13 +211,14 @@ export class MachineRun implements HostedRun {
   }
 
   forwarded(key: string, encoded: () => string): void {
-    this.#receive(fromOutside(this.table.actorAt(key), encoded));
+    if (this.#isDropped) return this.#seams.strayed(this.id, key, encoded);
+    this.#receive({ kind: "event", to: this.table.actorAt(key), event: encoded() });
   }
 
   applyInbox(budget: number): number {
     const endAt = this.#cascade.turns + MachineRun.turnsMax;
     if (!this.#cascade.isAtRest) {
-      this.apply({ kind: "continue" });
+      this.apply({ kind: this.#isCancelAsked ? "cancel" : "continue" });
       budget--;
     }
     while (budget > 0 && this.#cascade.isAtRest && this.#cascade.turns < endAt) {
@@ -230,14 +235,17 @@ export class MachineRun implements HostedRun {
     const { root } = this.table;
     if (root.storedState !== undefined) root.committed = this.table.system.snapshotOf(root);
     if (stimulus.kind === "begin") this.#cascade.start(root);
-    else if (stimulus.kind === "cancel") this.#cascade.deliver(root, STOP);
+    else if (stimulus.kind === "cancel") {
+      this.#cascade.cut();
+      this.#cascade.deliver(root, STOP);
+    } else if (stimulus.kind === "dropped") this.#outgoing.consumed(stimulus.inboxNumber);
     else if (stimulus.kind === "failed") this.#fail(stimulus.actor, stimulus.error);
     else if (stimulus.kind === "timer") this.#fire(stimulus.actor, stimulus.timer);
     else if (stimulus.kind === "event") {
       const event = this.table.normal(stimulus.event);
       this.sends.applying(event, stimulus.pending, root.snapshot);
-      if (stimulus.inboxNumber !== undefined) this.#consumed.push(stimulus.inboxNumber);
-      if (stimulus.inboxNumber === undefined || isDeclared(this.definition.events, event.type)) this.#cascade.deliver(stimulus.to, event);
+      if (stimulus.inboxNumber !== undefined) this.#outgoing.consumed(stimulus.inboxNumber);
+      this.#cascade.deliver(stimulus.to, event);
     }
     if (this.#cascade.run(MachineRun.turnsMax)) this.sends.rests(this.table.root.snapshot);
   }
@@ -252,11 +260,9 @@ export class MachineRun implements HostedRun {
     if (!actor.timers.includes(timer)) return;
     this.#timers.remove(actor, (other) => other === timer);
     this.#writer.changed(actor);
-    if (timer.to.startsWith("run:")) this.#posts.push({ runId: timer.to.slice("run:".length), body: timer.event });
+    if (timer.to.startsWith("run:")) this.#outgoing.post(timer.to.slice("run:".length), timer.event);
     else this.#cascade.deliver(this.table.actorAt(timer.to), this.table.normal(timer.event));
   }
-
-  // ---- what a cascade asks for
 
   #asked(effect: Asked): void {
     if (effect.kind === "act") return this.#deeds.add(effect.act);
@@ -266,7 +272,7 @@ export class MachineRun implements HostedRun {
     }
     const source = effect.kind === "schedule" ? effect.source : this.#cascade.stack.at(-1)!.actor;
     try {
-      if (effect.kind === "post") this.#posts.push({ runId: effect.runId, body: encode(effect.event) });
+      if (effect.kind === "post") this.#outgoing.post(effect.runId, encode(effect.event));
       else this.#timers.set(effect, ++this.#sequence, effect.to.startsWith("run:") ? encode(effect.event) : this.table.encode(effect.event));
       this.#writer.changed(source);
     } catch (error) {
@@ -285,7 +291,8 @@ export class MachineRun implements HostedRun {
   #ended(actor: Actor): void {
     this.#timers.remove(actor, () => true);
     this.#deeds.ended(actor);
-    if (actor.life === "stopped" && childRunOf(actor.logic) !== undefined) this.#posts.push({ runId: `${this.id}/${actor.key}`, body: CANCEL_BODY });
+    const child = actor.life === "stopped" ? childAddress(this.id, actor, this.table.system) : undefined;
+    if (child !== undefined) this.#outgoing.post(child, CANCEL_BODY);
     if (actor !== this.table.root) this.#history.actor("actor.ended", actor.key, actor.life);
   }
 
@@ -296,8 +303,6 @@ export class MachineRun implements HostedRun {
   grant(): void {
     this.#deeds.grant();
   }
-
-  // ---- commits
 
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
@@ -310,10 +315,11 @@ export class MachineRun implements HostedRun {
     const { output, error } = finished ? this.table.system.snapshotOf(root) : {};
     const failure = finished && root.life === "error" ? failureOf(error, []) : undefined;
     this.#isEndWritten = finished;
+    this.#storedWakeAt = wakeAt;
     if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(output)));
     const body = runBodyText({ state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence });
     const { name, hash } = this.definition;
-    const commit: Commit = {
+    return {
       runId: this.id,
       from: this.commitNo,
       epoch,
@@ -322,24 +328,18 @@ export class MachineRun implements HostedRun {
       actors,
       history: this.#history.take(),
       ...(gone.length > 0 && { gone }),
-      ...(this.#posts.length > 0 && { posts: this.#posts }),
-      ...(this.#consumed.length > 0 && { consumed: this.#consumed }),
+      ...this.#outgoing.take(),
       ...this.sends.takeIds(),
     };
-    this.#posts = [];
-    this.#consumed = [];
-    return commit;
   }
 
-  /** What cannot be stored ends its actor with an error that says so, and what follows from that belongs to the commit. */
   #rows(): ActorRecord[] {
-    for (;;) {
-      const rows = this.#writer.tryRows(this.#cascade.isAtRest);
-      if (Array.isArray(rows)) return rows;
-      this.#timers.remove(rows.actor, () => true);
-      this.#cascade.takeBack(rows.actor, rows.error);
+    return this.#writer.rows(this.#cascade, (actor, error) => {
+      this.#timers.remove(actor, () => true);
+      this.#cascade.takeBack(actor, error);
       this.#cascade.run(MachineRun.turnsMax);
-    }
+      this.sends.takenBack(this.table.root.snapshot);
+    });
   }
 
   committed(): void {

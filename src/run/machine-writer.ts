@@ -10,7 +10,7 @@ import type { ActorTable } from "./actor-table.ts";
 import type { Frame } from "./cascade.ts";
 import { type Redo, oldRows, redoText } from "./redo.ts";
 import { CASCADE_KEY, REDO_KEY, valueRow } from "./row.ts";
-import { framesText } from "./spill.ts";
+import { framesText, takeUnstorable } from "./spill.ts";
 import { type MachineStimulus, textOf } from "./stimulus.ts";
 import type { Actor } from "./xstate/actor.ts";
 
@@ -72,9 +72,21 @@ export class MachineWriter {
     for (const actor of this.#table.actors.values()) if (actor.life === "stopped") this.#gone.add(actor);
   }
 
+  /** The rows of what changed; `mend` is told of each actor whose state cannot be stored, and sees to it that it can. */
+  rows(cascade: { readonly stack: readonly Frame[] }, mend: (actor: Actor, error: PawlError) => void): ActorRecord[] {
+    for (;;) {
+      const rows = this.#tryRows(cascade.stack);
+      if (Array.isArray(rows)) return rows;
+      mend(rows.actor, rows.error);
+    }
+  }
+
   /** The rows of the actors that changed; or the first whose state cannot be stored, with the error that says so. */
-  tryRows(isAtRest: boolean): ActorRecord[] | { readonly actor: Actor; readonly error: PawlError } {
+  #tryRows(stack: readonly Frame[]): ActorRecord[] | { readonly actor: Actor; readonly error: PawlError } {
+    const isAtRest = stack.length === 0;
     const rows: ActorRecord[] = [];
+    const refused = isAtRest ? undefined : takeUnstorable(stack, this.#table);
+    if (refused !== undefined) return refused;
     for (const actor of this.#changed) {
       if (this.#gone.has(actor) && isAtRest) continue;
       if (actor.parent?.life === "new") continue;

@@ -54,14 +54,18 @@ export function problemsOf(runId: string, rows: readonly StoredActor[], structur
 }
 
 /** The run's rows for another definition. Throws PAWL_DEFINITION_CHANGED with what stands against it. */
-export function migratedRows(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, from: string): StoredActor[] {
+export function migratedRows(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, stored: string): StoredActor[] {
   const root = rows.find(({ key }) => key === ROOT_KEY);
   const { migrate } = definition.options;
   if (root?.output == null || migrate === undefined) throw changed(record, definition, ["no `migrate` was given for it"]);
   const state = decode(root.output, opaque) as StoredState;
-  const old = JSON.parse(from) as MachineStructure;
+  const old = JSON.parse(stored) as MachineStructure;
   const { id, version } = old.machines[0]!;
-  const given = migrate({ value: state.value, context: state.context }, { id, version, hash: record.definition });
+  const from = { id, version, hash: record.definition };
+  const given = taken(record, definition, () => {
+    const answer = migrate({ value: state.value, context: state.context }, from);
+    return { value: answer.value, context: answer.context, text: encode(answer.context, opaque) };
+  });
   const structure = JSON.parse(definition.structureText) as MachineStructure;
   if (selectableStates(structure, given.value) === undefined)
     throw changed(record, definition, [`migrate answered ${JSON.stringify(given.value)}, which is no state of it`]);
@@ -72,6 +76,15 @@ export function migratedRows(record: RunRecord, rows: readonly StoredActor[], de
   const kept = { ...rest, ...(!isMoved && nodes !== undefined && { nodes }), value: given.value, context: given.context };
   const row = { ...actorRow(record.id, root.key, root.status, root.body, encode(kept, opaque)), commitNo: root.commitNo };
   return rows.map((other) => (other === root ? row : other));
+}
+
+/** What `migrate` does wrong stands against the migration, not against the run. */
+function taken<T>(record: RunRecord, definition: MachineDefinition, migrate: () => T): T {
+  try {
+    return migrate();
+  } catch (error) {
+    throw changed(record, definition, [`migrate failed: ${error instanceof Error ? error.message : String(error)}`]);
+  }
 }
 
 function changed(record: RunRecord, { name }: MachineDefinition, changes: readonly string[]): PawlError {

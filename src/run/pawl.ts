@@ -10,6 +10,7 @@ import { newRunId } from "../random.ts";
 import { Listeners } from "./listeners.ts";
 import type { Store } from "../store/store.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
+import { childRuns } from "./child-runs.ts";
 import { Definitions } from "./definitions.ts";
 import { type Definition, beginRun, definitionOf, inputText } from "./definition.ts";
 import { type EndWatch, Run, type RunHome } from "./handle.ts";
@@ -75,7 +76,10 @@ export class Pawl implements AsyncDisposable, RunHome {
     this.#recovery = new Recovery(worker, seams.store, this.#definitions.byHash);
     this.#recovery.onParked = (runId) => this.#wakeWaiting(runId);
     this.#door = new MachineDoor(worker, this.#recovery, seams.store, this.#definitions);
-    worker.services = stepServices(seams, (workflow, id, input, signal) => this.#childRun(workflow, id, input, signal));
+    worker.services = stepServices(
+      seams,
+      childRuns(this, (id, definition, input) => this.#startAs(id, definition, input)),
+    );
     worker.onEmitted = (runId, event) => this.#emitted(runId, event);
     worker.onCommitted((run, commit) => {
       if (commit.from === 0) this.#starting.get(run.id)?.resolve();
@@ -131,21 +135,10 @@ export class Pawl implements AsyncDisposable, RunHome {
     }
     const worker = this.#executing();
     if (worker.isFull) throw new PawlError("PAWL_STORE_FULL");
-    if (await this.#createNew(worker, id, definition, input)) return;
+    const isThere = !this.#starting.has(id) && (await this.#store.readRun(id)) !== undefined;
+    if (!isThere && (await this.#createNew(worker, id, definition, input))) return;
     await this.#checkSame(id, definition, input);
     await this.#recovery?.ensure(id);
-  }
-
-  /** A run that belongs to a step of another: its output. It is cancelled when the step is no longer wanted. */
-  async #childRun(workflow: Startable, id: string, input: unknown, signal: AbortSignal): Promise<unknown> {
-    const definition = definitionOf(workflow);
-    signal.throwIfAborted();
-    await this.#startAs(id, definition, input);
-    const cancel = (): void =>
-      void (this.#closing ?? this.cancel(id)).catch((error: unknown) => this.log.warn({ error, runId: id }, "a child run was not cancelled"));
-    if (signal.aborted) cancel();
-    else signal.addEventListener("abort", cancel);
-    return new Run<unknown>(this, id).result();
   }
 
   async #createNew(worker: Worker, id: string, definition: Definition, input: string): Promise<boolean> {
@@ -301,6 +294,10 @@ export class Pawl implements AsyncDisposable, RunHome {
     return this.#seams.clock;
   }
 
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   get isExecuting(): boolean {
     return this.#worker !== undefined;
   }
@@ -312,6 +309,7 @@ export class Pawl implements AsyncDisposable, RunHome {
   }
 
   async snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot> {
+    await this.#starting.get(id)?.promise.catch(() => {});
     await this.#migrated(id);
     const run = this.#worker?.runs.get(id);
     if (run instanceof MachineRun) return run.committedSnapshot;

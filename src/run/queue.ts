@@ -29,3 +29,20 @@ export class Queue<T> {
     this.#head = 0;
   }
 }
+
+/** A queue in which each item stands once. */
+export class QueueOfOnes<T> extends Queue<T> {
+  readonly #standing = new Set<T>();
+
+  override push(item: T): void {
+    if (this.#standing.has(item)) return;
+    this.#standing.add(item);
+    super.push(item);
+  }
+
+  override shift(): T | undefined {
+    const item = super.shift();
+    if (item !== undefined) this.#standing.delete(item);
+    return item;
+  }
+}

@@ -3,8 +3,9 @@
  * and does not. Never all at once, and without being asked.
  */
 import { PawlError, isPawlError } from "../errors.ts";
-import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type InboxRecord, type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { type Definition, loadRun } from "./definition.ts";
+import { checkedInbox } from "./inbox-events.ts";
 import { MachineRun } from "./machine-run.ts";
 import { isOver } from "./view.ts";
 import type { Worker } from "./worker.ts";
@@ -113,8 +114,8 @@ export class Recovery {
     const worker = this.#worker;
     if (record.epoch !== worker.epoch || this.parked.has(record.id)) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
-    const inbox = await worker.attempt(() => this.#store.readInbox(record.id));
     const definition = this.#workflows.get(record.definition)!;
+    const inbox = await this.#readInbox(record.id, definition);
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
     if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
     try {
@@ -231,13 +232,18 @@ export class Recovery {
     if (run instanceof MachineRun) run.forwarded(key, event);
   }
 
+  async #readInbox(runId: string, definition: Definition): Promise<InboxRecord[]> {
+    return checkedInbox(definition, await this.#worker.attempt(() => this.#store.readInbox(runId)));
+  }
+
   /** Gives a run what others have sent to it. */
   async deliverInbox(runId: string): Promise<void> {
     const worker = this.#worker;
     const isResident = worker.runs.has(runId);
     if (!(await this.ensure(runId)) || !isResident) return;
-    const inbox = await worker.attempt(() => this.#store.readInbox(runId));
-    worker.runs.get(runId)?.receiveInbox(inbox);
+    const record = await worker.attempt(() => this.#store.readRun(runId));
+    const definition = record && this.#workflows.get(record.definition);
+    if (definition !== undefined) worker.runs.get(runId)?.receiveInbox(await this.#readInbox(runId, definition));
   }
 
   get #hashes(): string[] {

@@ -34,7 +34,8 @@ interface Watched {
 
 interface Answer {
   readonly pending: PendingSend;
-  readonly result: Omit<SendResult, "commitNo">;
+  readonly before: AnySnapshot | undefined;
+  result: Omit<SendResult, "commitNo">;
 }
 
 export class Sends {
@@ -64,7 +65,17 @@ export class Sends {
     if (this.#watched?.pending === undefined) return;
     const { pending, before, handled } = this.#watched;
     this.#watched = undefined;
-    this.#answers.push({ pending, result: { handled, value: (after as { value?: unknown }).value, changed: isChanged(before, after), duplicate: false } });
+    this.#answers.push({
+      pending,
+      before,
+      result: { handled, value: (after as { value?: unknown }).value, changed: isChanged(before, after), duplicate: false },
+    });
+  }
+
+  /** What an actor had become could not be stored: what is told is what will be committed. */
+  takenBack(after: AnySnapshot | undefined): void {
+    for (const answer of this.#answers)
+      answer.result = { ...answer.result, value: (after as { value?: unknown }).value, changed: isChanged(answer.before, after) };
   }
 
   /** The ids that the next commit consumes. */

@@ -3,7 +3,8 @@
  */
 import type { ActorTable } from "./actor-table.ts";
 import type { Frame } from "./cascade.ts";
-import type { AnyEvent } from "./xstate/actor.ts";
+import { type PawlError, isPawlError } from "../errors.ts";
+import type { Actor, AnyEvent } from "./xstate/actor.ts";
 import type { Effect } from "./xstate/effects.ts";
 
 type EffectText =
@@ -30,6 +31,35 @@ export function framesText(stack: readonly Frame[], table: ActorTable): string {
     mail: mail.map(({ key, mailbox }) => [key, mailbox.map((event) => table.encode(event))] as const),
   };
   return JSON.stringify(text);
+}
+
+/** Takes out the first event that cannot be stored, with the error that says so and the actor whose it is. */
+export function takeUnstorable(stack: readonly Frame[], table: ActorTable): { readonly actor: Actor; readonly error: PawlError } | undefined {
+  for (const frame of stack)
+    for (const effect of frame.effects.slice(frame.at)) {
+      const error = effect.kind === "act" ? undefined : refusal(() => effectText(effect, table));
+      if (error === undefined) continue;
+      frame.effects = frame.effects.filter((other) => other !== effect);
+      return { actor: frame.actor, error };
+    }
+  for (const actor of table.actors.values())
+    for (const [i, event] of actor.mailbox.entries()) {
+      const error = refusal(() => table.encode(event));
+      if (error === undefined) continue;
+      actor.mailbox.splice(i, 1);
+      return { actor, error };
+    }
+  return undefined;
+}
+
+function refusal(encode: () => unknown): PawlError | undefined {
+  try {
+    encode();
+    return undefined;
+  } catch (error) {
+    if (isPawlError(error)) return error;
+    throw error;
+  }
 }
 
 /** The stack of a text; fills the mailboxes. */

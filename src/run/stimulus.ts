@@ -3,10 +3,11 @@
  */
 import type { ActorTable } from "./actor-table.ts";
 import type { PendingSend } from "./sends.ts";
-import type { Actor, ActorTimer } from "./xstate/actor.ts";
+import type { Actor, ActorTimer, AnyEvent } from "./xstate/actor.ts";
 
 export type MachineStimulus =
   | { readonly kind: "begin" | "cancel" | "continue" }
+  | { readonly kind: "dropped"; readonly inboxNumber: number }
   | { readonly kind: "event"; readonly to: Actor; readonly event: string; readonly pending?: PendingSend; readonly inboxNumber?: number }
   | { readonly kind: "timer"; readonly actor: Actor; readonly timer: ActorTimer }
   | { readonly kind: "failed"; readonly actor: Actor; readonly error: unknown };
@@ -33,6 +34,7 @@ function errorText(error: unknown, table: ActorTable): string {
 export function stimulusOf(text: string, table: ActorTable): MachineStimulus | undefined {
   const [kind, key = "", detail] = JSON.parse(text) as Text;
   if (kind === "begin" || kind === "cancel" || kind === "continue") return { kind };
+  if (kind === "dropped") return undefined;
   const actor = table.actorAt(key);
   if (kind === "event") return { kind, to: actor, event: detail as string };
   if (kind === "failed") return { kind, actor, error: table.decode(detail as string) };
@@ -41,10 +43,39 @@ export function stimulusOf(text: string, table: ActorTable): MachineStimulus | u
 }
 
 /** An event that came from outside, or the failure to write it down. */
-export function fromOutside(to: Actor, encoded: () => string): MachineStimulus {
+export function fromOutside(to: Actor, event: AnyEvent, table: ActorTable): MachineStimulus {
   try {
-    return { kind: "event", to, event: encoded() };
+    return { kind: "event", to, event: outsideText(event, table) };
   } catch (error) {
     return { kind: "failed", actor: to, error };
+  }
+}
+
+/** The text of an event from outside. An error that cannot be stored as it is becomes what can be said of it. */
+export function outsideText(event: AnyEvent, table: ActorTable): string {
+  try {
+    return table.encode(event);
+  } catch (error) {
+    if (!FAILED.test(event.type)) throw error;
+    return table.encode({ ...event, data: recordOf(event["data"]) });
+  }
+}
+
+const FAILED = /^xstate\.(promise\.reject|observable\.error)$/;
+
+/** An error as a small fixed record: making one never fails, and it can always be stored. */
+export function recordOf(error: unknown): Error {
+  const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown };
+  const record = new Error(typeof message === "string" ? message : wordsOf(error));
+  if (typeof name === "string") record.name = name;
+  return typeof code === "string" || typeof code === "number" ? Object.assign(record, { code }) : record;
+}
+
+/** Anything in a few words. */
+export function wordsOf(value: unknown): string {
+  try {
+    return typeof value === "object" && value !== null && !(value instanceof Error) ? JSON.stringify(value) : String(value);
+  } catch {
+    return "something that cannot be described";
   }
 }

@@ -12,7 +12,7 @@ import type { Commit, Outcome, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
-import { Queue } from "./queue.ts";
+import { QueueOfOnes } from "./queue.ts";
 import { openActorRow } from "./row.ts";
 import { Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
@@ -57,7 +57,7 @@ export class Worker implements RunSeams {
   readonly #monoAtStart: number;
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
-  readonly #dirty = new Queue<HostedRun>();
+  readonly #dirty = new QueueOfOnes<HostedRun>();
   readonly #turns: Turns;
   readonly #idle: IdleRuns;
   #pending: Pending[] = [];
@@ -208,7 +208,7 @@ export class Worker implements RunSeams {
       if (run.inFlight || this.runs.get(run.id) !== run) continue;
       this.#idle.delete(run);
       budget = this.#applyInbox(run, budget);
-      if (run.hasWork) this.#dirty.push(run);
+      if (run.hasWork) this.#wantsTick(run);
       touched.add(run);
       this.#turns.wants(run);
     }
@@ -289,8 +289,10 @@ export class Worker implements RunSeams {
     for (const listener of this.#committedListeners) listener(run, commit);
     if (this.runs.get(run.id) !== run) return;
     if (run.queued + run.running === 0) this.#turns.rests(run);
-    if (commit.run.finished) this.runs.delete(run.id);
-    else if (this.#mayLeave(run)) this.#idle.add(run);
+    if (commit.run.finished) {
+      this.runs.delete(run.id);
+      run.drop("PAWL_RUN_ENDED");
+    } else if (this.#mayLeave(run)) this.#idle.add(run);
     else {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);
       this.#turns.wants(run);
@@ -318,7 +320,8 @@ export class Worker implements RunSeams {
   /** Only the owner writes a run: its commit number tells whether this commit was applied. */
   async #resolveUnknown(commit: Commit): Promise<"committed" | "fenced" | "again"> {
     const row = await this.#store.readRun(commit.runId);
-    if (row?.epoch === commit.epoch && row.commitNo === commit.from + 1) return "committed";
+    const isOwn = commit.from > 0 || (row?.createdAt === commit.at && row.checksum === commit.run.checksum);
+    if (row?.epoch === commit.epoch && row.commitNo === commit.from + 1) return isOwn ? "committed" : "fenced";
     return (row?.commitNo ?? 0) === commit.from && (row === undefined || row.epoch === commit.epoch) ? "again" : "fenced";
   }
 
@@ -331,8 +334,6 @@ export class Worker implements RunSeams {
       void this.#commit().then(() => this.isFull || this.#wantsTick());
     });
   }
-
-  // ---- ends
 
   #drop(run: HostedRun, error: PawlError): void {
     this.#forget(run);

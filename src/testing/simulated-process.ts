@@ -105,7 +105,8 @@ export class SimProcess {
   }
 
   async #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
-    const fault = this.#options.fault?.(++this.groups, group);
+    this.groups++;
+    const fault = this.#options.fault?.(this.groups, group);
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     if (fault === "crashBefore") this.kill();
     if (fault === "full") return group.map(() => "full");

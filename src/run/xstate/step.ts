@@ -83,11 +83,17 @@ function servicesOf(system: unknown): StepServices {
 }
 
 const steps = new WeakMap<object, AnyActorLogic>();
-const childRuns = new WeakMap<object, Workflow>();
+const childRuns = new WeakMap<object, Startable>();
+const attempts = new WeakSet<object>();
 
 /** What an actor of this logic runs as a run of its own, addressed by the actor; undefined for other logic. */
-export function childRunOf(logic: object): Workflow | undefined {
+export function childRunOf(logic: object): Startable | undefined {
   return childRuns.get(logic);
+}
+
+/** Which attempt of a step an actor with this snapshot is; undefined for other logic. */
+export function attemptNumber(logic: object, snapshot: unknown): number | undefined {
+  return attempts.has(logic) ? (snapshot as { readonly input?: StepAttempt }).input?.attempt : undefined;
 }
 const stepLogics = new WeakSet<object>();
 
@@ -120,11 +126,15 @@ export function step<Given, Result>(of: Agent<Given, Result> | Workflow<Given, R
 function agentLogic(agent: Agent): AnyActorLogic {
   const attempt = fromPromise<unknown, StepAttempt>(({ input, self, system, signal }) => {
     const { sessionId } = (self as unknown as { readonly _parent: { readonly sessionId: string } })._parent;
-    const slash = sessionId.indexOf("/");
-    const call = { runId: sessionId.slice(0, slash), stepId: sessionId.slice(slash + 1), attempt: input.attempt, input: input.given, signal };
-    return servicesOf(system).attempt(agent, call);
+    const services = servicesOf(system);
+    const { runId } = system as unknown as { readonly runId: string };
+    const call = { runId, stepId: sessionId.slice(runId.length + 1), attempt: input.attempt, input: input.given, signal };
+    return services.attempt(agent, call);
   });
-  permitted.add(attempt);
+  attempts.add(attempt);
+  // a run of its own takes permits itself
+  if (agent.work.kind === "machine") childRuns.set(attempt, agent.work.machine as Startable);
+  else permitted.add(attempt);
   return stepMachine.provide({ actors: { attempt } });
 }
 

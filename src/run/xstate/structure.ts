@@ -16,6 +16,7 @@ import {
 } from "xstate";
 import { canonicalJson } from "../../define/canonical.ts";
 import type { Workflow } from "../../define/workflow.ts";
+import type { DurableMachine } from "./durable.ts";
 import { isMachine } from "./actor.ts";
 import { childRunOf, isStep } from "./step.ts";
 import { guardText, historyTargets, invokesOf, statesOf, timersOf } from "./state-nodes.ts";
@@ -175,7 +176,7 @@ export function implementationText(machine: AnyStateMachine): string {
 }
 
 /** What the steps of a machine, and of the machines among its actors, run as runs of their own. */
-export function childRunsOf(machine: AnyStateMachine): Workflow[] {
+export function childRunsOf(machine: AnyStateMachine): (Workflow | AnyStateMachine | DurableMachine)[] {
   return machinesIn(machine).flatMap((each) => [...actorsOf(each).values()].flatMap((logic) => childRunOf(logic as object) ?? []));
 }
 

@@ -173,6 +173,7 @@ export class ActorSystem {
     if (isMachine(actor.logic)) {
       Object.assign(snapshot, { children: Object.fromEntries([...actor.held].map(([name, child]) => [name, child.ref])) });
     }
+    actor.committed ??= snapshot;
     return this.#kept(actor, snapshot);
   }
 
@@ -390,6 +391,7 @@ export class ActorSystem {
       getSnapshot: () => ({ _scheduledEvents: {} }),
       _snapshot: { _scheduledEvents: {} },
       services: this.#seams.services,
+      runId: this.#seams.runId,
       _clock: undefined,
       _logger: nothing,
     };

@@ -1,0 +1,37 @@
+/**
+ * Runs that belong to a step or a node of another run: started or found, waited for, and cancelled when they are no longer
+ * wanted. What is cut off by a closing process, or waits for space on the disk, is no failure of theirs.
+ */
+import { isPawlError } from "../errors.ts";
+import { type Definition, definitionOf } from "./definition.ts";
+import { Run, type RunHome } from "./handle.ts";
+import type { Startable } from "./startable.ts";
+import type { StepServices } from "./xstate/step.ts";
+
+/** How long a run waits for space on the disk before it is tried again. */
+const SPACE_WAIT_MS = 1_000;
+
+/** The next owner goes on with it; nobody here hears of it. */
+const never = (): Promise<never> => new Promise<never>(() => {});
+
+export function childRuns(home: RunHome, startAs: (id: string, definition: Definition, input: unknown) => Promise<void>): StepServices["childRun"] {
+  const unlessClosed = (error: unknown): Promise<never> => (isPawlError(error, "PAWL_CLOSED") ? never() : Promise.reject(error));
+  const started = async (id: string, definition: Definition, input: unknown, signal: AbortSignal): Promise<void> => {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await startAs(id, definition, input);
+      } catch (error) {
+        if (!isPawlError(error, "PAWL_STORE_FULL")) return unlessClosed(error);
+        await new Promise<void>((resolve) => home.clock.after(SPACE_WAIT_MS, resolve));
+      }
+    }
+  };
+  return async (of, id, input, signal) => {
+    await started(id, definitionOf(of as Startable), input, signal);
+    const cancel = (): void => void (home.isClosing ? undefined : home.cancel(id).catch(() => {}));
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel);
+    return new Run<unknown>(home, id).result().catch(unlessClosed);
+  };
+}
