@@ -12,7 +12,7 @@ import { RunAddress, type SystemSeams } from "./xstate/effects.ts";
 import { ActorSystem, ROOT_KEY } from "./xstate/system.ts";
 
 /** Who an actor is, as its row says. Fields that say nothing are left out. */
-interface ActorBody {
+export interface ActorBody {
   readonly id: string;
   readonly src: string;
   /** Its name among its parent's children. */

@@ -21,6 +21,7 @@ export class MachineDefinition {
   readonly structureText: string;
   readonly hash: string;
   readonly events: ReadonlySet<string>;
+  #code: string | undefined;
   readonly #policies: ReadonlyMap<string, TimerPolicy>;
 
   /** Throws a PawlError that says what of the machine cannot be run. */
@@ -57,7 +58,7 @@ export class MachineDefinition {
 
   /** What its implementations say, as text: to tell variants of one structure apart. */
   get code(): string {
-    return implementationText(this.machine);
+    return (this.#code ??= implementationText(this.machine));
   }
 
   /** What a timer of this id means when the process was down. */

@@ -233,7 +233,7 @@ export class MachineRun implements HostedRun {
   apply(stimulus: MachineStimulus): void {
     this.#writer.applied(stimulus);
     const { root } = this.table;
-    if (root.storedState !== undefined) root.committed = this.table.system.snapshotOf(root);
+    if (root.storedState !== undefined) this.table.system.snapshotOf(root);
     if (stimulus.kind === "begin") this.#cascade.start(root);
     else if (stimulus.kind === "cancel") {
       this.#cascade.cut();

@@ -8,23 +8,11 @@ import type { RunRecord, StoredActor } from "../store/store.ts";
 import { type Foreigners, decode, encode } from "./codec.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { CASCADE_KEY, REDO_KEY, actorRow, openActorRow } from "./row.ts";
-import type { ActorTimer } from "./xstate/actor.ts";
+import type { ActorBody } from "./actor-table.ts";
+import type { StoredMachineState } from "./xstate/state.ts";
 import { type ActiveActor, type ActiveMachine, missedBeginnings, selectableStates, stateProblems } from "./xstate/structure-changes.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
 import { ROOT_KEY } from "./xstate/system.ts";
-
-interface StoredState {
-  readonly value: unknown;
-  readonly context: unknown;
-  readonly nodes?: readonly string[];
-  readonly history?: Readonly<Record<string, readonly string[]>>;
-}
-
-interface ActorBody {
-  readonly id: string;
-  readonly src: string;
-  readonly timers?: readonly ActorTimer[];
-}
 
 /** Refs and the like stay what they are while a context goes through the hands of `migrate`. */
 class Opaque {
@@ -58,7 +46,7 @@ export function migratedRows(record: RunRecord, rows: readonly StoredActor[], de
   const root = rows.find(({ key }) => key === ROOT_KEY);
   const { migrate } = definition.options;
   if (root?.output == null || migrate === undefined) throw changed(record, definition, ["no `migrate` was given for it"]);
-  const state = decode(root.output, opaque) as StoredState;
+  const state = decode(root.output, opaque) as StoredMachineState;
   const old = JSON.parse(stored) as MachineStructure;
   const { id, version } = old.machines[0]!;
   const from = { id, version, hash: record.definition };
@@ -94,7 +82,7 @@ function changed(record: RunRecord, { name }: MachineDefinition, changes: readon
 // ---- what a run has active
 
 function activeMachine(runId: string, row: StoredActor, rows: readonly StoredActor[], invokes: ReadonlySet<string>): ActiveMachine {
-  const state = (row.output === null ? {} : decode(row.output, opaque)) as Partial<StoredState>;
+  const state = (row.output === null ? {} : decode(row.output, opaque)) as Partial<StoredMachineState>;
   const { timers = [] } = openActorRow(runId, row) as ActorBody;
   const children = rows.filter(({ key, status }) => parentOf(key) === row.key && status === "running").map((child) => activeActor(runId, child, rows, invokes));
   return {
@@ -108,7 +96,7 @@ function activeMachine(runId: string, row: StoredActor, rows: readonly StoredAct
 
 function activeActor(runId: string, row: StoredActor, rows: readonly StoredActor[], invokes: ReadonlySet<string>): ActiveActor {
   const { id, src } = openActorRow(runId, row) as ActorBody;
-  const isMachine = row.output !== null && typeof (decode(row.output, opaque) as Partial<StoredState>).value !== "undefined";
+  const isMachine = row.output !== null && typeof (decode(row.output, opaque) as Partial<StoredMachineState>).value !== "undefined";
   return { id, src, ...(isMachine && { machine: activeMachine(runId, row, rows, invokes) }) };
 }
 

@@ -27,7 +27,7 @@ export interface PendingSend {
 
 interface Watched {
   readonly event: AnyEvent;
-  readonly pending: PendingSend | undefined;
+  readonly pending: PendingSend;
   readonly before: AnySnapshot | undefined;
   handled: boolean;
 }
@@ -62,7 +62,7 @@ export class Sends {
 
   /** All that followed is done. */
   rests(after: AnySnapshot | undefined): void {
-    if (this.#watched?.pending === undefined) return;
+    if (this.#watched === undefined) return;
     const { pending, before, handled } = this.#watched;
     this.#watched = undefined;
     this.#answers.push({
@@ -94,7 +94,7 @@ export class Sends {
 
   /** The run leaves memory: whether these events were consumed, nobody here can tell any more. */
   drop(code: DropCode, waiting: readonly PendingSend[]): void {
-    const unanswered = [...this.#answers.map(({ pending }) => pending), ...(this.#watched?.pending === undefined ? [] : [this.#watched.pending])];
+    const unanswered = [...this.#answers.map(({ pending }) => pending), ...(this.#watched === undefined ? [] : [this.#watched.pending])];
     for (const pending of unanswered) pending.reject(new PawlError("PAWL_OUTCOME_UNKNOWN"));
     for (const pending of waiting) pending.reject(new PawlError(code));
     this.#answers = [];

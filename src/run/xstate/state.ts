@@ -8,7 +8,7 @@ import { PawlError } from "../../errors.ts";
 import { type Actor, type AnySnapshot, isMachine, nodeNamed } from "./actor.ts";
 
 /** A machine's state as stored. */
-interface StoredMachineState {
+export interface StoredMachineState {
   readonly status: AnySnapshot["status"];
   readonly value: unknown;
   readonly context: unknown;
