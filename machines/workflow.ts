@@ -24,6 +24,8 @@ export type WorkflowEvent =
   | { type: "supervisor.settled"; degraded: boolean; failure?: WorkflowContext["failure"] }
   | { type: "output.collected" }
   | { type: "output.refused"; failure: Failure }
+  | { type: "run.pause" }
+  | { type: "run.resume" }
   | { type: "run.cancel" };
 
 const timedOut: Failure = { kind: "timeout", code: "PAWL_RUN_TIMED_OUT", message: "Timeout", retryable: false };
@@ -59,11 +61,10 @@ export const workflowMachine = setup({
   states: {
     pending: {
       description: "Accepted and stored, not started.",
-      on: { "run.started": "running", "run.cancel": "cancelled" },
+      on: { "run.started": { target: "running", actions: "startSupervisor" }, "run.cancel": "cancelled" },
     },
     running: {
       description: "Its nodes run.",
-      entry: "startSupervisor",
       after: {
         runTimeout: [
           { guard: "keepsPartial", target: "timedOut", actions: ["stopSupervisor", "keepFailure"] },
@@ -75,6 +76,18 @@ export const workflowMachine = setup({
           { guard: "anyFailed", target: "failed", actions: "keepOutcome" },
           { target: "collecting", actions: "keepOutcome" },
         ],
+        "run.pause": "paused",
+        "run.cancel": { target: "cancelled", actions: "stopSupervisor" },
+      },
+    },
+    paused: {
+      description: "Held up by a person or a program: no attempt starts, those that run go on. Its timeout does not count.",
+      on: {
+        "supervisor.settled": [
+          { guard: "anyFailed", target: "failed", actions: "keepOutcome" },
+          { target: "collecting", actions: "keepOutcome" },
+        ],
+        "run.resume": "running",
         "run.cancel": { target: "cancelled", actions: "stopSupervisor" },
       },
     },

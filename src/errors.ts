@@ -66,8 +66,14 @@ export const ERRORS = {
   PAWL_NOT_A_WORKFLOW: entry("the run is one of a machine, which has no nodes", "use `run.actors()`"),
   PAWL_NO_HOST: entry("a step of pawl ran outside of pawl", "start the machine with pawl.start(), not with createActor()"),
   PAWL_NO_ACTION: entry("actionKey() was called outside of an action", "call it within an action of a machine that pawl runs, before any await"),
+  PAWL_RUN_MOVED: entry("another worker took this run over", "use its handle as before: it follows the run wherever it is", true),
+  PAWL_CHECKPOINT_GONE: entry(
+    "the run cannot be forked from this commit: its rows as of then are not kept any more",
+    "fork from a newer one; a greater `keepCheckpoints` keeps more of them",
+  ),
+  PAWL_RUN_NOT_RETRYABLE: entry("the run cannot be taken up again where it ended", "fork it; see `pawl show RUN`"),
   PAWL_CLOSED: entry("pawl was closed", "open it again; unfinished runs go on by themselves"),
-  PAWL_READ_ONLY: entry("this was opened without executing", "open it without `execute: false`"),
+  PAWL_READ_ONLY: entry("the store's file cannot be written by this process", "check the rights of the file and its folder"),
   PAWL_STORE_FAILED: entry("the store failed; nothing after the last acknowledged step was kept", "check the disk, then open it again", true),
   PAWL_STORE_FULL: entry("the disk is full; nothing was lost", "free some space; pawl goes on by itself", true),
   PAWL_STORE_LOCKED: entry("another process executes on this file", "stop that process, or open with `execute: false` to look only", true),
@@ -75,6 +81,8 @@ export const ERRORS = {
   PAWL_STORE_NEWER: entry("the file was written by a newer pawl", "upgrade pawl"),
   PAWL_STORE_UNREADABLE: entry("the file or its folder cannot be opened for reading and writing", "check that the folder exists and its rights"),
   PAWL_ROW_CORRUPT: entry("a stored row is damaged", "restore the file from a backup; the run is kept aside"),
+  PAWL_BACKUP_DAMAGED: entry("the backup or copy is damaged, or was cut short", "take another backup; `pawl doctor --full` tells whether the store is whole"),
+  PAWL_FILE_EXISTS: entry("there is a file of this name already", "choose another name, or replace it with `force` (`--force`)"),
   PAWL_SQLITE_TOO_OLD: entry("this Node.js has an SQLite that can lose data", "use Node.js 24.21 or newer"),
   PAWL_NODE_TOO_OLD: entry("this Node.js cannot run pawl", "install Node.js 24 or newer from https://nodejs.org"),
   PAWL_BUG: entry("something happened that pawl did not expect", "report it with the stack that is shown; runs go on where they were"),
@@ -140,6 +148,16 @@ export class PawlError extends Error {
 export function isPawlError(error: unknown, code?: ErrorCode): error is PawlError {
   if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
   return code === undefined || (error as PawlError).code === code;
+}
+
+/** What `examineStore` looked at, and how it stands: like an error that nobody has met yet. */
+export interface Finding {
+  readonly severity: "ok" | "warning" | "problem";
+  /** What was looked at: a stable name. */
+  readonly code: string;
+  readonly message: string;
+  /** What to do; null when there is nothing to be done. */
+  readonly next: string | null;
 }
 
 /** How an agent's failure is treated. `configuration`, `critical`, `circuitOpen` and `cancelled` are not tried again. */

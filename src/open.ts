@@ -6,6 +6,8 @@ import type { Log } from "./define/agent.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
+import type { RetentionPolicy } from "./run/retention.ts";
+import type { Rollout } from "./run/rollout.ts";
 import type { Startable } from "./run/startable.ts";
 import { Pawl } from "./run/pawl.ts";
 import { type Seams, Worker } from "./run/worker.ts";
@@ -16,9 +18,16 @@ import type { Store } from "./store/store.ts";
 /** How pawl is opened. */
 export interface OpenOptions {
   /** Workflows and machines whose unfinished runs go on at once. `start` of another makes it known, too. */
-  readonly workflows?: readonly Startable[];
-  /** `false` looks only: takes no lock, runs nothing, beside any worker. Default true. */
+  readonly workflows?: readonly (Startable | Rollout)[];
+  /**
+   * `false` runs nothing: for web servers and commands beside a worker on the same file. They look, start runs, send
+   * events and so on; the workers do it. Default true.
+   */
   readonly execute?: boolean;
+  /** How long another worker on the same file may be silent before this one takes its runs, in ms. Default 15,000. */
+  readonly leaseMs?: number;
+  /** How long ended runs are kept, by how they ended: `{ completed: '30d' }`. Those that are not named are kept for ever. */
+  readonly retention?: RetentionPolicy;
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
   /** Where lines go; anything with pino's methods. Default: nowhere. */
@@ -31,7 +40,8 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
 
 /**
  * Opens a store and goes on with what is unfinished in it. `url` is the path of an SQLite file, made if it is not
- * there, or `':memory:'`.
+ * there, or `':memory:'`. Any number of processes may open the same file: they share its runs, and take over those of one
+ * that died.
  *
  * @example
  * ```ts
@@ -39,16 +49,19 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
  * const run = await pawl.start(research, { id: 'r-42', input: { topic: 'ratchets' } });
  * console.log(await run.result());
  * ```
- * @throws PAWL_STORE_LOCKED, PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_UNREADABLE, PAWL_SQLITE_TOO_OLD
+ * @throws PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_UNREADABLE, PAWL_SQLITE_TOO_OLD
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Pawl> {
   const execute = options.execute ?? true;
-  const store = url === ":memory:" ? new MemoryStore() : openSqliteStore(url, { readOnly: !execute });
+  const store = url === ":memory:" ? new MemoryStore() : openSqliteStore(url, { mustExist: !execute });
   const seams: Seams = {
     store,
     clock: systemClock,
     random: systemRandom,
     attempts: { log: options.log ?? silent, environment: environmentVariable },
+    pid: process.pid,
+    leaseMs: options.leaseMs,
+    retention: options.retention,
     onFatal: options.onFatal ?? throwUncaught,
   };
   return openOn(store, seams, { ...options, execute });
@@ -56,10 +69,8 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
 
 /** Opens pawl on given seams: what `open` does, and the simulator. */
 export async function openOn(store: Store, seams: Seams, options: Pick<OpenOptions, "workflows" | "execute" | "maxConcurrentAttempts">): Promise<Pawl> {
-  if (options.execute === false) return new Pawl(seams, undefined);
-  const worker = new Worker(seams, options.maxConcurrentAttempts);
   try {
-    worker.epoch = await store.openEpoch(seams.clock.now());
+    const worker = options.execute === false ? undefined : new Worker(seams, options.maxConcurrentAttempts);
     const pawl = new Pawl(seams, worker);
     await pawl.begin(options.workflows ?? []);
     return pawl;

@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const ROOMS: Readonly<Record<string, { readonly refused: readonly string[]; readonly fine: readonly string[] }>> = {
   machines: { refused: ["zod", "../src/errors.ts", "node:fs"], fine: ["xstate", "./node.ts"] },
   "src/define": { refused: ["xstate", "../run/row.ts", "../clock.ts", "node:fs"], fine: ["zod", "yaml", "./plan.ts", "../errors.ts"] },
-  "src/store": { refused: ["xstate", "../run/row.ts", "../define/plan.ts"], fine: ["node:sqlite", "./store.ts", "../clock.ts"] },
+  "src/store": { refused: ["xstate", "../run/row.ts", "../define/plan.ts"], fine: ["node:sqlite", "node:zlib", "./store.ts", "../clock.ts"] },
   "src/run": {
     refused: ["xstate", "../store/sqlite.ts", "../serve/cli.ts", "../watch/log.ts", "node:fs"],
     fine: ["./row.ts", "./xstate/chart.ts", "../define/plan.ts", "../../machines/node.ts", "../store/store.ts", "../clock.ts"],

@@ -61,6 +61,11 @@ export class ActorTimers {
     for (const timer of actor.timers) this.#watch(actor, timer);
   }
 
+  /** A timer that fired and was not heard is due again. */
+  putBack(actor: Actor, timer: ActorTimer): void {
+    if (actor.timers.includes(timer)) this.#watch(actor, timer);
+  }
+
   #watch(actor: Actor, timer: ActorTimer): void {
     const armed = { actor, timer };
     this.#armed.set(timer, armed);

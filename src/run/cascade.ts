@@ -38,7 +38,8 @@ export interface CascadeSeams {
   ended(actor: Actor): void;
 }
 
-const STOP: AnyEvent = { type: "xstate.stop" };
+/** Ends an actor. */
+export const STOP: AnyEvent = { type: "xstate.stop" };
 const TEXTLESS_TURNS_MAX = 10_000;
 /** The events by which a promise or an observable hears from itself; others are for its outside logic. */
 const OWN_EVENT = /^xstate\.(promise|observable)\./;

@@ -19,6 +19,8 @@ const fact = <E extends { readonly type: string }>(event: E): E => Object.freeze
 export const FACT = {
   started: fact<WorkflowEvent>({ type: "run.started" }),
   cancel: fact<WorkflowEvent>({ type: "run.cancel" }),
+  pause: fact<WorkflowEvent>({ type: "run.pause" }),
+  resume: fact<WorkflowEvent>({ type: "run.resume" }),
   settledWell: fact<WorkflowEvent>({ type: "supervisor.settled", degraded: false }),
   collected: fact<WorkflowEvent>({ type: "output.collected" }),
   nodeSettled: fact<SupervisorEvent>({ type: "node.settled" }),

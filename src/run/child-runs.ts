@@ -29,7 +29,7 @@ export function childRuns(home: RunHome, startAs: (id: string, definition: Defin
   };
   return async (of, id, input, signal) => {
     await started(id, definitionOf(of as Startable), input, signal);
-    const cancel = (): void => void (home.isClosing ? undefined : home.cancel(id).catch(() => {}));
+    const cancel = (): void => void (home.isClosing ? undefined : home.cancel(id, {}).catch(() => {}));
     if (signal.aborted) cancel();
     else signal.addEventListener("abort", cancel);
     return new Run<unknown>(home, id).result().catch(unlessClosed);

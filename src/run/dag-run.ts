@@ -4,12 +4,12 @@
  * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
  * 3. While a commit is in flight nothing is applied. Readiness is derived, never written.
  */
-import type { NodeContext, NodeEvent } from "../../machines/node.ts";
+import type { NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
-import type { ActorRecord, Commit, InboxRecord } from "../store/store.ts";
-import { Attempt, type Outcome } from "./attempt.ts";
+import { type ActorRecord, type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
+import type { Attempt, Outcome } from "./attempt.ts";
 import {
   FACT,
   type NodeSnapshot,
@@ -27,15 +27,18 @@ import { Failures } from "./failures.ts";
 import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
 import { WorkMeter } from "./meter.ts";
 import { NodeTimers } from "./node-timers.ts";
-import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams } from "./hosted-run.ts";
-import { Abandoned, type NodeActor, type Stimulus, type StoredRun, nodeRow } from "./node-actor.ts";
+import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
+import { Abandoned, type NodeActor, type Stimulus, type StoredRun, attemptOf, newNode, nodeRow, restoredBackoffs, withDraw } from "./node-actor.ts";
+import { Outgoing } from "./outgoing.ts";
 import { Progress, type Settled } from "./progress.ts";
+import type { InboxItem } from "./requests.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, runBodyText, runChecksum, valueRow } from "./row.ts";
+import { INPUT_KEY, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, runRow, valueRow } from "./row.ts";
 
 export class DagRun implements HostedRun {
   readonly id: string;
   readonly plan: Plan;
+  readonly definitionHash: string;
   readonly progress: Progress;
   commitNo: number;
   inFlight = false;
@@ -48,6 +51,8 @@ export class DagRun implements HostedRun {
   readonly #timers: NodeTimers;
   readonly #failures = new Failures();
   readonly #history = new HistoryWriter();
+  readonly #outgoing = new Outgoing();
+  #isTerminated = false;
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
   #rows: ActorRecord[] = [];
@@ -57,6 +62,7 @@ export class DagRun implements HostedRun {
   constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
     this.id = id;
     this.plan = plan;
+    this.definitionHash = plan.hash;
     this.#seams = seams;
     this.#results = new Results(plan, input);
     this.commitNo = stored?.commitNo ?? 0;
@@ -78,8 +84,12 @@ export class DagRun implements HostedRun {
     }
   }
 
+  get isPaused(): boolean {
+    return this.#workflow.value === "paused";
+  }
+
   get queued(): number {
-    return this.progress.queued;
+    return this.isPaused ? 0 : this.progress.queued;
   }
 
   get running(): number {
@@ -96,6 +106,7 @@ export class DagRun implements HostedRun {
 
   get wakeAt(): number | null {
     if (this.finished || this.queued > 0 || this.running > 0) return null;
+    if (this.isPaused) return WAITS_FOR_EVENT;
     return this.#timers.earliest;
   }
 
@@ -108,12 +119,12 @@ export class DagRun implements HostedRun {
     this.#seams.wake(this);
   }
 
-  cancel(): void {
-    this.receive({ kind: "cancel" });
+  cancel(now = false): void {
+    this.receive({ kind: "cancel", now });
   }
 
-  receiveInbox(rows: readonly InboxRecord[]): void {
-    if (rows.some(({ body }) => body === CANCEL_BODY)) this.cancel();
+  receiveInbox(items: readonly InboxItem[]): void {
+    for (const item of this.#outgoing.fresh(items)) this.receive({ kind: "item", item });
   }
 
   reconcile(): void {
@@ -132,7 +143,10 @@ export class DagRun implements HostedRun {
       case "begin":
         return this.#tellWorkflow(FACT.started);
       case "cancel":
+        this.#isTerminated ||= stimulus.now && !this.finished;
         return this.finished ? undefined : this.#tellWorkflow(FACT.cancel);
+      case "item":
+        return this.#take(stimulus.item);
       case "exhausted":
         return this.progress.exhausted ? this.#tellSupervisor(FACT.exhausted) : undefined;
       case "timeout":
@@ -140,10 +154,20 @@ export class DagRun implements HostedRun {
       case "outputs":
         return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
       case "timer":
-        return stimulus.node.timer === stimulus.timer ? this.#tellNode(stimulus.node, this.#drawn(stimulus.timer.event)) : undefined;
+        return stimulus.node.timer === stimulus.timer ? this.#tellNode(stimulus.node, withDraw(stimulus.timer.event, this.#seams.random)) : undefined;
       case "attempt":
         return this.#applyOutcome(stimulus.node, stimulus.attempt, stimulus.outcome);
     }
+  }
+
+  /** What is asked of a run that has ended, or is about to, is left: who asked will find that it has. */
+  #take(item: InboxItem): void {
+    const { value } = this.#workflow;
+    if (item.kind === "event" || item.kind === "dropped") return this.#outgoing.done(item, item.kind === "event" ? undefined : item.reply);
+    if (this.finished ? item.kind !== "cancel" || value !== "cancelled" : item.kind === "pause" && value === "collecting") return;
+    if (item.kind === "cancel") this.#apply({ kind: "cancel", now: item.now === true });
+    else this.#tellWorkflow(FACT[item.kind]);
+    this.#outgoing.done(item);
   }
 
   #applyOutcome(node: NodeActor, attempt: Attempt, outcome: Outcome): void {
@@ -153,24 +177,14 @@ export class DagRun implements HostedRun {
     this.#tellNode(node, FACT.succeeded, outcome.output);
   }
 
-  /** A timer's event with a draw for the backoff that it may lead to. */
-  #drawn(event: NodeEvent): NodeEvent {
-    return event.type === TIMER.backedOff.type ? event : ({ ...event, jitter: this.#seams.random.next() } as NodeEvent);
-  }
-
   grant(): void {
     const index = this.progress.grant();
     if (index === undefined) return;
-    const node = this.#nodes.get(index) ?? this.#newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
+    const node = this.#nodes.get(index) ?? newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
+    this.#nodes.set(index, node);
     node.since = this.#seams.clock.now();
     node.hasPermit = true;
     this.#tellNode(node, FACT.granted);
-  }
-
-  #newNode(index: number, snapshot: NodeSnapshot): NodeActor {
-    const node: NodeActor = { index, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
-    this.#nodes.set(index, node);
-    return node;
   }
 
   /** Gives its permit back: it ended, or its agent is a run of its own that takes permits itself. */
@@ -248,8 +262,8 @@ export class DagRun implements HostedRun {
     const before = this.#workflow.value;
     const { snapshot, effects } = workflowChart.turn(this.#workflow, event);
     this.#workflow = snapshot;
-    const entered = snapshot.value === before ? undefined : RUN_EVENTS[snapshot.value];
-    if (entered !== undefined) this.#history.run(entered, snapshot.context.failure);
+    const entered = before === "paused" && snapshot.value === "running" ? "run.resumed" : RUN_EVENTS[snapshot.value];
+    if (entered !== undefined && snapshot.value !== before) this.#history.run(entered, snapshot.context.failure);
     for (const effect of effects) {
       if (effect.kind !== "action") continue;
       if (effect.type === "startSupervisor") this.#enterSupervisor(supervisorChart.initial(SUPERVISOR_INPUT));
@@ -262,7 +276,7 @@ export class DagRun implements HostedRun {
   #collectOutput(loaded?: Texts): void {
     const missing = this.#results.missing(this.plan.outputReads, this.progress);
     if (missing.length > 0 && loaded === undefined) {
-      this.#acts.push(() => void this.#load(missing).then((texts) => texts && this.receive({ kind: "outputs", texts })));
+      this.#acts.push(() => this.#load(missing, (texts) => this.receive({ kind: "outputs", texts })));
       return;
     }
     try {
@@ -277,13 +291,9 @@ export class DagRun implements HostedRun {
 
   #callAgent(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
-    const { id, agent, input, reads, policy, dependencies } = this.plan.nodes[node.index]!;
-    const upstreamFailures = this.#failures.among(dependencies);
-    const attempt = new Attempt(
-      { runId: this.id, nodeId: id, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures },
-      this.#seams.attempts,
-      this.#seams.services,
-    );
+    const planNode = this.plan.nodes[node.index]!;
+    const { agent, input, reads, policy } = planNode;
+    const attempt = attemptOf(this.id, planNode, node, this.#failures.among(planNode.dependencies), this.#seams);
     if (agent.work.kind === "machine") this.#release(node);
     node.attempt = attempt;
     const perform = (loaded?: Texts): void =>
@@ -292,21 +302,13 @@ export class DagRun implements HostedRun {
         .then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
     const missing = this.#results.missing(reads, this.progress);
     if (missing.length === 0) perform();
-    else void this.#load(missing).then((loaded) => loaded && perform(loaded));
+    else this.#load(missing, perform);
   }
 
-  // ---- results
-
-  /** Reads results back from the store; undefined when the run broke over it. */
-  async #load(indices: readonly number[]): Promise<Texts | undefined> {
-    try {
-      const keys = indices.map((index) => this.plan.nodes[index]!.id);
-      const texts = await this.#seams.readOutputs(this, keys);
-      return new Map(indices.map((index, i) => [index, texts[i]!]));
-    } catch (error) {
-      this.#seams.broken(this, error);
-      return undefined;
-    }
+  /** Reads results back from the store and goes on with them, unless the run breaks over it. */
+  #load(missing: readonly number[], goOn: (texts: Texts) => void): void {
+    const read = this.#results.load(missing, (keys) => this.#seams.readOutputs(this, keys));
+    void read.then(goOn, (error: unknown) => this.#seams.broken(this, error));
   }
 
   // ---- commits
@@ -319,26 +321,26 @@ export class DagRun implements HostedRun {
   }
 
   get isDirty(): boolean {
-    return this.#rows.length > 0 || !this.#history.isEmpty;
+    return this.#rows.length > 0 || !this.#history.isEmpty || !this.#outgoing.isEmpty;
   }
 
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
-    this.#meter.working = !this.finished && this.queued + this.running > 0;
-    const { status, finished, wakeAt } = this;
+    this.#meter.working = !this.finished && !this.isPaused && this.queued + this.running > 0;
+    const { commitNo, plan } = this;
     const { degraded, failure } = this.#workflow.context;
-    const body = runBodyText({ state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure });
-    const checksum = runChecksum(this.id, this.plan.hash, status, this.commitNo + 1, body);
+    const body: RunBody = { state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure, ...(this.#isTerminated && { terminated: true }) };
     const actors = this.#rows;
     this.#rows = [];
     return {
       runId: this.id,
-      from: this.commitNo,
+      from: commitNo,
       epoch,
       at: this.#seams.clock.now(),
-      run: { workflow: this.plan.name, definition: this.plan.hash, status, body, checksum, wakeAt, finished },
+      run: runRow(this.id, commitNo + 1, plan, this, body),
       actors,
       history: this.#history.take(),
+      ...this.#outgoing.take(commitNo + 1),
       ...this.#abandoned.takePosts(),
     };
   }
@@ -346,6 +348,7 @@ export class DagRun implements HostedRun {
   committed(): void {
     this.inFlight = false;
     this.commitNo++;
+    this.#outgoing.committed();
     this.#abandoned.tell();
     const acts = this.#acts;
     this.#acts = [];
@@ -368,30 +371,28 @@ export class DagRun implements HostedRun {
     this.#acts = [];
   }
 
-  #restore({ body, nodes }: StoredRun): void {
-    this.#workflow = workflowChart.restore(body.state, { policy: this.plan, degraded: body.degraded, failure: body.failure });
-    if (body.state !== "pending") this.#supervisor = supervisorChart.restore(body.state === "running" ? "running" : "settled", undefined as never);
+  #restore({ body, nodes, wakeAt }: StoredRun): void {
+    const { state, degraded, failure } = body;
+    // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
+    if (state === "paused" && wakeAt === null) this.#history.run("run.recovered");
+    this.#workflow = workflowChart.restore(state, { policy: this.plan, degraded, failure });
+    const isSettled = state !== "running" && state !== "paused";
+    if (state !== "pending") this.#supervisor = supervisorChart.restore(isSettled ? "settled" : "running", undefined as never);
     for (const { index, status, body: node } of nodes.toSorted((a, b) => a.commitNo - b.commitNo)) {
       if (node.failure !== undefined) this.#failures.note(this.plan.nodes[index]!, status, node.failure);
-      if (status === "backingOff") this.#restoreBackoff(index, node);
-      else this.#results.readerSettled(index);
+      if (status !== "backingOff") this.#results.readerSettled(index);
+    }
+    for (const node of restoredBackoffs(this.plan, nodes, this.#seams.steadyNow())) {
+      this.#nodes.set(node.index, node);
+      this.#timers.restore(node);
     }
   }
 
-  #restoreBackoff(index: number, { attempt, failure, backoffMs = 0, endedAt = 0 }: NodeBody): void {
-    const context: NodeContext = { policy: this.plan.nodes[index]!.policy, attempt, failure, backoffMs };
-    const node = this.#newNode(index, nodeChart.restore("backingOff", context));
-    const passedMs = Math.max(0, this.#seams.steadyNow() - endedAt);
-    node.timer = { delayMs: Math.max(0, backoffMs - passedMs), event: TIMER.backedOff };
-    this.#timers.backsOff(node);
-    this.#timers.arm(node, node.timer);
-  }
-
   resume(): void {
-    // what reads results back waits for a commit, also when there is nothing else to write
-    if (this.#workflow.value === "collecting") this.#history.run("run.resumed");
-    else this.#history.resumed();
     if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);
+    // what reads results back waits for a commit, also when there is nothing else to write
+    if (this.#workflow.value === "collecting") this.#history.run("run.recovered");
+    else if (this.#history.isEmpty) this.#history.recovered();
     if (this.#workflow.value === "collecting") return this.#collectOutput();
     this.progress.queueReady();
     if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);

@@ -27,6 +27,9 @@ export class Deeds {
   readonly #granted = new Set<Actor>();
   readonly #waiting = new Set<Actor>();
   #list: Deed[] = [];
+  #isHeld = false;
+  /** Starts, and what is told to those that were not started. */
+  #heldBack: Deed[] = [];
 
   constructor(commitKey: () => string, failed: (actor: Actor, error: unknown) => void, released: () => void, rejected: (name: string, error: unknown) => void) {
     this.#rejected = rejected;
@@ -49,13 +52,19 @@ export class Deeds {
     return this.#outside.size > 0;
   }
 
+  /** Something runs outside. */
+  get hasStarted(): boolean {
+    for (const { isStarted } of this.#outside) if (isStarted) return true;
+    return false;
+  }
+
   get hasPromises(): boolean {
     return [...this.#outside].some(({ logic, isStarted }) => isStarted && logicKind(logic) === "promise");
   }
 
-  /** Attempts that wait for a permit. */
+  /** Attempts that wait for a permit, and may have one. */
   get queued(): number {
-    return this.#waiting.size;
+    return this.#isHeld ? 0 : this.#waiting.size;
   }
 
   get running(): number {
@@ -74,6 +83,20 @@ export class Deeds {
       frame.effects = left.filter(({ kind }) => kind !== "act");
       frame.at = 0;
     }
+  }
+
+  /** Nothing is started from now on; what runs goes on. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** What was held back is started, in order. */
+  letGo(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    const held = this.#heldBack;
+    this.#heldBack = [];
+    for (const { actor, perform } of held) this.#contain(actor, perform);
   }
 
   /** Its logic will be started. */
@@ -132,6 +155,7 @@ export class Deeds {
     const done: (Deed & { readonly name: string })[] = [];
     list.forEach((deed, i) => {
       if (failed.has(deed.actor)) return;
+      if (this.#isHeld && deed.name === undefined && !deed.actor.isStarted) return void this.#heldBack.push(deed);
       const isDone = this.#contain(deed.actor, () => this.#watch(deed, performAct(`${commit}.${i}`, deed.perform)));
       if (!isDone) failed.add(deed.actor);
       else if (deed.name !== undefined) done.push({ ...deed, name: deed.name });
@@ -144,7 +168,7 @@ export class Deeds {
     if (name !== undefined && answer instanceof Promise) answer.catch((error: unknown) => this.#rejected(name, error));
   }
 
-  #contain(actor: Actor, work: () => void): boolean {
+  #contain(actor: Actor, work: () => unknown): boolean {
     try {
       work();
       return true;
@@ -163,6 +187,7 @@ export class Deeds {
   /** Everything that runs outside is told to stop; nobody hears what it still says. */
   drop(code: DropCode): void {
     this.#list = [];
+    this.#heldBack = [];
     for (const actor of this.#outside) {
       if (!actor.isStarted) continue;
       try {

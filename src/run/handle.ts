@@ -1,16 +1,42 @@
 /**
  * The handle of a run: its result, what became of it, and a way to stop it. Holds nothing but its id.
  */
+import type { Duration } from "../define/duration.ts";
 import { PawlError } from "../errors.ts";
 import type { HistoryEntry } from "./history.ts";
 import type { Clock } from "../clock.ts";
 import type { Store } from "../store/store.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
+import type { Checkpoint } from "./checkpoints.ts";
+import type { ForkRunOptions } from "./fork.ts";
+import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
+import type { Reopened } from "./reopen.ts";
+import type { Request } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
 import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, requireRun, viewDefinition, viewNodes, viewRun } from "./view.ts";
+
+/** How a run is cancelled. */
+export interface CancelOptions {
+  /** At once: nothing that would undo what was done is run; also when no worker runs on the store. Default false. */
+  readonly now?: boolean;
+  /** How long another process may take to answer. Default '30s'. */
+  readonly timeout?: Duration;
+}
+
+/** How something is asked of a run, wherever it is. */
+export interface RequestOptions {
+  /** How long to wait for the answer. Default '30s'. */
+  readonly timeout?: Duration;
+}
+
+/** What of a run is tried again. */
+export interface RetryRunOptions {
+  /** Of the failed nodes only these; the others stay failed, and the run will. */
+  readonly nodes?: readonly string[];
+}
 
 /** A wait for the end of a run; to be forgotten when nobody waits any more. */
 export interface EndWatch {
@@ -24,18 +50,23 @@ export interface EndWatch {
 export interface RunHome {
   readonly store: Store;
   readonly clock: Clock;
-  readonly isExecuting: boolean;
   readonly isClosing: boolean;
   send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult>;
   snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot>;
-  /** Calls back with each commit of the run that this process makes; answers what ends it. */
-  onCommit(id: string, listener: () => void): () => void;
+  /** Calls back with each change of the run, wherever it is; answers what ends it. */
+  onChange(id: string, listener: () => void): () => void;
   on(type: string, listener: (event: AnyEvent, from: { readonly runId: string }) => void): () => void;
   /** Waits until something final may have happened to the run: it ended, left this process, or a poll is due. */
   watchEnd(id: string): EndWatch;
   /** Throws when the run waits for a definition that this process does not have. */
   checkClaimable(definition: string, workflow: string, id: string): Promise<void>;
-  cancel(id: string): Promise<void>;
+  cancel(id: string, options: CancelOptions): Promise<void>;
+  request(id: string, request: Request, options: RequestOptions): Promise<void>;
+  resume(id: string, options: RequestOptions): Promise<void>;
+  retry(id: string, options: RetryRunOptions): Promise<Reopened>;
+  checkpoints(id: string): AsyncGenerator<Checkpoint>;
+  planFork(id: string, options: ForkOptions): Promise<ForkPlan>;
+  fork(id: string, options: ForkRunOptions): Promise<string>;
 }
 
 export class Run<Output> {
@@ -102,9 +133,75 @@ export class Run<Output> {
     return readHistory(this.#pawl.store, this.id, afterCommitNo);
   }
 
-  /** Cancels the run: running attempts are aborted, nothing more starts. Resolves when it is on the disk. */
-  cancel(): Promise<void> {
-    return this.#pawl.cancel(this.id);
+  /**
+   * Cancels the run, in whatever process it is: running attempts are aborted, nothing more starts. Resolves when it is on
+   * the disk.
+   *
+   * @throws PAWL_SEND_PENDING when nobody could do it yet: it is recorded, and will be done
+   */
+  cancel(options: CancelOptions = {}): Promise<void> {
+    return this.#pawl.cancel(this.id, options);
+  }
+
+  /**
+   * Holds the run: no attempt starts until `resume`, running ones go on, events are kept, and timers wait. Resolves when
+   * it is on the disk.
+   *
+   * @throws PAWL_RUN_ENDED, PAWL_SEND_PENDING when nobody could do it yet: it is recorded, and will be done
+   */
+  pause(options: RequestOptions = {}): Promise<void> {
+    return this.#pawl.request(this.id, { kind: "pause" }, options);
+  }
+
+  /**
+   * Lets a paused run go on; or continues a workflow's run that was cancelled or reached its timeout: what was cut off runs
+   * again, what was reached stays.
+   *
+   * @throws as `pause`, and PAWL_RUN_NOT_RETRYABLE
+   */
+  resume(options: RequestOptions = {}): Promise<void> {
+    return this.#pawl.resume(this.id, options);
+  }
+
+  /**
+   * Runs again what failed or was cut off in a workflow's run that has ended, and what was blocked by it, in place: with the
+   * same idempotency keys and a fresh count of attempts. Results that were reached stay. Any worker takes it on.
+   *
+   * @throws PAWL_RUN_NOT_RETRYABLE, PAWL_INVALID_VALUE when a node of `nodes` did not fail
+   */
+  retry(options: RetryRunOptions = {}): Promise<Reopened> {
+    return this.#pawl.retry(this.id, options);
+  }
+
+  /** The commits of the run, from the first, and which of them it can be forked from. */
+  checkpoints(): AsyncGenerator<Checkpoint> {
+    return this.#pawl.checkpoints(this.id);
+  }
+
+  /** Says what `fork` would do: what is kept, and what runs again. Changes nothing. Throws as `fork`. */
+  planFork(options: ForkOptions): Promise<ForkPlan> {
+    return this.#pawl.planFork(this.id, options);
+  }
+
+  /**
+   * Makes a new run that begins with what this one had: before a node, or at a commit. This one stays as it is. Any worker
+   * takes the new one on.
+   *
+   * @example
+   * ```ts
+   * const again = await run.fork({ from: 'write', set: { 'plan.result.style': 'short' } });
+   * console.log(again.id, await again.result());
+   * ```
+   * @throws PAWL_INVALID_VALUE (no such node, commit or path), PAWL_CHECKPOINT_GONE, PAWL_NOT_A_WORKFLOW (a machine's run
+   * has no nodes), PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (the new id is taken), PAWL_RUN_QUARANTINED
+   */
+  async fork(options: ForkRunOptions): Promise<this> {
+    return this.sibling(await this.#pawl.fork(this.id, options));
+  }
+
+  /** A handle like this of another run. */
+  protected sibling(id: string): this {
+    return new Run<Output>(this.#pawl, id) as this;
   }
 }
 

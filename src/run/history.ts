@@ -6,7 +6,12 @@ import type { HistoryRecord } from "../store/store.ts";
 /** What a commit says happened, in order. */
 export type HistoryType =
   | "run.started"
+  | "run.recovered"
+  | "run.paused"
   | "run.resumed"
+  | "run.forked"
+  | "run.retried"
+  | "run.continued"
   | "run.completed"
   | "run.failed"
   | "run.timedOut"
@@ -49,6 +54,11 @@ export interface HistoryEntry {
   readonly events: readonly HistoryEvent[];
 }
 
+/** What happened in a run, told when it is durable. */
+export interface RunChange extends HistoryEntry {
+  readonly runId: string;
+}
+
 type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string, message?: string] | MachineEntry;
 /** Of a machine run: the actor, the event or name, and the state value when it changed. */
 type MachineEntry = [type: MachineType, actor: string, name: string, value?: unknown];
@@ -59,6 +69,7 @@ const MACHINE_TYPES: ReadonlySet<string> = new Set(["machine.turned", "actor.sta
 /** What entering a state of a run, or of a node, is called. */
 export const RUN_EVENTS: Readonly<Record<string, HistoryType>> = {
   running: "run.started",
+  paused: "run.paused",
   completed: "run.completed",
   failed: "run.failed",
   timedOut: "run.timedOut",
@@ -82,11 +93,11 @@ interface Turned {
 /** Collects the events of one commit. */
 export class HistoryWriter {
   #events: Compact[] = [];
-  #isResumed = false;
+  #isRecovered = false;
 
-  /** The run was taken up again: said with the next thing that happens. */
-  resumed(): void {
-    this.#isResumed = true;
+  /** The run was taken up again by another process: said with the next thing that happens. */
+  recovered(): void {
+    this.#isRecovered = true;
   }
 
   get isEmpty(): boolean {
@@ -116,9 +127,9 @@ export class HistoryWriter {
 
   /** The text of the commit's row; begins anew. */
   take(): string {
-    const text = JSON.stringify(this.#isResumed ? [["run.resumed"], ...this.#events] : this.#events);
+    const text = JSON.stringify(this.#isRecovered ? [["run.recovered"], ...this.#events] : this.#events);
     this.#events = [];
-    this.#isResumed = false;
+    this.#isRecovered = false;
     return text;
   }
 }

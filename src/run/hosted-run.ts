@@ -4,13 +4,18 @@
 import type { Clock } from "../clock.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Commit, InboxRecord } from "../store/store.ts";
+import type { Commit } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
+import type { InboxItem } from "./requests.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
 export interface HostedRun {
   readonly id: string;
+  /** The hash of the definition that it goes by. */
+  readonly definitionHash: string;
+  /** It is paused, or is about to be: events that are given to it now wait for its resume. */
+  readonly isPaused: boolean;
   /** Something is to be applied. */
   readonly hasWork: boolean;
   /** A commit is under way: nothing is applied. */
@@ -38,19 +43,18 @@ export interface HostedRun {
   resume(): void;
   /** Is asked now and then whether something should move and does not. */
   reconcile(): void;
-  cancel(): void;
-  /** Rows of its inbox: what other runs sent it. */
-  receiveInbox(rows: readonly InboxRecord[]): void;
+  /** `now`: nothing that would undo what was done is run. */
+  cancel(now?: boolean): void;
+  /** Rows of its inbox, checked. One that it was given before is passed over. */
+  receiveInbox(items: readonly InboxItem[]): void;
   /** Leaves memory. Nothing is written. */
   drop(code: DropCode): void;
 }
 
 /** In an inbox, instead of an event: the run is no longer wanted by the one that started it. */
 export const CANCEL_BODY = "cancel";
-/** In place of an event that this run does not take: it is only noted as consumed. No event has such a text. */
-export const DROPPED_BODY = "dropped";
 
-export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_ENDED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
+export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_ENDED" | "PAWL_RUN_MOVED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
 
 /** What a run needs from the worker that hosts it. */
 export interface RunSeams {
@@ -70,6 +74,8 @@ export interface RunSeams {
   released(): void;
   /** Reads outputs of rows of this run. */
   readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]>;
+  /** The run is no longer paused: what was left in its inbox can be given to it. */
+  wantsInbox(runId: string): void;
   /** An actor of the run emitted an event. */
   emitted(run: HostedRun, event: AnyEvent): void;
   /** Something was said to an actor of a run that has left memory. */
@@ -97,6 +103,7 @@ export function unhosted({ clock, random, attempts, epoch, startedAt, services }
     wake: nothing,
     released: nothing,
     readOutputs: refuse,
+    wantsInbox: nothing,
     emitted: nothing,
     strayed: nothing,
     broken: refuse,

@@ -1,33 +1,73 @@
 /**
- * What other runs sent to a machine, checked as if people had sent it: what the machine does not take is dropped, and no
- * other run is harmed by it.
+ * The rows of a run's inbox as the run takes them: what it does not take is dropped, and no other run is harmed by it.
+ * 1. What other runs sent is checked as if people had sent it. 2. Whoever asks is told why it was not taken.
  */
-import { validate } from "../define/schema.ts";
+import { PawlError, isPawlError } from "../errors.ts";
 import type { InboxRecord } from "../store/store.ts";
-import { encode } from "./codec.ts";
+import { checkedEvent } from "./checked-event.ts";
+import { decode, encode } from "./codec.ts";
 import type { Definition } from "./definition.ts";
-import { CANCEL_BODY, DROPPED_BODY } from "./hosted-run.ts";
+import { CANCEL_BODY } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
-import { isDeclared } from "./xstate/machine-events.ts";
+import { type InboxItem, type Reply, type Request, readRequest } from "./requests.ts";
+import type { AnySnapshot } from "./xstate/actor.ts";
 
-/** The rows with what is not taken marked as dropped. */
-export async function checkedInbox(definition: Definition, rows: readonly InboxRecord[]): Promise<InboxRecord[]> {
-  if (definition.kind === "dag") return [...rows];
-  const checked: InboxRecord[] = [];
-  for (const { number, body } of rows) checked.push({ number, body: body === CANCEL_BODY ? body : await checkedBody(definition, body) });
-  return checked;
+/** With `snapshot`, a refused event is told what the machine takes in that state. */
+export async function checkedInbox(definition: Definition, rows: readonly InboxRecord[], snapshot?: () => Promise<AnySnapshot>): Promise<InboxItem[]> {
+  const items: InboxItem[] = [];
+  for (const row of rows) items.push(await checkedRow(definition, row, snapshot));
+  return items;
 }
 
-async function checkedBody(definition: MachineDefinition, body: string): Promise<string> {
+async function checkedRow(definition: Definition, { number, body }: InboxRecord, snapshot?: () => Promise<AnySnapshot>): Promise<InboxItem> {
+  if (body === CANCEL_BODY) return { number, isAsked: false, kind: "cancel" };
+  let request: Request | undefined;
   try {
-    const event = JSON.parse(body) as { readonly type?: unknown } | null;
-    const type = event?.type;
-    if (typeof type !== "string" || !isDeclared(definition.events, type)) return DROPPED_BODY;
-    const schema = definition.options.events?.[type];
-    if (schema === undefined) return body;
-    const checked = await validate(schema, event);
-    return checked.issues === undefined ? encode({ ...(checked.value as object), type }) : DROPPED_BODY;
-  } catch {
-    return DROPPED_BODY;
+    request = readRequest(body);
+  } catch (error) {
+    return { number, isAsked: true, kind: "dropped", reply: refused(new PawlError("PAWL_ROW_CORRUPT", { cause: error })) };
   }
+  if (request !== undefined) return asked(definition, number, request, snapshot);
+  try {
+    return { number, isAsked: false, kind: "event", event: await checkedText(definition, body) };
+  } catch {
+    return { number, isAsked: false, kind: "dropped" };
+  }
+}
+
+async function asked(definition: Definition, number: number, request: Request, snapshot?: () => Promise<AnySnapshot>): Promise<InboxItem> {
+  const isAsked = true;
+  switch (request.kind) {
+    case "cancel":
+      return { number, isAsked, kind: "cancel", ...(request.now && { now: true }) };
+    case "pause":
+    case "resume":
+      return { number, isAsked, kind: request.kind };
+    case "send":
+      try {
+        const event = await checkedText(definition, request.event, snapshot);
+        return { number, isAsked, kind: "event", event, ...(request.eventId !== undefined && { eventId: request.eventId }) };
+      } catch (error) {
+        return { number, isAsked, kind: "dropped", reply: refused(error) };
+      }
+    default:
+      return { number, isAsked, kind: "dropped", reply: refused(new PawlError("PAWL_ROW_CORRUPT")) };
+  }
+}
+
+/** The text of the event as it is to be applied. */
+async function checkedText(definition: Definition, text: string, snapshot?: () => Promise<AnySnapshot>): Promise<string> {
+  const event = decode(text);
+  const checked = await checkedEvent(takerOf(definition), event, snapshot);
+  return checked === event ? text : encode(checked);
+}
+
+function takerOf(definition: Definition): MachineDefinition {
+  if (definition.kind === "machine") return definition;
+  throw new PawlError("PAWL_NOT_A_MACHINE", { message: `the run is one of workflow "${definition.name}", which takes no events` });
+}
+
+function refused(error: unknown): Reply {
+  const { code, message } = isPawlError(error) ? error : new PawlError("PAWL_EVENT_REFUSED", { cause: error });
+  return { refused: { code, message } };
 }

@@ -17,24 +17,35 @@ const OTHER_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, SUPERVIS
 
 export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
   const body = openRunRow(record);
-  const input = rows.find((row) => row.key === INPUT_KEY);
-  if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
-  openActorRow(record.id, input);
-  const stored: StoredRun = { body, commitNo: record.commitNo, nodes: readNodes(record, rows, plan) };
-  return new DagRun(record.id, plan, input.output, seams, stored);
+  const { commitNo, wakeAt } = record;
+  const stored: StoredRun = { body, commitNo, wakeAt, nodes: readNodes(record, rows, plan) };
+  return new DagRun(record.id, plan, inputOf(record, rows), seams, stored);
 }
 
 /** Brings a machine run back; `stored` is the text of its own definition when that is another than this. */
 export function loadMachine(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, seams: RunSeams, stored?: string): MachineRun {
-  const { sequence = 0 } = openRunRow(record);
+  const { state, sequence = 0, terminated = false } = openRunRow(record);
+  const { commitNo, wakeAt } = record;
+  if (state === "pending") return new MachineRun(record.id, definition, seams, { input: inputOf(record, rows), commitNo });
   const isOther = stored !== undefined && record.definition !== definition.hash;
   const run = new MachineRun(record.id, definition, seams, {
-    commitNo: record.commitNo,
+    commitNo,
     sequence,
     rows: isOther ? migratedRows(record, rows, definition, stored) : rows,
+    isPaused: state === "paused",
+    isTerminated: terminated,
+    wakeAt,
   });
   if (isOther) run.migrated();
   return run;
+}
+
+/** The text of the run's input, checked. */
+function inputOf({ id }: RunRecord, rows: readonly StoredActor[]): string {
+  const input = rows.find((row) => row.key === INPUT_KEY);
+  if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${id}" has no input row` });
+  openActorRow(id, input);
+  return input.output;
 }
 
 export function isNodeRow({ key }: StoredActor): boolean {

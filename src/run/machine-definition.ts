@@ -10,6 +10,8 @@ import { declaredEvents, isDeclared } from "./xstate/machine-events.ts";
 import { delaysOf, implementationText, machineStructure, structureHash, structureText } from "./xstate/structure.ts";
 
 const POLICIES: readonly TimerPolicy[] = ["deadline", "remaining", "restart"];
+const KEEP_CHECKPOINTS = 10;
+const KEEP_CHECKPOINTS_MAX = 1_000;
 const AFTER = /^xstate\.after\.(.+?)\.[^.]*$/;
 
 export class MachineDefinition {
@@ -21,6 +23,8 @@ export class MachineDefinition {
   readonly structureText: string;
   readonly hash: string;
   readonly events: ReadonlySet<string>;
+  /** How many of the last commits of a run can be gone back to. */
+  readonly keepCheckpoints: number;
   #code: string | undefined;
   readonly #policies: ReadonlyMap<string, TimerPolicy>;
 
@@ -35,12 +39,18 @@ export class MachineDefinition {
     this.hash = structureHash(this.structureText);
     this.events = declaredEvents(machine);
     this.#policies = new Map(Object.entries(options.delays ?? {}));
+    this.keepCheckpoints = options.keepCheckpoints ?? KEEP_CHECKPOINTS;
     this.#refuseUnknown(options);
     for (const [delay, policy] of this.#policies)
       if (!POLICIES.includes(policy))
         throw new PawlError("PAWL_INVALID_VALUE", {
           message: `the policy of delay "${delay}" is "${policy as string}"; it must be one of ${POLICIES.join(", ")}`,
         });
+    if (!Number.isInteger(this.keepCheckpoints) || this.keepCheckpoints < 0 || this.keepCheckpoints > KEEP_CHECKPOINTS_MAX)
+      throw new PawlError("PAWL_INVALID_VALUE", {
+        message: `keepCheckpoints is ${this.keepCheckpoints}, but must be a whole number from 0 to ${KEEP_CHECKPOINTS_MAX}`,
+        at: `durable(${this.name})`,
+      });
   }
 
   /** What is not there is misspelt; ids of delayed events may be made up by functions, and are let pass when nothing is near. */

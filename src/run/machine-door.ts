@@ -8,16 +8,17 @@ import { type Duration, durationMs } from "../define/duration.ts";
 import { describeIssues, validate } from "../define/schema.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
+import type { Asks } from "./asks.ts";
 import { encode } from "./codec.ts";
 import { type IdleSeams, unhosted } from "./hosted-run.ts";
 import { loadMachine } from "./load.ts";
 import type { Definitions } from "./definitions.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
-import type { Recovery } from "./recovery.ts";
+import type { Request } from "./requests.ts";
 import type { PendingSend, SendResult } from "./sends.ts";
+import type { Executing } from "./starting.ts";
 import { isOver, requireRun } from "./view.ts";
-import type { Worker } from "./worker.ts";
 import type { AnySnapshot } from "./xstate/actor.ts";
 import { eventsOf, isDeclared } from "./xstate/machine-events.ts";
 
@@ -36,32 +37,46 @@ export interface SentEvent {
 }
 
 const SEND_TIMEOUT: Duration = "30s";
+/** A run that is being loaded, or set aside, is asked for again after this. */
+const AGAIN_MS = 100;
 const EVENT_ID = /^.{1,256}$/su;
 
 function isEnd(error: unknown): boolean {
   return isPawlError(error, "PAWL_RUN_ENDED") || isPawlError(error, "PAWL_DEFINITION_CHANGED") || isPawlError(error, "PAWL_DEFINITION_MISSING");
 }
 
-export class MachineDoor {
-  readonly #worker: Worker;
-  readonly #recovery: Recovery;
-  readonly #store: Store;
-  readonly #clock: Clock;
-  readonly #definitions: Definitions;
+interface DoorSeams {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly definitions: Definitions;
+  readonly executing: Executing | undefined;
+  readonly asks: Asks;
+}
 
-  constructor(worker: Worker, recovery: Recovery, store: Store, definitions: Definitions) {
-    this.#definitions = definitions;
-    this.#worker = worker;
-    this.#recovery = recovery;
-    this.#store = store;
-    this.#clock = worker.clock;
+/** An event on its way to a run. */
+interface Outgoing {
+  readonly id: string;
+  readonly event: SentEvent;
+  readonly eventId: string | undefined;
+  readonly timeoutMs: number;
+}
+
+export class MachineDoor {
+  readonly #seams: DoorSeams;
+
+  constructor(seams: DoorSeams) {
+    this.#seams = seams;
   }
 
   async send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult> {
-    const { eventId } = options;
+    const { eventId, timeout = SEND_TIMEOUT, strict = false } = options;
+    const timeoutMs = durationMs(timeout, "timeout", "send()");
     if (eventId !== undefined && !EVENT_ID.test(eventId)) throw new PawlError("PAWL_INVALID_VALUE", { message: "an eventId has 1 to 256 characters" });
     try {
-      return await this.#send(id, event, options);
+      const result = await this.#send({ id, event, eventId, timeoutMs });
+      if (strict && !result.handled && !result.duplicate)
+        throw new PawlError("PAWL_EVENT_UNHANDLED", { message: `no transition took "${event.type}" in state ${JSON.stringify(result.value)}` });
+      return result;
     } catch (error) {
       // a run that has ended, or is set aside, may have consumed the event before
       const consumed = eventId === undefined || !isEnd(error) ? undefined : await this.#consumed(id, eventId);
@@ -71,24 +86,44 @@ export class MachineDoor {
   }
 
   async #consumed(id: string, eventId: string): Promise<SendResult | undefined> {
-    const commitNo = await this.#store.readEvent(id, eventId);
+    const commitNo = await this.#seams.store.readEvent(id, eventId);
     return commitNo === undefined ? undefined : { commitNo, handled: true, value: undefined, changed: false, duplicate: true };
   }
 
-  async #send(id: string, event: SentEvent, { eventId, timeout = SEND_TIMEOUT, strict = false }: SendOptions): Promise<SendResult> {
-    const timeoutMs = durationMs(timeout, "timeout", "send()");
-    if (this.#worker.isFull) throw new PawlError("PAWL_STORE_FULL");
-    const checked = await checkedEvent((await this.#resident(id)).definition, event, async () => (await this.#resident(id)).committedSnapshot);
-    const text = encode(checked);
-    const result = await this.#inTime(eventId === undefined ? this.#put(id, text, undefined) : this.#putOnce(id, text, eventId), timeoutMs);
-    if (strict && !result.handled && !result.duplicate)
-      throw new PawlError("PAWL_EVENT_UNHANDLED", { message: `no transition took "${event.type}" in state ${JSON.stringify(result.value)}` });
-    return result;
+  /** To the run in memory, or to its inbox when it is elsewhere or paused. One that moves meanwhile is followed. */
+  async #send(outgoing: Outgoing): Promise<SendResult> {
+    for (;;) {
+      const run = await this.#here(outgoing.id);
+      if (run === undefined || run.isPaused) return this.#sendByInbox(outgoing, run?.definition);
+      try {
+        return await this.#sendHere(outgoing, run);
+      } catch (error) {
+        if (!isPawlError(error, "PAWL_RUN_MOVED")) throw error;
+      }
+    }
+  }
+
+  async #sendHere({ id, event, eventId, timeoutMs }: Outgoing, { definition }: MachineRun): Promise<SendResult> {
+    if (this.#seams.executing!.worker.isFull) throw new PawlError("PAWL_STORE_FULL");
+    const snapshot = async (): Promise<AnySnapshot> => (await this.#resident(id)).committedSnapshot;
+    const text = encode(await checkedEvent(definition, event, snapshot));
+    return this.#inTime(eventId === undefined ? this.#put(id, text, undefined) : this.#putOnce(id, text, eventId), timeoutMs);
+  }
+
+  /** The owner checks the event, and asks whether it was consumed before. */
+  async #sendByInbox({ id, event, eventId, timeoutMs }: Outgoing, definition: MachineDefinition | undefined): Promise<SendResult> {
+    typeOf(event);
+    const known = definition ?? this.#seams.definitions.byHash.get((await requireRun(this.#seams.store, id)).definition);
+    if (known?.kind === "dag") throw notAMachine(id);
+    const request: Request = { kind: "send", event: encode(event), ...(eventId !== undefined && { eventId }) };
+    const answer = await this.#seams.asks.ask(id, request, timeoutMs);
+    if ("sent" in answer) return answer.sent;
+    throw new PawlError("PAWL_OUTCOME_UNKNOWN");
   }
 
   #inTime(result: Promise<SendResult>, timeoutMs: number): Promise<SendResult> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#clock.after(timeoutMs, () => reject(new PawlError("PAWL_SEND_PENDING")));
+      const cancel = this.#seams.clock.after(timeoutMs, () => reject(new PawlError("PAWL_SEND_PENDING")));
       result.then(
         (answer) => (cancel(), resolve(answer)),
         (error: unknown) => (cancel(), reject(error)),
@@ -125,26 +160,47 @@ export class MachineDoor {
   async #unlessConsumed(run: MachineRun, text: string, eventId: string): Promise<SendResult> {
     const consumed = await this.#consumed(run.id, eventId);
     if (consumed !== undefined) return consumed;
-    if (this.#worker.runs.get(run.id) !== run) return this.#putOnce(run.id, text, eventId);
+    if (this.#seams.executing!.worker.runs.get(run.id) !== run) return this.#putOnce(run.id, text, eventId);
     return this.#enqueue(run, text, eventId);
   }
 
-  /** The run in memory. Throws when it cannot be there. */
+  /** The run in memory. Throws PAWL_RUN_MOVED when it has left. */
   async #resident(id: string): Promise<MachineRun> {
+    const run = await this.#here(id);
+    if (run === undefined) throw new PawlError("PAWL_RUN_MOVED");
+    return run;
+  }
+
+  /** The run in memory, brought there if it can be; undefined when it is elsewhere. Throws when it is no machine's, or over. */
+  async #here(id: string): Promise<MachineRun | undefined> {
+    const { executing, store, definitions } = this.#seams;
+    if (executing === undefined) return undefined;
+    const { worker, recovery, peers } = executing;
     for (;;) {
-      const run = this.#worker.runs.get(id);
+      const run = worker.runs.get(id);
       if (run instanceof MachineRun) return run;
-      if (run !== undefined) throw new PawlError("PAWL_NOT_A_MACHINE", { message: `run "${id}" is one of a workflow` });
-      if (this.#worker.stopped !== undefined) throw this.#worker.stopped;
-      if (await this.#recovery.ensure(id)) continue;
-      const parked = this.#recovery.parked.get(id);
+      if (run !== undefined) throw notAMachine(id);
+      if (worker.stopped !== undefined) throw worker.stopped;
+      if (await recovery.ensure(id)) continue;
+      const parked = recovery.parked.get(id);
       if (parked !== undefined) throw parked;
-      const record = await requireRun(this.#store, id);
+      const record = await requireRun(store, id);
       if (isOver(record.status)) throw new PawlError("PAWL_RUN_ENDED", { message: `run "${id}" is ${record.status}` });
-      await this.#definitions.require(record.definition, record.workflow, id);
-      throw new PawlError("PAWL_CLOSED", { message: `run "${id}" is not here` });
+      if (peers.has(record.epoch) || peers.knows(record.definition)) return undefined;
+      await definitions.require(record.definition, record.workflow, id);
+      await new Promise<void>((resolve) => this.#seams.clock.after(AGAIN_MS, resolve));
     }
   }
+}
+
+function notAMachine(id: string): PawlError {
+  return new PawlError("PAWL_NOT_A_MACHINE", { message: `run "${id}" is one of a workflow` });
+}
+
+function typeOf(event: SentEvent): string {
+  const { type } = (event ?? {}) as { type?: unknown };
+  if (typeof type !== "string") throw new PawlError("PAWL_EVENT_REFUSED", { message: "an event is an object with a type" });
+  return type;
 }
 
 /** Reads the state that was committed last, in any process that has the machine. */

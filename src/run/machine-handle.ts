@@ -14,9 +14,6 @@ export interface WaitOptions {
   readonly timeout?: Duration;
 }
 
-/** How often a process that does not execute looks for changes. */
-const POLL_MS = 100;
-
 export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOfMachine<Machine>> {
   readonly #home: RunHome;
   readonly #definition: MachineDefinition;
@@ -26,6 +23,10 @@ export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOf
     super(home, id);
     this.#home = home;
     this.#definition = definition;
+  }
+
+  protected override sibling(id: string): this {
+    return new MachineHandle<Machine>(this.#home, id, this.#definition) as this;
   }
 
   /**
@@ -77,19 +78,18 @@ export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOf
     }
   }
 
-  /** The next commit of the run, or the end of the wait; in a process that does not execute, the next look. */
+  /** The next change of the run, or the end of the wait. */
   #nextChange(endsAt: number): { readonly promise: Promise<void>; forget(): void } {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const end = this.#home.onCommit(this.id, resolve);
+    const end = this.#home.onChange(this.id, resolve);
     const waitMs = Math.max(0, endsAt - this.#home.clock.mono());
-    const pollMs = this.#home.isExecuting ? waitMs : Math.min(POLL_MS, waitMs);
-    const cancel = pollMs === Infinity ? undefined : this.#home.clock.after(pollMs, resolve);
+    const cancel = waitMs === Infinity ? undefined : this.#home.clock.after(waitMs, resolve);
     return { promise, forget: () => (end(), cancel?.()) };
   }
 
-  /** Calls back with each snapshot that this process commits. Answers what ends it. */
+  /** Calls back with each snapshot that is committed; of a run in another process, with the newest within 100 ms. Answers what ends it. */
   subscribe(listener: (snapshot: SnapshotOfMachine<Machine>) => void): () => void {
-    return this.#home.onCommit(this.id, () => void this.snapshot().then(listener, () => {}));
+    return this.#home.onChange(this.id, () => void this.snapshot().then(listener, () => {}));
   }
 
   /** Calls back with what the machine's actors emit in this process, once it is durable. Answers what ends it. */

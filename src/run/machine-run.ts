@@ -4,48 +4,41 @@
  * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
  * 3. While a commit is in flight nothing is applied. Readers see what was committed last.
  */
-import { PawlError } from "../errors.ts";
-import { type ActorRecord, type Commit, type InboxRecord, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type ActorRecord, type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import { ActorTable } from "./actor-table.ts";
 import { heldAnew } from "./held-children.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { type Asked, Cascade } from "./cascade.ts";
+import { type Asked, Cascade, STOP } from "./cascade.ts";
 import { encode } from "./codec.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter } from "./history.ts";
-import { CANCEL_BODY, DROPPED_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type PendingSend, Sends } from "./sends.ts";
-import { Queue } from "./queue.ts";
+import { MachineInbox } from "./machine-inbox.ts";
 import { MachineWriter } from "./machine-writer.ts";
 import { actsOf } from "./redo.ts";
-import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, runBodyText, runChecksum, valueRow } from "./row.ts";
+import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import { Outgoing } from "./outgoing.ts";
+import { OutsideEvents } from "./outside-events.ts";
+import type { InboxItem } from "./requests.ts";
 import { framesOf } from "./spill.ts";
-import { type MachineStimulus, fromOutside, outsideText, wordsOf } from "./stimulus.ts";
+import { type MachineStimulus, wordsOf } from "./stimulus.ts";
+import { type NewMachineRun, type StoredMachineRun, actorRows, valueIn } from "./stored-machine-run.ts";
 import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine } from "./xstate/actor.ts";
-import { RunAddress } from "./xstate/effects.ts";
 import { childAddress } from "./child-address.ts";
 import { type Recording } from "./xstate/system.ts";
 
 /** Events that may wait for one run. */
 const MAILBOX_MAX = 10_000;
-const STOP: AnyEvent = { type: "xstate.stop" };
-
-/** A machine run as rows tell it. */
-export interface StoredMachineRun {
-  readonly commitNo: number;
-  /** The run's counter. */
-  readonly sequence: number;
-  readonly rows: readonly StoredActor[];
-}
 
 export class MachineRun implements HostedRun {
   /** Turns of one commit; what follows beyond them goes on in the next. */
   static turnsMax = 1_000;
   readonly id: string;
   readonly definition: MachineDefinition;
+  readonly definitionHash: string;
   readonly sends = new Sends();
   commitNo: number;
   inFlight = false;
@@ -55,20 +48,20 @@ export class MachineRun implements HostedRun {
   readonly #timers: ActorTimers;
   readonly #deeds: Deeds;
   readonly #history = new HistoryWriter();
-  readonly #inbox = new Queue<MachineStimulus>();
+  readonly #inbox: MachineInbox;
   readonly #writer: MachineWriter;
-  #lastInboxNumber = 0;
+  readonly #outside: OutsideEvents;
   #sequence: number;
   readonly #outgoing = new Outgoing();
-  #original: MachineRun | undefined;
   #isDropped = false;
-  #isCancelAsked = false;
+  #isTerminated = false;
   #isEndWritten = false;
   #storedWakeAt: number | null | undefined;
 
-  constructor(id: string, definition: MachineDefinition, seams: RunSeams, from: { readonly input: string } | StoredMachineRun) {
+  constructor(id: string, definition: MachineDefinition, seams: RunSeams, from: NewMachineRun | StoredMachineRun) {
     this.id = id;
     this.definition = definition;
+    this.definitionHash = definition.hash;
     this.#seams = seams;
     this.table = new ActorTable({
       runId: id,
@@ -76,13 +69,13 @@ export class MachineRun implements HostedRun {
       nextNumber: () => ++this.#sequence,
       changed: (actor) => this.#writer.changed(actor),
       disowned: (actor) => this.#writer.neverWas(actor),
-      sentFromOutside: (to, event) => this.#sentFromOutside(to, event),
-      emitted: (_actor, event) => this.#emitted(event),
+      sentFromOutside: (to, event) => this.#outside.sent(to, event),
+      emitted: (_actor, event) => this.#outside.emitted(event),
       logged: (actor, values) => seams.attempts.log.info({ runId: id, actor: actor.key }, values.map(wordsOf).join(" ")),
     });
     this.#cascade = new Cascade(this.table.system, {
       changed: (actor) => this.#writer.changed(actor),
-      removed: (actor) => this.#removed(actor),
+      removed: (actor) => actor !== this.table.root && this.#writer.removed(actor),
       turned: (recording, event) => this.#turned(recording, event),
       asked: (effect) => this.#asked(effect),
       startOutside: (actor) => this.#deeds.start(actor),
@@ -100,17 +93,27 @@ export class MachineRun implements HostedRun {
       () => seams.released(),
       (action, error) => seams.attempts.log.error({ runId: id, action, error }, "an asynchronous action failed"),
     );
-    this.commitNo = "input" in from ? 0 : from.commitNo;
+    this.commitNo = from.commitNo ?? 0;
     this.#sequence = "input" in from ? 1 : from.sequence;
     this.#writer = new MachineWriter(id, this.table, this.#sequence, "input" in from);
-    if ("input" in from) this.#begin(from.input);
-    else this.#restore(from);
+    this.#inbox = new MachineInbox(() => seams.attempts.log.error({ runId: id }, "too many events wait for the end of a pause; one is lost"));
+    this.#outside = new OutsideEvents({
+      runId: id,
+      table: this.table,
+      isDropped: () => this.#isDropped,
+      strayed: (runId, key, event) => seams.strayed(runId, key, event),
+      receive: (stimulus) => this.#receive(stimulus),
+      emitted: (event) => seams.emitted(this, event),
+    });
+    if ("input" in from) {
+      this.table.begin(definition.machine, this.table.decode(from.input));
+      if (this.commitNo === 0) this.#writer.value(INPUT_KEY, from.input);
+      this.#inbox.push({ kind: "begin" });
+    } else this.#restore(from);
   }
 
-  #begin(input: string): void {
-    this.table.begin(this.definition.machine, this.table.decode(input));
-    this.#writer.value(INPUT_KEY, input);
-    this.#inbox.push({ kind: "begin" });
+  get isPaused(): boolean {
+    return this.#inbox.pause.isComing;
   }
 
   get #isOver(): boolean {
@@ -126,12 +129,12 @@ export class MachineRun implements HostedRun {
   }
 
   get status(): string {
-    if (!this.#isOver || !this.finished) return "running";
+    if (!this.#isOver || !this.finished) return this.#inbox.pause.isOn ? "paused" : "running";
     return { done: "completed", error: "failed", stopped: "cancelled", running: "running", new: "running" }[this.table.root.life];
   }
 
   get isDirty(): boolean {
-    if (this.finished ? !this.#isEndWritten : this.#isWakeWrong) return true;
+    if (this.finished ? !this.#isEndWritten : this.#storedWakeAt === null && this.wakeAt !== null) return true;
     return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || !this.#outgoing.isEmpty || this.sends.isDirty;
   }
 
@@ -152,13 +155,11 @@ export class MachineRun implements HostedRun {
   }
 
   get wakeAt(): number | null {
-    if (this.#isOver || this.hasWork || this.#deeds.hasOutside || this.#deeds.mustBeKept || this.#writer.redo !== undefined) return null;
+    if (this.#isOver || this.hasWork || this.#deeds.mustBeKept || this.#writer.redo !== undefined) return null;
+    if (this.#inbox.pause.isOn) return this.#deeds.hasStarted || this.#inbox.pause.hasEvents ? null : WAITS_FOR_EVENT;
+    if (this.#deeds.hasOutside) return null;
     const { earliest } = this.#timers;
     return earliest === undefined ? WAITS_FOR_EVENT : Math.ceil(earliest);
-  }
-
-  get #isWakeWrong(): boolean {
-    return this.#storedWakeAt === null && this.wakeAt !== null;
   }
 
   #receive(stimulus: MachineStimulus): void {
@@ -173,52 +174,34 @@ export class MachineRun implements HostedRun {
   }
 
   send(event: string, pending: PendingSend): boolean {
-    if (this.#inbox.length >= MAILBOX_MAX || this.#isDropped) return false;
+    if (this.#inbox.length >= MAILBOX_MAX || this.#isDropped || this.isPaused) return false;
     this.#receive({ kind: "event", to: this.table.root, event, pending });
     return true;
   }
 
-  cancel(): void {
-    this.#isCancelAsked = true;
+  cancel(now = false): void {
+    this.#inbox.askCancel(now);
     this.#receive({ kind: "cancel" });
   }
 
-  receiveInbox(rows: readonly InboxRecord[]): void {
-    for (const { number, body } of rows) {
-      if (number <= this.#lastInboxNumber) continue;
-      this.#lastInboxNumber = number;
-      if (body === CANCEL_BODY) this.cancel();
-      else if (body === DROPPED_BODY) this.#receive({ kind: "dropped", inboxNumber: number });
-      else this.#receive({ kind: "event", to: this.table.root, event: body, inboxNumber: number });
-    }
+  receiveInbox(items: readonly InboxItem[]): void {
+    this.#inbox.give(this.#outgoing.fresh(items), this.table.root);
+    this.#seams.wake(this);
   }
 
   reconcile(): void {
-    if (!this.inFlight) this.#timers.fireDue();
+    if (!this.inFlight && !this.#inbox.pause.isOn) this.#timers.fireDue();
   }
 
-  #sentFromOutside(to: Actor | RunAddress, event: AnyEvent): void {
-    if (this.#isDropped) return to instanceof RunAddress ? undefined : this.#seams.strayed(this.id, to.key, () => outsideText(event, this.table));
-    if (this.#original !== undefined && !(to instanceof RunAddress)) return this.#original.forwarded(to.key, () => outsideText(event, this.table));
-    if (to instanceof RunAddress)
-      throw new PawlError("PAWL_VALUE_NOT_STORABLE", { message: "another run can only be sent to by sendTo(), not from an action" });
-    this.#receive(fromOutside(to, event, this.table));
-  }
-
-  #emitted(event: AnyEvent): void {
-    if (this.#original !== undefined) this.#original.#emitted(event);
-    else if (!this.#isDropped) this.#seams.emitted(this, event);
-  }
-
+  /** Somebody said something to one of its actors when it was not in memory. */
   forwarded(key: string, encoded: () => string): void {
-    if (this.#isDropped) return this.#seams.strayed(this.id, key, encoded);
-    this.#receive({ kind: "event", to: this.table.actorAt(key), event: encoded() });
+    this.#outside.forwarded(key, encoded);
   }
 
   applyInbox(budget: number): number {
     const endAt = this.#cascade.turns + MachineRun.turnsMax;
     if (!this.#cascade.isAtRest) {
-      this.apply({ kind: this.#isCancelAsked ? "cancel" : "continue" });
+      this.apply({ kind: this.#inbox.isCancelAsked ? "cancel" : "continue" });
       budget--;
     }
     while (budget > 0 && this.#cascade.isAtRest && this.#cascade.turns < endAt) {
@@ -231,23 +214,41 @@ export class MachineRun implements HostedRun {
   }
 
   apply(stimulus: MachineStimulus): void {
+    if (stimulus.kind === "item") return this.#take(stimulus.item);
+    if (this.#inbox.pause.keeps(stimulus)) return;
     this.#writer.applied(stimulus);
     const { root } = this.table;
     if (root.storedState !== undefined) this.table.system.snapshotOf(root);
     if (stimulus.kind === "begin") this.#cascade.start(root);
-    else if (stimulus.kind === "cancel") {
-      this.#cascade.cut();
-      this.#cascade.deliver(root, STOP);
-    } else if (stimulus.kind === "dropped") this.#outgoing.consumed(stimulus.inboxNumber);
+    else if (stimulus.kind === "cancel") this.#stop(root);
     else if (stimulus.kind === "failed") this.#fail(stimulus.actor, stimulus.error);
     else if (stimulus.kind === "timer") this.#fire(stimulus.actor, stimulus.timer);
     else if (stimulus.kind === "event") {
       const event = this.table.normal(stimulus.event);
-      this.sends.applying(event, stimulus.pending, root.snapshot);
-      if (stimulus.inboxNumber !== undefined) this.#outgoing.consumed(stimulus.inboxNumber);
+      this.sends.applying(event, stimulus.item?.isAsked ? stimulus.item : stimulus.pending, root.snapshot);
+      if (stimulus.item !== undefined) this.#outgoing.consumed(stimulus.item);
       this.#cascade.deliver(stimulus.to, event);
     }
     if (this.#cascade.run(MachineRun.turnsMax)) this.sends.rests(this.table.root.snapshot);
+  }
+
+  #stop(root: Actor): void {
+    if (!this.#isOver) this.#isTerminated = this.#inbox.isTerminateAsked;
+    this.#cascade.cut();
+    this.#cascade.deliver(root, STOP);
+  }
+
+  /** What is asked of a run that has ended is left: who asked will find that it has. */
+  #take(item: Exclude<InboxItem, { kind: "event" }>): void {
+    if (item.kind === "dropped") return this.#outgoing.done(item, item.reply);
+    if (item.kind === "cancel") this.apply({ kind: "cancel" });
+    if (this.#isOver && !(item.kind === "cancel" && this.table.root.life === "stopped")) return;
+    if (item.kind === "pause" && this.#inbox.pause.begin()) {
+      this.#history.run("run.paused");
+      this.#deeds.hold();
+      this.#timers.disarm();
+    } else if (item.kind === "resume" && this.#inbox.lift(this.#timers)) this.#history.run("run.resumed");
+    this.#outgoing.done(item);
   }
 
   /** An action may fail when its machine has ended, and the run has not: what is told of the run is the failure. */
@@ -296,10 +297,6 @@ export class MachineRun implements HostedRun {
     if (actor !== this.table.root) this.#history.actor("actor.ended", actor.key, actor.life);
   }
 
-  #removed(actor: Actor): void {
-    if (actor !== this.table.root) this.#writer.removed(actor);
-  }
-
   grant(): void {
     this.#deeds.grant();
   }
@@ -310,26 +307,26 @@ export class MachineRun implements HostedRun {
     const { stack } = this.#cascade;
     this.#deeds.addAll(stack);
     const { actors, gone } = this.#writer.take(rows, stack, this.#sequence, this.#deeds.mustBeKept);
+    const { definition, commitNo, status, finished, wakeAt } = this;
     const { root } = this.table;
-    const { status, finished, wakeAt } = this;
     const { output, error } = finished ? this.table.system.snapshotOf(root) : {};
     const failure = finished && root.life === "error" ? failureOf(error, []) : undefined;
     this.#isEndWritten = finished;
     this.#storedWakeAt = wakeAt;
     if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(output)));
-    const body = runBodyText({ state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence });
-    const { name, hash } = this.definition;
+    const body: RunBody = { state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence, ...(this.#isTerminated && { terminated: true }) };
     return {
       runId: this.id,
-      from: this.commitNo,
+      from: commitNo,
       epoch,
       at: this.#seams.clock.now(),
-      run: { workflow: name, definition: hash, status, body, checksum: runChecksum(this.id, hash, status, this.commitNo + 1, body), wakeAt, finished },
+      run: runRow(this.id, commitNo + 1, definition, { status, finished, wakeAt }, body),
       actors,
       history: this.#history.take(),
       ...(gone.length > 0 && { gone }),
-      ...this.#outgoing.take(),
+      ...this.#outgoing.take(commitNo + 1, this.sends.takeAnswers(commitNo + 1, root.snapshot)),
       ...this.sends.takeIds(),
+      ...(definition.keepCheckpoints > 0 && { keepPast: definition.keepCheckpoints }),
     };
   }
 
@@ -347,7 +344,12 @@ export class MachineRun implements HostedRun {
     this.commitNo++;
     this.#writer.committed();
     this.sends.committed(this.commitNo);
-    this.#timers.arm();
+    this.#outgoing.committed();
+    if (!this.#inbox.pause.isOn) {
+      this.#timers.arm();
+      this.#deeds.letGo();
+      if (this.#inbox.pause.takeLifted()) this.#seams.wantsInbox(this.id);
+    }
     for (const { actor, name } of this.#deeds.perform()) this.#history.actor("action.performed", actor.key, name);
     if (this.hasWork || this.#mustForgetRedo) this.#seams.wake(this);
   }
@@ -356,21 +358,19 @@ export class MachineRun implements HostedRun {
     this.#isDropped = true;
     this.#timers.disarm();
     this.#deeds.drop(code);
-    const waiting: PendingSend[] = [];
-    for (let left = this.#inbox.shift(); left !== undefined; left = this.#inbox.shift()) if (left.kind === "event" && left.pending) waiting.push(left.pending);
-    this.sends.drop(code, waiting);
+    this.sends.drop(code, this.#inbox.drop());
   }
 
-  #restore({ rows }: StoredMachineRun): void {
-    const valueOf = (key: string): string | undefined => rows.find((row) => row.key === key)?.output ?? undefined;
-    const isValue = new Set([INPUT_KEY, OUTPUT_KEY, REDO_KEY, CASCADE_KEY]);
-    this.table.restore(
-      this.id,
-      this.definition.machine,
-      rows.filter(({ key }) => !isValue.has(key)),
-    );
-    const cascade = valueOf(CASCADE_KEY);
-    this.#writer.restored(cascade, valueOf(REDO_KEY), rows);
+  #restore({ rows, isPaused = false, isTerminated = false, wakeAt }: StoredMachineRun): void {
+    this.#isTerminated = isTerminated;
+    if (isPaused) {
+      this.#inbox.pause.restore();
+      this.#deeds.hold();
+      this.#storedWakeAt = wakeAt;
+    }
+    this.table.restore(this.id, this.definition.machine, actorRows(rows));
+    const cascade = valueIn(rows, CASCADE_KEY);
+    this.#writer.restored(cascade, valueIn(rows, REDO_KEY), rows);
     if (cascade !== undefined) this.#cascade.resume(framesOf(cascade, this.table));
     for (const actor of this.table.actors.values()) this.#timers.restore(actor);
   }
@@ -387,14 +387,14 @@ export class MachineRun implements HostedRun {
       const scratch = actsOf(redo, this.id, (from) => new MachineRun(this.id, this.definition, seams, from));
       scratch.#rows();
       scratch.#deeds.addAll(scratch.#cascade.stack);
-      scratch.#original = this;
+      scratch.#outside.original = this.#outside;
       this.#deeds.redo(scratch.#deeds);
       this.#writer.redo = { text: redo.text };
     }
     for (const actor of this.table.actors.values())
       if (actor.life === "running" && actor.isOutside && this.table.system.snapshotOf(actor).status === "active") this.#deeds.restart(actor);
-    if (this.#deeds.hasOutside) this.#history.resumed();
+    if (this.#deeds.hasOutside) this.#history.recovered();
     this.#deeds.perform();
-    this.#timers.arm();
+    if (!this.#inbox.pause.isOn) this.#timers.arm();
   }
 }

@@ -25,7 +25,8 @@ class Opaque {
   }
 }
 
-const opaque: Foreigners = {
+/** Values of a row whose refs and snapshots of actors stay what they are. */
+export const opaque: Foreigners = {
   tag: (value) => (value instanceof Opaque ? value : undefined),
   untag: (word, data) => new Opaque(word, data),
 };

@@ -2,13 +2,16 @@
  * What a DAG run in memory is made of, and what happens to it.
  */
 import type { NodeEvent } from "../../machines/node.ts";
-import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
-import { CANCEL_BODY } from "./hosted-run.ts";
-import type { NodeSnapshot } from "./charts.ts";
+import type { UpstreamFailure } from "../define/agent.ts";
+import { Attempt, type Outcome, childRunId } from "./attempt.ts";
+import { CANCEL_BODY, type RunSeams } from "./hosted-run.ts";
+import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { NodeStatus } from "./progress.ts";
+import type { InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { PlanNode } from "../define/plan.ts";
+import type { Random } from "../random.ts";
+import type { Plan, PlanNode } from "../define/plan.ts";
 import type { ActorRecord, Post } from "../store/store.ts";
 import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
@@ -38,7 +41,8 @@ export type Stimulus =
   | { readonly kind: "timer"; readonly node: NodeActor; readonly timer: Timer }
   | { readonly kind: "timeout" }
   | { readonly kind: "begin" }
-  | { readonly kind: "cancel" }
+  | { readonly kind: "cancel"; readonly now: boolean }
+  | { readonly kind: "item"; readonly item: InboxItem }
   | { readonly kind: "exhausted" }
   | { readonly kind: "outputs"; readonly texts: Texts };
 
@@ -46,7 +50,39 @@ export type Stimulus =
 export interface StoredRun {
   readonly body: RunBody;
   readonly commitNo: number;
+  readonly wakeAt: number | null;
   readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody; readonly commitNo: number }[];
+}
+
+export function newNode(index: number, snapshot: NodeSnapshot): NodeActor {
+  return { index, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
+}
+
+/** Those that backed off when they were stored, in the order of their instants, each with what is left of it. `now` in steady time. */
+export function restoredBackoffs(plan: Plan, nodes: StoredRun["nodes"], now: number): NodeActor[] {
+  const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
+  const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
+  return backingOff.map(({ index, body: { attempt, failure, backoffMs = 0, endedAt = 0 } }) => {
+    const node = newNode(index, nodeChart.restore("backingOff", { policy: plan.nodes[index]!.policy, attempt, failure, backoffMs }));
+    node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
+    return node;
+  });
+}
+
+/** A timer's event with a draw for the backoff that it may lead to. */
+export function withDraw(event: NodeEvent, random: Random): NodeEvent {
+  return event.type === TIMER.backedOff.type ? event : ({ ...event, jitter: random.next() } as NodeEvent);
+}
+
+/** The attempt that the node was granted. */
+export function attemptOf(
+  runId: string,
+  { id, policy }: PlanNode,
+  { snapshot, since }: NodeActor,
+  upstreamFailures: readonly UpstreamFailure[],
+  { attempts, services }: Pick<RunSeams, "attempts" | "services">,
+): Attempt {
+  return new Attempt({ runId, nodeId: id, attempt: snapshot.context.attempt, deadlineAt: since + policy.timeoutMs, upstreamFailures }, attempts, services);
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */

@@ -34,6 +34,12 @@ export class NodeTimers {
     this.#backoffs.add(node.since + node.timer!.delayMs, node.timer!);
   }
 
+  /** A node that came back goes on backing off. */
+  restore(node: NodeActor): void {
+    this.backsOff(node);
+    this.arm(node, node.timer!);
+  }
+
   clear(node: NodeActor): void {
     node.cancelTimer?.();
     node.cancelTimer = undefined;

@@ -1,11 +1,18 @@
 /**
- * What a machine run says to the inboxes of a store with its next commit: events for others, and what of its own was consumed.
+ * What a run says to the inboxes of a store with its next commit: events for others, and of its own inbox what was
+ * consumed, with the answers.
  */
-import type { Post } from "../store/store.ts";
+import type { Answer, Commit, Post } from "../store/store.ts";
+import { type InboxItem, type Reply, replyText } from "./requests.ts";
+import { TakenItems } from "./taken-items.ts";
 
 export class Outgoing {
   #posts: Post[] = [];
   #consumed: number[] = [];
+  #answers: { readonly number: number; readonly reply: Reply | undefined }[] = [];
+
+  #told: readonly number[] = [];
+  readonly #taken = new TakenItems();
 
   get isEmpty(): boolean {
     return this.#posts.length === 0 && this.#consumed.length === 0;
@@ -15,14 +22,36 @@ export class Outgoing {
     this.#posts.push({ runId, body });
   }
 
-  consumed(inboxNumber: number): void {
-    this.#consumed.push(inboxNumber);
+  /** The row goes with the next commit; whoever answers it says so. */
+  consumed({ number }: InboxItem): void {
+    this.#consumed.push(number);
   }
 
-  take(): { readonly posts?: readonly Post[]; readonly consumed?: readonly number[] } {
+  /** The row goes with the next commit, and if it asked, is told this: by default that it was done. */
+  done(item: InboxItem, reply?: Reply): void {
+    this.consumed(item);
+    if (item.isAsked) this.#answers.push({ number: item.number, reply });
+  }
+
+  /** Rows of the inbox that were not given before. */
+  fresh(items: readonly InboxItem[]): InboxItem[] {
+    return items.filter(({ number }) => this.#taken.take(number));
+  }
+
+  /** What was taken last is durable. */
+  committed(): void {
+    this.#taken.consumed(this.#told);
+    this.#told = [];
+  }
+
+  /** For this commit; `others` are answers beside those that are known here. */
+  take(commitNo: number, others: readonly Answer[] = []): Pick<Commit, "posts" | "consumed" | "answers"> {
     const [posts, consumed] = [this.#posts, this.#consumed];
+    const answers = [...this.#answers.map(({ number, reply }) => ({ number, body: replyText(reply ?? { done: true, commitNo }) })), ...others];
+    this.#told = consumed;
     this.#posts = [];
     this.#consumed = [];
-    return { ...(posts.length > 0 && { posts }), ...(consumed.length > 0 && { consumed }) };
+    this.#answers = [];
+    return { ...(posts.length > 0 && { posts }), ...(consumed.length > 0 && { consumed }), ...(answers.length > 0 && { answers }) };
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Brings runs back into memory: those that an earlier worker left, those whose timer is due, and any that should move
- * and does not. Never all at once, and without being asked.
+ * Brings runs into memory: those that nobody owns any more, those whose timer is due, and any that should move and does
+ * not. Never all at once, never more than can be worked on soon, and without being asked.
  */
 import { PawlError, isPawlError } from "../errors.ts";
-import { type InboxRecord, type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { type Definition, loadRun } from "./definition.ts";
-import { checkedInbox } from "./inbox-events.ts";
+import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
+import type { Peers } from "./peers.ts";
 import { isOver } from "./view.ts";
 import type { Worker } from "./worker.ts";
 
@@ -14,12 +15,16 @@ import type { Worker } from "./worker.ts";
 const BATCH = 100;
 /** Runs in memory; more are loaded when some have left. */
 const RESIDENT_MAX = 10_000;
+/** Runs that wait here for a permit; more are claimed when some have got one. Others may have room for them. */
+const WAITING_MAX = 100;
 /** Runs looked at between two turns of the event loop when asking what was forgotten. */
 const SWEEP = 1_000;
 /** When due runs found no room in memory, it is asked again. */
 const NO_ROOM_WAIT_MS = 1_000;
 /** How often it is asked whether something should move and does not. */
 const RECONCILE_EVERY_MS = 30_000;
+/** Answers that nobody took are kept so long. */
+const ANSWERS_KEPT_MS = 3_600_000;
 
 export class Recovery {
   readonly #worker: Worker;
@@ -32,18 +37,35 @@ export class Recovery {
   #claimAgain = false;
   #isStopped = false;
   readonly #suspected = new Set<string>();
+  readonly #peers: Peers;
+  readonly #inbox: InboxDelivery;
+  /** The newest row of any inbox that was looked at. */
+  #inboxNumber = 0;
   /** Runs that cannot go on with the definitions that are registered, and why. */
   readonly parked = new Map<string, PawlError>();
   onParked: ((runId: string) => void) | undefined;
+  onReconciled: (() => void) | undefined;
   /** There may be more to claim, but memory holds enough. */
   #isHeldBack = false;
 
   /** `workflows` by the hash of their definition. */
-  constructor(worker: Worker, store: Store, workflows: ReadonlyMap<string, Definition>) {
+  constructor(worker: Worker, store: Store, workflows: ReadonlyMap<string, Definition>, peers: Peers) {
     this.#worker = worker;
     this.#store = store;
     this.#workflows = workflows;
-    worker.onCommitted((_run, commit) => commit.run.finished && this.#roomMade());
+    this.#peers = peers;
+    this.#inbox = new InboxDelivery(store, (runId) => {
+      const run = worker.runs.get(runId);
+      const definition = run === undefined ? undefined : workflows.get(run.definitionHash);
+      return run === undefined || definition === undefined ? undefined : { run, definition };
+    });
+    worker.onCommitted((run, commit) => {
+      this.#inbox.committed(commit);
+      if (commit.run.finished) this.#inbox.dropped(run.id);
+      if (this.#isHeldBack) this.#roomMade();
+    });
+    worker.onDropped((runId) => this.#inbox.dropped(runId));
+    worker.onWantsInbox = (runId) => this.#spawn(this.#inbox.deliver(runId));
     worker.onStrayed = (runId, key, event) => this.#spawn(this.deliverStray(runId, key, event));
     worker.onPassivated = (wakeAt) => {
       if (wakeAt !== null && wakeAt < WAITS_FOR_EVENT) this.#wakeBy(wakeAt);
@@ -76,9 +98,10 @@ export class Recovery {
     while (this.#claimAgain && !this.#isStopped) {
       this.#claimAgain = false;
       let hasMore = true;
-      while (hasMore && !this.#isStopped && this.#hasRoom) hasMore = await this.#claimBatch();
+      while (hasMore && !this.#isStopped && this.#hasAppetite) hasMore = await this.#claimBatch();
       this.#isHeldBack = hasMore;
     }
+    if (!this.#isStopped) await this.#peers.tell({ wants: this.#isHeldBack ? 0 : WAITING_MAX });
   }
 
   async #claimBatch(): Promise<boolean> {
@@ -115,15 +138,14 @@ export class Recovery {
     if (record.epoch !== worker.epoch || this.parked.has(record.id)) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
     const definition = this.#workflows.get(record.definition)!;
-    const inbox = await this.#readInbox(record.id, definition);
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
     if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
     try {
       const run = loadRun(definition, record, rows, worker, stored);
       run.resume();
       worker.host(run);
-      run.receiveInbox(inbox);
       this.parked.delete(record.id);
+      this.#spawn(this.#inbox.deliver(record.id));
     } catch (error) {
       if (isPawlError(error, "PAWL_DEFINITION_CHANGED")) this.#park(record.id, error);
       else await worker.quarantine(record.id, error);
@@ -143,7 +165,11 @@ export class Recovery {
 
   /** A run left memory: what was held back may come, when it is worth while. */
   #roomMade(): void {
-    if (this.#isHeldBack && this.#worker.runs.size < RESIDENT_MAX - BATCH) this.#spawn(this.claim());
+    if (this.#isHeldBack && this.#worker.runs.size < RESIDENT_MAX - BATCH && this.#worker.waiting <= WAITING_MAX / 2) this.#spawn(this.claim());
+  }
+
+  get #hasAppetite(): boolean {
+    return this.#hasRoom && this.#worker.waiting < WAITING_MAX;
   }
 
   #wakeBy(wakeAt: number): void {
@@ -182,10 +208,13 @@ export class Recovery {
   /** Asks what should move and does not: unclaimed runs, due runs, runs in memory with nothing to do. */
   async reconcile(): Promise<void> {
     if (this.#worker.stopped !== undefined) return;
+    await this.#peers.refresh();
     await this.#wakeDue();
     await this.#loadForgotten();
+    await this.#store.forgetAnswers(this.#worker.clock.now() - ANSWERS_KEPT_MS, SWEEP);
     await this.#deliverInboxes();
     for (const run of [...this.#worker.runs.values()]) run.reconcile();
+    this.onReconciled?.();
   }
 
   /** Runs that this worker owns and that could work, but are not in memory. */
@@ -206,6 +235,7 @@ export class Recovery {
     if (worker.runs.has(runId)) return true;
     const record = await worker.attempt(() => this.#store.readRun(runId));
     if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition)) return false;
+    if (this.#peers.has(record.epoch)) return false;
     const owned = record.epoch === worker.epoch ? record : await worker.attempt(() => this.#store.claimRun(worker.epoch, runId, worker.clock.now()));
     if (owned === undefined) return false;
     if (owned !== record) this.#suspected.add(runId);
@@ -232,18 +262,59 @@ export class Recovery {
     if (run instanceof MachineRun) run.forwarded(key, event);
   }
 
-  async #readInbox(runId: string, definition: Definition): Promise<InboxRecord[]> {
-    return checkedInbox(definition, await this.#worker.attempt(() => this.#store.readInbox(runId)));
+  /** Gives a run what others have put into its inbox. */
+  async deliverInbox(runId: string): Promise<void> {
+    if (await this.ensure(runId)) await this.#inbox.deliver(runId);
   }
 
-  /** Gives a run what others have sent to it. */
-  async deliverInbox(runId: string): Promise<void> {
+  // ---- beside other workers
+
+  /** Another process has written: are there runs to take on, and is something said to those that are here? */
+  async look(): Promise<void> {
     const worker = this.#worker;
-    const isResident = worker.runs.has(runId);
-    if (!(await this.ensure(runId)) || !isResident) return;
-    const record = await worker.attempt(() => this.#store.readRun(runId));
-    const definition = record && this.#workflows.get(record.definition);
-    if (definition !== undefined) worker.runs.get(runId)?.receiveInbox(await this.#readInbox(runId, definition));
+    if (worker.stopped !== undefined || this.#isStopped) return;
+    await this.#peers.refresh();
+    for (;;) {
+      const { runIds, number } = await worker.attempt(() => this.#store.inboxSince(this.#inboxNumber, SWEEP));
+      this.#inboxNumber = Math.max(this.#inboxNumber, number);
+      for (const runId of runIds) await this.deliverInbox(runId).catch((error: unknown) => this.#willTryAgain(error));
+      if (runIds.length === 0) break;
+    }
+    if (this.#hasAppetite && (await worker.attempt(() => this.#store.hasUnowned(this.#hashes)))) await this.claim();
+    await this.share();
+  }
+
+  /** Runs of an epoch that was closed are anybody's. */
+  freed(): void {
+    if (!this.#isStopped) this.#spawn(this.#wakeDue().then(() => this.#deliverInboxes()));
+  }
+
+  /** What waits here for its turn goes to those who have nothing to do, unless enough lies there already. */
+  async share(): Promise<void> {
+    const worker = this.#worker;
+    if (this.#peers.isAlone || worker.waiting <= WAITING_MAX) return;
+    const wanted = Math.max(...this.#hashes.map((hash) => this.#peers.wanted(hash)));
+    if (wanted === 0 || (await worker.attempt(() => this.#store.hasUnowned(this.#hashes)))) return;
+    await this.#release(worker.giveUp(Math.min(wanted, Math.ceil((worker.waiting - WAITING_MAX) / 2))));
+  }
+
+  /** This worker starts nothing more: what has nothing under way here can go on elsewhere. */
+  async letGo(): Promise<void> {
+    if (!this.#peers.isAlone && this.#worker.stopped === undefined) await this.#release(this.#worker.giveUpIdle());
+  }
+
+  async #release(runIds: readonly string[]): Promise<void> {
+    for (let at = 0; at < runIds.length; at += BATCH) {
+      const batch = runIds.slice(at, at + BATCH);
+      await this.#worker.attempt(() => this.#store.release(this.#worker.epoch, batch));
+    }
+  }
+
+  /** Another process closed this worker's epoch: with a new one it begins as if it had just been opened. */
+  begunAgain(): void {
+    this.parked.clear();
+    this.#suspected.clear();
+    this.freed();
   }
 
   get #hashes(): string[] {

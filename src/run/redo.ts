@@ -3,9 +3,10 @@
  * as they were before. Turns are pure, so the acts can be computed again.
  */
 import type { ActorRecord, StoredActor } from "../store/store.ts";
-import type { MachineRun, StoredMachineRun } from "./machine-run.ts";
+import type { MachineRun } from "./machine-run.ts";
 import { CASCADE_KEY, INPUT_KEY, valueRow } from "./row.ts";
 import { stimulusOf } from "./stimulus.ts";
+import type { StoredMachineRun } from "./stored-machine-run.ts";
 import type { Actor } from "./xstate/actor.ts";
 
 export interface Redo {

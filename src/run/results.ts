@@ -49,6 +49,12 @@ export class Results {
     return reads.filter((index) => progress.status(index) === "completed" && !this.#texts.has(index));
   }
 
+  /** Reads these back; `read` answers the texts of rows by their keys. */
+  async load(indices: readonly number[], read: (keys: readonly string[]) => Promise<string[]>): Promise<Texts> {
+    const texts = await read(indices.map((index) => this.#plan.nodes[index]!.id));
+    return new Map(indices.map((index, i) => [index, texts[i]!]));
+  }
+
   keep(index: number, text: string): void {
     if (this.#readersLeft[index] === 0 || this.#length + text.length > KEPT_LENGTH_MAX || this.#texts.has(index)) return;
     this.#texts.set(index, text);

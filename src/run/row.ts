@@ -6,7 +6,7 @@
 import { crc32 } from "node:zlib";
 import type { Failure } from "../../machines/node.ts";
 import { PawlError } from "../errors.ts";
-import type { ActorRecord, RunRecord, StoredActor } from "../store/store.ts";
+import type { ActorRecord, Commit, RunRecord, StoredActor } from "../store/store.ts";
 import { decode, encode } from "./codec.ts";
 
 /** Grows when the layout of a row's body changes. */
@@ -39,6 +39,8 @@ export interface RunBody {
   readonly failure?: (Failure & { readonly node?: string | undefined }) | undefined;
   /** Of machine runs: the greatest number that was given to an actor or timer. */
   readonly sequence?: number;
+  /** It was cancelled at once: nothing that would undo what was done was run. */
+  readonly terminated?: true;
 }
 
 export function actorRow(runId: string, key: string, status: string, body: string, output: string | null): ActorRecord {
@@ -54,8 +56,25 @@ export function runChecksum(runId: string, definition: string, status: string, c
   return crc32(`${CODEC_VERSION}|${runId}|${definition}|${status}|${commitNo}|${body}`);
 }
 
+/** Where an id falls in 0 to 100, evenly: the same everywhere and always. */
+export function partOfHundred(id: string): number {
+  return (crc32(id) / 2 ** 32) * 100;
+}
+
 function actorChecksum(runId: string, key: string, status: string, body: string, output: string | null): number {
   return crc32(`${CODEC_VERSION}|${runId}|${key}|${status}|${body}|${output ?? ""}`);
+}
+
+/** The run's own row in its commit of this number. */
+export function runRow(
+  id: string,
+  commitNo: number,
+  { name, hash }: { readonly name: string; readonly hash: string },
+  { status, finished, wakeAt }: { readonly status: string; readonly finished: boolean; readonly wakeAt: number | null },
+  body: RunBody,
+): Commit["run"] {
+  const text = runBodyText(body);
+  return { workflow: name, definition: hash, status, body: text, checksum: runChecksum(id, hash, status, commitNo, text), wakeAt, finished };
 }
 
 /** A node's body as text; the common case without a walk over it. */
@@ -68,7 +87,8 @@ export function nodeBodyText(body: NodeBody): string {
 export function runBodyText(body: RunBody): string {
   if (body.failure !== undefined) return encode(body);
   const sequence = body.sequence === undefined ? "" : `,"sequence":${body.sequence}`;
-  return `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}${sequence}}`;
+  const terminated = body.terminated === undefined ? "" : ',"terminated":true';
+  return `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}${sequence}${terminated}}`;
 }
 
 /** A row's body, when the row is what was written. Throws PAWL_ROW_CORRUPT. */

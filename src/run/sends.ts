@@ -1,8 +1,11 @@
 /**
  * Events that somebody sent to a run and waits for: what came of each is told when the commit that consumed it is durable.
+ * Who sent it from another process is told by that commit.
  */
 import { PawlError } from "../errors.ts";
+import type { Answer } from "../store/store.ts";
 import type { DropCode } from "./hosted-run.ts";
+import { replyText } from "./requests.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 
 /** What came of an event. */
@@ -25,15 +28,23 @@ export interface PendingSend {
   reject(error: unknown): void;
 }
 
+/** An event of the run's inbox. */
+export interface PostedSend {
+  readonly number: number;
+  readonly eventId?: string;
+}
+
+type Sender = PendingSend | PostedSend;
+
 interface Watched {
   readonly event: AnyEvent;
-  readonly pending: PendingSend;
+  readonly sender: Sender;
   readonly before: AnySnapshot | undefined;
   handled: boolean;
 }
 
-interface Answer {
-  readonly pending: PendingSend;
+interface Result {
+  readonly sender: Sender;
   readonly before: AnySnapshot | undefined;
   result: Omit<SendResult, "commitNo">;
 }
@@ -42,18 +53,18 @@ export class Sends {
   /** Events with an id that are under way, by their id. */
   readonly underWay = new Map<string, Promise<SendResult>>();
   #watched: Watched | undefined;
-  #answers: Answer[] = [];
+  #results: Result[] = [];
   #ids: string[] = [];
 
   get isDirty(): boolean {
-    return this.#answers.length > 0 || this.#ids.length > 0;
+    return this.#results.length > 0 || this.#ids.length > 0;
   }
 
   /** The event is about to be applied. */
-  applying(event: AnyEvent, pending: PendingSend | undefined, before: AnySnapshot | undefined): void {
-    if (pending === undefined) return;
-    this.#watched = { event, pending, before, handled: false };
-    if (pending.eventId !== undefined) this.#ids.push(pending.eventId);
+  applying(event: AnyEvent, sender: Sender | undefined, before: AnySnapshot | undefined): void {
+    if (sender === undefined) return;
+    this.#watched = { event, sender, before, handled: false };
+    if (sender.eventId !== undefined) this.#ids.push(sender.eventId);
   }
 
   turned(event: AnyEvent, isHandled: boolean | undefined): void {
@@ -63,10 +74,10 @@ export class Sends {
   /** All that followed is done. */
   rests(after: AnySnapshot | undefined): void {
     if (this.#watched === undefined) return;
-    const { pending, before, handled } = this.#watched;
+    const { sender, before, handled } = this.#watched;
     this.#watched = undefined;
-    this.#answers.push({
-      pending,
+    this.#results.push({
+      sender,
       before,
       result: { handled, value: (after as { value?: unknown }).value, changed: isChanged(before, after), duplicate: false },
     });
@@ -74,8 +85,8 @@ export class Sends {
 
   /** What an actor had become could not be stored: what is told is what will be committed. */
   takenBack(after: AnySnapshot | undefined): void {
-    for (const answer of this.#answers)
-      answer.result = { ...answer.result, value: (after as { value?: unknown }).value, changed: isChanged(answer.before, after) };
+    for (const told of this.#results)
+      told.result = { ...told.result, value: (after as { value?: unknown }).value, changed: isChanged(told.before, after) };
   }
 
   /** The ids that the next commit consumes. */
@@ -86,18 +97,31 @@ export class Sends {
     return { eventIds };
   }
 
+  /** For those in other processes; they are answered by the commit that consumes their event, also when more will follow from it. */
+  takeAnswers(commitNo: number, after: AnySnapshot | undefined): Answer[] {
+    if (this.#watched !== undefined && "number" in this.#watched.sender) this.rests(after);
+    const answers: Answer[] = [];
+    const here: Result[] = [];
+    for (const told of this.#results) {
+      if ("number" in told.sender) answers.push({ number: told.sender.number, body: replyText({ sent: { commitNo, ...told.result } }) });
+      else here.push(told);
+    }
+    this.#results = here;
+    return answers;
+  }
+
   committed(commitNo: number): void {
-    const answers = this.#answers;
-    this.#answers = [];
-    for (const { pending, result } of answers) pending.resolve({ commitNo, ...result });
+    const results = this.#results;
+    this.#results = [];
+    for (const { sender, result } of results) if ("resolve" in sender) sender.resolve({ commitNo, ...result });
   }
 
   /** The run leaves memory: whether these events were consumed, nobody here can tell any more. */
   drop(code: DropCode, waiting: readonly PendingSend[]): void {
-    const unanswered = [...this.#answers.map(({ pending }) => pending), ...(this.#watched === undefined ? [] : [this.#watched.pending])];
-    for (const pending of unanswered) pending.reject(new PawlError("PAWL_OUTCOME_UNKNOWN"));
+    const unanswered = [...this.#results.map(({ sender }) => sender), ...(this.#watched === undefined ? [] : [this.#watched.sender])];
+    for (const sender of unanswered) if ("reject" in sender) sender.reject(new PawlError("PAWL_OUTCOME_UNKNOWN"));
     for (const pending of waiting) pending.reject(new PawlError(code));
-    this.#answers = [];
+    this.#results = [];
     this.#watched = undefined;
   }
 }

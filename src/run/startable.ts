@@ -4,6 +4,7 @@
 import type { Workflow } from "../define/workflow.ts";
 import type { Run } from "./handle.ts";
 import type { MachineHandle } from "./machine-handle.ts";
+import type { Rollout } from "./rollout.ts";
 import type { AnyStateMachine, DurableMachine, InputOfMachine } from "./xstate/durable.ts";
 
 /** A workflow, a machine, or a machine with its options. */
@@ -13,10 +14,19 @@ export type Startable = Workflow | AnyStateMachine | DurableMachine;
 export type StartOptions<Given> = {
   /** Names the run; the same id again is the same run. A new one is made when left out. */
   readonly id?: string;
+  /** What or whom it is about, to look it up by: a customer, a pull request. */
+  readonly subject?: string;
+  /** Words to look it up by. */
+  readonly tags?: readonly string[];
 } & (undefined extends Given ? { readonly input?: Given } : { readonly input: Given });
 
 /** What a workflow or machine is given. */
-export type InputOfStartable<S extends Startable> =
+export type InputOfStartable<S extends Startable | Rollout> =
+  S extends Rollout<infer Version>
+    ? InputOfVersion<Version>
+    : InputOfVersion<S>;
+
+type InputOfVersion<S> =
   S extends Workflow<infer Given>
     ? Given
     : S extends DurableMachine<infer Machine>
@@ -26,7 +36,12 @@ export type InputOfStartable<S extends Startable> =
         : never;
 
 /** The handle of a run of a workflow or machine. */
-export type RunOf<S extends Startable> =
+export type RunOf<S extends Startable | Rollout> =
+  S extends Rollout<infer Version>
+    ? RunOfVersion<Version>
+    : RunOfVersion<S>;
+
+type RunOfVersion<S> =
   S extends Workflow<any, infer Output>
     ? Run<Output>
     : S extends DurableMachine<infer Machine>

@@ -2,13 +2,15 @@
  * What happens to a machine run, and its text: a redo record remembers what its commit came of.
  */
 import type { ActorTable } from "./actor-table.ts";
+import type { InboxItem } from "./requests.ts";
 import type { PendingSend } from "./sends.ts";
 import type { Actor, ActorTimer, AnyEvent } from "./xstate/actor.ts";
 
 export type MachineStimulus =
   | { readonly kind: "begin" | "cancel" | "continue" }
-  | { readonly kind: "dropped"; readonly inboxNumber: number }
-  | { readonly kind: "event"; readonly to: Actor; readonly event: string; readonly pending?: PendingSend; readonly inboxNumber?: number }
+  /** A row of its inbox that is no event; what it does to the machine is a stimulus of its own. */
+  | { readonly kind: "item"; readonly item: Exclude<InboxItem, { kind: "event" }> }
+  | { readonly kind: "event"; readonly to: Actor; readonly event: string; readonly pending?: PendingSend; readonly item?: Extract<InboxItem, { kind: "event" }> }
   | { readonly kind: "timer"; readonly actor: Actor; readonly timer: ActorTimer }
   | { readonly kind: "failed"; readonly actor: Actor; readonly error: unknown };
 
@@ -34,7 +36,7 @@ function errorText(error: unknown, table: ActorTable): string {
 export function stimulusOf(text: string, table: ActorTable): MachineStimulus | undefined {
   const [kind, key = "", detail] = JSON.parse(text) as Text;
   if (kind === "begin" || kind === "cancel" || kind === "continue") return { kind };
-  if (kind === "dropped") return undefined;
+  if (kind === "item") return undefined;
   const actor = table.actorAt(key);
   if (kind === "event") return { kind, to: actor, event: detail as string };
   if (kind === "failed") return { kind, actor, error: table.decode(detail as string) };

@@ -24,6 +24,26 @@ export class Turns {
     return this.#hungry.length > 0 || (this.#newcomers.length > 0 && this.#active.size < this.#activeMax);
   }
 
+  /** How many runs wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** How many of those that wait have not begun to work here. */
+  get newcomers(): number {
+    return this.#newcomers.length;
+  }
+
+  /** Takes at most so many newcomers out, the first in line first. */
+  takeNewcomers(limit: number): HostedRun[] {
+    const taken: HostedRun[] = [];
+    for (let run = limit > 0 ? this.#newcomers.shift() : undefined; run !== undefined; run = taken.length < limit ? this.#newcomers.shift() : undefined) {
+      this.#waiting.delete(run);
+      taken.push(run);
+    }
+    return taken;
+  }
+
   /** The run has queued nodes, and is waiting until its turn comes. */
   wants(run: HostedRun): void {
     if (run.queued === 0 || this.#waiting.has(run)) return;

@@ -9,11 +9,12 @@ import { decode } from "./codec.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { readNodes } from "./load.ts";
 import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
+import { type ForkOrigin, readOrigin } from "./origin.ts";
 import { type NodeStatus, Progress } from "./progress.ts";
 import { INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow } from "./row.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
 
-export type RunStatus = "pending" | "running" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
+export type RunStatus = "pending" | "running" | "paused" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
 
 /** A run at a glance. Instants in ms since 1970. */
 export interface RunSummary {
@@ -29,12 +30,19 @@ export interface RunSummary {
   readonly commitNo: number;
   /** When it goes on, if it has nothing to do before; null while it works, has ended, or waits for an event only. */
   readonly wakeAt: number | null;
+  /** What or whom it is about, and its tags, as they were given when it was started. */
+  readonly subject: string | undefined;
+  readonly tags: readonly string[];
+  /** Of a fork: where it came from. */
+  readonly forkedFrom: ForkOrigin | undefined;
 }
 
 /** A run with what it was given and gave. */
 export interface RunView extends RunSummary {
   /** It completed without the result of a node that was skipped. */
   readonly degraded: boolean;
+  /** It was cancelled at once: nothing that would undo what was done was run. */
+  readonly terminated: boolean;
   readonly input: unknown;
   readonly output: unknown;
   readonly failure: (Failure & { readonly node?: string | undefined }) | undefined;
@@ -78,9 +86,20 @@ const HISTORY_PAGE = 1_000;
 const ENDED_EARLY: ReadonlySet<string> = new Set(["failed", "timedOut", "cancelled"]);
 
 export function summaryOf(record: RunRecord): RunSummary {
-  const { id, workflow, status, createdAt, updatedAt, commitNo } = record;
-  const wakeAt = record.wakeAt === WAITS_FOR_EVENT ? null : record.wakeAt;
-  return { id, kind: isMachineRun(record) ? "machine" : "workflow", workflow, status: status as RunStatus, createdAt, updatedAt, commitNo, wakeAt };
+  const { id, workflow, createdAt, updatedAt, commitNo, tags } = record;
+  return {
+    id,
+    kind: isMachineRun(record) ? "machine" : "workflow",
+    workflow,
+    status: record.status as RunStatus,
+    createdAt,
+    updatedAt,
+    commitNo,
+    wakeAt: record.wakeAt === WAITS_FOR_EVENT ? null : record.wakeAt,
+    subject: record.subject ?? undefined,
+    tags,
+    forkedFrom: readOrigin(record.origin),
+  };
 }
 
 export async function requireRun(store: Store, runId: string): Promise<RunRecord> {
@@ -92,7 +111,7 @@ export async function requireRun(store: Store, runId: string): Promise<RunRecord
 export async function viewRun(store: Store, record: RunRecord): Promise<RunView> {
   const runId = record.id;
   const { reason } = record;
-  const nothing = { degraded: false, input: undefined, output: undefined, failure: undefined, state: undefined, waitingFor: undefined };
+  const nothing = { degraded: false, terminated: false, input: undefined, output: undefined, failure: undefined, state: undefined, waitingFor: undefined };
   if (record.status === "quarantined") return { ...summaryOf(record), ...nothing, reason };
   const values = await store.readActors(runId, [INPUT_KEY, OUTPUT_KEY]);
   const valueOf = (key: string): unknown => {
@@ -101,9 +120,9 @@ export async function viewRun(store: Store, record: RunRecord): Promise<RunView>
     openActorRow(runId, row);
     return decode(row.output, READABLE);
   };
-  const { degraded, failure } = openRunRow(record);
+  const { degraded, terminated = false, failure } = openRunRow(record);
   const machine = isMachineRun(record) ? await viewMachine(store, record) : undefined;
-  return { ...summaryOf(record), ...nothing, ...machine, degraded, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
+  return { ...summaryOf(record), ...nothing, ...machine, degraded, terminated, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
 }
 
 /** What a run was defined as when it started, or last taken over by another definition. */
@@ -130,8 +149,9 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
     plan,
     nodes.map(({ index, status }) => [index, status] as const),
   );
-  progress.queueReady();
-  const running = record.status === "running" ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  if (record.status !== "pending") progress.queueReady();
+  const running =
+    record.status === "running" || record.status === "paused" ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
   const isOver = ENDED_EARLY.has(record.status);
   return plan.nodes.map((node) => {
     const body = bodies.get(node.index);
@@ -163,7 +183,7 @@ async function readRunning(store: Store, runId: string): Promise<Map<string, { a
   const running = new Map<string, { attempt: number; at: number }>();
   for await (const { at, events } of readHistory(store, runId)) {
     for (const { type, node, attempt } of events) {
-      if (type === "run.resumed") running.clear();
+      if (type === "run.recovered") running.clear();
       else if (type === "node.started") running.set(node!, { attempt: attempt!, at });
       else if (node !== undefined) running.delete(node);
     }

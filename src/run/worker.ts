@@ -8,11 +8,13 @@
 import type { Clock } from "../clock.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { Commit, RunFacts, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
-import type { HostedRun, RunSeams } from "./hosted-run.ts";
+import { Commits, type PendingCommit } from "./commits.ts";
+import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
 import { QueueOfOnes } from "./queue.ts";
+import type { RetentionPolicy } from "./retention.ts";
 import { openActorRow } from "./row.ts";
 import { Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
@@ -24,6 +26,12 @@ export interface Seams {
   readonly clock: Clock;
   readonly random: Random;
   readonly attempts: AttemptSeams;
+  /** The id of this process, for people; 0 when it has none. */
+  readonly pid?: number;
+  /** How long another worker may be silent before this one takes its runs, in ms. */
+  readonly leaseMs?: number | undefined;
+  /** How long ended runs are kept. */
+  readonly retention?: RetentionPolicy | undefined;
   /** The store failed; nothing goes on. */
   readonly onFatal: (error: PawlError) => void;
 }
@@ -32,16 +40,8 @@ export interface Seams {
 const TICK_BUDGET = 500;
 /** Attempts that run at the same time in one worker. */
 export const ATTEMPTS_MAX = 100;
-/** The first and the longest wait before a commit that found the disk full is tried again. */
-const FULL_WAIT_MS = 250;
-const FULL_WAIT_MAX_MS = 5_000;
 /** A run that only waits leaves memory when it will wait longer than this. */
 export const PASSIVE_AFTER_MS = 5_000;
-
-interface Pending {
-  readonly run: HostedRun;
-  readonly commit: Commit;
-}
 
 export class Worker implements RunSeams {
   readonly clock: Clock;
@@ -58,14 +58,12 @@ export class Worker implements RunSeams {
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new QueueOfOnes<HostedRun>();
+  readonly #facts = new WeakMap<HostedRun, RunFacts>();
   readonly #turns: Turns;
   readonly #idle: IdleRuns;
-  #pending: Pending[] = [];
+  readonly #commits: Commits;
   #permits: number;
   #ticking = false;
-  #committing = false;
-  #fullWaitMs = 0;
-  #cancelFullWait: (() => void) | undefined;
   #draining = false;
   #stopped: PawlError | undefined;
   #quiet: (() => void)[] = [];
@@ -84,14 +82,28 @@ export class Worker implements RunSeams {
     this.#permits = attemptsMax;
     this.#turns = new Turns(attemptsMax);
     this.#idle = new IdleRuns(seams.clock, (run) => this.runs.get(run.id) === run && this.#mayLeave(run) && this.#passivate(run));
+    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, {
+      isHosted: (run) => this.runs.get(run.id) === run,
+      committed: (pending) => this.#committed(pending),
+      fenced: (pending) => this.#fenced(pending),
+      refused: ({ run }) => this.#drop(run, new PawlError("PAWL_STORE_FULL")),
+      failed: (error) => this.#failStop(error),
+      rests: () => this.#noteQuiet(),
+      hasSpace: () => this.#wantsTick(),
+    });
   }
 
   get isFull(): boolean {
-    return this.#fullWaitMs > 0;
+    return this.#commits.isFull;
   }
 
   get stopped(): PawlError | undefined {
     return this.#stopped;
+  }
+
+  /** Runs that wait for a permit. */
+  get waiting(): number {
+    return this.#turns.waiting;
   }
 
   onCommitted(listener: (run: HostedRun, commit: Commit) => void): () => void {
@@ -103,8 +115,10 @@ export class Worker implements RunSeams {
     this.#droppedListeners.add(listener);
   }
 
-  host(run: HostedRun): void {
+  /** `facts` are those of a run that is new. */
+  host(run: HostedRun, facts?: RunFacts): void {
     if (this.#stopped !== undefined) throw this.#stopped;
+    if (facts !== undefined) this.#facts.set(run, facts);
     this.runs.set(run.id, run);
     this.#wantsTick(run);
   }
@@ -144,6 +158,10 @@ export class Worker implements RunSeams {
 
   strayed(runId: string, key: string, event: () => string): void {
     if (this.#stopped === undefined && !this.#draining) this.onStrayed?.(runId, key, event);
+  }
+
+  wantsInbox(runId: string): void {
+    if (this.#stopped === undefined) this.onWantsInbox?.(runId);
   }
 
   broken(run: HostedRun, error: unknown): void {
@@ -193,13 +211,19 @@ export class Worker implements RunSeams {
     if (!this.#draining) budget = this.#grant(touched, budget);
     for (const run of touched) this.#touched(run);
     if (budget === 0) this.#wantsTick();
-    if (!this.#committing) void this.#commit();
+    void this.#commits.write();
   }
 
   #touched(run: HostedRun): void {
     if (this.runs.get(run.id) !== run) return;
-    if (run.isDirty) this.#contain(run, () => this.#pending.push({ run, commit: run.takeCommit(this.epoch) }));
+    if (run.isDirty) this.#contain(run, () => this.#commits.add({ run, commit: this.#take(run) }));
     else if (this.#mayLeave(run)) this.#idle.add(run);
+  }
+
+  #take(run: HostedRun): Commit {
+    const commit = run.takeCommit(this.epoch);
+    const facts = this.#facts.get(run);
+    return facts === undefined || commit.from > 0 ? commit : { ...commit, facts };
   }
 
   #applyStimuli(touched: Set<HostedRun>, budget: number): number {
@@ -249,41 +273,7 @@ export class Worker implements RunSeams {
 
   // ---- commits
 
-  async #commit(): Promise<void> {
-    this.#committing = true;
-    while (this.#pending.length > 0 && this.#stopped === undefined) {
-      const group = this.#pending.filter(({ run }) => this.runs.get(run.id) === run);
-      this.#pending = [];
-      if (group.length === 0) break;
-      try {
-        const outcomes = await this.#store.commit(group.map(({ commit }) => commit));
-        if (this.#stopped !== undefined) return;
-        await this.#settle(group, outcomes);
-      } catch (error) {
-        return this.#failStop(isPawlError(error, "PAWL_STORE_FAILED") ? error : new PawlError("PAWL_STORE_FAILED", { cause: error }));
-      }
-      if (this.isFull) break;
-    }
-    this.#committing = false;
-    this.#noteQuiet();
-  }
-
-  async #settle(group: readonly Pending[], outcomes: readonly Outcome[]): Promise<void> {
-    let isFull = false;
-    for (const [i, pending] of group.entries()) {
-      const answer = outcomes[i]!;
-      const outcome = answer === "unknown" ? await this.#resolveUnknown(pending.commit) : answer;
-      if (outcome === "committed") this.#committed(pending);
-      else if (outcome === "fenced") this.#drop(pending.run, fencedError(pending.commit));
-      else if (outcome === "full" && pending.commit.from === 0) this.#drop(pending.run, new PawlError("PAWL_STORE_FULL"));
-      else this.#pending.push(pending);
-      isFull ||= outcome === "full";
-    }
-    if (isFull) this.#waitForSpace();
-    else this.#fullWaitMs = 0;
-  }
-
-  #committed({ run, commit }: Pending): void {
+  #committed({ run, commit }: PendingCommit): void {
     if (this.runs.get(run.id) !== run) return;
     this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
@@ -300,6 +290,39 @@ export class Worker implements RunSeams {
     if (this.#permits > 0 && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
+  /** The run exists, or another worker took it over. */
+  #fenced({ run, commit }: PendingCommit): void {
+    this.#drop(run, new PawlError(commit.from === 0 ? "PAWL_RUN_CONFLICT" : "PAWL_RUN_MOVED"), commit.from === 0 ? "PAWL_RUN_QUARANTINED" : "PAWL_RUN_MOVED");
+    if (commit.from > 0) this.onFenced?.();
+  }
+
+  /** Gives up at most so many runs that have not begun to work here; answers their ids. */
+  giveUp(limit: number): string[] {
+    const taken = this.#turns.takeNewcomers(Math.min(limit, this.#turns.newcomers));
+    for (const run of taken) if (!this.#canLeave(run)) this.#turns.wants(run);
+    return this.#leave(taken.filter((run) => this.#canLeave(run)));
+  }
+
+  /** Gives up all runs that have nothing under way, when no attempt starts any more; answers their ids. */
+  giveUpIdle(): string[] {
+    return this.#leave([...this.runs.values()].filter((run) => this.#canLeave(run)));
+  }
+
+  #canLeave(run: HostedRun): boolean {
+    return this.runs.get(run.id) === run && run.running === 0 && !run.endsSoon && !run.inFlight && !run.isDirty && !run.hasWork;
+  }
+
+  #leave(runs: readonly HostedRun[]): string[] {
+    for (const run of runs) this.#drop(run, new PawlError("PAWL_RUN_MOVED"), "PAWL_RUN_MOVED");
+    return runs.map(({ id }) => id);
+  }
+
+  /** Another process closed this worker's epoch: all that it had is others'. */
+  lost(): void {
+    this.#commits.clear();
+    this.#leave([...this.runs.values()]);
+  }
+
   #mayLeave(run: HostedRun): boolean {
     return !run.inFlight && !run.isDirty && !run.hasWork && run.wakeAt !== null && run.wakeAt - this.latestNow() > PASSIVE_AFTER_MS;
   }
@@ -313,31 +336,15 @@ export class Worker implements RunSeams {
 
   /** Set by those who want to hear: that nothing goes on, what actors emit, when a run that left memory wants to come back. */
   onStopped: (() => void) | undefined;
+  onFenced: (() => void) | undefined;
+  onWantsInbox: ((runId: string) => void) | undefined;
   onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
   onStrayed: ((runId: string, key: string, event: () => string) => void) | undefined;
   onPassivated: ((wakeAt: number | null) => void) | undefined;
 
-  /** Only the owner writes a run: its commit number tells whether this commit was applied. */
-  async #resolveUnknown(commit: Commit): Promise<"committed" | "fenced" | "again"> {
-    const row = await this.#store.readRun(commit.runId);
-    const isOwn = commit.from > 0 || (row?.createdAt === commit.at && row.checksum === commit.run.checksum);
-    if (row?.epoch === commit.epoch && row.commitNo === commit.from + 1) return isOwn ? "committed" : "fenced";
-    return (row?.commitNo ?? 0) === commit.from && (row === undefined || row.epoch === commit.epoch) ? "again" : "fenced";
-  }
-
-  /** Finished results stay in memory; what waits is tried again, at growing intervals. */
-  #waitForSpace(): void {
-    this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
-    this.attempts.log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
-    this.#cancelFullWait = this.clock.after(this.#fullWaitMs, () => {
-      if (this.#pending.length === 0) this.#fullWaitMs = 0;
-      void this.#commit().then(() => this.isFull || this.#wantsTick());
-    });
-  }
-
-  #drop(run: HostedRun, error: PawlError): void {
+  #drop(run: HostedRun, error: PawlError, code: DropCode = "PAWL_RUN_QUARANTINED"): void {
     this.#forget(run);
-    run.drop("PAWL_RUN_QUARANTINED");
+    run.drop(code);
     for (const listener of this.#droppedListeners) listener(run.id, error);
     this.#noteQuiet();
   }
@@ -358,7 +365,7 @@ export class Worker implements RunSeams {
 
   #halt(error: PawlError, code: "PAWL_CLOSED" | "PAWL_STORE_FAILED"): void {
     this.#stopped = error;
-    this.#cancelFullWait?.();
+    this.#commits.stop();
     this.#idle.clear();
     for (const run of [...this.runs.values()]) {
       this.runs.delete(run.id);
@@ -379,7 +386,7 @@ export class Worker implements RunSeams {
   }
 
   get #isBusy(): boolean {
-    if (this.#permits < this.#attemptsMax || this.#committing || this.#ticking || this.#pending.length > 0) return true;
+    if (this.#permits < this.#attemptsMax || this.#ticking || this.#commits.isBusy) return true;
     return [...this.runs.values()].some((run) => run.endsSoon);
   }
 
@@ -392,9 +399,4 @@ export class Worker implements RunSeams {
   halt(): void {
     if (this.#stopped === undefined) this.#halt(new PawlError("PAWL_CLOSED"), "PAWL_CLOSED");
   }
-}
-
-function fencedError(commit: Commit): PawlError {
-  if (commit.from === 0) return new PawlError("PAWL_RUN_CONFLICT");
-  return new PawlError("PAWL_CLOSED", { message: "another worker took this run over" });
 }

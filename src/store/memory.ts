@@ -1,15 +1,18 @@
 /**
- * A store in memory: for tests, simulations and `open(':memory:')`. Outlives the worker that used it, so that a
- * crash can be played by dropping the worker and opening the store again.
+ * A store in memory: for tests, simulations and `open(':memory:')`. Outlives the workers that use it, so that a crash
+ * can be played by dropping a worker and abandoning its epoch.
  */
-import { PawlError } from "../errors.ts";
 import {
   type ActorRecord,
   type Commit,
   type DueCursor,
+  type EpochRecord,
   type HistoryRecord,
   type InboxRecord,
+  NOBODY,
   type Outcome,
+  type Post,
+  type PruneFilter,
   type RunFilter,
   type RunRecord,
   type Store,
@@ -27,19 +30,57 @@ interface StoredRun {
   /** Event ids with the commits that consumed them. */
   readonly events: Map<string, number>;
   inbox: InboxRecord[];
+  /** Rows that were changed or deleted, with the commit that did it. */
+  past: { readonly actor: StoredActor; readonly until: number }[];
+  /** The first commit that can be read; undefined when nothing is kept. */
+  pastFrom: number | undefined;
 }
 
 export class MemoryStore implements Store {
   readonly #runs = new Map<string, StoredRun>();
   readonly #definitions = new Map<string, { workflow: string; body: string }>();
-  #epoch = 0;
-  #posted = 0;
-  #executing = false;
+  readonly #epochs = new Map<number, EpochRecord & { readonly isHeld: boolean }>();
+  /** The rows of all inboxes, with their runs. */
+  readonly #posted = new Map<number, string>();
+  readonly #answers = new Map<number, { readonly at: number; readonly body: string }>();
+  /** Discarded runs, with how many rows each has left. */
+  readonly #trash = new Map<string, number>();
+  #epoch = NOBODY;
+  #number = 0;
+  #created = 0;
 
-  async openEpoch(_at: number): Promise<number> {
-    if (this.#executing) throw new PawlError("PAWL_STORE_LOCKED");
-    this.#executing = true;
-    return ++this.#epoch;
+  async openEpoch(at: number, facts: string): Promise<number> {
+    this.#epochs.set(++this.#epoch, { id: this.#epoch, openedAt: at, beat: 0, facts, isHeld: true });
+    return this.#epoch;
+  }
+
+  async beat(epoch: number, facts: string): Promise<boolean> {
+    const open = this.#epochs.get(epoch);
+    if (open !== undefined) this.#epochs.set(epoch, { ...open, beat: open.beat + 1, facts });
+    return open !== undefined;
+  }
+
+  async readEpochs(): Promise<EpochRecord[]> {
+    return [...this.#epochs.values()].map(({ id, openedAt, beat, facts }) => ({ id, openedAt, beat, facts }));
+  }
+
+  async isAbandoned(epoch: number): Promise<boolean> {
+    return this.#epochs.get(epoch)?.isHeld !== true;
+  }
+
+  async closeEpoch(epoch: number): Promise<void> {
+    this.#epochs.delete(epoch);
+  }
+
+  /** For tests: the process that holds this epoch is dead. */
+  abandon(epoch: number): void {
+    const open = this.#epochs.get(epoch);
+    if (open !== undefined) this.#epochs.set(epoch, { ...open, isHeld: false });
+  }
+
+  /** Nobody else can write here. */
+  watch(): () => void {
+    return () => {};
   }
 
   async commit(group: readonly Commit[]): Promise<Outcome[]> {
@@ -48,42 +89,82 @@ export class MemoryStore implements Store {
 
   #apply(commit: Commit): Outcome {
     const known = this.#runs.get(commit.runId);
-    if (commit.from === 0 ? known !== undefined : known?.record.commitNo !== commit.from || known.record.epoch !== commit.epoch || known.record.finished)
-      return "fenced";
-    const commitNo = commit.from + 1;
-    const { finished, ...columns } = commit.run;
-    const before = known?.record ?? { id: commit.runId, createdAt: commit.at, epoch: commit.epoch, suspicion: 0, suspectedAt: 0, reason: null };
-    const stored = known ?? emptyRun(this.#runs.size);
-    stored.record = { ...before, ...columns, finished, commitNo, updatedAt: commit.at };
-    for (const actor of commit.actors) stored.actors.set(actor.key, { ...actor, commitNo });
-    for (const key of commit.gone ?? []) stored.actors.delete(key);
-    stored.history.push({ commitNo, at: commit.at, body: commit.history });
-    this.#runs.set(commit.runId, stored);
-    if (commit.consumed !== undefined) stored.inbox = stored.inbox.filter(({ number }) => !commit.consumed!.includes(number));
-    for (const { runId, body } of commit.posts ?? []) this.#post(runId, body);
-    for (const id of commit.eventIds ?? []) if (!stored.events.has(id)) stored.events.set(id, commitNo);
-    if (finished) stored.inbox = [];
+    if (commit.from === 0) {
+      if (known !== undefined) return "fenced";
+      this.#trash.delete(commit.runId);
+      this.#write(commit, emptyRun(this.#created++, commit));
+      return "committed";
+    }
+    if (known?.record.commitNo !== commit.from || known.record.epoch !== commit.epoch || known.record.finished) return "fenced";
+    this.#write(commit, known);
     return "committed";
   }
 
-  #post(runId: string, body: string): void {
+  async reopen(commit: Commit): Promise<Outcome> {
+    const known = this.#runs.get(commit.runId);
+    if (known === undefined || known.record.commitNo !== commit.from || !known.record.finished) return "fenced";
+    this.#write({ ...commit, run: { ...commit.run, finished: false } }, known);
+    known.record = { ...known.record, epoch: NOBODY, suspicion: 0, reason: null };
+    return "committed";
+  }
+
+  #write(commit: Commit, run: StoredRun): void {
+    const commitNo = commit.from + 1;
+    keepPast(run, commit);
+    run.record = { ...run.record, ...commit.run, commitNo, updatedAt: commit.at };
+    for (const actor of commit.actors) run.actors.set(actor.key, { ...actor, commitNo });
+    for (const key of commit.gone ?? []) run.actors.delete(key);
+    run.history.push({ commitNo, at: commit.at, body: commit.history });
+    this.#runs.set(commit.runId, run);
+    if (commit.consumed !== undefined) this.#takeOut(run, ({ number }) => commit.consumed!.includes(number));
+    for (const post of commit.posts ?? []) this.#post(post);
+    for (const id of commit.eventIds ?? []) if (!run.events.has(id)) run.events.set(id, commitNo);
+    for (const { number, body } of commit.answers ?? []) if (!this.#answers.has(number)) this.#answers.set(number, { at: commit.at, body });
+    if (commit.run.finished) this.#takeOut(run, () => true);
+  }
+
+  #takeOut(run: StoredRun, isTaken: (row: InboxRecord) => boolean): void {
+    for (const row of run.inbox) if (isTaken(row)) this.#posted.delete(row.number);
+    run.inbox = run.inbox.filter((row) => !isTaken(row));
+  }
+
+  #post({ runId, body }: Post): number | undefined {
     const run = this.#runs.get(runId);
-    if (run !== undefined && !run.record.finished) run.inbox = [...run.inbox, { number: ++this.#posted, body }];
+    if (run === undefined || run.record.finished) return undefined;
+    const number = ++this.#number;
+    run.inbox = [...run.inbox, { number, body }];
+    this.#posted.set(number, runId);
+    return number;
   }
 
   async claim(epoch: number, definitions: readonly string[], at: number, now: number, limit: number): Promise<RunRecord[]> {
-    const isOpen = ({ record }: StoredRun): boolean =>
-      !record.finished && record.epoch < epoch && (record.wakeAt ?? 0) <= now && definitions.includes(record.definition);
-    const open = [...this.#runs.values()].filter(isOpen);
-    open.sort((a, b) => a.record.suspicion - b.record.suspicion || (a.record.wakeAt ?? 0) - (b.record.wakeAt ?? 0) || a.order - b.order);
-    const batch = open.slice(0, open[0]?.record.suspicion ? 1 : limit).filter((run, _, [first]) => run.record.suspicion === first!.record.suspicion);
+    if (!this.#epochs.has(epoch)) return [];
+    const isFree = ({ record }: StoredRun): boolean =>
+      !record.finished && !this.#epochs.has(record.epoch) && (record.wakeAt ?? 0) <= now && definitions.includes(record.definition);
+    const free = [...this.#runs.values()].filter(isFree);
+    free.sort((a, b) => a.record.suspicion - b.record.suspicion || (a.record.wakeAt ?? 0) - (b.record.wakeAt ?? 0) || a.order - b.order);
+    const batch = free.slice(0, free[0]?.record.suspicion ? 1 : limit).filter((run, _, [first]) => run.record.suspicion === first!.record.suspicion);
     return batch.map((run) => takeOver(run, epoch, at));
   }
 
   async claimRun(epoch: number, runId: string, at: number): Promise<RunRecord | undefined> {
     const run = this.#runs.get(runId);
-    if (run === undefined || run.record.finished || run.record.epoch > epoch) return undefined;
-    return run.record.epoch === epoch ? run.record : takeOver(run, epoch, at);
+    if (run === undefined || run.record.finished || !this.#epochs.has(epoch)) return undefined;
+    if (run.record.epoch === epoch) return run.record;
+    return this.#epochs.has(run.record.epoch) ? undefined : takeOver(run, epoch, at);
+  }
+
+  async hasUnowned(definitions: readonly string[]): Promise<boolean> {
+    const isUnowned = ({ record }: StoredRun): boolean =>
+      !record.finished && record.epoch === NOBODY && record.wakeAt === null && definitions.includes(record.definition);
+    return [...this.#runs.values()].some(isUnowned);
+  }
+
+  async release(epoch: number, runIds: readonly string[]): Promise<void> {
+    for (const id of runIds) {
+      const run = this.#runs.get(id);
+      if (run?.record.epoch === epoch && !run.record.finished) run.record = { ...run.record, epoch: NOBODY };
+    }
   }
 
   async absolve(epoch: number, runIds: readonly string[]): Promise<void> {
@@ -109,6 +190,17 @@ export class MemoryStore implements Store {
     return keys.flatMap((key) => actors.get(key) ?? []);
   }
 
+  async readPast(runId: string, commitNo: number): Promise<StoredActor[] | undefined> {
+    const run = this.#runs.get(runId);
+    if (run === undefined || commitNo > run.record.commitNo || commitNo < (run.pastFrom ?? run.record.commitNo)) return undefined;
+    const rows = [...run.actors.values(), ...run.past.flatMap(({ actor, until }) => (until > commitNo ? actor : []))];
+    return rows.filter((actor) => actor.commitNo <= commitNo).sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  async firstPast(runId: string): Promise<number | undefined> {
+    return this.#runs.get(runId)?.pastFrom;
+  }
+
   async readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]> {
     return (this.#runs.get(runId)?.history ?? []).slice(afterCommitNo, afterCommitNo + limit);
   }
@@ -125,19 +217,53 @@ export class MemoryStore implements Store {
       .slice(0, limit);
   }
 
+  async post(post: Post): Promise<number | undefined> {
+    return this.#post(post);
+  }
+
+  async inboxSince(number: number, limit: number): Promise<{ runIds: string[]; number: number }> {
+    const rows = [...this.#posted].filter(([posted]) => posted > number).slice(0, limit);
+    return { runIds: [...new Set(rows.map(([, runId]) => runId))], number: rows.at(-1)?.[0] ?? number };
+  }
+
+  async isPosted(number: number): Promise<boolean> {
+    return this.#posted.has(number);
+  }
+
+  async readAnswer(number: number): Promise<string | undefined> {
+    return this.#answers.get(number)?.body;
+  }
+
+  async takeAnswers(numbers: readonly number[]): Promise<void> {
+    for (const number of numbers) this.#answers.delete(number);
+  }
+
+  async forgetAnswers(before: number, limit: number): Promise<void> {
+    const old = [...this.#answers].filter(([, { at }]) => at < before).sort(([, a], [, b]) => a.at - b.at);
+    for (const [number] of old.slice(0, limit)) this.#answers.delete(number);
+  }
+
   async readEvent(runId: string, eventId: string): Promise<number | undefined> {
     return this.#runs.get(runId)?.events.get(eventId);
   }
 
   async listRuns(filter: RunFilter): Promise<RunRecord[]> {
-    const newestFirst = [...this.#runs.values()].sort((a, b) => b.record.createdAt - a.record.createdAt || (a.record.id < b.record.id ? 1 : -1));
-    const from = filter.after === undefined ? 0 : newestFirst.findIndex(({ record }) => record.id === filter.after) + 1;
+    const newestFirst = [...this.#runs.values()].map(({ record }) => record).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
+    const from = filter.after === undefined ? 0 : newestFirst.findIndex(({ id }) => id === filter.after) + 1;
+    if (filter.after !== undefined && from === 0) return [];
     return newestFirst
       .slice(from)
-      .map(({ record }) => record)
       .filter((run) => (filter.status ?? run.status) === run.status && (filter.workflow ?? run.workflow) === run.workflow)
+      .filter((run) => (filter.subject ?? run.subject) === run.subject && (filter.tag === undefined || run.tags.includes(filter.tag)))
+      .filter((run) => run.createdAt >= (filter.since ?? run.createdAt) && run.createdAt < (filter.until ?? Infinity))
       .filter((run) => filter.unfinished !== true || !run.finished)
       .slice(0, filter.limit);
+  }
+
+  async endedStatuses(definition: string, limit: number): Promise<string[]> {
+    const ended = [...this.#runs.values()].map(({ record }) => record).filter((run) => run.finished && run.definition === definition);
+    ended.sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? 1 : -1));
+    return ended.slice(0, limit).map(({ status }) => status);
   }
 
   async dueRuns(
@@ -177,8 +303,41 @@ export class MemoryStore implements Store {
     return hashes.sort();
   }
 
+  async countEnded(filter: PruneFilter): Promise<number> {
+    return this.#ended(filter).length;
+  }
+
+  #ended(filter: PruneFilter): StoredRun[] {
+    return [...this.#runs.values()].filter(
+      ({ record }) =>
+        record.finished && record.status === filter.status && record.updatedAt < filter.endedBefore && (filter.workflow ?? record.workflow) === record.workflow,
+    );
+  }
+
+  async discard(filter: PruneFilter, limit: number): Promise<number> {
+    const ended = this.#ended(filter);
+    ended.sort((a, b) => a.record.updatedAt - b.record.updatedAt || (a.record.id < b.record.id ? -1 : 1));
+    for (const run of ended.slice(0, limit)) {
+      this.#runs.delete(run.record.id);
+      this.#trash.set(run.record.id, run.actors.size + run.history.length + run.events.size + run.past.length + run.inbox.length + 1);
+      this.#takeOut(run, () => true);
+    }
+    return Math.min(ended.length, limit);
+  }
+
+  async sweep(limit: number): Promise<number> {
+    let swept = 0;
+    for (const [runId, rows] of this.#trash) {
+      const taken = Math.min(rows, limit - swept);
+      if (taken === rows) this.#trash.delete(runId);
+      else this.#trash.set(runId, rows - taken);
+      swept += taken;
+    }
+    return swept;
+  }
+
   async close(): Promise<void> {
-    this.#executing = false;
+    this.#epochs.clear();
   }
 
   /** For tests: changes a stored row behind everybody's back. */
@@ -190,8 +349,34 @@ export class MemoryStore implements Store {
   }
 }
 
-function emptyRun(order: number): StoredRun {
-  return { record: undefined as never, order, actors: new Map(), history: [], events: new Map(), inbox: [] };
+function emptyRun(order: number, { runId, epoch, at, facts }: Commit): StoredRun {
+  const looked = { subject: facts?.subject ?? null, tags: [...new Set(facts?.tags)], origin: facts?.origin ?? null };
+  const record = { id: runId, createdAt: at, epoch, suspicion: 0, suspectedAt: 0, reason: null, ...looked };
+  return {
+    record: record as unknown as StoredRun["record"],
+    order,
+    actors: new Map(),
+    history: [],
+    events: new Map(),
+    inbox: [],
+    past: [],
+    pastFrom: undefined,
+  };
+}
+
+/** The rows as they are now, before the commit changes them. */
+function keepPast(run: StoredRun, { from, actors, gone = [], keepPast: kept }: Commit): void {
+  const until = from + 1;
+  if (kept === undefined) {
+    run.pastFrom = undefined;
+    return;
+  }
+  for (const key of [...actors.map((actor) => actor.key), ...gone]) {
+    const actor = run.actors.get(key);
+    if (actor !== undefined) run.past.push({ actor, until });
+  }
+  run.past = run.past.filter((row) => row.until > until - kept);
+  run.pastFrom = Math.max(run.pastFrom ?? from, until - kept, 1);
 }
 
 function takeOver(run: StoredRun, epoch: number, at: number): RunRecord {

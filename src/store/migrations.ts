@@ -74,4 +74,45 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run_id, id)
   ) STRICT, WITHOUT ROWID;
   `,
+  // Many epochs at a time: a row is one that is open. Runs are listed by what they are about, and pruned when they ended.
+  `
+  DELETE FROM epoch;
+  ALTER TABLE epoch ADD COLUMN beat INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN facts TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE run ADD COLUMN subject TEXT;
+  ALTER TABLE run ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE run ADD COLUMN origin TEXT;
+  ALTER TABLE run ADD COLUMN past_from INTEGER;
+  CREATE INDEX run_status ON run (status, created_at, id);
+  CREATE INDEX run_workflow ON run (workflow, created_at, id);
+  CREATE INDEX run_subject ON run (subject, created_at, id) WHERE subject IS NOT NULL;
+  CREATE INDEX run_ended_definition ON run (definition, updated_at, id) WHERE finished = 1;
+  CREATE INDEX run_ended_status ON run (status, workflow, updated_at, id) WHERE finished = 1;
+  CREATE TABLE tag (
+    tag TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (tag, at, run_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE answer (
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX answer_at ON answer (at);
+  CREATE TABLE past (
+    run_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    commit_no INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    body ANY NOT NULL,
+    output ANY,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (run_id, until, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE trash (
+    run_id TEXT PRIMARY KEY
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -1,20 +1,30 @@
 /**
- * Opening a store's file: its rights, its checks, its tables, and the lock of the one process that executes on it.
+ * Opening a store's file: its rights, its checks, its tables.
  */
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { PawlError } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
 
 const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
 /** Before this version WAL files could be corrupted when two connections raced a checkpoint. */
 const SQLITE_MIN = [3, 51, 3] as const;
+/** Only while a file is opened. */
+const OPENING_BUSY_MS = 2000;
 
 export interface FileOptions {
-  /** Only looks: takes no lock, writes nothing. */
-  readonly readOnly: boolean;
+  /** A file that is not there is not made, and one that this process may not write is only read. */
+  readonly mustExist: boolean;
+}
+
+/** A file that is open. */
+export interface OpenFile {
+  readonly database: DatabaseSync;
+  readonly isReadOnly: boolean;
 }
 
 /** SQLite's primary result code of an error, or undefined for any other error. */
@@ -28,39 +38,52 @@ export function isBusy(error: unknown): boolean {
   return sqliteCode(error) === SQLITE_BUSY;
 }
 
-/** Opens a file and checks that it is a store of this pawl; makes it one unless it is only looked at. */
-export function openDatabase(path: string, { readOnly }: FileOptions): DatabaseSync {
-  let database: DatabaseSync | undefined;
+/** Opens a file and checks that it is a store of this pawl; makes it one unless it must be one. */
+export function openDatabase(path: string, { mustExist }: FileOptions): OpenFile {
   try {
-    if (!readOnly) createPrivately(path);
-    database = readOnly ? openToLook(path) : new DatabaseSync(path);
-    database.exec("PRAGMA busy_timeout = 2000");
-    checkVersion(database);
-    checkOwner(database);
-    if (!readOnly) prepareTables(database);
-    else checkTables(database);
-    database.exec("PRAGMA busy_timeout = 0");
-    return database;
+    if (!mustExist) createPrivately(path);
+    else if (!existsSync(path)) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "there is no such file" });
+    return mustExist ? openExisting(path) : { database: connect(path, prepareTables), isReadOnly: false };
   } catch (error) {
-    database?.close();
     if (error instanceof PawlError) throw error;
     if (sqliteCode(error) === SQLITE_NOTADB) throw new PawlError("PAWL_STORE_FOREIGN", { cause: error });
     throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
   }
 }
 
-/**
- * After a kill SQLite must put the file in order before anyone can read it, which takes the right to write; it is
- * given up for good at once. Who has no such right reads as well as that goes.
- */
-function openToLook(path: string): DatabaseSync {
-  if (!existsSync(path)) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "there is no such file" });
+/** Who has no right to write reads as well as that goes. */
+function openExisting(path: string): OpenFile {
+  if (isWritable(path)) {
+    try {
+      return { database: connect(path, updateTables), isReadOnly: false };
+    } catch (error) {
+      if (![SQLITE_READONLY, SQLITE_CANTOPEN].includes(sqliteCode(error) ?? 0)) throw error;
+    }
+  }
+  return { database: connect(path, checkTables, true), isReadOnly: true };
+}
+
+function isWritable(path: string): boolean {
   try {
-    const database = new DatabaseSync(path);
-    database.exec("PRAGMA query_only = ON");
-    return database;
+    accessSync(path, constants.W_OK);
+    return true;
   } catch {
-    return new DatabaseSync(path, { readOnly: true });
+    return false;
+  }
+}
+
+function connect(path: string, prepare: (database: DatabaseSync) => void, readOnly = false): DatabaseSync {
+  const database = new DatabaseSync(path, { readOnly });
+  try {
+    database.exec(`PRAGMA busy_timeout = ${OPENING_BUSY_MS}`);
+    checkVersion(database);
+    checkOwner(database);
+    prepare(database);
+    database.exec("PRAGMA busy_timeout = 0");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
   }
 }
 
@@ -71,7 +94,7 @@ function schemaVersion(database: DatabaseSync): number {
 /** The file is its owner's alone; SQLite gives its side files the same mode. */
 function createPrivately(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, "a", 0o600));
+  if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
 }
 
 function checkVersion(database: DatabaseSync): void {
@@ -101,25 +124,22 @@ function prepareTables(database: DatabaseSync): void {
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
 }
 
-/** Who only looks cannot bring a file up to date. */
+/** An empty file is not taken for a store that is to be made. */
+function updateTables(database: DatabaseSync): void {
+  checkFilled(database);
+  prepareTables(database);
+}
+
+/** Who only reads cannot bring a file up to date. */
 function checkTables(database: DatabaseSync): void {
+  checkFilled(database);
   const version = schemaVersion(database);
-  if (version === 0) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
   if (version < MIGRATIONS.length)
     throw new PawlError("PAWL_STORE_UNREADABLE", {
-      message: `the file has schema ${version}; the next worker that opens it brings it to ${MIGRATIONS.length}`,
+      message: `the file has schema ${version}; the next process that may write it brings it to ${MIGRATIONS.length}`,
     });
 }
 
-/** An exclusive lock of the kernel on a side file, held by an open transaction: it ends with the process, however that dies. */
-export function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path);
-  try {
-    lock.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    if (isBusy(error)) throw new PawlError("PAWL_STORE_LOCKED", { cause: error });
-    throw new PawlError("PAWL_STORE_UNREADABLE", { cause: error });
-  }
+function checkFilled(database: DatabaseSync): void {
+  if (schemaVersion(database) === 0) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
 }

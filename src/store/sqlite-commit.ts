@@ -2,56 +2,98 @@
  * One commit of one run in SQL, inside a transaction that is the caller's. What a commit does not have costs no
  * statement.
  */
+import type { SQLInputValue } from "node:sqlite";
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import { type Commit, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
+import { keepPast } from "./sqlite-past.ts";
+import { deleteRows } from "./sqlite-prune.ts";
+import { type Commit, NOBODY, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
 
-const CREATE = `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, created_at, updated_at, commit_no, epoch, finished)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`;
+const CREATE = `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, finished, created_at, updated_at, commit_no, epoch,
+    past_from, subject, tags, origin)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO NOTHING
+  RETURNING EXISTS (SELECT 1 FROM trash WHERE run_id = ?1) AS isTrashed`;
+const WRITE_TAG = "INSERT INTO tag (tag, at, run_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+
 /** The fence: matches no row unless this epoch owns the run and nothing was committed in between. */
-const FENCE = "id = ? AND commit_no = ? AND epoch = ? AND finished = 0";
-const UPDATE = `UPDATE run SET workflow = ?, status = ?, body = ?, checksum = ?, updated_at = ?, commit_no = ?,
-  definition = ?, wake_at = ?, finished = ? WHERE ${FENCE}`;
-/** SQLite writes each index again that has a column which is set, even to what it was: two pages more per commit. */
-const UPDATE_UNINDEXED = `UPDATE run SET workflow = ?, status = ?, body = ?, checksum = ?, updated_at = ?, commit_no = ?
-  WHERE ${FENCE} AND definition = ? AND wake_at IS ?`;
+const FENCE = "id = ?10 AND commit_no = ?11 AND epoch = ?12 AND finished = 0";
+/** No index holds these, but those of ended runs. Of the kept past the last so many commits can be read, and no earlier one. */
+const UNINDEXED = `body = ?4, checksum = ?5, updated_at = ?6, commit_no = ?11 + 1,
+  past_from = max(coalesce(past_from, commit_no), commit_no + 1 - ?9, 1)`;
+/**
+ * SQLite writes each index again that has a column which is set, even to what it was: so a commit sets only what is new,
+ * and the statements differ in what they take to be as before.
+ */
+const GO_ON = `UPDATE run SET ${UNINDEXED} WHERE ${FENCE} AND workflow = ?1 AND definition = ?2 AND status = ?3 AND wake_at IS ?7`;
+const SLEEP = `UPDATE run SET ${UNINDEXED}, wake_at = ?7 WHERE ${FENCE} AND workflow = ?1 AND definition = ?2 AND status = ?3`;
+const FINISH = `UPDATE run SET ${UNINDEXED}, wake_at = ?7, status = ?3, finished = ?8 WHERE ${FENCE} AND workflow = ?1 AND definition = ?2`;
+const CHANGE = `UPDATE run SET ${UNINDEXED}, wake_at = ?7, status = ?3, finished = ?8, workflow = ?1, definition = ?2 WHERE ${FENCE}`;
+const REOPEN = `UPDATE run SET ${UNINDEXED}, wake_at = ?7, status = ?3, finished = ?8, workflow = ?1, definition = ?2, epoch = ?12, suspicion = 0,
+  reason = NULL WHERE id = ?10 AND commit_no = ?11 AND finished = 1`;
+
 const WRITE_ACTOR = `INSERT INTO actor (run_id, key, commit_no, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, key) DO UPDATE SET commit_no = excluded.commit_no, status = excluded.status, body = excluded.body,
   output = excluded.output, checksum = excluded.checksum`;
 const DELETE_ACTOR = "DELETE FROM actor WHERE run_id = ? AND key = ?";
 const WRITE_HISTORY = "INSERT INTO history (run_id, commit_no, at, body) VALUES (?, ?, ?, ?)";
-const POST = "INSERT INTO inbox (run_id, body) SELECT id, ?2 FROM run WHERE id = ?1 AND finished = 0";
+export const POST = "INSERT INTO inbox (run_id, body) SELECT id, ?2 FROM run WHERE id = ?1 AND finished = 0";
 const CONSUME = "DELETE FROM inbox WHERE number = ? AND run_id = ?";
 const EMPTY_INBOX = "DELETE FROM inbox WHERE run_id = ?";
 const WRITE_EVENT = "INSERT INTO event (run_id, id, commit_no) VALUES (?, ?, ?) ON CONFLICT (run_id, id) DO NOTHING";
+const ANSWER = "INSERT INTO answer (number, at, body) VALUES (?, ?, ?) ON CONFLICT (number) DO NOTHING";
 
 export function applyCommit(connection: SqliteConnection, commit: Commit): Outcome {
-  const { runId } = commit;
-  const commitNo = commit.from + 1;
-  if (!(commit.from === 0 ? create(connection, commit) : update(connection, commit, commitNo))) return "fenced";
+  const isDone = commit.from === 0 ? create(connection, commit) : update(connection, commit);
+  return isDone ? writeRows(connection, commit) : "fenced";
+}
+
+export function applyReopen(connection: SqliteConnection, commit: Commit): Outcome {
+  const open = { ...commit, epoch: NOBODY, run: { ...commit.run, finished: false } };
+  return connection.changed(REOPEN, ...updateValues(open)) ? writeRows(connection, open) : "fenced";
+}
+
+function writeRows(connection: SqliteConnection, commit: Commit): Outcome {
+  const { runId, from, at } = commit;
+  const commitNo = from + 1;
+  if (commit.keepPast !== undefined && from > 0) keepPast(connection, commit, commit.keepPast);
   for (const { key, status, body, output, checksum } of commit.actors) connection.run(WRITE_ACTOR, runId, key, commitNo, status, body, output, checksum);
   for (const key of commit.gone ?? []) connection.run(DELETE_ACTOR, runId, key);
   for (const number of commit.consumed ?? []) connection.run(CONSUME, number, runId);
   for (const post of commit.posts ?? []) connection.run(POST, post.runId, post.body);
   for (const id of commit.eventIds ?? []) connection.run(WRITE_EVENT, runId, id, commitNo);
-  if (commit.run.finished && commit.from > 0) connection.run(EMPTY_INBOX, runId);
-  connection.run(WRITE_HISTORY, runId, commitNo, commit.at, commit.history);
+  for (const { number, body } of commit.answers ?? []) connection.run(ANSWER, number, at, body);
+  if (commit.run.finished && from > 0) connection.run(EMPTY_INBOX, runId);
+  connection.run(WRITE_HISTORY, runId, commitNo, at, commit.history);
   return "committed";
 }
 
-function create(connection: SqliteConnection, { runId, epoch, at, run }: Commit): boolean {
+function create(connection: SqliteConnection, { runId, epoch, at, run, facts, keepPast: kept }: Commit): boolean {
   const { workflow, definition, status, body, checksum, wakeAt, finished } = run;
-  return connection.changed(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, at, at, epoch, Number(finished));
+  const tags = [...new Set(facts?.tags)];
+  const lookedUp = [facts?.subject ?? null, JSON.stringify(tags), facts?.origin ?? null];
+  const owned = [epoch, kept === undefined ? null : 1];
+  const created = connection.get(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, Number(finished), at, ...owned, ...lookedUp);
+  if (created === undefined) return false;
+  if ((created as { isTrashed: number }).isTrashed === 1) deleteRows(connection, runId);
+  for (const tag of tags) connection.run(WRITE_TAG, tag, at, runId);
+  return true;
 }
 
-function update(connection: SqliteConnection, { runId, from, epoch, at, run }: Commit, commitNo: number): boolean {
-  const { workflow, definition, status, body, checksum, wakeAt, finished } = run;
-  const unindexed = [workflow, status, body, checksum, at, commitNo];
-  const fence = [runId, from, epoch];
-  if (isLikelyAsBefore(run) && connection.changed(UPDATE_UNINDEXED, ...unindexed, ...fence, definition, wakeAt)) return true;
-  return connection.changed(UPDATE, ...unindexed, definition, wakeAt, Number(finished), ...fence);
+function update(connection: SqliteConnection, commit: Commit): boolean {
+  const values = updateValues(commit);
+  return likely(commit.run).some((statement) => connection.changed(statement, ...values));
 }
+
+function updateValues({ runId, from, epoch, at, run, keepPast: kept }: Commit): SQLInputValue[] {
+  const { workflow, definition, status, body, checksum, wakeAt, finished } = run;
+  return [workflow, definition, status, body, checksum, at, wakeAt, Number(finished), kept ?? null, runId, from, epoch];
+}
+
+const GOES_ON = [GO_ON, SLEEP, CHANGE];
+const SLEEPS = [SLEEP, CHANGE];
+const FINISHES = [FINISH, CHANGE];
 
 /** Most runs that have work to do had some before, and most that wait for an event did so before. An instant is mostly new. */
-function isLikelyAsBefore({ finished, wakeAt }: Commit["run"]): boolean {
-  return !finished && (wakeAt === null || wakeAt === WAITS_FOR_EVENT);
+function likely({ finished, wakeAt }: Commit["run"]): readonly string[] {
+  if (finished) return FINISHES;
+  return wakeAt === null || wakeAt === WAITS_FOR_EVENT ? GOES_ON : SLEEPS;
 }

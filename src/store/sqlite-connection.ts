@@ -4,7 +4,8 @@
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { PawlError } from "../errors.ts";
-import { type FileOptions, isBusy, openDatabase, sqliteCode, takeLock } from "./open-database.ts";
+import { type FileOptions, isBusy, openDatabase, sqliteCode } from "./open-database.ts";
+import { SideLocks } from "./side-locks.ts";
 
 const SQLITE_FULL = 13;
 
@@ -14,25 +15,28 @@ export function isFull(error: unknown): boolean {
 }
 
 export class SqliteConnection {
+  /** Of the epochs of this process; they end with a failure. */
+  readonly locks: SideLocks;
   readonly #database: DatabaseSync;
-  readonly #path: string;
+  readonly #isReadOnly: boolean;
   readonly #statements = new Map<string, StatementSync>();
-  #lock: DatabaseSync | undefined;
   #failure: PawlError | undefined;
 
   constructor(path: string, options: FileOptions) {
-    this.#path = path;
-    this.#database = openDatabase(path, options);
-  }
-
-  /** Becomes the one that executes, until it is closed or fails. */
-  lock(): void {
-    this.#lock = takeLock(`${this.#path}-lock`);
+    const { database, isReadOnly } = openDatabase(path, options);
+    this.#database = database;
+    this.#isReadOnly = isReadOnly;
+    this.locks = new SideLocks(path);
   }
 
   close(): void {
     if (this.#database.isOpen) this.#database.close();
-    this.#unlock();
+    this.locks.freeAll();
+  }
+
+  /** Another number than last time when another connection has written meanwhile. */
+  dataVersion(): number {
+    return (this.get("PRAGMA data_version") as { data_version: number }).data_version;
   }
 
   run(sql: string, ...values: SQLInputValue[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
@@ -63,8 +67,13 @@ export class SqliteConnection {
 
   /** All of the work or nothing of it. */
   transaction<T>(work: () => T): T {
+    if (this.#isReadOnly) throw new PawlError("PAWL_READ_ONLY");
+    return this.#enclosed("BEGIN IMMEDIATE", work);
+  }
+
+  #enclosed<T>(begin: string, work: () => T): T {
     if (this.#failure !== undefined) throw this.#failure;
-    this.run("BEGIN IMMEDIATE");
+    this.run(begin);
     try {
       const result = work();
       this.run("COMMIT");
@@ -94,22 +103,22 @@ export class SqliteConnection {
     }
   }
 
-  /** Another connection holds the file for a moment: nothing was done, and the caller may try again. */
+  /** Several reads that see the same state of the file. */
+  snapshot<T>(work: () => T): T {
+    return this.read(() => this.#enclosed("BEGIN", work));
+  }
+
+  /** Another connection holds the file for a moment, or it is not written at all: nothing was done, and nothing is lost. */
   failUnlessBusy(error: unknown): unknown {
-    return isBusy(error) ? error : this.fail(error);
+    return isBusy(error) || error instanceof PawlError ? error : this.fail(error);
   }
 
   /** Fail stop: what the disk holds is no longer known, so nothing is read or acknowledged from here on. */
   fail(error: unknown): PawlError {
     if (this.#failure === undefined) {
       this.#failure = new PawlError("PAWL_STORE_FAILED", { cause: error });
-      this.#unlock();
+      this.locks.freeAll();
     }
     return this.#failure;
-  }
-
-  #unlock(): void {
-    this.#lock?.close();
-    this.#lock = undefined;
   }
 }

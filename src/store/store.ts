@@ -1,9 +1,10 @@
 /**
- * The store: rows, commits and epochs. It knows bytes, not workflows.
+ * The store: rows, commits and epochs. It knows bytes, not workflows. Any number of processes may use it at once.
  * 1. A commit is applied whole or not at all, and is durable before it is answered.
  * 2. A commit is conditional on its run: `from` is the run's commit number and `epoch` its owner, else it is `fenced`
  *    and the others of its group are not harmed.
  * 3. After a failure of the disk every call rejects with PAWL_STORE_FAILED.
+ * 4. A run whose epoch is not open belongs to nobody, and can be claimed. No epoch is given twice.
  */
 
 /**
@@ -11,6 +12,18 @@
  * The next instant that `dueRuns` answers is never this one.
  */
 export const WAITS_FOR_EVENT = Number.MAX_SAFE_INTEGER;
+
+/** The epoch of a run that nobody has taken on yet. */
+export const NOBODY = 0;
+
+/** What a run is looked up by. Given when it is created, and never changed. */
+export interface RunFacts {
+  /** What or whom it is about. */
+  readonly subject?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** Of a fork: where it came from. Opaque here. */
+  readonly origin?: string | undefined;
+}
 
 /** A run as it is stored. `body` is opaque here; the checksum is the writer's. */
 export interface RunRecord {
@@ -30,6 +43,19 @@ export interface RunRecord {
   readonly suspicion: number;
   /** Why it was set aside, when it is quarantined. */
   readonly reason: string | null;
+  readonly subject: string | null;
+  readonly tags: readonly string[];
+  readonly origin: string | null;
+}
+
+/** A process that executes, or did: its epoch is open until it closes it, or another does because it is gone. */
+export interface EpochRecord {
+  readonly id: number;
+  readonly openedAt: number;
+  /** Grows with each beat. */
+  readonly beat: number;
+  /** What it says of itself. Opaque here. */
+  readonly facts: string;
 }
 
 /** One actor of a run, or one of its large values. */
@@ -64,9 +90,15 @@ export interface InboxRecord {
   readonly body: string;
 }
 
+/** What is said to whoever put this row into an inbox. */
+export interface Answer {
+  readonly number: number;
+  readonly body: string;
+}
+
 /**
- * Everything that changes in one run at one instant. `from: 0` creates the run. A commit that finishes the run empties
- * its inbox.
+ * Everything that changes in one run at one instant. `from: 0` creates the run, for this epoch or for NOBODY. A commit
+ * that finishes the run empties its inbox.
  */
 export interface Commit {
   readonly runId: string;
@@ -83,6 +115,15 @@ export interface Commit {
   readonly consumed?: readonly number[];
   /** Events that this commit consumed; of an id that was consumed before, the first commit is kept. */
   readonly eventIds?: readonly string[];
+  /** Answers to rows of this run's inbox that asked for one. They stay until they are taken, or forgotten. */
+  readonly answers?: readonly Answer[];
+  /** Of a commit that creates the run. */
+  readonly facts?: RunFacts;
+  /**
+   * The rows that this commit changes or deletes are kept as they were, so that the run can be read as of each of its
+   * last so many commits. Nothing is kept when it is left out.
+   */
+  readonly keepPast?: number;
 }
 
 /**
@@ -94,6 +135,11 @@ export type Outcome = "committed" | "fenced" | "full" | "unknown";
 export interface RunFilter {
   readonly status?: string | undefined;
   readonly workflow?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly tag?: string | undefined;
+  /** Only runs created at this instant or later, and before that one, in ms since 1970. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
   /** true: only unfinished runs. */
   readonly unfinished?: boolean | undefined;
   /** Only runs that come after this id in the order of the list. */
@@ -107,31 +153,70 @@ export interface DueCursor {
   readonly id: string;
 }
 
+/** Ended runs that are to go. */
+export interface PruneFilter {
+  readonly status: string;
+  /** Only runs that ended before, in ms since 1970. */
+  readonly endedBefore: number;
+  readonly workflow?: string | undefined;
+}
+
 export interface Store {
-  /** Becomes the one executing process; answers its epoch. Throws PAWL_STORE_LOCKED. */
-  openEpoch(at: number): Promise<number>;
-  commit(group: readonly Commit[]): Promise<Outcome[]>;
+  // ---- epochs
+
+  /** Opens an epoch for this process, beside any others, and holds it until it is closed or the process dies. */
+  openEpoch(at: number, facts: string): Promise<number>;
+  /** A sign of life, with what there is to say. false: the epoch is not open any more. */
+  beat(epoch: number, facts: string): Promise<boolean>;
+  /** The open epochs, oldest first. */
+  readEpochs(): Promise<EpochRecord[]>;
+  /** Is nobody there who holds this open epoch? */
+  isAbandoned(epoch: number): Promise<boolean>;
+  /** From now on the runs of this epoch can be claimed. Of an epoch of this process also the hold ends. */
+  closeEpoch(epoch: number): Promise<void>;
   /**
-   * Takes over unfinished runs of earlier epochs that have one of these definitions and are ready (no `wakeAt`) or due
-   * (`wakeAt` <= `now`); counts a suspicion for each. Suspects come last and one at a time. Sleeping runs stay as they are.
+   * Calls back, within 100 ms, after another process has written; several writes may be told at once. Answers what
+   * ends it.
+   */
+  watch(listener: () => void): () => void;
+
+  // ---- commits and ownership
+
+  commit(group: readonly Commit[]): Promise<Outcome[]>;
+  /** Makes an ended run one that is unfinished and nobody's: conditional on its commit number and that it has ended. */
+  reopen(commit: Commit): Promise<Outcome>;
+  /**
+   * Takes over unfinished runs whose epoch is not open, that have one of these definitions and are ready (no `wakeAt`)
+   * or due (`wakeAt` <= `now`); counts a suspicion for each. Suspects come last and one at a time. Sleeping runs stay as
+   * they are. An epoch that is not open gets none.
    */
   claim(epoch: number, definitions: readonly string[], at: number, now: number, limit: number): Promise<RunRecord[]>;
-  /** Takes over one unfinished run, even a sleeping one, as `claim` does; one that this epoch owns already is only answered. */
+  /**
+   * Takes over one unfinished run whose epoch is not open, even a sleeping one, as `claim` does; one that this epoch owns
+   * already is only answered.
+   */
   claimRun(epoch: number, runId: string, at: number): Promise<RunRecord | undefined>;
+  /** Is there a ready run of one of these definitions that is NOBODY's? */
+  hasUnowned(definitions: readonly string[]): Promise<boolean>;
+  /** Gives runs of this epoch to NOBODY. */
+  release(epoch: number, runIds: readonly string[]): Promise<void>;
   /** These loads ended well. */
   absolve(epoch: number, runIds: readonly string[]): Promise<void>;
   quarantine(epoch: number, runId: string, reason: string, at: number): Promise<void>;
+
+  // ---- runs and their rows
+
   readRun(runId: string): Promise<RunRecord | undefined>;
   readActors(runId: string, keys?: readonly string[]): Promise<StoredActor[]>;
+  /** The rows as they were after this commit; undefined when what was kept does not reach so far back. */
+  readPast(runId: string, commitNo: number): Promise<StoredActor[] | undefined>;
+  /** The first commit that can be read by `readPast`; undefined when nothing was kept. */
+  firstPast(runId: string): Promise<number | undefined>;
   readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]>;
-  /** In the order of arrival. */
-  readInbox(runId: string): Promise<InboxRecord[]>;
-  /** Unfinished runs that have something in their inbox, by id, after this one. */
-  inboxRuns(after: string, limit: number): Promise<string[]>;
-  /** The number of the commit that consumed the event. */
-  readEvent(runId: string, eventId: string): Promise<number | undefined>;
   /** Newest first. */
   listRuns(filter: RunFilter): Promise<RunRecord[]>;
+  /** The statuses of the runs of this definition that ended last, newest first. */
+  endedStatuses(definition: string, limit: number): Promise<string[]>;
   /**
    * Owned unfinished runs whose `wakeAt` is there, the longest due first, after this one; and the next instant that is
    * not there yet, of all unfinished runs of these definitions, whoever owns them.
@@ -139,10 +224,39 @@ export interface Store {
   dueRuns(epoch: number, definitions: readonly string[], now: number, after: DueCursor, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }>;
   /** Owned unfinished runs that do not wait for an instant, by id, after this one. */
   readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]>;
+
+  // ---- inboxes
+
+  /** Puts a row into the inbox of a run, and answers its number; undefined when the run is unknown or has ended. */
+  post(post: Post): Promise<number | undefined>;
+  /** In the order of arrival. */
+  readInbox(runId: string): Promise<InboxRecord[]>;
+  /** Unfinished runs that have something in their inbox, by id, after this one. */
+  inboxRuns(after: string, limit: number): Promise<string[]>;
+  /** Which runs got something after this number, and the greatest number there is, in one look; at most so many rows. */
+  inboxSince(number: number, limit: number): Promise<{ runIds: string[]; number: number }>;
+  /** Is the row still there? */
+  isPosted(number: number): Promise<boolean>;
+  readAnswer(number: number): Promise<string | undefined>;
+  /** Deletes the answers to these rows. */
+  takeAnswers(numbers: readonly number[]): Promise<void>;
+  /** Deletes answers that nobody took, of commits before this instant; at most so many. */
+  forgetAnswers(before: number, limit: number): Promise<void>;
+  /** The number of the commit that consumed the event. */
+  readEvent(runId: string, eventId: string): Promise<number | undefined>;
+
+  // ---- definitions, and what is no longer needed
+
   writeDefinition(hash: string, workflow: string, body: string): Promise<void>;
   readDefinition(hash: string): Promise<string | undefined>;
   /** The hashes of all definitions of this workflow. */
   definitionsOf(workflow: string): Promise<string[]>;
+  /** How many runs `discard` would take. */
+  countEnded(filter: PruneFilter): Promise<number>;
+  /** Takes ended runs out of sight, the longest ended first; answers how many. Their rows stay until they are swept. */
+  discard(filter: PruneFilter, limit: number): Promise<number>;
+  /** Deletes at most so many rows of runs that were discarded; answers how many. */
+  sweep(limit: number): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 /**
- * A simulated process: pawl on a clock and a store that die with it. After `kill` nothing of it happens any more:
- * its timers do not fire, its store does not answer, its agents are not heard.
+ * A simulated process: pawl on a clock and a store that die with it. After `kill` nothing of it happens any more: its
+ * timers do not fire, its store does not answer, its agents are not heard. Several may share a store; each hears when
+ * another one has written.
  */
 import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
@@ -26,6 +27,8 @@ export interface ProcessOptions {
   /** Hears what machines log. */
   readonly logged?: (message: string) => void;
   readonly maxConcurrentAttempts?: number;
+  /** `false`: a process that executes nothing. Default true. */
+  readonly execute?: boolean;
   /** What happens to the n-th group of commits of this process, counted from 1. */
   readonly fault?: (group: number, commits: readonly Commit[]) => Fault | undefined;
   /** Sees each group that was applied. */
@@ -34,9 +37,21 @@ export interface ProcessOptions {
   readonly wrap?: (store: Store) => Store;
 }
 
+/** The processes that share a store. */
+const sharing = new WeakMap<MemoryStore, Set<SimProcess>>();
+/** What changes nothing that others could see. */
+const READS = /^(read|list|is|has|due|ready|inbox|first|ended|definitionsOf)/;
+
 export class SimProcess {
   readonly #options: ProcessOptions;
   isAlive = true;
+  /** Since it was stopped, as by SIGSTOP: what waits until it goes on. */
+  #whenGoesOn: PromiseWithResolvers<void> | undefined;
+  /** What was due meanwhile, in order. */
+  #held: (() => void)[] = [];
+  readonly #epochs: number[] = [];
+  readonly #listeners = new Set<() => void>();
+  #isToldSoon = false;
   groups = 0;
   /** Groups that were applied. */
   commits = 0;
@@ -50,6 +65,8 @@ export class SimProcess {
   /** Opens pawl in this process. */
   async boot(): Promise<void> {
     const store = this.#storeView();
+    const processes = sharing.get(this.#options.store) ?? new Set();
+    sharing.set(this.#options.store, processes.add(this));
     const logged = (data: object, message = ""): void => ("actor" in data ? this.#options.logged?.(message) : undefined);
     const silent = { debug() {}, info: logged, warn() {}, error() {} };
     const attempts = { log: silent, environment: () => undefined };
@@ -61,6 +78,7 @@ export class SimProcess {
       { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
       {
         workflows: this.#options.workflows,
+        ...(this.#options.execute !== undefined && { execute: this.#options.execute }),
         ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
       },
     );
@@ -70,7 +88,8 @@ export class SimProcess {
   get clock(): Clock {
     const { clock } = this.#options;
     const ifAlive = (callback: () => void) => () => {
-      if (this.isAlive) callback();
+      if (this.#whenGoesOn !== undefined) this.#held.push(ifAlive(callback));
+      else if (this.isAlive) callback();
     };
     return {
       now: () => clock.now(),
@@ -82,31 +101,95 @@ export class SimProcess {
 
   kill(): void {
     this.isAlive = false;
-    void this.#options.store.close();
+    this.#leave();
+    for (const epoch of this.#epochs) this.#options.store.abandon(epoch);
+  }
+
+  /** Nothing of it happens until it goes on; to others it is still there. */
+  stop(): void {
+    this.#whenGoesOn ??= Promise.withResolvers<void>();
+  }
+
+  goOn(): void {
+    this.#whenGoesOn?.resolve();
+    this.#whenGoesOn = undefined;
+    const held = this.#held;
+    this.#held = [];
+    const next = (): void => {
+      const callback = held.shift();
+      if (callback === undefined) return;
+      callback();
+      this.#options.clock.soon(next);
+    };
+    next();
+  }
+
+  get isStopped(): boolean {
+    return this.#whenGoesOn !== undefined;
+  }
+
+  #leave(): void {
+    sharing.get(this.#options.store)?.delete(this);
   }
 
   #storeView(): Store {
     const { store, wrap } = this.#options;
     const faulty = new Proxy(store, {
       get: (inner, method: keyof Store) => {
-        if (method === "commit") return (group: readonly Commit[]) => this.#commit(inner, group);
+        if (method === "commit") return (group: readonly Commit[]) => this.#whileAlive(() => this.#commit(inner, group));
+        if (method === "watch") return (listener: () => void) => this.#watch(listener);
+        if (method === "close") return () => this.#close(inner);
         const call = inner[method] as (...values: unknown[]) => Promise<unknown>;
-        return (...values: unknown[]) => this.#whileAlive(() => call.apply(inner, values));
+        return (...values: unknown[]) =>
+          this.#whileAlive(async () => {
+            const answer = await call.apply(inner, values);
+            if (method === "openEpoch") this.#epochs.push(answer as number);
+            if (!READS.test(method)) this.#tellOthers();
+            return answer;
+          });
       },
     });
     return wrap?.(faulty) ?? faulty;
   }
 
+  async #close(store: MemoryStore): Promise<void> {
+    this.#leave();
+    for (const epoch of this.#epochs) await store.closeEpoch(epoch);
+    this.#tellOthers();
+  }
+
+  #watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tellOthers(): void {
+    for (const process of sharing.get(this.#options.store) ?? []) if (process !== this) process.#isTold();
+  }
+
+  /** Several writes may be told at once. */
+  #isTold(): void {
+    if (this.#isToldSoon || this.#listeners.size === 0) return;
+    this.#isToldSoon = true;
+    this.clock.soon(() => {
+      this.#isToldSoon = false;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
   /** A dead process waits for its store for ever. */
   async #whileAlive<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#whenGoesOn !== undefined) await this.#whenGoesOn.promise;
     if (!this.isAlive) return new Promise<T>(() => {});
     const answer = await call();
+    if (this.#whenGoesOn !== undefined) await this.#whenGoesOn.promise;
     return this.isAlive ? answer : new Promise<T>(() => {});
   }
 
   async #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
     this.groups++;
     const fault = this.#options.fault?.(this.groups, group);
+    if (this.#whenGoesOn !== undefined) await this.#whenGoesOn.promise;
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     if (fault === "crashBefore") this.kill();
     if (fault === "full") return group.map(() => "full");
@@ -114,6 +197,7 @@ export class SimProcess {
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     const outcomes = await inner.commit(group);
     this.commits++;
+    this.#tellOthers();
     const applied = this.#options.onApplied?.(group, outcomes);
     if (applied !== undefined) await applied;
     if (fault === "crashAfter") this.kill();

@@ -28,7 +28,7 @@ export interface Recorded {
 /** Does the work once and takes down its commits. */
 export function recordCommits(work: Work): Promise<Recorded> {
   return inTemporaryFolder(async (folder) => {
-    const store = openSqliteStore(join(folder, "pawl.db"), { readOnly: false });
+    const store = openSqliteStore(join(folder, "pawl.db"), { mustExist: false });
     let groups: (readonly Commit[])[] = [];
     let before: Groups = [];
     const commit = store.commit.bind(store);

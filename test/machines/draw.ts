@@ -32,7 +32,9 @@ Its host
   node was skipped, \`failure\` with the first failure when a node failed;
 - on \`stopSupervisor\` sends the supervisor \`supervisor.stop\`;
 - on \`collectOutput\` puts the output together from the results, and answers \`output.collected\` or \`output.refused\`;
-- measures \`runTimeout\` in time in which the run could work: not while it waits for a timer, and not while nobody runs it.`,
+- starts nothing in \`paused\`; what runs may end and what is due may be queued;
+- measures \`runTimeout\` in time in which the run could work: not while it waits for a timer, not while it
+  is paused, and not while nobody runs it.`,
   supervisor: `Which nodes are ready is counted beside it, so its size does not grow with the run's.
 
 Its host

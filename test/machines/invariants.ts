@@ -68,7 +68,14 @@ export const supervisorStartsOnce: Invariant = (moments) => {
   const begun = moments.some(({ value }) => value === "running");
   if (timesAsked(moments, "startSupervisor") !== (begun ? 1 : 0)) return false;
   const unsettled = isIn(moments, "cancelled", "timedOut") || run(moments).failure?.kind === "timeout";
-  return newest(moments).actions.includes("stopSupervisor") === (moments.at(-2)?.value === "running" && unsettled);
+  const before = moments.at(-2)?.value ?? "";
+  return newest(moments).actions.includes("stopSupervisor") === (["running", "paused"].includes(before) && unsettled);
+};
+
+/** A pause starts and stops nothing, and only an end, or what stops the run for good, comes of it but the resume. */
+export const pausesQuietly: Invariant = (moments) => {
+  if (isIn(moments, "paused")) return newest(moments).actions.length === 0 && newest(moments).timersMs.length === 0;
+  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "failed", "cancelled");
 };
 
 /** A run times out as its policy says. */
@@ -94,7 +101,7 @@ export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invaria
   node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping },
-  workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, timesOutByPolicy },
+  workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, pausesQuietly, timesOutByPolicy },
 };
 
 /** Throws with the name of the first invariant that does not hold at some moment. */

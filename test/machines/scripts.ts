@@ -60,6 +60,8 @@ const runEvents: EventFrom<typeof workflowMachine>[] = [
   { type: "supervisor.settled", degraded: true, failure: { ...overloaded, node: "collect" } },
   { type: "output.collected" },
   { type: "output.refused", failure: { kind: "critical", code: "PAWL_VALUE_TOO_LARGE", message: "the output is too large", retryable: false } },
+  { type: "run.pause" },
+  { type: "run.resume" },
   { type: "run.cancel" },
 ];
 

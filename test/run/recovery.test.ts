@@ -36,7 +36,7 @@ test("opening goes on with unfinished runs without being asked", async () => {
   expect(await room.settled((await second.pawl.run("r")).result())).toBe("kept-2");
   expect(calls).toEqual(["kept-2", "kept-2"]);
   const types = (await Array.fromAsync((await second.pawl.run("r")).history())).flatMap(({ events }) => events.map(({ type }) => type));
-  expect(types).toContain("run.resumed");
+  expect(types).toContain("run.recovered");
 });
 
 test("a retry that was waiting when the process died comes at its time, or at once when that has passed", async () => {
@@ -428,7 +428,7 @@ test("a full disk refuses new runs, keeps finished results in memory, and goes o
   expect(calls).toBe(2);
 });
 
-test("a process that does not execute sees runs and starts none", async () => {
+test("a process that does not execute sees runs, and those that it starts are executed by a worker", async () => {
   const room = new MachineRoom();
   const flow = anyWorkflow("flow", (wf) => wf.node("n", echo, "seen").result);
   const { pawl } = await room.boot([flow]);
@@ -440,7 +440,11 @@ test("a process that does not execute sees runs and starts none", async () => {
     { execute: false },
   );
   expect(await room.settled((await looking.run("r")).result())).toBe("seen");
-  await expect(looking.start(flow, { input: 1 })).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+  const recorded = await room.settled(looking.start(flow, { id: "recorded", input: 1 }));
+  expect(await recorded.status()).toMatchObject({ status: "pending", commitNo: 1, input: 1 });
+  expect((await recorded.nodes()).map(({ status }) => status)).toEqual(["waiting"]);
+  await room.settled(pawl.reconcile());
+  expect(await room.settled(recorded.result())).toBe("seen");
   await expect(looking.run("none")).rejects.toMatchObject({ code: "PAWL_RUN_NOT_FOUND" });
 });
 

@@ -142,8 +142,8 @@ test("a machine's run that was set aside shows why, and what kind of run it was"
   const pawl: Pawl = await open(file);
   await settled(await pawl.start(door, { id: "d-1" }));
   await pawl.close();
-  const store = openSqliteStore(file, { readOnly: false });
-  const epoch = await store.openEpoch(Date.now());
+  const store = openSqliteStore(file, { mustExist: false });
+  const epoch = await store.openEpoch(Date.now(), "{}");
   await store.claimRun(epoch, "d-1", Date.now());
   await store.quarantine(epoch, "d-1", "its rows are damaged", Date.now());
   await store.close();

@@ -54,10 +54,11 @@ export interface Expected {
 
 const RETRIED: ReadonlySet<Act> = new Set<Act>(["tooLate", "throws", "throwsUndefined", "hangs", "invalid"]);
 
-/** The reference model. */
-export function expectedOf(spec: DagSpec): Expected {
+/** The reference model. `given` are nodes whose results somebody else gives: they do not run. */
+export function expectedOf(spec: DagSpec, given: ReadonlyMap<number, number> = new Map()): Expected {
   const nodes: { status: string; attempt: number; value: number | undefined }[] = [];
   spec.forEach((node, index) => {
+    if (given.has(index)) return nodes.push({ status: "completed", attempt: 0, value: given.get(index)! });
     const upstream = [...node.reads, ...node.after].map((dependency) => nodes[dependency]!.status);
     if (upstream.includes("failed") || upstream.includes("blocked")) return nodes.push({ status: "blocked", attempt: 0, value: undefined });
     let attempt = 1;
@@ -90,7 +91,7 @@ export interface AgentHost {
 const never = (): Promise<never> => new Promise<never>(() => {});
 
 /** The workflow of a spec. Its output is the value of each node. */
-export function workflowOf(spec: DagSpec, host: () => AgentHost): Workflow<{ start: number }, { values: (number | undefined)[] }> {
+export function workflowOf(spec: DagSpec, host: () => AgentHost, name = "random"): Workflow<{ start: number }, { values: (number | undefined)[] }> {
   const scripted = agent({
     name: "scripted",
     input: z.object({ index: z.number(), read: z.array(z.number().optional()) }),
@@ -124,7 +125,7 @@ export function workflowOf(spec: DagSpec, host: () => AgentHost): Workflow<{ sta
       }
     },
   });
-  return workflow({ name: "random", input: z.object({ start: z.number() }) }, (wf) => {
+  return workflow({ name, input: z.object({ start: z.number() }) }, (wf) => {
     const handles: NodeHandle<{ value: number } | undefined>[] = [];
     spec.forEach(({ reads, after, onFail, maxAttempts }, index) => {
       const input = { index, read: reads.map((read) => handles[read]!.result.value) };

@@ -166,6 +166,30 @@ export class PawlDriver implements DurableDriver {
     return true;
   }
 
+  /** Pauses the run, or lifts the pause, unless it has ended. */
+  async ask(what: "pause" | "resume"): Promise<void> {
+    while (!(await this.#asked(what))) await this.#live();
+    while (!this.#process.isAlive) await this.#live();
+  }
+
+  /** Says whether it was done, or is no longer wanted. */
+  async #asked(what: "pause" | "resume"): Promise<boolean> {
+    let answer: { readonly error?: { readonly code?: string } } | undefined;
+    this.#handle![what]().then(
+      () => (answer = {}),
+      (error: { readonly code?: string }) => (answer = { error }),
+    );
+    await this.#clock.settle();
+    const code = answer?.error?.code;
+    if (code !== undefined && code !== "PAWL_RUN_ENDED" && this.#process.isAlive) throw answer!.error as Error;
+    return answer !== undefined && (code === undefined || code === "PAWL_RUN_ENDED");
+  }
+
+  /** The status of the run as it is stored. */
+  async status(): Promise<string> {
+    return (await this.#store.readRun(RUN_ID))!.status;
+  }
+
   async advance(ms: number): Promise<void> {
     await this.#clock.advance(ms);
     await this.settled();

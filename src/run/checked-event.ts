@@ -1,0 +1,34 @@
+/**
+ * Events that people and programs send to a machine, checked before they enter: only declared types, and what a schema says.
+ */
+import { describeIssues, validate } from "../define/schema.ts";
+import { PawlError } from "../errors.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import type { AnySnapshot } from "./xstate/actor.ts";
+import { eventsOf, isDeclared } from "./xstate/machine-events.ts";
+
+/**
+ * The event as its schema gives it back. With `snapshot`, a refusal says what the machine takes in that state.
+ *
+ * @throws PAWL_EVENT_REFUSED
+ */
+export async function checkedEvent(definition: MachineDefinition, event: unknown, snapshot?: () => Promise<AnySnapshot>): Promise<unknown> {
+  const { type } = (event ?? {}) as { type?: unknown };
+  if (typeof type !== "string") throw new PawlError("PAWL_EVENT_REFUSED", { message: "an event is an object with a type" });
+  if (!isDeclared(definition.events, type)) throw await unknownEvent(definition, type, snapshot);
+  const schema = definition.options.events?.[type];
+  if (schema === undefined) return event;
+  const checked = await validate(schema, event);
+  if (checked.issues === undefined) return { ...(checked.value as object), type };
+  throw new PawlError("PAWL_EVENT_REFUSED", { message: `event "${type}" does not fit its schema: ${describeIssues(checked.issues)}` });
+}
+
+async function unknownEvent(definition: MachineDefinition, type: string, snapshot?: () => Promise<AnySnapshot>): Promise<PawlError> {
+  const { machine, events, name } = definition;
+  const takes = snapshot === undefined ? [...events] : eventsOf(machine, ((await snapshot()) as { value?: unknown }).value);
+  const taker = snapshot === undefined ? "it takes" : "its present state takes";
+  return new PawlError("PAWL_EVENT_REFUSED", {
+    message: `machine "${name}" has no event "${type}"; ${taker} ${takes.length === 0 ? "none" : takes.join(", ")}`,
+    data: { takes },
+  });
+}

@@ -1,0 +1,129 @@
+/**
+ * Group commit: what is to be written at the same moment shares a transaction, one at a time.
+ * 1. A commit whose outcome is unknown is looked up. 2. While the disk is full what waits is kept and tried again.
+ */
+import type { Clock } from "../clock.ts";
+import type { Log } from "../define/agent.ts";
+import { PawlError, isPawlError } from "../errors.ts";
+import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { HostedRun } from "./hosted-run.ts";
+
+/** The first and the longest wait before a commit that found the disk full is tried again. */
+const FULL_WAIT_MS = 250;
+const FULL_WAIT_MAX_MS = 5_000;
+
+export interface PendingCommit {
+  readonly run: HostedRun;
+  readonly commit: Commit;
+}
+
+export interface CommitHooks {
+  /** Is the run still the one in memory? */
+  isHosted(run: HostedRun): boolean;
+  committed(pending: PendingCommit): void;
+  /** The run exists, or is another worker's. */
+  fenced(pending: PendingCommit): void;
+  /** There was no space for a new run. */
+  refused(pending: PendingCommit): void;
+  /** The store failed. */
+  failed(error: PawlError): void;
+  /** All is written that was to be. */
+  rests(): void;
+  /** There is space again. */
+  hasSpace(): void;
+}
+
+export class Commits {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #hooks: CommitHooks;
+  #pending: PendingCommit[] = [];
+  #isWriting = false;
+  #isStopped = false;
+  #fullWaitMs = 0;
+  #cancelFullWait: (() => void) | undefined;
+
+  constructor(store: Store, clock: Clock, log: Log, hooks: CommitHooks) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.#hooks = hooks;
+  }
+
+  get isFull(): boolean {
+    return this.#fullWaitMs > 0;
+  }
+
+  get isBusy(): boolean {
+    return this.#isWriting || this.#pending.length > 0;
+  }
+
+  add(pending: PendingCommit): void {
+    this.#pending.push(pending);
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#pending = [];
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelFullWait?.();
+  }
+
+  /** Writes what waits, unless that is under way. */
+  async write(): Promise<void> {
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    while (this.#pending.length > 0 && !this.#isStopped) {
+      const group = this.#pending.filter(({ run }) => this.#hooks.isHosted(run));
+      this.#pending = [];
+      if (group.length === 0) break;
+      try {
+        const outcomes = await this.#store.commit(group.map(({ commit }) => commit));
+        if (this.#isStopped) return;
+        await this.#settle(group, outcomes);
+      } catch (error) {
+        return this.#hooks.failed(isPawlError(error, "PAWL_STORE_FAILED") ? error : new PawlError("PAWL_STORE_FAILED", { cause: error }));
+      }
+      if (this.isFull) break;
+    }
+    this.#isWriting = false;
+    this.#hooks.rests();
+  }
+
+  async #settle(group: readonly PendingCommit[], outcomes: readonly Outcome[]): Promise<void> {
+    let isFull = false;
+    for (const [i, pending] of group.entries()) {
+      const answer = outcomes[i]!;
+      const outcome = answer === "unknown" ? await this.#resolveUnknown(pending.commit) : answer;
+      if (outcome === "committed") this.#hooks.committed(pending);
+      else if (outcome === "fenced") this.#hooks.fenced(pending);
+      else if (outcome === "full" && pending.commit.from === 0) this.#hooks.refused(pending);
+      else this.#pending.push(pending);
+      isFull ||= outcome === "full";
+    }
+    if (isFull) this.#waitForSpace();
+    else this.#fullWaitMs = 0;
+  }
+
+  /** Only the owner writes a run: its commit number tells whether this commit was applied. */
+  async #resolveUnknown(commit: Commit): Promise<"committed" | "fenced" | "again"> {
+    const row = await this.#store.readRun(commit.runId);
+    const isOwn = commit.from > 0 || (row?.createdAt === commit.at && row.checksum === commit.run.checksum);
+    if (row?.epoch === commit.epoch && row.commitNo === commit.from + 1) return isOwn ? "committed" : "fenced";
+    return (row?.commitNo ?? 0) === commit.from && (row === undefined || row.epoch === commit.epoch) ? "again" : "fenced";
+  }
+
+  /** Finished results stay in memory; what waits is tried again, at growing intervals. */
+  #waitForSpace(): void {
+    this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
+    this.#log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
+    this.#cancelFullWait = this.#clock.after(this.#fullWaitMs, () => {
+      if (this.#pending.length === 0) this.#fullWaitMs = 0;
+      void this.write().then(() => this.isFull || this.#hooks.hasSpace());
+    });
+  }
+}

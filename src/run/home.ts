@@ -1,0 +1,375 @@
+/**
+ * What handles and steps stand on: runs in this process when it executes, or wherever they are. A run that is here is
+ * spoken to directly; any other by its inbox.
+ */
+import type { Clock } from "../clock.ts";
+import type { Log } from "../define/agent.ts";
+import { type Duration, durationMs } from "../define/duration.ts";
+import { PawlError, isPawlError } from "../errors.ts";
+import type { Commit, Store } from "../store/store.ts";
+import { Asks } from "./asks.ts";
+import { childRuns } from "./child-runs.ts";
+import { type Definition, definitionOf } from "./definition.ts";
+import { Definitions } from "./definitions.ts";
+import { Emitted } from "./emitted.ts";
+import { type Checkpoint, listCheckpoints } from "./checkpoints.ts";
+import { type ForkRunOptions, fork, planFork } from "./fork.ts";
+import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
+import type { CancelOptions, EndWatch, RequestOptions, RetryRunOptions, RunHome } from "./handle.ts";
+import { type RunChange, readHistoryEntry } from "./history.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
+import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
+import { MachineRun } from "./machine-run.ts";
+import { Peers } from "./peers.ts";
+import { Recovery } from "./recovery.ts";
+import { type Reopened, resumeRun, retryRun } from "./reopen.ts";
+import type { Request } from "./requests.ts";
+import { Retention } from "./retention.ts";
+import { RunWatch } from "./run-watch.ts";
+import type { SendResult } from "./sends.ts";
+import type { Startable } from "./startable.ts";
+import { type Executing, Starts } from "./starting.ts";
+import { stepServices } from "./steps.ts";
+import { terminateUnowned } from "./terminate.ts";
+import { isOver, requireRun } from "./view.ts";
+import type { Seams, Worker } from "./worker.ts";
+import type { HostedRun } from "./hosted-run.ts";
+import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
+
+const REQUEST_TIMEOUT: Duration = "30s";
+/** How often a run that should be here and is not is asked for again. */
+const AGAIN_MS = 100;
+/** How often it is asked, while closing, what others can go on with. */
+const LET_GO_EVERY_MS = 50;
+
+export class Home implements RunHome {
+  readonly definitions: Definitions;
+  readonly starts: Starts;
+  readonly emitted: Emitted<AnyEvent, { readonly runId: string }>;
+  readonly changes: Emitted<RunChange>;
+  readonly #store: Store;
+  readonly #seams: Seams;
+  readonly #executing: Executing | undefined;
+  readonly #watch: RunWatch;
+  readonly #asks: Asks;
+  readonly #door: MachineDoor;
+  readonly #retention: Retention | undefined;
+  #endWatch: (() => void) | undefined;
+  #isLooking = false;
+  #lookAgain = false;
+  #closing: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(seams: Seams, worker: Worker | undefined) {
+    const { store, clock } = seams;
+    this.#seams = seams;
+    this.#store = store;
+    this.definitions = new Definitions(store);
+    this.emitted = new Emitted(this.log);
+    this.changes = new Emitted(this.log);
+    this.#watch = new RunWatch(store, clock, (id) => worker?.runs.has(id) === true, (error) => this.log.error({ error }, "a listener threw"));
+    this.#executing = worker === undefined ? undefined : this.#execute(worker);
+    this.#retention = worker === undefined ? undefined : new Retention(store, clock, seams.retention ?? {});
+    this.#asks = new Asks({
+      store,
+      clock,
+      watch: this.#watch,
+      deliver: (runId) => this.#spawn(this.#executing?.recovery.deliverInbox(runId)),
+      failed: (error) => this.log.warn({ error }, "answers that were read are deleted later"),
+    });
+    this.starts = new Starts({ store, clock, log: this.log, definitions: this.definitions, executing: this.#executing });
+    this.#door = new MachineDoor({ store, clock, definitions: this.definitions, executing: this.#executing, asks: this.#asks });
+  }
+
+  #execute(worker: Worker): Executing {
+    const { store, clock, pid = 0, leaseMs } = this.#seams;
+    const peers = new Peers(store, clock, { pid, leaseMs }, {
+      looked: () => recovery.share(),
+      freed: () => recovery.freed(),
+      lost: () => this.#lost(),
+      failed: (error) => this.#failed(error),
+    });
+    const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
+    recovery.onReconciled = () => this.#spawn(this.#retention?.run(worker.epoch));
+    recovery.onParked = (runId) => this.#watch.ended(runId);
+    worker.services = stepServices(
+      this.#seams,
+      childRuns(this, (id, definition, input) => this.starts.start(id, definition, input)),
+    );
+    worker.onEmitted = (runId, event) => this.emitted.tell(event, { runId });
+    worker.onCommitted((run, commit) => this.#committed(run, commit));
+    worker.onStopped = () => {
+      peers.stop();
+      this.#endWatch?.();
+      this.#watch.wakeAll();
+    };
+    worker.onFenced = () => this.#spawn(peers.refresh().then(() => recovery.freed()));
+    worker.onDropped((runId, error) => {
+      this.starts.failed(runId, error);
+      this.#watch.ended(runId);
+      this.#watch.changed(runId);
+    });
+    return { worker, recovery, peers };
+  }
+
+  #committed(run: HostedRun, commit: Commit): void {
+    if (commit.from === 0) this.starts.created(run.id);
+    if (!this.changes.isEmpty) {
+      const entry = readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history });
+      this.changes.tell({ runId: run.id, ...entry }, undefined);
+    }
+    this.#asks.answered(commit);
+    this.#watch.changed(run.id);
+    for (const { runId } of commit.posts ?? []) this.#spawn(this.#executing?.recovery.deliverInbox(runId));
+    if (commit.run.finished) this.#watch.ended(run.id);
+  }
+
+  /** Another process closed this worker's epoch: it lets go of everything and begins again. */
+  async #lost(): Promise<void> {
+    const { worker, recovery, peers } = this.#executing!;
+    if (this.#closing !== undefined) return;
+    this.log.warn({ epoch: worker.epoch }, "others took this worker for dead and have its runs; it begins again");
+    worker.lost();
+    worker.epoch = await worker.attempt(() => peers.open());
+    recovery.begunAgain();
+  }
+
+  async begin(workflows: readonly Startable[]): Promise<void> {
+    for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
+    if (this.#executing !== undefined) {
+      const { worker, recovery, peers } = this.#executing;
+      await peers.tell({ definitions: [...this.definitions.byHash.keys()] });
+      worker.epoch = await peers.open();
+      recovery.begin();
+    }
+    this.#endWatch = this.#store.watch(() => this.#storeChanged());
+  }
+
+  #storeChanged(): void {
+    this.#lookAgain = true;
+    if (!this.#isLooking) this.#spawn(this.#look());
+  }
+
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    try {
+      while (this.#lookAgain && !this.#isClosed) {
+        this.#lookAgain = false;
+        await this.#executing?.recovery.look();
+        await this.#watch.look();
+      }
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    if (this.#executing !== undefined && this.#executing.worker.stopped === undefined) await this.#stopExecuting(this.#executing, graceMs);
+    this.#executing?.peers.stop();
+    await this.#retention?.stop();
+    await this.#asks.tidy().catch((error: unknown) => this.log.warn({ error }, "closing"));
+    this.#endWatch?.();
+    this.#isClosed = true;
+    this.#watch.wakeAll();
+    await this.#store.close();
+  }
+
+  async #stopExecuting({ worker, recovery, peers }: Executing, graceMs: number): Promise<void> {
+    const { clock } = this.#seams;
+    let isQuiet = false;
+    const quiet = Promise.all([worker.drain(), recovery.stop()]).then(() => (isQuiet = true));
+    const letGo = (): void => {
+      if (isQuiet || peers.isAlone || worker.stopped !== undefined) return;
+      this.#spawn(recovery.letGo());
+      clock.after(LET_GO_EVERY_MS, letGo);
+    };
+    letGo();
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(graceMs, resolve);
+      void quiet.then(() => (cancel(), resolve()));
+    });
+    isQuiet = true;
+    const closing = async (): Promise<void> => {
+      await recovery.absolveAll();
+      worker.halt();
+      await peers.close();
+    };
+    await closing().catch((error: unknown) => this.log.warn({ error }, "closing"));
+    worker.halt();
+  }
+
+  async reconcile(): Promise<void> {
+    await this.#executing?.recovery.reconcile();
+  }
+
+  // ---- for handles
+
+  get store(): Store {
+    if (this.#isClosed) throw new PawlError("PAWL_CLOSED");
+    return this.#store;
+  }
+
+  get log(): Log {
+    return this.#seams.attempts.log;
+  }
+
+  get clock(): Clock {
+    return this.#seams.clock;
+  }
+
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Throws when nothing can be asked for any more. */
+  checkOpen(): void {
+    if (this.#closing !== undefined) throw new PawlError("PAWL_CLOSED");
+    if (this.#executing?.worker.stopped !== undefined) throw this.#executing.worker.stopped;
+  }
+
+  async send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult> {
+    this.checkOpen();
+    await this.starts.settled(id);
+    return this.#door.send(id, event, options);
+  }
+
+  async snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot> {
+    await this.starts.settled(id);
+    await this.#migrated(id);
+    const worker = this.#executing?.worker;
+    const run = worker?.runs.get(id);
+    if (run instanceof MachineRun) return run.committedSnapshot;
+    const startedAt = this.#seams.clock.now();
+    return readSnapshot(this.store, id, definition, { ...this.#seams, epoch: worker?.epoch ?? 0, startedAt, services: undefined });
+  }
+
+  /** A run that another definition takes over is taken over now that somebody asks. Throws when it cannot be. */
+  async #migrated(id: string): Promise<void> {
+    if (this.#executing === undefined || this.#executing.worker.runs.has(id)) return;
+    const { recovery } = this.#executing;
+    const record = await this.store.readRun(id);
+    if (record === undefined || isOver(record.status)) return;
+    const definition = this.definitions.byHash.get(record.definition);
+    if (definition === undefined || definition.hash === record.definition) return;
+    await recovery.ensure(id);
+    const parked = recovery.parked.get(id);
+    if (parked !== undefined) throw parked;
+  }
+
+  onChange(id: string, listener: () => void): () => void {
+    return this.#watch.onChange(id, listener);
+  }
+
+  on(type: string, listener: (event: AnyEvent, from: { readonly runId: string }) => void): () => void {
+    return this.emitted.add((event, from) => (type === "*" || event.type === type ? listener(event, from) : undefined));
+  }
+
+  watchEnd(id: string): EndWatch {
+    this.checkOpen();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const forget = this.#watch.onEnd(id, resolve);
+    return { promise, isUnderWay: this.#executing?.worker.runs.has(id) === true, forget };
+  }
+
+  async checkClaimable(definition: string, name: string, id: string): Promise<void> {
+    await this.#migrated(id);
+    if (this.#executing !== undefined && !this.#executing.peers.knows(definition)) await this.definitions.require(definition, name, id);
+  }
+
+  async cancel(id: string, { now = false, timeout = REQUEST_TIMEOUT }: CancelOptions): Promise<void> {
+    const timeoutMs = durationMs(timeout, "timeout", "cancel()");
+    for (;;) {
+      this.checkOpen();
+      await this.starts.settled(id);
+      const record = await requireRun(this.#store, id);
+      if (isOver(record.status)) return;
+      const run = await this.#here(id);
+      if (run === undefined || now) await this.#askToCancel(id, now, timeoutMs);
+      else {
+        const watch = this.watchEnd(id);
+        run.cancel();
+        await watch.promise.finally(() => watch.forget());
+      }
+    }
+  }
+
+  async #askToCancel(id: string, now: boolean, timeoutMs: number): Promise<void> {
+    try {
+      if (now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#watch.ended(id);
+      await this.#asks.ask(id, { kind: "cancel", ...(now && { now }) }, timeoutMs);
+    } catch (error) {
+      if (!isPawlError(error, "PAWL_RUN_ENDED")) throw error;
+    }
+  }
+
+  /** The run in memory, taken over if nobody owns it; undefined when it is another worker's. */
+  async #here(id: string): Promise<HostedRun | undefined> {
+    if (this.#executing === undefined) return undefined;
+    const { worker, recovery } = this.#executing;
+    for (;;) {
+      if (await recovery.ensure(id)) return worker.runs.get(id);
+      const record = await requireRun(this.#store, id);
+      if (isOver(record.status) || record.epoch !== worker.epoch) return undefined;
+      await this.checkClaimable(record.definition, record.workflow, id);
+      await new Promise<void>((resolve) => this.#seams.clock.after(AGAIN_MS, resolve));
+      this.checkOpen();
+    }
+  }
+
+  checkpoints(id: string): AsyncGenerator<Checkpoint> {
+    return listCheckpoints(this.store, id);
+  }
+
+  planFork(id: string, options: ForkOptions): Promise<ForkPlan> {
+    return planFork(this.store, id, options, (hash) => this.definitions.byHash.get(hash));
+  }
+
+  /** Answers the id of the new run. */
+  async fork(id: string, options: ForkRunOptions): Promise<string> {
+    this.checkOpen();
+    const made = await fork({ ...this.#seams, store: this.store }, id, options, (hash) => this.definitions.byHash.get(hash));
+    this.#offered(made.id);
+    return made.id;
+  }
+
+  async retry(id: string, { nodes }: RetryRunOptions): Promise<Reopened> {
+    this.checkOpen();
+    const reopened = await retryRun(this.store, id, { nodes, at: this.#seams.clock.now() });
+    this.#offered(id);
+    return reopened;
+  }
+
+  /** Lifts a pause, or continues a run that was cut off. */
+  async resume(id: string, options: RequestOptions): Promise<void> {
+    const record = await requireRun(this.store, id);
+    if (!isOver(record.status)) return this.request(id, { kind: "resume" }, options);
+    this.checkOpen();
+    await resumeRun(this.store, id, { at: this.#seams.clock.now() });
+    this.#offered(id);
+  }
+
+  /** A run that is nobody's may be taken on here. */
+  #offered(id: string): void {
+    this.#spawn(this.#executing?.recovery.ensure(id).then(() => {}));
+  }
+
+  async request(id: string, request: Request, { timeout = REQUEST_TIMEOUT }: RequestOptions): Promise<void> {
+    this.checkOpen();
+    await this.starts.settled(id);
+    await this.#asks.ask(id, request, durationMs(timeout, "timeout", `${request.kind}()`));
+  }
+
+  #spawn(work: Promise<void> | undefined): void {
+    work?.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** A failure of the store has stopped the worker; after any other the next look finds what was left. */
+  #failed(error: unknown): void {
+    if (!this.isClosing && this.#executing?.worker.stopped === undefined) this.log.warn({ error }, "it will be tried again");
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The workers of a store: the epoch of this one, and those of others beside it.
+ * 1. Whoever finds an epoch whose process is gone, or silent for the lease, closes it: its runs are then anybody's.
+ * 2. Silence is counted only while this process itself looks, by its monotonic clock.
+ * 3. A worker that finds its own epoch closed lets go of all its runs and begins again with a new one.
+ * 4. A worker that is alone neither beats nor looks: it only hears when another one comes.
+ */
+import type { Clock } from "../clock.ts";
+import { PawlError } from "../errors.ts";
+import type { EpochRecord, Store } from "../store/store.ts";
+
+/** How long a worker may be silent before others take its runs. */
+export const LEASE_MS = 15_000;
+/** Beats in one lease: some may be late. */
+const BEATS_PER_LEASE = 5;
+/** How often it is asked whether the others are there. */
+const LOOK_EVERY_MS = 200;
+/** What one look counts as silence at most: whoever was stopped itself has seen nothing. */
+const LOOK_COUNTS_MS = 1_000;
+
+/** What a worker says of itself to the others. */
+export interface WorkerFacts {
+  readonly pid: number;
+  /** Hashes of the definitions that it was given. */
+  readonly definitions: readonly string[];
+  /** So many more runs it could take on; 0 while it has enough. */
+  readonly wants: number;
+}
+
+/** A worker as people see it. */
+export interface WorkerView {
+  readonly epoch: number;
+  readonly pid: number;
+  readonly openedAt: number;
+  /** Hashes of the definitions that it was given. */
+  readonly definitions: readonly string[];
+}
+
+interface Peer {
+  readonly facts: WorkerFacts;
+  readonly beat: number;
+  silentMs: number;
+}
+
+export interface PeersHooks {
+  /** Others are there, and were looked at. */
+  looked(): Promise<void>;
+  /** Runs of an epoch that was closed can be claimed. */
+  freed(): void;
+  /** This worker's epoch was closed by another. */
+  lost(): Promise<void>;
+  /** What cannot be done now will be tried again. */
+  failed(error: unknown): void;
+}
+
+export function readFacts({ facts }: EpochRecord): WorkerFacts {
+  const { pid = 0, definitions = [], wants = 0 } = JSON.parse(facts) as Partial<WorkerFacts>;
+  return { pid, definitions, wants };
+}
+
+/** The workers whose processes are there. */
+export async function liveWorkers(store: Store): Promise<WorkerView[]> {
+  const views: WorkerView[] = [];
+  for (const record of await store.readEpochs()) {
+    if (await store.isAbandoned(record.id)) continue;
+    const { pid, definitions } = readFacts(record);
+    views.push({ epoch: record.id, pid, openedAt: record.openedAt, definitions });
+  }
+  return views;
+}
+
+export class Peers {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #hooks: PeersHooks;
+  readonly #peers = new Map<number, Peer>();
+  #facts: WorkerFacts;
+  #told = "";
+  #lookedAt = 0;
+  #cancelLook: (() => void) | undefined;
+  #cancelBeat: (() => void) | undefined;
+  #refreshing: Promise<void> | undefined;
+  #isClosed = false;
+  epoch = 0;
+
+  constructor(store: Store, clock: Clock, { pid, leaseMs = LEASE_MS }: { readonly pid: number; readonly leaseMs?: number | undefined }, hooks: PeersHooks) {
+    if (!(leaseMs >= 1_000)) throw new PawlError("PAWL_INVALID_VALUE", { message: `leaseMs is ${leaseMs}, but must be at least 1000` });
+    this.#store = store;
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+    this.#hooks = hooks;
+    this.#facts = { pid, definitions: [], wants: 0 };
+  }
+
+  /** Opens an epoch, and closes those of processes that are gone. */
+  async open(): Promise<number> {
+    this.#told = JSON.stringify(this.#facts);
+    this.epoch = await this.#store.openEpoch(this.#clock.now(), this.#told);
+    await this.#read();
+    await this.#closeAbandoned();
+    return this.epoch;
+  }
+
+  get isAlone(): boolean {
+    return this.#peers.size === 0;
+  }
+
+  /** Was another worker given this definition? */
+  knows(definition: string): boolean {
+    return [...this.#peers.values()].some(({ facts }) => facts.definitions.includes(definition));
+  }
+
+  /** Is the epoch that of another worker, as far as is known? */
+  has(epoch: number): boolean {
+    return this.#peers.has(epoch);
+  }
+
+  /** How many runs of this definition others would take on. */
+  wanted(definition: string): number {
+    return [...this.#peers.values()].reduce((sum, { facts }) => sum + (facts.definitions.includes(definition) ? facts.wants : 0), 0);
+  }
+
+  /** Says of this worker what is new; nobody is told who is not there. */
+  async tell(facts: Partial<WorkerFacts>): Promise<void> {
+    this.#facts = { ...this.#facts, ...facts };
+    if (JSON.stringify(this.#facts) !== this.#told && (!this.isAlone || "definitions" in facts)) await this.#beat();
+  }
+
+  /** The store changed: asks who is there now. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#isClosed || this.epoch === 0) return;
+    if (!(await this.#read())) return this.#hooks.lost();
+    if (JSON.stringify(this.#facts) !== this.#told && !this.isAlone) await this.#beat();
+  }
+
+  /** Reads the open epochs; says whether this worker's own is among them. */
+  async #read(): Promise<boolean> {
+    const records = await this.#store.readEpochs();
+    if (this.#isClosed) return true;
+    let wasFreed = false;
+    const ids = new Set(records.map(({ id }) => id));
+    for (const id of this.#peers.keys()) if (!ids.has(id)) wasFreed = this.#peers.delete(id);
+    for (const record of records) {
+      if (record.id === this.epoch) continue;
+      const known = this.#peers.get(record.id);
+      this.#peers.set(record.id, { facts: readFacts(record), beat: record.beat, silentMs: known?.beat === record.beat ? known.silentMs : 0 });
+    }
+    this.#keepLooking();
+    if (wasFreed) this.#hooks.freed();
+    return ids.has(this.epoch);
+  }
+
+  #keepLooking(): void {
+    if (this.isAlone || this.#isClosed) return this.#rest();
+    if (this.#cancelLook !== undefined) return;
+    this.#lookedAt = this.#clock.mono();
+    this.#cancelLook = this.#clock.after(LOOK_EVERY_MS, () => this.#spawn(this.#look()));
+    this.#cancelBeat ??= this.#clock.after(0, () => this.#spawn(this.#keepBeating()));
+  }
+
+  #rest(): void {
+    this.#cancelLook?.();
+    this.#cancelBeat?.();
+    this.#cancelLook = this.#cancelBeat = undefined;
+  }
+
+  /** Are the others there, and do they show it? */
+  async #look(): Promise<void> {
+    try {
+      const passedMs = Math.min(LOOK_COUNTS_MS, this.#clock.mono() - this.#lookedAt);
+      for (const peer of this.#peers.values()) peer.silentMs += passedMs;
+      await this.refresh();
+      await this.#closeAbandoned();
+      for (const [id, { silentMs }] of this.#peers) if (silentMs >= this.#leaseMs) await this.#close(id);
+      if (!this.#isClosed) await this.#hooks.looked();
+    } finally {
+      this.#cancelLook = undefined;
+      this.#keepLooking();
+    }
+  }
+
+  async #closeAbandoned(): Promise<void> {
+    for (const id of this.#peers.keys()) if (!this.#isClosed && (await this.#store.isAbandoned(id))) await this.#close(id);
+  }
+
+  async #close(id: number): Promise<void> {
+    await this.#store.closeEpoch(id);
+    this.#peers.delete(id);
+    if (!this.#isClosed) this.#hooks.freed();
+  }
+
+  async #keepBeating(): Promise<void> {
+    this.#cancelBeat = this.#clock.after(this.#leaseMs / BEATS_PER_LEASE, () => this.#spawn(this.#keepBeating()));
+    await this.#beat();
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#isClosed || this.epoch === 0) return;
+    const facts = JSON.stringify(this.#facts);
+    if (!(await this.#store.beat(this.epoch, facts))) return this.refresh();
+    this.#told = facts;
+  }
+
+  /** Looks no more, and lets others have what this worker still owns. */
+  async close(): Promise<void> {
+    this.stop();
+    await this.#store.closeEpoch(this.epoch);
+  }
+
+  /** Looks no more. */
+  stop(): void {
+    this.#isClosed = true;
+    this.#rest();
+  }
+
+  #spawn(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#hooks.failed(error));
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * The first commit of a run that nobody executes yet: whoever knows its definition makes it, any worker begins it.
+ */
+import { type Commit, NOBODY, type RunFacts } from "../store/store.ts";
+import type { Definition } from "./definition.ts";
+import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
+
+const STATUS = "pending";
+
+/** `input` is the text of the run's input, checked. */
+export function pendingCommit(definition: Definition, id: string, input: string, at: number, facts?: RunFacts): Commit {
+  const body: RunBody = { state: STATUS, workedMs: 0, degraded: false, ...(definition.kind === "machine" && { sequence: 1 }) };
+  return {
+    runId: id,
+    from: 0,
+    epoch: NOBODY,
+    at,
+    run: runRow(id, 1, definition, { status: STATUS, finished: false, wakeAt: null }, body),
+    actors: [valueRow(id, INPUT_KEY, input)],
+    history: "[]",
+    ...(facts !== undefined && { facts }),
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * What is asked of the owner of a run by processes that are not: a row of the run's inbox, and the answer to it.
+ * A row is one of: an event that another run sent (an object), the cancel of a parent that is gone, or a request.
+ */
+import { type ErrorCode, PawlError } from "../errors.ts";
+import type { SendResult } from "./sends.ts";
+
+/** A request of a person or program. Each asks for an answer. */
+export type Request =
+  /** `event` is encoded; checked when it is received. */
+  | { readonly kind: "send"; readonly event: string; readonly eventId?: string }
+  /** `now`: nothing that would undo what was done is run. */
+  | { readonly kind: "cancel"; readonly now?: true }
+  | { readonly kind: "pause" | "resume" };
+
+/** What is said to it, with the commit that did it. */
+export type Reply =
+  | { readonly done: true; readonly commitNo: number }
+  | { readonly sent: SendResult }
+  | { readonly refused: { readonly code: ErrorCode; readonly message: string } };
+
+const MARK = "ask:";
+
+export function requestText(request: Request): string {
+  return MARK + JSON.stringify(request);
+}
+
+/** The request in a row of an inbox; undefined when it is none. */
+export function readRequest(body: string): Request | undefined {
+  return body.startsWith(MARK) ? (JSON.parse(body.slice(MARK.length)) as Request) : undefined;
+}
+
+export function replyText(reply: Reply): string {
+  return JSON.stringify(reply);
+}
+
+/** Throws when the request was refused. */
+export function readReply(body: string): Exclude<Reply, { refused: unknown }> {
+  const reply = JSON.parse(body) as Reply;
+  if ("refused" in reply) throw new PawlError(reply.refused.code, { message: reply.refused.message });
+  return reply;
+}
+
+/** A row of an inbox as a run takes it. `isAsked`: the commit that consumes it also answers it. */
+export type InboxItem = { readonly number: number; readonly isAsked: boolean } & (
+  | { readonly kind: "event"; readonly event: string; readonly eventId?: string }
+  | { readonly kind: "cancel"; readonly now?: true }
+  | { readonly kind: "pause" | "resume" }
+  /** Not taken: only consumed, with this answer if one is asked for. */
+  | { readonly kind: "dropped"; readonly reply?: Reply }
+);

@@ -1,0 +1,145 @@
+/**
+ * Starting runs: in this process when it executes, else for whichever worker takes them on. The same id is the same run,
+ * whoever asks and however often.
+ */
+import type { Clock } from "../clock.ts";
+import { canonicalJson } from "../define/canonical.ts";
+import type { Log } from "../define/agent.ts";
+import { PawlError, isPawlError } from "../errors.ts";
+import { NOBODY, type RunFacts, type RunRecord, type Store } from "../store/store.ts";
+import { whyNobody } from "./asks.ts";
+import { type Definition, beginRun, inputText } from "./definition.ts";
+import type { Definitions } from "./definitions.ts";
+import type { Peers } from "./peers.ts";
+import { pendingCommit } from "./pending.ts";
+import type { Recovery } from "./recovery.ts";
+import { INPUT_KEY, openActorRow } from "./row.ts";
+import { isOver, requireRun } from "./view.ts";
+import type { Worker } from "./worker.ts";
+
+/** What executes, where something does. */
+export interface Executing {
+  readonly worker: Worker;
+  readonly recovery: Recovery;
+  readonly peers: Peers;
+}
+
+interface StartSeams {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly definitions: Definitions;
+  readonly executing: Executing | undefined;
+}
+
+export class Starts {
+  readonly #seams: StartSeams;
+  readonly #underWay = new Map<string, PromiseWithResolvers<void>>();
+
+  constructor(seams: StartSeams) {
+    this.#seams = seams;
+  }
+
+  has(id: string): boolean {
+    return this.#underWay.has(id);
+  }
+
+  /** Waits for a start that is under way, however it ends. */
+  async settled(id: string): Promise<void> {
+    await this.#underWay.get(id)?.promise.catch(() => {});
+  }
+
+  created(id: string): void {
+    this.#underWay.get(id)?.resolve();
+  }
+
+  failed(id: string, error: PawlError): void {
+    this.#underWay.get(id)?.reject(error);
+  }
+
+  /** Makes a definition known to this process, and to the others. */
+  async register(definition: Definition): Promise<void> {
+    const { definitions, executing } = this.#seams;
+    const register = (): Promise<void> => definitions.register(definition);
+    if (executing === undefined) return register();
+    await executing.worker.attempt(register);
+    executing.recovery.parked.clear();
+    if (executing.peers.epoch !== 0) await executing.peers.tell({ definitions: [...definitions.byHash.keys()] });
+  }
+
+  /** Resolves when the run is on the disk. */
+  async start(id: string, definition: Definition, given: unknown, facts?: RunFacts): Promise<void> {
+    const { definitions, executing, store } = this.#seams;
+    const input = await inputText(definition, given);
+    if (!definitions.knows(definition)) {
+      await this.register(definition);
+      void executing?.recovery.claim().catch(() => {});
+    }
+    if (executing?.worker.stopped !== undefined) throw executing.worker.stopped;
+    if (executing?.worker.isFull) throw new PawlError("PAWL_STORE_FULL");
+    const isThere = !this.has(id) && (await store.readRun(id)) !== undefined;
+    if (!isThere && (await this.#createNew(id, definition, input, facts))) return;
+    await this.#checkSame(id, definition, input);
+    await executing?.recovery.ensure(id);
+  }
+
+  async #createNew(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<boolean> {
+    const underWay = this.#underWay.get(id);
+    try {
+      await (underWay?.promise ?? this.#create(id, definition, input, facts));
+      return underWay === undefined;
+    } catch (error) {
+      if (isPawlError(error, "PAWL_RUN_CONFLICT")) return false;
+      throw error;
+    }
+  }
+
+  /** Rejects with PAWL_RUN_CONFLICT when a run of this id was there. */
+  async #create(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<void> {
+    const { executing } = this.#seams;
+    if (executing === undefined) return this.#record(id, definition, input, facts);
+    const { worker } = executing;
+    if (worker.runs.has(id)) throw new PawlError("PAWL_RUN_CONFLICT");
+    const started = Promise.withResolvers<void>();
+    this.#underWay.set(id, started);
+    try {
+      worker.host(beginRun(definition, id, input, worker), facts);
+      await started.promise;
+    } finally {
+      this.#underWay.delete(id);
+    }
+  }
+
+  /** The run is only written down: a worker that was given its definition takes it on. */
+  async #record(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<void> {
+    const { store, clock, log } = this.#seams;
+    const commit = pendingCommit(definition, id, input, clock.now(), facts);
+    const [outcome] = await store.commit([commit]);
+    if (outcome === "full") throw new PawlError("PAWL_STORE_FULL");
+    const record = outcome === "fenced" ? undefined : await store.readRun(id);
+    if (record === undefined || record.createdAt !== commit.at) throw new PawlError(outcome === "unknown" ? "PAWL_OUTCOME_UNKNOWN" : "PAWL_RUN_CONFLICT");
+    if (record.epoch !== NOBODY) return;
+    const reason = await whyNobody(store, record);
+    if (reason !== undefined) log.warn({ runId: id }, `${reason}: the run is recorded, and starts when one does`);
+  }
+
+  /** The run that is there must be the one that was asked for. */
+  async #checkSame(id: string, definition: Definition, input: string): Promise<void> {
+    const { store } = this.#seams;
+    const record = await requireRun(store, id);
+    if (record.workflow !== definition.name) throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to workflow "${record.workflow}"` });
+    if (record.status === "quarantined") return;
+    const [row] = await store.readActors(id, [INPUT_KEY]);
+    if (row?.output == null || canonicalJson(JSON.parse(row.output)) !== canonicalJson(JSON.parse(input))) {
+      throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" was started with another input` });
+    }
+    openActorRow(id, row);
+    if (!this.#canGoOn(record, definition)) throw await this.#seams.definitions.changedError(id, record.definition, definition);
+  }
+
+  #canGoOn({ definition: hash, status }: RunRecord, definition: Definition): boolean {
+    const { definitions, executing } = this.#seams;
+    if (hash === definition.hash || isOver(status) || definitions.byHash.has(hash)) return true;
+    return executing === undefined || executing.peers.knows(hash);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Ends a run at once that nobody works on: also when no process has its definition any more. Whoever claims it in the
+ * same moment wins; then it is asked.
+ */
+import type { Store } from "../store/store.ts";
+import { liveWorkers } from "./peers.ts";
+import { openRunRow, runBodyText, runChecksum } from "./row.ts";
+import { isOver, requireRun } from "./view.ts";
+
+/** Says whether it ended the run. */
+export async function terminateUnowned(store: Store, runId: string, at: number): Promise<boolean> {
+  const record = await requireRun(store, runId);
+  const { workflow, definition, commitNo, epoch } = record;
+  if (isOver(record.status) || (await liveWorkers(store)).some((worker) => worker.epoch === epoch)) return false;
+  const status = "cancelled";
+  const body = runBodyText({ ...openRunRow(record), state: status, terminated: true });
+  const checksum = runChecksum(runId, definition, status, commitNo + 1, body);
+  const [outcome] = await store.commit([
+    {
+      runId,
+      from: commitNo,
+      epoch,
+      at,
+      run: { workflow, definition, status, body, checksum, wakeAt: null, finished: true },
+      actors: [],
+      history: JSON.stringify([["run.cancelled"]]),
+    },
+  ]);
+  return outcome === "committed";
+}

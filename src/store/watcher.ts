@@ -1,0 +1,67 @@
+/**
+ * Tells that another process has written to a file: one number is read again and again, as long as somebody listens.
+ */
+import { systemClock } from "../clock.ts";
+
+const POLL_MS = 25;
+
+export class Watcher {
+  readonly #version: () => number;
+  readonly #listeners = new Set<() => void>();
+  #seen: number | undefined;
+  #cancel: (() => void) | undefined;
+
+  /** `version` answers another number when somebody else has written since; it may throw. */
+  constructor(version: () => number) {
+    this.#version = version;
+  }
+
+  /** Answers what ends it. */
+  watch(listener: () => void): () => void {
+    // A function of its own: the same listener may be given twice.
+    const call = (): void => listener();
+    this.#listeners.add(call);
+    if (this.#cancel === undefined) {
+      this.#isChanged();
+      this.#arm();
+    }
+    return () => {
+      this.#listeners.delete(call);
+      if (this.#listeners.size === 0) this.stop();
+    };
+  }
+
+  stop(): void {
+    this.#listeners.clear();
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #arm(): void {
+    this.#cancel = systemClock.after(POLL_MS, () => {
+      this.#arm();
+      if (this.#isChanged()) for (const listener of [...this.#listeners]) callSafely(listener);
+    });
+  }
+
+  /** A file that is busy is looked at again; one that has failed says so to those who use it. */
+  #isChanged(): boolean {
+    try {
+      const version = this.#version();
+      const isChanged = this.#seen !== undefined && version !== this.#seen;
+      this.#seen = version;
+      return isChanged;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** One that throws does no harm to the others. */
+function callSafely(listener: () => void): void {
+  try {
+    listener();
+  } catch {
+    // The listener's own matter.
+  }
+}
