@@ -66,7 +66,7 @@ function report(before: number, now: number): void {
 async function summarise(run: Run<unknown>): Promise<void> {
   const { status, createdAt, updatedAt } = await run.status();
   let resumed = 0;
-  for await (const { events } of run.history()) resumed += events.filter(({ type }) => type === "run.resumed").length;
+  for await (const { events } of run.history()) resumed += events.filter(({ type }) => type === "run.recovered").length;
   const seconds = (updatedAt - createdAt) / 1_000;
   const bound = criticalPathSeconds(workload) * scale;
   console.log(`${status}: ${seconds.toFixed(2)} s; the critical path alone takes ${bound.toFixed(2)} s`);

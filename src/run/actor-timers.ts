@@ -56,7 +56,7 @@ export class ActorTimers {
   restore(actor: Actor): void {
     const { epoch, startedAt } = this.#seams;
     actor.timers = actor.timers.map((timer) =>
-      timer.policy === "restart" && timer.epoch !== epoch ? { ...timer, epoch, dueAt: startedAt + timer.delayMs } : timer,
+      timer.policy === "restart" && timer.epoch !== epoch ? { ...timer, epoch, dueAt: Math.max(timer.dueAt, startedAt + timer.delayMs) } : timer,
     );
     for (const timer of actor.timers) this.#watch(actor, timer);
   }

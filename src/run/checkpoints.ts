@@ -41,7 +41,7 @@ export function checkCommitNo({ id, commitNo: newest }: RunRecord, commitNo: num
   if (Number.isInteger(commitNo) && commitNo >= 1 && commitNo <= newest) return;
   throw new PawlError("PAWL_INVALID_VALUE", {
     message: `run "${id}" has no commit ${commitNo}; its commits are 1 to ${newest}`,
-    next: "see `pawl.checkpoints(id)`",
+    next: "see `pawl show RUN --checkpoints`",
   });
 }
 

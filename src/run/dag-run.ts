@@ -10,17 +10,7 @@ import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
 import { type ActorRecord, type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import type { Attempt, Outcome } from "./attempt.ts";
-import {
-  FACT,
-  type NodeSnapshot,
-  SUPERVISOR_INPUT,
-  type SupervisorSnapshot,
-  TIMER,
-  type WorkflowSnapshot,
-  nodeChart,
-  supervisorChart,
-  workflowChart,
-} from "./charts.ts";
+import { FACT, SUPERVISOR_INPUT, type SupervisorSnapshot, TIMER, type WorkflowSnapshot, nodeChart, supervisorChart, workflowChart } from "./charts.ts";
 import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import { Failures } from "./failures.ts";

@@ -2,8 +2,9 @@
  * Forks of machines' runs, from a commit whose rows are kept.
  * 1. Every row is the same but for the place that its checksum covers and the instants of its timers, which keep the time
  *    that was left at that commit.
- * 2. What ran outside then starts again when the fork is loaded, under keys of the fork. Actions of that commit are the
- *    old run's affair: its redo record is not taken over.
+ * 2. What ran outside then starts again when the fork is loaded, under keys of the fork.
+ * 3. Actions of that commit are the old run's affair: its redo record is not taken over, and events that such an action
+ *    sends by itself do not come.
  */
 import { followPath } from "../define/template.ts";
 import { PawlError } from "../errors.ts";
@@ -12,12 +13,13 @@ import type { ActorBody } from "./actor-table.ts";
 import { checkCommitNo, hasEnded, rowsAt } from "./checkpoints.ts";
 import { decode, encode } from "./codec.ts";
 import type { ForkDraft, ForkOptions, ForkedTimer, MachineForkPlan, StartedAgain } from "./fork-plan.ts";
-import { READABLE } from "./machine-view.ts";
+import { READABLE, readStructure } from "./machine-view.ts";
 import { opaque } from "./migrate.ts";
 import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, actorRow, openActorRow, openRunRow } from "./row.ts";
 import { type SetChange, type SetValues, readPathBeneath, withValue } from "./set-values.ts";
 import type { ActorTimer } from "./xstate/actor.ts";
 import type { StoredMachineState } from "./xstate/state.ts";
+import { selectableStates } from "./xstate/structure-changes.ts";
 import { ROOT_KEY } from "./xstate/system.ts";
 
 const VALUE_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, REDO_KEY, CASCADE_KEY]);
@@ -36,7 +38,7 @@ export async function draftMachineFork(store: Store, record: RunRecord, { from, 
   if (typeof from === "string")
     throw new PawlError("PAWL_NOT_A_WORKFLOW", {
       message: `run "${record.id}" is one of a machine, which has no node "${from}"`,
-      next: "fork it from a commit number; see `pawl.checkpoints(id)`",
+      next: "fork it from a commit number; see `pawl show RUN --checkpoints`",
     });
   checkCommitNo(record, from);
   const rows = (await rowsAt(store, record, from)).filter(({ key }) => !LEFT_OUT.has(key));
@@ -44,6 +46,7 @@ export async function draftMachineFork(store: Store, record: RunRecord, { from, 
   const actors = rows.filter(({ key }) => !VALUE_KEYS.has(key)).map((row) => storedActor(record.id, row));
   for (const row of rows) if (VALUE_KEYS.has(row.key)) openActorRow(record.id, row);
   const root = rootOf(record.id, actors, rows, from);
+  if (root !== undefined) await refuseForeignState(store, record, root, from);
   const timers = timersOf(actors, at);
   const startsAgain = actors.filter(isUnderWay).map(({ row, body }): StartedAgain => ({ actor: row.key, src: body.src }));
   const changed = withContext(record.id, root, rows, set);
@@ -89,7 +92,15 @@ function rootOf(runId: string, actors: readonly Stored[], rows: readonly StoredA
   if (!hasEnded(root.row)) return root;
   throw new PawlError("PAWL_INVALID_VALUE", {
     message: `the machine of run "${runId}" had ended at commit ${commitNo}`,
-    next: "fork it from an earlier commit; see `pawl.checkpoints(id)`",
+    next: "fork it from an earlier commit; see `pawl show RUN --checkpoints`",
+  });
+}
+
+/** A run that another definition took over had states before that this one may not have. */
+async function refuseForeignState(store: Store, record: RunRecord, { state }: Stored, commitNo: number): Promise<void> {
+  if (selectableStates(await readStructure(store, record), state?.value) !== undefined) return;
+  throw new PawlError("PAWL_CHECKPOINT_GONE", {
+    message: `at commit ${commitNo} run "${record.id}" was in state ${JSON.stringify(state?.value)} of an earlier definition, which its present one does not have`,
   });
 }
 
@@ -140,7 +151,7 @@ function withContext(
   if (isAmidst || root?.row.output == null || root.row.status !== "running")
     throw new PawlError("PAWL_INVALID_VALUE", {
       message: `nothing can be set in run "${runId}" as of this commit: it ${root === undefined ? "was not started" : "is in the midst of a step"}`,
-      next: "fork it from another commit; see `pawl.checkpoints(id)`",
+      next: "fork it from another commit; see `pawl show RUN --checkpoints`",
     });
   let { output } = root.row;
   const changes = entries.map(([text, value]): SetChange => {

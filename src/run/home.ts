@@ -9,7 +9,7 @@ import { PawlError, isPawlError } from "../errors.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
-import { type Definition, definitionOf } from "./definition.ts";
+import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { Emitted } from "./emitted.ts";
 import { type Checkpoint, listCheckpoints } from "./checkpoints.ts";
@@ -32,7 +32,8 @@ import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { terminateUnowned } from "./terminate.ts";
 import { isOver, requireRun } from "./view.ts";
-import type { Seams, Worker } from "./worker.ts";
+import type { Seams } from "./seams.ts";
+import type { Worker } from "./worker.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 
@@ -67,7 +68,12 @@ export class Home implements RunHome {
     this.definitions = new Definitions(store);
     this.emitted = new Emitted(this.log);
     this.changes = new Emitted(this.log);
-    this.#watch = new RunWatch(store, clock, (id) => worker?.runs.has(id) === true, (error) => this.log.error({ error }, "a listener threw"));
+    this.#watch = new RunWatch(
+      store,
+      clock,
+      (id) => worker?.runs.has(id) === true,
+      (error) => this.log.error({ error }, "a listener threw"),
+    );
     this.#executing = worker === undefined ? undefined : this.#execute(worker);
     this.#retention = worker === undefined ? undefined : new Retention(store, clock, seams.retention ?? {});
     this.#asks = new Asks({
@@ -83,12 +89,17 @@ export class Home implements RunHome {
 
   #execute(worker: Worker): Executing {
     const { store, clock, pid = 0, leaseMs } = this.#seams;
-    const peers = new Peers(store, clock, { pid, leaseMs }, {
-      looked: () => recovery.share(),
-      freed: () => recovery.freed(),
-      lost: () => this.#lost(),
-      failed: (error) => this.#failed(error),
-    });
+    const peers = new Peers(
+      store,
+      clock,
+      { pid, leaseMs },
+      {
+        looked: () => recovery.share(),
+        freed: () => recovery.freed(),
+        lost: () => this.#lost(),
+        failed: (error) => this.#failed(error),
+      },
+    );
     const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
     recovery.onReconciled = () => this.#spawn(this.#retention?.run(worker.epoch));
     recovery.onParked = (runId) => this.#watch.ended(runId);
@@ -289,10 +300,10 @@ export class Home implements RunHome {
       const record = await requireRun(this.#store, id);
       if (isOver(record.status)) return;
       const run = await this.#here(id);
-      if (run === undefined || now) await this.#askToCancel(id, now, timeoutMs);
+      if (run === undefined) await this.#askToCancel(id, now, timeoutMs);
       else {
         const watch = this.watchEnd(id);
-        run.cancel();
+        run.cancel(now);
         await watch.promise.finally(() => watch.forget());
       }
     }

@@ -64,8 +64,8 @@ export class InboxDelivery {
     for (const item of items) {
       if (this.#runOf(run.id)?.run !== run) return;
       if (item.kind === "event" && run.isPaused) continue;
-      const isNamed = item.kind === "event" && item.eventId !== undefined && run instanceof MachineRun;
-      const taken = isNamed ? await this.#once(run, item, item.eventId!) : item;
+      const eventId = item.kind === "event" && run instanceof MachineRun ? item.eventId : undefined;
+      const taken = eventId === undefined ? item : await this.#once(run as MachineRun, item, eventId);
       if (taken !== undefined) run.receiveInbox([taken]);
     }
   }

@@ -5,10 +5,10 @@
  */
 import type { Clock } from "../clock.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
-import { describeIssues, validate } from "../define/schema.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Asks } from "./asks.ts";
+import { checkedEvent } from "./checked-event.ts";
 import { encode } from "./codec.ts";
 import { type IdleSeams, unhosted } from "./hosted-run.ts";
 import { loadMachine } from "./load.ts";
@@ -20,7 +20,6 @@ import type { PendingSend, SendResult } from "./sends.ts";
 import type { Executing } from "./starting.ts";
 import { isOver, requireRun } from "./view.ts";
 import type { AnySnapshot } from "./xstate/actor.ts";
-import { eventsOf, isDeclared } from "./xstate/machine-events.ts";
 
 export interface SendOptions {
   /** Names the event: sent again under the same id, it is not applied again. */
@@ -90,7 +89,7 @@ export class MachineDoor {
     return commitNo === undefined ? undefined : { commitNo, handled: true, value: undefined, changed: false, duplicate: true };
   }
 
-  /** To the run in memory, or to its inbox when it is elsewhere or paused. One that moves meanwhile is followed. */
+  /** To the run in memory, or to its inbox when it is elsewhere or paused. One that moves, or is paused, meanwhile is followed. */
   async #send(outgoing: Outgoing): Promise<SendResult> {
     for (;;) {
       const run = await this.#here(outgoing.id);
@@ -139,7 +138,10 @@ export class MachineDoor {
     const { promise, resolve, reject } = Promise.withResolvers<SendResult>();
     promise.catch(() => {});
     const pending: PendingSend = { eventId, resolve, reject };
-    if (!run.send(text, pending)) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too many events wait for run "${run.id}"` });
+    if (!run.send(text, pending)) {
+      if (run.isPaused) throw new PawlError("PAWL_RUN_MOVED", { message: "the run was paused meanwhile" });
+      throw new PawlError("PAWL_MAILBOX_FULL", { message: `too many events wait for run "${run.id}"` });
+    }
     return promise;
   }
 
@@ -210,21 +212,4 @@ export async function readSnapshot(store: Store, id: string, definition: Machine
   if (record.workflow !== definition.name) throw new PawlError("PAWL_NOT_A_MACHINE", { message: `run "${id}" is one of "${record.workflow}"` });
   const stored = record.definition === definition.hash ? undefined : await store.readDefinition(record.definition);
   return loadMachine(record, await store.readActors(id), definition, unhosted(seams), stored).committedSnapshot;
-}
-
-async function checkedEvent(definition: MachineDefinition, event: SentEvent, snapshot: () => Promise<AnySnapshot>): Promise<unknown> {
-  const { type } = (event ?? {}) as { type?: unknown };
-  if (typeof type !== "string") throw new PawlError("PAWL_EVENT_REFUSED", { message: "an event is an object with a type" });
-  if (!isDeclared(definition.events, type)) {
-    const takes = eventsOf(definition.machine, ((await snapshot()) as { value?: unknown }).value);
-    throw new PawlError("PAWL_EVENT_REFUSED", {
-      message: `machine "${definition.name}" has no event "${type}"; its present state takes ${takes.length === 0 ? "none" : takes.join(", ")}`,
-      data: { takes },
-    });
-  }
-  const schema = definition.options.events?.[type];
-  if (schema === undefined) return event;
-  const checked = await validate(schema, event);
-  if (checked.issues === undefined) return { ...(checked.value as object), type };
-  throw new PawlError("PAWL_EVENT_REFUSED", { message: `event "${type}" does not fit its schema: ${describeIssues(checked.issues)}` });
 }

@@ -326,7 +326,7 @@ export class MachineRun implements HostedRun {
       ...(gone.length > 0 && { gone }),
       ...this.#outgoing.take(commitNo + 1, this.sends.takeAnswers(commitNo + 1, root.snapshot)),
       ...this.sends.takeIds(),
-      ...(definition.keepCheckpoints > 0 && { keepPast: definition.keepCheckpoints }),
+      ...this.#writer.takePast(definition.keepCheckpoints),
     };
   }
 
@@ -376,7 +376,7 @@ export class MachineRun implements HostedRun {
   }
 
   migrated(): void {
-    this.#writer.changed(this.table.root);
+    this.#writer.migrated();
   }
 
   /** Starts again what ran outside, and does what may not have been done. */

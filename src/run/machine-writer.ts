@@ -30,6 +30,7 @@ export class MachineWriter {
   #stimuli: MachineStimulus[] = [];
   #sequenceBefore: number;
   #isFirst: boolean;
+  #isMigrated = false;
   #cascade: string | undefined;
   redo: Redo | undefined;
 
@@ -42,6 +43,19 @@ export class MachineWriter {
 
   get isDirty(): boolean {
     return this.#changed.size > 0 || this.#values.length > 0;
+  }
+
+  /** Another definition takes the run over: what it was before cannot be read by this one. */
+  migrated(): void {
+    this.#isMigrated = true;
+    this.changed(this.#table.root);
+  }
+
+  /** How many commits back the rows are kept as they were. */
+  takePast(commits: number): { readonly keepPast?: number } {
+    const isKept = commits > 0 && !this.#isMigrated;
+    this.#isMigrated = false;
+    return isKept ? { keepPast: commits } : {};
   }
 
   changed(actor: Actor): void {
@@ -69,7 +83,7 @@ export class MachineWriter {
   restored(cascade: string | undefined, redo: string | undefined, rows: readonly StoredActor[]): void {
     this.#cascade = cascade;
     if (redo !== undefined) this.redo = { text: redo, rows };
-    for (const actor of this.#table.actors.values()) if (actor.life === "stopped") this.#gone.add(actor);
+    for (const actor of this.#table.actors.values()) if (actor.life === "stopped" && actor !== this.#table.root) this.#gone.add(actor);
   }
 
   /** The rows of what changed; `mend` is told of each actor whose state cannot be stored, and sees to it that it can. */

@@ -18,7 +18,8 @@ import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } f
 import type { SendResult } from "./sends.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
-import type { Seams, Worker } from "./worker.ts";
+import type { Seams } from "./seams.ts";
+import type { Worker } from "./worker.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 
 export interface CloseOptions {
@@ -179,7 +180,9 @@ export class Pawl implements AsyncDisposable {
 }
 
 function factsOf({ subject, tags }: { readonly subject?: string; readonly tags?: readonly string[] }): RunFacts | undefined {
-  return subject === undefined && tags === undefined ? undefined : { subject: checkedWord(subject, "subject"), tags: tags?.map((tag) => checkedWord(tag, "tag")!) };
+  return subject === undefined && tags === undefined
+    ? undefined
+    : { subject: checkedWord(subject, "subject"), tags: tags?.map((tag) => checkedWord(tag, "tag")!) };
 }
 
 /** Subjects and tags are looked up as they are: no empty ones, and none that are whole documents. */

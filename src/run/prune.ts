@@ -57,12 +57,12 @@ export async function prune(store: Store, clock: Clock, options: PruneOptions): 
 
 /** The next batch of runs out of sight; answers how many. */
 export function discardSome(store: Store, batches: GentleBatches, filter: PruneFilter): Promise<number> {
-  return batches.take("discard", (limit) => store.discard(filter, limit));
+  return batches.take((limit) => store.discard(filter, limit));
 }
 
 /** The next batch of rows of runs that are out of sight; answers how many. */
 export function sweepSome(store: Store, batches: GentleBatches): Promise<number> {
-  return batches.take("sweep", (limit) => store.sweep(limit));
+  return batches.take((limit) => store.sweep(limit));
 }
 
 function filtersOf({ olderThan, statuses = STATUSES_DEFAULT, workflow }: PruneOptions, now: number): PruneFilter[] {

@@ -9,7 +9,7 @@ import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
 import type { Peers } from "./peers.ts";
 import { isOver } from "./view.ts";
-import type { Worker } from "./worker.ts";
+import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
 
 /** Runs loaded between two turns of the event loop. */
 const BATCH = 100;
@@ -41,6 +41,8 @@ export class Recovery {
   readonly #inbox: InboxDelivery;
   /** The newest row of any inbox that was looked at. */
   #inboxNumber = 0;
+  /** How far runs were looked at for instants that a clock has left behind. */
+  #walkedTo = "";
   /** Runs that cannot go on with the definitions that are registered, and why. */
   readonly parked = new Map<string, PawlError>();
   onParked: ((runId: string) => void) | undefined;
@@ -144,6 +146,7 @@ export class Recovery {
       const run = loadRun(definition, record, rows, worker, stored);
       run.resume();
       worker.host(run);
+      if ((run.wakeAt ?? Infinity) < (record.wakeAt ?? Infinity)) worker.keep(run);
       this.parked.delete(record.id);
       this.#spawn(this.#inbox.deliver(record.id));
     } catch (error) {
@@ -210,11 +213,24 @@ export class Recovery {
     if (this.#worker.stopped !== undefined) return;
     await this.#peers.refresh();
     await this.#wakeDue();
+    await this.#wakeMisplaced();
     await this.#loadForgotten();
     await this.#store.forgetAnswers(this.#worker.clock.now() - ANSWERS_KEPT_MS, SWEEP);
     await this.#deliverInboxes();
     for (const run of [...this.#worker.runs.values()]) run.reconcile();
     this.onReconciled?.();
+  }
+
+  /**
+   * The wall clock was set back since a sleeping run was written: what it waits for is a length, perhaps, of which the
+   * instant in its row knows nothing. It is loaded to find out. Some runs are looked at each time, all in turn.
+   */
+  async #wakeMisplaced(): Promise<void> {
+    const worker = this.#worker;
+    const { sleepers, last } = await worker.attempt(() => this.#store.walkSleepers(this.#walkedTo, SWEEP));
+    this.#walkedTo = last ?? "";
+    const now = worker.latestNow();
+    for (const { id, updatedAt } of sleepers) if (updatedAt > now + CLOCK_TOLERANCE_MS && !this.#isStopped) await this.ensure(id);
   }
 
   /** Runs that this worker owns and that could work, but are not in memory. */

@@ -74,7 +74,7 @@ function refuseUnlessEnded(record: RunRecord): void {
   if (status === "quarantined")
     throw new PawlError("PAWL_RUN_QUARANTINED", { message: `run "${id}" cannot be taken up again: it was set aside, ${reason ?? "for an unknown reason"}` });
   if (isMachineRun(record))
-    throw notRetryable(record, "is one of a machine, which cannot be taken up where it ended", "fork it from a checkpoint; see `pawl.checkpoints(id)`");
+    throw notRetryable(record, "is one of a machine, which cannot be taken up where it ended", "fork it from a checkpoint; see `pawl show RUN --checkpoints`");
   if (!isOver(status)) throw notRetryable(record, `is ${status}`, "wait for its end, or cancel it first");
   if (status !== "completed") return;
   const skips = openRunRow(record).degraded ? ", though nodes were skipped: none is left to be tried again" : "";

@@ -65,7 +65,8 @@ export function rollout<S extends Startable>({ stable, candidate, percent, fallb
   const [old, young] = [definitionOf(stable), definitionOf(candidate)];
   const { runs = RUNS_DEFAULT, failureRate = RATE_DEFAULT } = fallback;
   if (old.name !== young.name) throw invalid(`"${old.name}" and "${young.name}" are no two versions of one workflow: they have two names`);
-  if (old.hash === young.hash) throw invalid(`both versions of "${old.name}" are the same`, "give the machine of one another `version`, or change its structure");
+  if (old.hash === young.hash)
+    throw invalid(`both versions of "${old.name}" are the same`, "give the machine of one another `version`, or change its structure");
   if (!(percent >= 0 && percent <= 100)) throw invalid(`percent is ${percent}, but must be from 0 to 100`);
   if (!Number.isInteger(runs) || runs < 1 || runs > RUNS_MAX) throw invalid(`fallback.runs is ${runs}, but must be a whole number from 1 to ${RUNS_MAX}`);
   if (!(failureRate > 0 && failureRate <= 1)) throw invalid(`fallback.failureRate is ${failureRate}, but must be above 0 and at most 1`);

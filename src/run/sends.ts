@@ -29,7 +29,7 @@ export interface PendingSend {
 }
 
 /** An event of the run's inbox. */
-export interface PostedSend {
+interface PostedSend {
   readonly number: number;
   readonly eventId?: string;
 }
@@ -85,8 +85,7 @@ export class Sends {
 
   /** What an actor had become could not be stored: what is told is what will be committed. */
   takenBack(after: AnySnapshot | undefined): void {
-    for (const told of this.#results)
-      told.result = { ...told.result, value: (after as { value?: unknown }).value, changed: isChanged(told.before, after) };
+    for (const told of this.#results) told.result = { ...told.result, value: (after as { value?: unknown }).value, changed: isChanged(told.before, after) };
   }
 
   /** The ids that the next commit consumes. */

@@ -21,10 +21,7 @@ export type StartOptions<Given> = {
 } & (undefined extends Given ? { readonly input?: Given } : { readonly input: Given });
 
 /** What a workflow or machine is given. */
-export type InputOfStartable<S extends Startable | Rollout> =
-  S extends Rollout<infer Version>
-    ? InputOfVersion<Version>
-    : InputOfVersion<S>;
+export type InputOfStartable<S extends Startable | Rollout> = S extends Rollout<infer Version> ? InputOfVersion<Version> : InputOfVersion<S>;
 
 type InputOfVersion<S> =
   S extends Workflow<infer Given>
@@ -36,10 +33,7 @@ type InputOfVersion<S> =
         : never;
 
 /** The handle of a run of a workflow or machine. */
-export type RunOf<S extends Startable | Rollout> =
-  S extends Rollout<infer Version>
-    ? RunOfVersion<Version>
-    : RunOfVersion<S>;
+export type RunOf<S extends Startable | Rollout> = S extends Rollout<infer Version> ? RunOfVersion<Version> : RunOfVersion<S>;
 
 type RunOfVersion<S> =
   S extends Workflow<any, infer Output>

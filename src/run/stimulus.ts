@@ -10,7 +10,13 @@ export type MachineStimulus =
   | { readonly kind: "begin" | "cancel" | "continue" }
   /** A row of its inbox that is no event; what it does to the machine is a stimulus of its own. */
   | { readonly kind: "item"; readonly item: Exclude<InboxItem, { kind: "event" }> }
-  | { readonly kind: "event"; readonly to: Actor; readonly event: string; readonly pending?: PendingSend; readonly item?: Extract<InboxItem, { kind: "event" }> }
+  | {
+      readonly kind: "event";
+      readonly to: Actor;
+      readonly event: string;
+      readonly pending?: PendingSend;
+      readonly item?: Extract<InboxItem, { kind: "event" }>;
+    }
   | { readonly kind: "timer"; readonly actor: Actor; readonly timer: ActorTimer }
   | { readonly kind: "failed"; readonly actor: Actor; readonly error: unknown };
 

@@ -14,32 +14,18 @@ import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
 import { QueueOfOnes } from "./queue.ts";
-import type { RetentionPolicy } from "./retention.ts";
+import type { Seams } from "./seams.ts";
 import { openActorRow } from "./row.ts";
 import { Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
-/** What the worker is built on; each has one fake in the simulator. */
-export interface Seams {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly attempts: AttemptSeams;
-  /** The id of this process, for people; 0 when it has none. */
-  readonly pid?: number;
-  /** How long another worker may be silent before this one takes its runs, in ms. */
-  readonly leaseMs?: number | undefined;
-  /** How long ended runs are kept. */
-  readonly retention?: RetentionPolicy | undefined;
-  /** The store failed; nothing goes on. */
-  readonly onFatal: (error: PawlError) => void;
-}
-
 /** Stimuli and grants of one tick: at some 30 µs each far below the 100 ms that a loop may stall. */
 const TICK_BUDGET = 500;
 /** Attempts that run at the same time in one worker. */
 export const ATTEMPTS_MAX = 100;
+/** So much a clock may be set back without harm. */
+export const CLOCK_TOLERANCE_MS = 1_000;
 /** A run that only waits leaves memory when it will wait longer than this. */
 export const PASSIVE_AFTER_MS = 5_000;
 
@@ -58,6 +44,7 @@ export class Worker implements RunSeams {
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new QueueOfOnes<HostedRun>();
+  readonly #kept = new WeakSet<HostedRun>();
   readonly #facts = new WeakMap<HostedRun, RunFacts>();
   readonly #turns: Turns;
   readonly #idle: IdleRuns;
@@ -106,9 +93,8 @@ export class Worker implements RunSeams {
     return this.#turns.waiting;
   }
 
-  onCommitted(listener: (run: HostedRun, commit: Commit) => void): () => void {
+  onCommitted(listener: (run: HostedRun, commit: Commit) => void): void {
     this.#committedListeners.add(listener);
-    return () => this.#committedListeners.delete(listener);
   }
 
   onDropped(listener: (runId: string, error: PawlError) => void): void {
@@ -221,9 +207,15 @@ export class Worker implements RunSeams {
   }
 
   #take(run: HostedRun): Commit {
-    const commit = run.takeCommit(this.epoch);
+    const commit = this.#dated(run.takeCommit(this.epoch));
     const facts = this.#facts.get(run);
     return facts === undefined || commit.from > 0 ? commit : { ...commit, facts };
+  }
+
+  /** When the wall clock was set back, rows go on with steady time, so that whoever reads them later sees that it was. */
+  #dated(commit: Commit): Commit {
+    const steady = Math.floor(this.steadyNow());
+    return steady > commit.at + CLOCK_TOLERANCE_MS ? { ...commit, at: steady } : commit;
   }
 
   #applyStimuli(touched: Set<HostedRun>, budget: number): number {
@@ -271,10 +263,9 @@ export class Worker implements RunSeams {
     return budget;
   }
 
-  // ---- commits
-
   #committed({ run, commit }: PendingCommit): void {
     if (this.runs.get(run.id) !== run) return;
+    this.#kept.delete(run);
     this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
     if (this.runs.get(run.id) !== run) return;
@@ -300,12 +291,12 @@ export class Worker implements RunSeams {
   giveUp(limit: number): string[] {
     const taken = this.#turns.takeNewcomers(Math.min(limit, this.#turns.newcomers));
     for (const run of taken) if (!this.#canLeave(run)) this.#turns.wants(run);
-    return this.#leave(taken.filter((run) => this.#canLeave(run)));
+    return this.#leave(taken);
   }
 
   /** Gives up all runs that have nothing under way, when no attempt starts any more; answers their ids. */
   giveUpIdle(): string[] {
-    return this.#leave([...this.runs.values()].filter((run) => this.#canLeave(run)));
+    return this.#leave([...this.runs.values()]);
   }
 
   #canLeave(run: HostedRun): boolean {
@@ -313,18 +304,24 @@ export class Worker implements RunSeams {
   }
 
   #leave(runs: readonly HostedRun[]): string[] {
-    for (const run of runs) this.#drop(run, new PawlError("PAWL_RUN_MOVED"), "PAWL_RUN_MOVED");
-    return runs.map(({ id }) => id);
+    const leaving = runs.filter((run) => this.#canLeave(run));
+    for (const run of leaving) this.#drop(run, new PawlError("PAWL_RUN_MOVED"), "PAWL_RUN_MOVED");
+    return leaving.map(({ id }) => id);
   }
 
   /** Another process closed this worker's epoch: all that it had is others'. */
   lost(): void {
     this.#commits.clear();
-    this.#leave([...this.runs.values()]);
+    for (const run of [...this.runs.values()]) this.#drop(run, new PawlError("PAWL_RUN_MOVED"), "PAWL_RUN_MOVED");
+  }
+
+  /** The run stays in memory until its next commit: its row says a later instant than it has. */
+  keep(run: HostedRun): void {
+    this.#kept.add(run);
   }
 
   #mayLeave(run: HostedRun): boolean {
-    return !run.inFlight && !run.isDirty && !run.hasWork && run.wakeAt !== null && run.wakeAt - this.latestNow() > PASSIVE_AFTER_MS;
+    return !this.#kept.has(run) && !run.inFlight && !run.isDirty && !run.hasWork && run.wakeAt !== null && run.wakeAt - this.latestNow() > PASSIVE_AFTER_MS;
   }
 
   #passivate(run: HostedRun): void {

@@ -290,6 +290,13 @@ export class MemoryStore implements Store {
     return ready.sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit);
   }
 
+  async walkSleepers(after: string, limit: number): Promise<{ sleepers: RunRecord[]; last: string | undefined }> {
+    const ids = [...this.#runs.keys()].filter((id) => id > after).sort();
+    const records = ids.slice(0, limit).map((id) => this.#runs.get(id)!.record);
+    const sleepers = records.filter(({ finished, wakeAt }) => !finished && wakeAt !== null && wakeAt < WAITS_FOR_EVENT);
+    return { sleepers, last: records.at(-1)?.id };
+  }
+
   async writeDefinition(hash: string, workflow: string, body: string): Promise<void> {
     if (!this.#definitions.has(hash)) this.#definitions.set(hash, { workflow, body });
   }

@@ -20,6 +20,8 @@ const READ_ACTORS = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`;
 const READ_HISTORY = "SELECT commit_no AS commitNo, at, body FROM history WHERE run_id = ? AND commit_no > ? ORDER BY commit_no LIMIT ?";
 const OWNED_DUE = `SELECT ${RUN_COLUMNS} FROM run WHERE ${WAITING} AND epoch = ? AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
 const OWNED_READY = `SELECT ${RUN_COLUMNS} FROM run WHERE ${READY} AND epoch = ? AND id > ? ORDER BY id LIMIT ?`;
+const WALK_TO = "SELECT max(id) AS last FROM (SELECT id FROM run WHERE id > ? ORDER BY id LIMIT ?)";
+const SLEEPERS = `SELECT ${RUN_COLUMNS} FROM run WHERE id > ? AND id <= ? AND finished = 0 AND wake_at < ${WAITS_FOR_EVENT}`;
 /** One step into the index for each definition and suspicion, however many runs sleep. */
 const NEXT_WAKE = `SELECT min((SELECT wake_at FROM run WHERE ${WAITING} AND definition = wanted.value AND suspicion = level.value
     AND wake_at > ? AND wake_at < ${WAITS_FOR_EVENT} ORDER BY wake_at LIMIT 1)) AS nextAt
@@ -58,7 +60,7 @@ function sqliteCommits(connection: SqliteConnection): Calls<"commit" | "reopen">
   };
 }
 
-function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors" | "readHistory" | "dueRuns" | "readyRuns"> {
+function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors" | "readHistory" | "dueRuns" | "readyRuns" | "walkSleepers"> {
   return {
     readRun: (runId) => {
       const row = connection.read(() => connection.get(READ_RUN, runId)) as RunRow | undefined;
@@ -75,6 +77,11 @@ function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors
         const due = connection.all<RunRow>(OWNED_DUE, epoch, now, after.wakeAt, after.id, limit).map(runOf);
         const { nextAt } = connection.get(NEXT_WAKE, now, JSON.stringify(definitions), JSON.stringify(SUSPICIONS)) as { nextAt: number | null };
         return { due, nextAt };
+      }),
+    walkSleepers: (after, limit) =>
+      connection.read(() => {
+        const { last } = connection.get(WALK_TO, after, limit) as { last: string | null };
+        return last === null ? { sleepers: [], last: undefined } : { sleepers: connection.all<RunRow>(SLEEPERS, after, last).map(runOf), last };
       }),
     readyRuns: (epoch, after, limit) => connection.read(() => connection.all<RunRow>(OWNED_READY, epoch, after, limit)).map(runOf),
   };

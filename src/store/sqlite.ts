@@ -9,8 +9,11 @@ import { sqliteFile } from "./sqlite-file.ts";
 import type { Store } from "./store.ts";
 import { Watcher } from "./watcher.ts";
 
-/** Other processes write, too, for a moment each. The file is asked again from the event loop, at last this often. */
-const BUSY_WAITS_MS = [1, 1, 2, 3, 5, 8, 10] as const;
+/**
+ * Other processes write, too, for a moment each. The file is asked again from the event loop, at last this often: of two
+ * that write as fast as they can, whoever waited up to 10 ms got as little as a third of the other's share.
+ */
+const BUSY_WAITS_MS = [1, 1, 1, 2, 2, 3] as const;
 const BUSY_MAX_MS = 30_000;
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */

@@ -224,6 +224,8 @@ export interface Store {
   dueRuns(epoch: number, definitions: readonly string[], now: number, after: DueCursor, limit: number): Promise<{ due: RunRecord[]; nextAt: number | null }>;
   /** Owned unfinished runs that do not wait for an instant, by id, after this one. */
   readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]>;
+  /** Looks at so many runs by id, after this one: those that sleep until an instant, and the last id that was looked at. */
+  walkSleepers(after: string, limit: number): Promise<{ sleepers: RunRecord[]; last: string | undefined }>;
 
   // ---- inboxes
 
@@ -253,7 +255,10 @@ export interface Store {
   definitionsOf(workflow: string): Promise<string[]>;
   /** How many runs `discard` would take. */
   countEnded(filter: PruneFilter): Promise<number>;
-  /** Takes ended runs out of sight, the longest ended first; answers how many. Their rows stay until they are swept. */
+  /**
+   * Takes ended runs out of sight, the longest ended first; answers how many. Their rows stay until they are swept. Both
+   * take fewer than they may rather than hold the store for more than some ms.
+   */
   discard(filter: PruneFilter, limit: number): Promise<number>;
   /** Deletes at most so many rows of runs that were discarded; answers how many. */
   sweep(limit: number): Promise<number>;

@@ -40,7 +40,7 @@ export interface ProcessOptions {
 /** The processes that share a store. */
 const sharing = new WeakMap<MemoryStore, Set<SimProcess>>();
 /** What changes nothing that others could see. */
-const READS = /^(read|list|is|has|due|ready|inbox|first|ended|definitionsOf)/;
+const READS = /^(read|list|is|has|due|ready|inbox|first|ended|walk|definitionsOf)/;
 
 export class SimProcess {
   readonly #options: ProcessOptions;

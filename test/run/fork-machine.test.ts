@@ -256,6 +256,20 @@ test("a run that nobody has begun is forked as it was accepted", async () => {
   expect((await room.settled(forked.snapshot())).context).toEqual({ seen: [1] });
 });
 
+test("a run that another definition took over is not forked from a state that this one does not have", async () => {
+  const room = new Room();
+  const first = createMachine({ id: "m", initial: "a", states: { a: {} } });
+  const second: any = durable(createMachine({ id: "m", initial: "x", states: { x: { on: { GO: {} } } } }), {
+    migrate: ({ context }: any) => ({ value: "x", context }) as any,
+  });
+  (await room.boot([first]).then(async (process) => (await room.started(process, first), process))).kill();
+  const process = await room.boot([second]);
+  await room.settled(((await room.settled(process.pawl.run("old", second))) as MachineHandle<any>).send({ type: "GO" }));
+  await expect(room.fork({ from: 1 })).rejects.toMatchObject({ code: "PAWL_CHECKPOINT_GONE" });
+  await room.fork({ from: 2 });
+  expect((await room.settled((await room.found(process, second)).snapshot())).value).toBe("x");
+});
+
 test("damaged rows are not forked", async () => {
   const room = new Room();
   await room.started(await room.boot([counter]), counter);

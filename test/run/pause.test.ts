@@ -8,8 +8,7 @@ import { type Commit, WAITS_FOR_EVENT } from "../../src/store/store.ts";
 import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
 
 const typesOf = async (run: Run<unknown>): Promise<string[]> => (await Array.fromAsync(run.history())).flatMap(({ events }) => events.map(({ type }) => type));
-const statusesOf = async (run: Run<unknown>): Promise<Record<string, string>> =>
-  Object.fromEntries((await run.nodes()).map(({ id, status }) => [id, status]));
+const statusesOf = async (run: Run<unknown>): Promise<Record<string, string>> => Object.fromEntries((await run.nodes()).map(({ id, status }) => [id, status]));
 
 test("while a run is paused no attempt starts and running ones go on; the resume starts what waits", async () => {
   const room = new MachineRoom();
@@ -57,7 +56,15 @@ test("a run whose last attempt ends while it is paused ends", async () => {
   for (const fails of [false, true]) {
     const room = new MachineRoom();
     const last = deferred<string>();
-    const flow = anyWorkflow("flow", (wf) => wf.node("one", anyAgent("slow", () => last.promise, { retry: { maxAttempts: 1 } }), {}).result);
+    const flow = anyWorkflow(
+      "flow",
+      (wf) =>
+        wf.node(
+          "one",
+          anyAgent("slow", () => last.promise, { retry: { maxAttempts: 1 } }),
+          {},
+        ).result,
+    );
     const { pawl } = await room.boot([flow]);
     const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
     await room.clock.advance(10);
@@ -108,7 +115,16 @@ test("backoffs that end while a run is paused only queue their nodes, in the ord
 test("the timeout of a run does not count the time in which it is paused", async () => {
   const room = new MachineRoom();
   const last = deferred<string>();
-  const flow = anyWorkflow("flow", (wf) => wf.node("one", anyAgent("slow", () => last.promise, { timeout: "1d" }), {}).result, { timeout: 60_000 });
+  const flow = anyWorkflow(
+    "flow",
+    (wf) =>
+      wf.node(
+        "one",
+        anyAgent("slow", () => last.promise, { timeout: "1d" }),
+        {},
+      ).result,
+    { timeout: 60_000 },
+  );
   const { pawl } = await room.boot([flow]);
   const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
   await room.clock.advance(40_000);

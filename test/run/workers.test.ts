@@ -29,17 +29,21 @@ test.each([
   ["close", deeds(closing)],
   ["hang beyond their lease and go on", deeds(stop)],
   ["die, hang and close, while runs are paused and cancelled and the clock jumps", deeds(death, stop, closing, request, jump)],
-])("runs end as the model says when workers %s", async (_, plot) => {
-  let [moves, fenced] = [0, 0];
-  const { numRuns, ...parameters } = cases({ short: 60, long: 2_000 });
-  await fc.assert(
-    fc.asyncProperty(specs, fc.integer({ min: 2, max: 3 }), fc.nat(), plot, startedBy, async (specs, workers, seed, deeds, startedBy) => {
-      const ending = await new SharedWorld({ specs, workers, seed, deeds, startedBy }).play();
-      moves += ending.moves;
-      fenced += ending.fenced;
-    }),
-    { numRuns, ...parameters },
-  );
-  console.log(`${moves} runs moved, ${fenced} commits fenced`);
-  expect(moves).toBeGreaterThan(0);
-}, 900_000);
+])(
+  "runs end as the model says when workers %s",
+  async (_, plot) => {
+    let [moves, fenced] = [0, 0];
+    const { numRuns, ...parameters } = cases({ short: 60, long: 2_000 });
+    await fc.assert(
+      fc.asyncProperty(specs, fc.integer({ min: 2, max: 3 }), fc.nat(), plot, startedBy, async (specs, workers, seed, deeds, startedBy) => {
+        const ending = await new SharedWorld({ specs, workers, seed, deeds, startedBy }).play();
+        moves += ending.moves;
+        fenced += ending.fenced;
+      }),
+      { numRuns, ...parameters },
+    );
+    console.log(`${moves} runs moved, ${fenced} commits fenced`);
+    expect(moves).toBeGreaterThan(0);
+  },
+  900_000,
+);

@@ -162,9 +162,9 @@ export class SharedWorld {
     const crash = slot?.crash;
     if (slot === undefined || crash === undefined) return undefined;
     slot.crash = undefined;
-    if (crash === "stopBefore") return void this.#stop(slot, slot.crashAwayMs);
-    this.#clock.after(slot.crashAwayMs, () => this.#again(worker));
-    return crash;
+    if (crash === "stopBefore") this.#stop(slot, slot.crashAwayMs);
+    else this.#clock.after(slot.crashAwayMs, () => this.#again(worker));
+    return crash === "stopBefore" ? undefined : crash;
   }
 
   /** Sees who owns which run, by the claims alone. */
@@ -266,10 +266,11 @@ export class SharedWorld {
     if (view.status !== expected.status) return void this.#violations.push(`${run.id} is ${view.status}, not ${expected.status}`);
     for (const [i, node] of (await run.nodes()).entries())
       if (node.status !== expected.nodes[i]!.status || node.attempt !== expected.nodes[i]!.attempt)
-        this.#violations.push(`${run.id}: ${node.id} is ${node.status} after ${node.attempt}, not ${expected.nodes[i]!.status} after ${expected.nodes[i]!.attempt}`);
+        this.#violations.push(
+          `${run.id}: ${node.id} is ${node.status} after ${node.attempt}, not ${expected.nodes[i]!.status} after ${expected.nodes[i]!.attempt}`,
+        );
     const values = (view.output as { values: unknown[] } | undefined)?.values;
     const wanted = expected.status === "completed" ? expected.nodes.map(({ value }) => value) : undefined;
     if (!isDeepStrictEqual(values, wanted)) this.#violations.push(`${run.id}: its output is ${JSON.stringify(values)}`);
   }
 }
-

@@ -1,0 +1,25 @@
+/**
+ * What a process that opens pawl gives it: the store, time, randomness and settings; the simulator gives others.
+ */
+import type { Clock } from "../clock.ts";
+import type { PawlError } from "../errors.ts";
+import type { Random } from "../random.ts";
+import type { Store } from "../store/store.ts";
+import type { AttemptSeams } from "./attempt.ts";
+import type { RetentionPolicy } from "./retention.ts";
+
+/** What the worker is built on; each has one fake in the simulator. */
+export interface Seams {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly attempts: AttemptSeams;
+  /** The id of this process, for people; 0 when it has none. */
+  readonly pid?: number;
+  /** How long another worker may be silent before this one takes its runs, in ms. */
+  readonly leaseMs?: number | undefined;
+  /** How long ended runs are kept. */
+  readonly retention?: RetentionPolicy | undefined;
+  /** The store failed; nothing goes on. */
+  readonly onFatal: (error: PawlError) => void;
+}
