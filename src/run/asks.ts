@@ -5,13 +5,15 @@
 import type { Clock } from "../clock.ts";
 import { PawlError } from "../errors.ts";
 import type { Commit, RunRecord, Store } from "../store/store.ts";
-import { liveWorkers } from "./peers.ts";
+import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { RunWatch } from "./run-watch.ts";
 import { type Reply, type Request, readReply, requestText } from "./requests.ts";
 import { isOver, requireRun } from "./view.ts";
 
 /** How often it is asked whether somebody is there who can answer. */
 const ALIVE_EVERY_MS = 1_000;
+/** Who is there is asked again for a request after this. */
+const ALIVE_KNOWN_MS = 250;
 /** Answers that were read are deleted together, so long after the first of them. */
 const TIDY_AFTER_MS = 1_000;
 
@@ -21,6 +23,8 @@ export interface AskSeams {
   readonly store: Store;
   readonly clock: Clock;
   readonly watch: RunWatch;
+  /** Throws when this process asks no more. */
+  checkOpen(): void;
   /** The run may be here: it is told at once. */
   deliver(runId: string): void;
   failed(error: unknown): void;
@@ -31,6 +35,7 @@ export class Asks {
   /** Answers that this process gave itself, for those who wait here. */
   readonly #here = new Map<number, string | undefined>();
   #taken: number[] = [];
+  #workers: { readonly at: number; readonly workers: Promise<WorkerView[]> } | undefined;
   #cancelTidy: (() => void) | undefined;
 
   constructor(seams: AskSeams) {
@@ -63,6 +68,7 @@ export class Asks {
           if (clock.mono() >= endsAt) throw pending("nobody answered in time");
           await this.#checkAlive(runId);
           await change.promise;
+          this.#seams.checkOpen();
         } finally {
           change.forget();
         }
@@ -93,8 +99,11 @@ export class Asks {
 
   /** Who is not there cannot answer: then it is said at once that it is only recorded. */
   async #checkAlive(runId: string): Promise<void> {
-    const record = await requireRun(this.#seams.store, runId);
-    const reason = await whyNobody(this.#seams.store, record);
+    const { store, clock } = this.#seams;
+    const record = await requireRun(store, runId);
+    const now = clock.mono();
+    if (this.#workers === undefined || now - this.#workers.at > ALIVE_KNOWN_MS) this.#workers = { at: now, workers: liveWorkers(store) };
+    const reason = whyNone(await this.#workers.workers, record);
     if (reason !== undefined) throw pending(reason);
   }
 
@@ -126,8 +135,11 @@ function pending(reason: string): PawlError {
 }
 
 /** Why nobody works on this run now; undefined when somebody does, or can. */
-export async function whyNobody(store: Store, { definition, workflow, id }: RunRecord): Promise<string | undefined> {
-  const workers = await liveWorkers(store);
+export async function whyNobody(store: Store, record: RunRecord): Promise<string | undefined> {
+  return whyNone(await liveWorkers(store), record);
+}
+
+function whyNone(workers: readonly WorkerView[], { definition, workflow, id }: RunRecord): string | undefined {
   if (workers.length === 0) return "no worker runs on this store";
   if (workers.some(({ definitions }) => definitions.includes(definition))) return undefined;
   return `no worker on this store was given the definition of run "${id}" of "${workflow}"`;

@@ -80,6 +80,7 @@ export class Home implements RunHome {
       store,
       clock,
       watch: this.#watch,
+      checkOpen: () => void this.store,
       deliver: (runId) => this.#spawn(this.#executing?.recovery.deliverInbox(runId)),
       failed: (error) => this.log.warn({ error }, "answers that were read are deleted later"),
     });

@@ -251,7 +251,7 @@ export class Recovery {
     if (worker.runs.has(runId)) return true;
     const record = await worker.attempt(() => this.#store.readRun(runId));
     if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition)) return false;
-    if (this.#peers.has(record.epoch)) return false;
+    if (record.epoch !== worker.epoch && (this.#isStopped || this.#peers.has(record.epoch))) return false;
     const owned = record.epoch === worker.epoch ? record : await worker.attempt(() => this.#store.claimRun(worker.epoch, runId, worker.clock.now()));
     if (owned === undefined) return false;
     if (owned !== record) this.#suspected.add(runId);

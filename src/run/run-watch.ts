@@ -7,6 +7,8 @@ import type { Store } from "../store/store.ts";
 
 /** Runs looked at between two turns of the event loop. */
 const LOOKS = 200;
+/** After a look at many runs comes a rest of so many times its length. */
+const REST = 4;
 
 interface Watched {
   /** Called at each change of a run that is elsewhere, and of one that is here only at its end or when it leaves. */
@@ -91,12 +93,15 @@ export class RunWatch {
   async #lookAll(): Promise<void> {
     while (this.#lookAgain) {
       this.#lookAgain = false;
+      const beganAt = this.#clock.mono();
       let looks = 0;
       for (const [runId, watched] of [...this.#watched]) {
         if (this.#isHere(runId) || this.#watched.get(runId) !== watched) continue;
         await this.#lookAt(runId, watched);
         if (++looks % LOOKS === 0) await new Promise<void>((resolve) => this.#clock.soon(resolve));
       }
+      const restMs = (this.#clock.mono() - beganAt) * REST;
+      if (restMs > 1) await new Promise<void>((resolve) => this.#clock.after(restMs, resolve));
     }
   }
 

@@ -2,14 +2,17 @@
  * How a run stands, node by node, kept up to date from its history: a step per event, never a scan of all nodes.
  * 1. Fed every entry from the first, it shows what `run.nodes()` would, but for the instants of next attempts.
  * 2. A node is queued when all it waits for has settled well; what depends on a failed node is blocked.
+ * 3. A run that had ended and goes on again has its cut-off nodes open again, and the failed ones that its history names.
  */
-import type { HistoryEntry, HistoryEvent, NodeStatus } from "../index.ts";
+import type { HistoryEntry, HistoryEvent, HistoryType, NodeStatus } from "../index.ts";
 
 /** A node as the graph has it. */
 export interface GraphNode {
   readonly id: string;
   readonly agent: string;
   readonly dependencies: readonly string[];
+  /** Of a fork: what the node had from the first. */
+  readonly kept?: NodeStatus;
 }
 
 export interface BoardNode extends GraphNode {
@@ -27,6 +30,8 @@ export interface BoardNode extends GraphNode {
 const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped"]);
 const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
 const ACTIVE: ReadonlySet<NodeStatus> = new Set(["running", "backingOff"]);
+const CUT_OFF: ReadonlySet<HistoryType> = new Set(["run.failed", "run.timedOut", "run.cancelled"]);
+const GOES_ON: ReadonlySet<HistoryType> = new Set(["run.retried", "run.continued"]);
 
 export class Board {
   readonly nodes: readonly BoardNode[];
@@ -36,6 +41,7 @@ export class Board {
   readonly failed = new Set<BoardNode>();
   /** The instant of the first entry. */
   startedAt: number | undefined;
+  isPaused = false;
   readonly #byId: ReadonlyMap<string, BoardNode>;
   readonly #dependents = new Map<string, BoardNode[]>();
 
@@ -57,6 +63,11 @@ export class Board {
     for (const node of this.nodes) {
       for (const id of node.dependencies) this.#addDependent(id, node);
       if (node.left === 0) this.#set(node, "queued");
+    }
+    for (const { id, kept } of graph) {
+      if (kept === undefined) continue;
+      this.#set(this.node(id)!, kept);
+      this.#release(this.node(id)!);
     }
   }
 
@@ -83,16 +94,31 @@ export class Board {
   apply(entry: HistoryEntry): void {
     this.startedAt ??= entry.at;
     for (const event of entry.events) {
-      if (event.node === undefined) this.#applyRun(event);
-      else this.#applyNode(event, entry.at);
+      if (event.type.startsWith("run.")) this.#applyRun(event);
+      else if (event.node !== undefined) this.#applyNode(event, entry.at);
     }
+    if (entry.events.some(({ type }) => GOES_ON.has(type))) this.#blockAgain();
   }
 
   /** An attempt that a crash cut off waits for its turn again; what is open when a run ends never starts. */
-  #applyRun({ type }: HistoryEvent): void {
-    if (type === "run.resumed") for (const node of [...this.active]) if (node.status === "running") this.#set(node, "queued");
-    if (type !== "run.failed" && type !== "run.timedOut" && type !== "run.cancelled") return;
-    for (const node of this.nodes) if (OPEN.has(node.status)) this.#set(node, "cancelled");
+  #applyRun({ type, node: id }: HistoryEvent): void {
+    this.isPaused = type === "run.paused" || (this.isPaused && type === "run.recovered");
+    if (type === "run.recovered") for (const node of [...this.active]) if (node.status === "running") this.#set(node, "queued");
+    if (CUT_OFF.has(type)) for (const node of this.nodes) if (OPEN.has(node.status)) this.#set(node, "cancelled");
+    if (!GOES_ON.has(type)) return;
+    for (const node of id === undefined ? this.nodes.filter(({ status }) => status === "cancelled") : [this.#byId.get(id)]) this.#reopen(node);
+  }
+
+  #reopen(node: BoardNode | undefined): void {
+    if (node === undefined) return;
+    [node.attempt, node.failure, node.startedAt, node.endedAt, node.retryAt] = [0, undefined, undefined, undefined, undefined];
+    this.#set(node, node.left === 0 ? "queued" : "waiting");
+  }
+
+  /** Of nodes that failed some may be open again: what is blocked now is what the others block. */
+  #blockAgain(): void {
+    for (const node of this.nodes) if (node.status === "blocked") this.#set(node, "waiting");
+    for (const node of this.failed) this.#block(node);
   }
 
   #applyNode({ type, node: id, attempt, code, message }: HistoryEvent, at: number): void {
@@ -132,5 +158,6 @@ export class Board {
     if (ACTIVE.has(status)) this.active.add(node);
     else this.active.delete(node);
     if (status === "failed") this.failed.add(node);
+    else this.failed.delete(node);
   }
 }

@@ -33,8 +33,16 @@ export async function loadWorkflow(file: string, exportName?: string): Promise<W
 /** Reads the workflow or the machine of a file, with its options if it has some. Throws as `loadWorkflow`. */
 export async function loadDefinition(file: string, exportName?: string): Promise<Definition> {
   if (DOCUMENTS.has(extname(file))) return loadDocument(file);
-  const is = (value: unknown): value is Definition => isWorkflow(value) || isMachine(value) || isDurable(value);
-  return choose(await loadModule(file), file, exportName, { is, one: "workflow or machine", many: "workflows or machines" });
+  return choose(await loadModule(file), file, exportName, { is: isDefinition, one: "workflow or machine", many: "workflows or machines" });
+}
+
+/** Reads every workflow and machine of a file, or the one that is named. A machine that is there with its options, too, is taken once. */
+export async function loadDefinitions(file: string, exportName?: string): Promise<Definition[]> {
+  if (exportName !== undefined || DOCUMENTS.has(extname(file))) return [await loadDefinition(file, exportName)];
+  const found = [...new Set(Object.values(await loadModule(file)).filter(isDefinition))];
+  const wrapped = new Set(found.map((definition) => (isDurable(definition) ? definition.machine : undefined)));
+  if (found.length === 0) throw nothingExported(file, "workflow or machine");
+  return found.filter((definition) => !isMachine(definition) || !wrapped.has(definition));
 }
 
 /** The machine of a definition; undefined when it is one of a workflow. */
@@ -103,9 +111,16 @@ function choose<T>(exports: Exports, file: string, exportName: string | undefine
   }
   const chosen = found.find(([name]) => name === "default") ?? (new Set(found.map(([, definition]) => definition)).size === 1 ? found[0] : undefined);
   if (chosen !== undefined) return chosen[1];
-  if (found.length === 0)
-    throw new PawlError("PAWL_FILE_UNREADABLE", { message: `the module exports no ${one}`, at: file, next: "export what workflow() returns" });
+  if (found.length === 0) throw nothingExported(file, one);
   throw new PawlError("PAWL_USAGE", { message: `the module exports several ${many}: ${names}`, at: file, next: "choose one with --export NAME" });
+}
+
+function nothingExported(file: string, one: string): PawlError {
+  return new PawlError("PAWL_FILE_UNREADABLE", { message: `the module exports no ${one}`, at: file, next: "export what workflow() returns" });
+}
+
+function isDefinition(value: unknown): value is Definition {
+  return isWorkflow(value) || isMachine(value) || isDurable(value);
 }
 
 /** By its shape, since the module may have its own copy of pawl. */

@@ -11,6 +11,8 @@ export const EXIT = {
   cancelled: 3,
   timedOut: 4,
   noSuchRun: 5,
+  /** What was asked of a run is recorded, and will be done once, but nobody did it yet. */
+  pending: 6,
   /** The store failed or is in use: nothing after the last acknowledged step was kept. */
   storeFailed: 70,
   bug: 70,
@@ -24,6 +26,14 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   PAWL_RUN_FAILED: EXIT.failed,
   PAWL_RUN_QUARANTINED: EXIT.failed,
   PAWL_CLOSED: EXIT.failed,
+  PAWL_RUN_ENDED: EXIT.failed,
+  PAWL_RUN_NOT_RETRYABLE: EXIT.failed,
+  PAWL_EVENT_REFUSED: EXIT.failed,
+  PAWL_EVENT_UNHANDLED: EXIT.failed,
+  PAWL_CHECKPOINT_GONE: EXIT.failed,
+  PAWL_MAILBOX_FULL: EXIT.failed,
+  PAWL_OUTCOME_UNKNOWN: EXIT.failed,
+  PAWL_SEND_PENDING: EXIT.pending,
   PAWL_RUN_CANCELLED: EXIT.cancelled,
   PAWL_RUN_TIMED_OUT: EXIT.timedOut,
   PAWL_RUN_NOT_FOUND: EXIT.noSuchRun,
@@ -31,6 +41,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   PAWL_STORE_FULL: EXIT.storeFailed,
   PAWL_STORE_LOCKED: EXIT.storeFailed,
   PAWL_ROW_CORRUPT: EXIT.storeFailed,
+  PAWL_BACKUP_DAMAGED: EXIT.storeFailed,
   PAWL_BUG: EXIT.bug,
 };
 

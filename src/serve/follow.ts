@@ -1,7 +1,8 @@
 /**
- * Follows a run to its end: what its history says goes to the board and is told, each entry once and in order.
+ * Follows a run to its end, wherever it is: what its history says goes to the board and is told, each entry once and in
+ * order.
  */
-import type { Run, RunView } from "../index.ts";
+import type { Pawl, Run, RunView } from "../index.ts";
 import type { Reporter, Standing } from "./reporter.ts";
 
 export interface FollowOptions {
@@ -11,10 +12,12 @@ export interface FollowOptions {
   readonly toldCommitNo: number;
   /** Called when those are on the board, and the telling begins. */
   readonly begins: () => void;
-  /** Calls back when there may be something new. Answers what ends it. */
-  readonly subscribe: (wake: () => void) => () => void;
+  /** It tells at once what is committed in this process. */
+  readonly pawl: Pawl;
 }
 
+/** How often it looks for what other processes have committed. */
+const LOOK_EVERY_MS = 100;
 /** So many entries are taken between two turns of the event loop. */
 const ENTRIES_PER_TURN = 500;
 
@@ -22,11 +25,12 @@ const ENTRIES_PER_TURN = 500;
 export async function follow(run: Run<unknown>, options: FollowOptions): Promise<RunView> {
   const ending = watchEnd(run);
   const bell = new Bell();
-  const unsubscribe = options.subscribe(() => bell.ring());
+  const unsubscribe = options.pawl.subscribe(({ runId }) => runId === run.id && bell.ring());
+  const looks = setInterval(() => bell.ring(), LOOK_EVERY_MS);
   void ending.settled.then(() => bell.ring());
-  let seen = await tell(run, options, 0, options.toldCommitNo);
-  options.begins();
   try {
+    let seen = await tell(run, options, 0, options.toldCommitNo);
+    options.begins();
     for (let restSeen = -1; ;) {
       const isLast = ending.isSettled;
       if (!ending.hasFailed) seen = await tell(run, options, seen);
@@ -43,6 +47,7 @@ export async function follow(run: Run<unknown>, options: FollowOptions): Promise
         )
       : error;
   } finally {
+    clearInterval(looks);
     unsubscribe();
   }
 }

@@ -1,14 +1,14 @@
 /**
- * The input of a run as it is given on the command line: JSON, a file of it, or standard input.
+ * Data as it is given on the command line: JSON, a file of it, or standard input.
  */
 import { PawlError } from "../index.ts";
 import { readText } from "./definition-file.ts";
 
-/** The value of `--input`. @throws PAWL_USAGE, PAWL_FILE_UNREADABLE */
-export async function readInput(option: string): Promise<unknown> {
-  if (!option.startsWith("@")) return parseJson(option, "--input");
-  if (option === "@-") return parseJson(await readStandardInput(), "standard input");
-  return parseJson(await readText(option.slice(1)), option.slice(1));
+/** The value of an option. @throws PAWL_USAGE, PAWL_FILE_UNREADABLE */
+export async function readInput(text: string, option = "--input"): Promise<unknown> {
+  if (!text.startsWith("@")) return parseJson(text, option);
+  if (text === "@-") return parseJson(await readStandardInput(), "standard input");
+  return parseJson(await readText(text.slice(1)), text.slice(1));
 }
 
 function parseJson(text: string, at: string): unknown {

@@ -3,7 +3,7 @@
  * 1. `createdAt` is the instant of the commit. 2. An actor is announced before anything is said of it.
  * 3. The same history gives the same messages, in the same order: a reader can go on where it stopped.
  */
-import type { ActorView, HistoryEntry, Run, RunDefinition, RunView } from "../index.ts";
+import type { ActorView, HistoryEntry, Run, RunDefinition, RunStatus, RunView } from "../index.ts";
 import { machineScribe } from "./inspector-machine.ts";
 import { type InspectorMessage, Pen, type Scribe } from "./inspector-messages.ts";
 import { workflowScribe } from "./inspector-workflow.ts";
@@ -61,8 +61,10 @@ async function nextEntries(run: Run<unknown>, after: number): Promise<HistoryEnt
   return entries;
 }
 
+const UNDER_WAY: ReadonlySet<string> = new Set<RunStatus>(["pending", "running", "paused"]);
+
 function isOver({ status }: RunView): boolean {
-  return status !== "running" && status !== "pending";
+  return !UNDER_WAY.has(status);
 }
 
 function scribeOf(definition: RunDefinition): Scribe {

@@ -2,7 +2,7 @@
  * The inspector's messages of a workflow's run: the workflow, its supervisor, and beneath that the nodes that began. What
  * they were told is not in the history, so their events are what the history says happened.
  */
-import type { HistoryEntry, HistoryEvent, RunDefinition } from "../index.ts";
+import type { HistoryEntry, HistoryEvent, HistoryType, RunDefinition } from "../index.ts";
 import type { InspectorSnapshot, Pen, Scribe } from "./inspector-messages.ts";
 
 const SUPERVISOR = "supervisor~1";
@@ -15,6 +15,11 @@ const STATUS: Readonly<Record<string, InspectorSnapshot["status"]>> = {
   timedOut: "error",
   cancelled: "stopped",
 };
+
+/** What is said of a run that goes on. */
+const GOES_ON: ReadonlySet<string> = new Set<HistoryType>(["run.started", "run.forked", "run.recovered", "run.resumed", "run.retried", "run.continued"]);
+/** Of a run that had ended. */
+const BEGINS_ANEW: ReadonlySet<string> = new Set<HistoryType>(["run.retried", "run.continued"]);
 
 export function workflowScribe({ name }: RunDefinition): Scribe {
   const nodes = new Set<string>();
@@ -33,11 +38,11 @@ export function workflowScribe({ name }: RunDefinition): Scribe {
 
   const ofRun = ({ type, code }: HistoryEvent, pen: Pen): void => {
     const told = { type, ...(code !== undefined && { code }) };
-    const state = stateOf(type === "run.started" || type === "run.resumed" ? "running" : type.slice("run.".length), { supervisor: SUPERVISOR });
+    const state = stateOf(GOES_ON.has(type) ? "running" : type.slice("run.".length), { supervisor: SUPERVISOR });
     pen.event(pen.runId, told);
     pen.snapshot(pen.runId, told, state);
-    if (type === "run.started") announce(pen);
-    else if (state.status !== "active") pen.snapshot(supervisorId(pen), told, supervisorState(state.status));
+    if (type === "run.started" || type === "run.forked") announce(pen);
+    else if (state.status !== "active" || BEGINS_ANEW.has(type)) pen.snapshot(supervisorId(pen), told, supervisorState(state.status));
   };
 
   const announce = (pen: Pen): void =>

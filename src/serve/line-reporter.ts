@@ -2,7 +2,7 @@
  * A run as plain lines, one per event: for files, pipes and terminals that cannot draw.
  */
 import { styleText } from "node:util";
-import type { HistoryEntry, HistoryEvent, WaitingFor } from "../index.ts";
+import type { HistoryEntry, HistoryEvent, HistoryType, WaitingFor } from "../index.ts";
 import type { Board } from "./board.ts";
 import { machineEventText, waitsText } from "./machine-text.ts";
 import { type Opening, type Reporter, openingLine } from "./reporter.ts";
@@ -44,15 +44,23 @@ export function eventLine(at: number, event: HistoryEvent, stream: NodeJS.WriteS
   return `${styleText("dim", timeOfDay(at), { stream })}  ${eventText(event, board)}`;
 }
 
+/** What happened, where the word for it is another one. */
+const VERBS: Partial<Record<HistoryType, string>> = {
+  "node.backingOff": "backs off",
+  "run.timedOut": "timed out",
+  "run.recovered": "was taken up again by another process",
+  "run.forked": "began as a fork",
+  "run.resumed": "goes on after its pause",
+  "run.retried": "is tried again",
+  "run.continued": "goes on where it was cut off",
+};
+
 /** `web completed in 1.2s`, `web failed, attempt 3: CODE message`. */
 export function eventText(event: HistoryEvent, board?: Board): string {
   const { type, node, attempt, code, message } = event;
   const ofMachine = machineEventText(event);
   if (ofMachine !== undefined) return ofMachine;
-  const verb = type
-    .slice(type.indexOf(".") + 1)
-    .replace("backingOff", "backs off")
-    .replace("timedOut", "timed out");
+  const verb = VERBS[type] ?? type.slice(type.indexOf(".") + 1);
   const reason = code === undefined ? "" : `: ${code} ${oneLine(message ?? "")}`;
   if (node === undefined) return `run ${verb}${reason}`;
   const nth = attempt !== undefined && (attempt > 1 || code !== undefined) ? `, attempt ${attempt}` : "";

@@ -1,7 +1,7 @@
 /**
  * How a machine's run stands, kept up to date from its history: which actors live, and in which states their machines are.
  */
-import type { HistoryEntry, HistoryEvent } from "../index.ts";
+import type { ActorView, HistoryEntry, HistoryEvent } from "../index.ts";
 import { ROOT } from "./machine-text.ts";
 
 /** An actor that lives. */
@@ -24,7 +24,16 @@ export class MachineBoard {
   /** Those that live, parents first. The machine itself is always among them. */
   readonly actors = new Map<string, BoardActor>([[ROOT, { key: ROOT, id: ROOT, src: "", parent: undefined, state: undefined, event: undefined }]]);
 
+  isPaused = false;
   readonly #children = new Map<string, Set<BoardActor>>();
+
+  /** A fork begins with actors that its history does not tell of: those that live, parents first. */
+  constructor(known: readonly Pick<ActorView, "key" | "src" | "state">[] = []) {
+    for (const { key, src, state } of known) {
+      if (key === ROOT) this.root.state = state;
+      else this.#add({ key, id: idOf(key), src, parent: parentOf(key), state, event: undefined });
+    }
+  }
 
   get root(): BoardActor {
     return this.actors.get(ROOT)!;
@@ -40,6 +49,7 @@ export class MachineBoard {
   }
 
   applyEvent({ type, actor: key, event, value, name }: HistoryEvent): void {
+    if (type === "run.paused" || type === "run.resumed") this.isPaused = type === "run.paused";
     if (key === undefined) return;
     if (type === "actor.started") this.#add({ key, id: idOf(key), src: name ?? "", parent: parentOf(key), state: undefined, event: undefined });
     else if (type === "actor.ended") this.#remove(key);

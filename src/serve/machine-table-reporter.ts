@@ -70,7 +70,7 @@ interface Space {
 
 /** The state, the actors as a tree, and what is waited for; no more lines than there are rows. */
 export function machineLines(board: MachineBoard, waitingFor: WaitingFor | undefined, { now, rows, stream }: Space): string[] {
-  const head = `${styleText("dim", "state", { stream })} ${stateText(board.root.state)}`;
+  const head = `${styleText("dim", "state", { stream })} ${stateText(board.root.state)}${board.isPaused ? styleText("dim", " (paused)", { stream }) : ""}`;
   const waits = waitingFor === undefined ? [] : [styleText("dim", waitsText(waitingFor) + leftText(waitingFor, now), { stream })];
   const actors = [...board.actors.values()].filter((actor) => actor !== board.root);
   const room = rows - 1 - waits.length;

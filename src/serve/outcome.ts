@@ -6,6 +6,7 @@ import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { showProblem } from "./problem.ts";
 import type { Reporter } from "./reporter.ts";
+import { runWords } from "./stored.ts";
 import { commandLine } from "./text.ts";
 
 /** The options of the command that matter to it. */
@@ -21,13 +22,8 @@ export async function tellOutcome(run: Run<unknown>, view: RunView, reporter: Re
   const { status, degraded, output, failure, reason } = view;
   if (isJson) process.stdout.write(`${toJson({ type: "result", runId: run.id, status, degraded, output, failure, ...(reason !== null && { reason }) })}\n`);
   if (status !== "completed")
-    return showProblem(await run.result().catch((error: unknown) => error), { isJson, names: { RUN: runWords(run.id, options.store) } });
+    return showProblem(await run.result().catch((error: unknown) => error), { isJson, names: { RUN: commandLine(runWords(run.id, options.store)) } });
   if (degraded && !isJson) reporter.says("completed without the results of the nodes that were skipped");
   if (!isJson) process.stdout.write(`${toJson(output, 2)}\n`);
   return EXIT.completed;
-}
-
-/** What to type after a verb to mean this run. */
-function runWords(id: string, store: string | undefined): string {
-  return commandLine(store === undefined ? [id] : [id, "--store", store]);
 }

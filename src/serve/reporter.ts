@@ -49,6 +49,8 @@ export async function makeReporter({ isJson, canDraw, kind }: ReporterOptions): 
 /** The first words about a run. */
 export function openingLine({ run, workflow, standing, isContinued, command }: Opening): string {
   if (!isContinued) return `run ${run.id} of ${workflow} started${command === undefined ? "" : `; should it be interrupted, go on with\n  ${command}`}`;
-  if (standing.kind === "machine") return `run ${run.id} of ${workflow}: it was in ${stateText(standing.board.root.state)}`;
-  return `run ${run.id} of ${workflow}: ${standing.board.done} of ${standing.board.nodes.length} nodes were done before`;
+  const paused = standing.board.isPaused ? "; it is paused" : "";
+  if (standing.kind === "machine" && standing.board.root.state === undefined) return `run ${run.id} of ${workflow}: it had not begun${paused}`;
+  if (standing.kind === "machine") return `run ${run.id} of ${workflow}: it was in ${stateText(standing.board.root.state)}${paused}`;
+  return `run ${run.id} of ${workflow}: ${standing.board.done} of ${standing.board.nodes.length} nodes were done before${paused}`;
 }

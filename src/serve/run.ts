@@ -1,7 +1,7 @@
 /**
  * `pawl run`: starts a run or goes on with it, shows it while it goes, and ends with its result.
  */
-import { type Pawl, PawlError, type Run, type RunView, type Workflow, isPawlError, open } from "../index.ts";
+import { type Pawl, PawlError, type Run, type RunView, type WorkerView, type Workflow, isPawlError, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
 import { Board } from "./board.ts";
 import { type Definition, loadDefinition, machineOf } from "./definition-file.ts";
@@ -12,14 +12,18 @@ import { showProblem } from "./problem.ts";
 import { MachineBoard } from "./machine-board.ts";
 import { type Reporter, type Standing, makeReporter } from "./reporter.ts";
 import { standingOf } from "./standing.ts";
-import { StopSignals } from "./stop-signals.ts";
-import { openToLook, storePath, storeExists } from "./stored.ts";
+import { startOptions } from "./start.ts";
+import { CLOSING, StopSignals } from "./stop-signals.ts";
+import { openToLook, runWords, storeExists, storePath } from "./stored.ts";
 import { canDraw } from "./terminal.ts";
 import { commandLine } from "./text.ts";
+import { otherWorkers } from "./workers.ts";
 
 export interface RunOptions {
   readonly input?: string;
   readonly id?: string;
+  readonly subject?: string;
+  readonly tag?: readonly string[];
   readonly export?: string;
   readonly store?: string;
   readonly logLevel: NonNullable<LogOptions["level"]>;
@@ -50,9 +54,11 @@ export async function run(file: string, options: RunOptions): Promise<number> {
     log: makeLog({ level: options.logLevel, write: (line) => reporter.says(line) }),
     onFatal: fatal.reject,
   });
-  const signals = new StopSignals(() => {
-    reporter.says("closing: running attempts get 10 s to end; a second signal ends at once");
-    void pawl.close();
+  let others: readonly WorkerView[] = [];
+  const signals = new StopSignals(async () => {
+    reporter.says(CLOSING);
+    others = await otherWorkers(pawl, [request.definition]);
+    await pawl.close();
   });
   let begun: Run<unknown> | undefined;
   try {
@@ -64,7 +70,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
     const names = { FILE: file, ...(options.id !== undefined && { RUN: options.id }) };
     if (signals.exitCode === undefined || !isPawlError(error, "PAWL_CLOSED")) return await showProblem(error, { isJson, names });
     await pawl.close();
-    reporter.says(begun === undefined ? "closed; no run was started" : `closed; the same command goes on with it\n  ${continueCommand(begun.id, request)}`);
+    reporter.says(closedLine(begun, others, request));
     return signals.exitCode;
   } finally {
     await closeSoon(pawl, reporter);
@@ -94,9 +100,13 @@ async function begin(pawl: Pawl, { definition, kind, input, known, options }: Re
   if (known !== undefined && (known.kind !== kind || (kind === "workflow" && known.workflow !== (definition as Workflow).name)))
     throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${known.id}" belongs to ${known.kind} "${known.workflow}"`, next: "choose another id" });
   if (known !== undefined && input === undefined) return pawl.run(known.id, definition as Workflow);
-  // Machines often take no input; workflows have fields.
-  const value: unknown = input === undefined ? (kind === "machine" ? undefined : {}) : input.value;
-  return pawl.start(definition as Workflow, { input: value, ...(options.id !== undefined && { id: options.id }) });
+  return pawl.start(definition as Workflow, startOptions(kind, input, options));
+}
+
+function closedLine(run: Run<unknown> | undefined, [other]: readonly WorkerView[], request: Request): string {
+  if (run === undefined) return "closed; no run was started";
+  if (other === undefined) return `closed; the same command goes on with it\n  ${continueCommand(run.id, request)}`;
+  return `closed; worker ${other.pid} goes on with it\n  ${commandLine(["pawl", "watch", ...runWords(run.id, request.options.store)])}`;
 }
 
 async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporter: Reporter): Promise<RunView> {
@@ -109,7 +119,7 @@ async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporte
     reporter,
     toldCommitNo: known?.commitNo ?? 0,
     begins: () => reporter.begins(opening),
-    subscribe: (wake) => pawl.subscribe(({ runId }) => runId === run.id && wake()),
+    pawl,
   });
 }
 

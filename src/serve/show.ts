@@ -1,7 +1,7 @@
 /**
  * `pawl show`: one run as it is stored: input, nodes, output, failure, and on request its history.
  */
-import type { ActorView, HistoryEntry, NodeView, Run, RunView } from "../index.ts";
+import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
@@ -12,6 +12,7 @@ import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine,
 
 export interface ShowOptions {
   readonly history?: true;
+  readonly checkpoints?: true;
   readonly store?: string;
   readonly json?: true;
 }
@@ -27,8 +28,10 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
   const view = await run.status();
   const parts = await partsOf(run, view);
   const history = options.history ? await Array.fromAsync(run.history()) : undefined;
-  if (options.json) process.stdout.write(`${toJson({ ...view, ...parts, ...(history && { history }) })}\n`);
-  else process.stdout.write(`${[...runLines(view), "", ...partLines(parts), ...historyLines(history)].join("\n")}\n`);
+  const checkpoints = options.checkpoints ? await Array.fromAsync(run.checkpoints()) : undefined;
+  const more = { ...(history && { history }), ...(checkpoints && { checkpoints }) };
+  if (options.json) process.stdout.write(`${toJson({ ...view, ...parts, ...more })}\n`);
+  else process.stdout.write(`${[...runLines(view), "", ...partLines(parts), ...historyLines(history), ...checkpointLines(checkpoints)].join("\n")}\n`);
   return EXIT.completed;
 }
 
@@ -55,6 +58,11 @@ function runLines(view: RunView): string[] {
     ["updated", `${dateAndTime(view.updatedAt)} (after ${durationText(view.updatedAt - view.createdAt)})`],
     ["commit", String(view.commitNo)],
   ];
+  if (view.subject !== undefined) rows.push(["subject", oneLine(view.subject)]);
+  if (view.tags.length > 0) rows.push(["tags", oneLine(view.tags.join(", "))]);
+  if (view.forkedFrom !== undefined) rows.push(["forked", forkText(view.forkedFrom)]);
+  if (view.status === "paused") rows.push(["paused", `nothing is started until \`pawl resume ${view.id}\``]);
+  if (view.terminated) rows.push(["ended", "at once: nothing was run that would undo what was done"]);
   if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
   if (view.state !== undefined) rows.push(["state", stateText(view.state)]);
   if (view.waitingFor !== undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
@@ -63,6 +71,10 @@ function runLines(view: RunView): string[] {
   if (view.failure !== undefined) rows.push(["failure", oneLine(failureText(view.failure), 500)]);
   for (const field of ["input", "output"] as const) if (view[field] !== undefined) rows.push([field, valueText(view[field])]);
   return alignColumns(rows, process.stdout);
+}
+
+function forkText({ runId, commitNo, from }: NonNullable<RunView["forkedFrom"]>): string {
+  return `from ${runId}, commit ${commitNo}${typeof from === "string" ? `, to run ${oneLine(from)} again` : ""}`;
 }
 
 function failureText({ node, code, message }: NonNullable<RunView["failure"]>): string {
@@ -101,4 +113,14 @@ function historyLines(history: readonly HistoryEntry[] | undefined): string[] {
   if (history === undefined) return [];
   const rows = history.flatMap(({ commitNo, at, events }) => events.map((event) => [String(commitNo), dateAndTime(at), eventText(event)]));
   return ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
+}
+
+/** The commits that the run can be forked from; those whose rows are not kept any more are left out. */
+function checkpointLines(checkpoints: readonly Checkpoint[] | undefined): string[] {
+  if (checkpoints === undefined) return [];
+  const rows = checkpoints
+    .filter(({ canFork }) => canFork)
+    .map(({ commitNo, at, events }) => [String(commitNo), dateAndTime(at), oneLine(events.map((event) => eventText(event)).join("; "))]);
+  if (rows.length === 0) return ["", "no commit of this run can be forked any more"];
+  return ["", ...alignColumns([["CHECKPOINT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
 }

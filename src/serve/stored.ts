@@ -1,5 +1,5 @@
 /**
- * The store as the verbs that only look see it: which file, opened beside any worker, and a run found by part of its id.
+ * The store as the verbs that execute nothing see it: which file, opened beside any worker, and a run found by part of its id.
  */
 import { existsSync } from "node:fs";
 import { environmentVariable } from "../environment.ts";
@@ -19,7 +19,12 @@ export function storeExists(option: string | undefined): boolean {
   return existsSync(storePath(option));
 }
 
-/** Opens a store to look at it, which takes no lock and disturbs no worker. */
+/** What to type after a verb to mean this run. */
+export function runWords(id: string, store: string | undefined): string[] {
+  return store === undefined ? [id] : [id, "--store", store];
+}
+
+/** Opens a store to look at it, or to ask its workers for something: it takes no lock and disturbs no worker. */
 export async function openToLook(option: string | undefined): Promise<Pawl> {
   const path = storePath(option);
   if (!storeExists(option)) {

@@ -81,7 +81,10 @@ interface TableSpace {
 
 /** The lines of the table, no more than there are rows. */
 export function tableLines(board: Board, { now, rows, stream }: TableSpace): string[] {
-  const head = styleText("dim", `${board.done} of ${count(board.nodes.length, "node")} done, ${durationText(now - (board.startedAt ?? now))}`, { stream });
+  const paused = board.isPaused ? "; paused" : "";
+  const head = styleText("dim", `${board.done} of ${count(board.nodes.length, "node")} done, ${durationText(now - (board.startedAt ?? now))}${paused}`, {
+    stream,
+  });
   const fits = board.nodes.length < rows;
   const shown = fits ? board.nodes : [...take(board.failed, rows - 2), ...take(board.active, rows - 2)].slice(0, rows - 2);
   const table = alignColumns(

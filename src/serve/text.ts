@@ -17,6 +17,7 @@ const STATUS_STYLE: Readonly<Record<NodeStatus | RunStatus, Style>> = {
   waiting: "dim",
   queued: "cyan",
   running: "cyan",
+  paused: "blue",
   backingOff: "yellow",
   completed: "green",
   skipped: "yellow",
@@ -89,6 +90,19 @@ function twoDigits(value: number): string {
 /** Words as one would type them at a shell. */
 export function commandLine(words: readonly string[]): string {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`)).join(" ");
+}
+
+/** The first of these words. */
+export function listText(words: readonly string[], shownMax = 20): string {
+  return words.slice(0, shownMax).join(", ") + (words.length > shownMax ? ` and ${words.length - shownMax} more` : "");
+}
+
+/** `812 bytes`, `4.1 MiB`, `12 GiB`. */
+export function bytesText(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  const amount = bytes / 1_024 ** power;
+  return `${power === 0 || amount >= 10 ? Math.round(amount) : amount.toFixed(1)} ${units[power]}`;
 }
 
 /** `1 node`, `2 nodes`. */

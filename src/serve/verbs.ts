@@ -1,19 +1,22 @@
 /**
  * The command line: each verb with its arguments, options and two examples. What a verb does is in the file of its name.
  */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { DrawingFormat, RunStatus } from "../index.ts";
 import type { CheckOptions } from "./check.ts";
 import type { GraphOptions } from "./graph.ts";
+import { declareHouseVerbs } from "./house-verbs.ts";
 import type { InspectOptions } from "./inspect.ts";
 import type { LsOptions } from "./ls.ts";
 import type { RunOptions } from "./run.ts";
+import { declareRunVerbs } from "./run-verbs.ts";
 import type { ShowOptions } from "./show.ts";
+import type { StartVerbOptions } from "./start.ts";
+import { type Done, collect, examples, wholeNumber, withJson, withStore } from "./verb-parts.ts";
 import type { WatchOptions } from "./watch.ts";
+import type { WorkOptions } from "./work.ts";
 
-type Done = (exitCode: number) => void;
-
-const STATUSES: readonly RunStatus[] = ["pending", "running", "completed", "failed", "timedOut", "cancelled", "quarantined"];
+const STATUSES: readonly RunStatus[] = ["pending", "running", "paused", "completed", "failed", "timedOut", "cancelled", "quarantined"];
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 const FORMATS: readonly DrawingFormat[] = ["mermaid", "dot", "json", "stately"];
 const LIST_MAX = 1_000;
@@ -22,13 +25,22 @@ const EXIT_CODES = "\nExit codes: 0 completed, 1 failed, 2 wrong command or defi
 
 /** Adds every verb to the program; each tells its exit code when it is done. */
 export function declareVerbs(program: Command, done: Done): void {
+  program.commandsGroup("Execute:");
   declareRun(program, done);
+  declareWork(program, done);
+  declareStart(program, done);
+  program.commandsGroup("Look:");
   declareLs(program, done);
   declareShow(program, done);
   declareWatch(program, done);
+  declareInspect(program, done);
+  program.commandsGroup("Act on a run, wherever it is:");
+  declareRunVerbs(program, done);
+  program.commandsGroup("Definitions:");
   declareCheck(program, done);
   declareGraph(program, done);
-  declareInspect(program, done);
+  program.commandsGroup("Keep house:");
+  declareHouseVerbs(program, done);
 }
 
 function declareRun(program: Command, done: Done): void {
@@ -38,11 +50,38 @@ function declareRun(program: Command, done: Done): void {
     .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
     .option("--id <id>", "the run's id; the same id again goes on with that run")
     .option("--export <name>", "which workflow or machine of a module, when it has several")
-    .addOption(new Option("--log-level <level>", "lines of pawl and its agents on standard error").choices(LOG_LEVELS).default("warn"))
+    .addOption(logLevel())
     .addHelpText("after", examples('pawl run research.yaml --input \'{"topic": "ratchets"}\'', "pawl run research.ts --input @input.json --id r-42"))
     .addHelpText("after", EXIT_CODES)
     .action(async (file: string, options: RunOptions) => done(await (await import("./run.ts")).run(file, options)));
+  withJson(withStore(withFacts(command)));
+}
+
+function declareWork(program: Command, done: Done): void {
+  const command = program
+    .command("work <files...>")
+    .description("stand by as a worker: execute the runs of these files' workflows and machines until told to stop")
+    .option("--export <name>", "only this workflow or machine of a module")
+    .addOption(logLevel())
+    .addHelpText("after", examples("pawl work research.yaml approval.ts", "pawl work approval.ts --store pawl.db --json"))
+    .addHelpText("after", "\nAny number of workers share a store. Exit codes: 0 stopped by a signal, 2 wrong command or definition, 70 store failed")
+    .action(async (files: string[], options: WorkOptions) => done(await (await import("./work.ts")).work(files, options)));
   withJson(withStore(command));
+}
+
+function declareStart(program: Command, done: Done): void {
+  const command = program
+    .command("start <file>")
+    .description("record a run for a worker to take on, and print its id")
+    .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
+    .option("--id <id>", "the run's id; the same id again is the same run")
+    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .addHelpText(
+      "after",
+      examples('pawl start research.yaml --input \'{"topic": "ratchets"}\'', "pawl start approval.ts --id doc-7 --subject ada --tag urgent"),
+    )
+    .action(async (file: string, options: StartVerbOptions) => done(await (await import("./start.ts")).start(file, options)));
+  withJson(withStore(withFacts(command)));
 }
 
 function declareLs(program: Command, done: Done): void {
@@ -51,9 +90,13 @@ function declareLs(program: Command, done: Done): void {
     .description("list runs, newest first")
     .addOption(new Option("--status <status>", "only runs of this status").choices(STATUSES))
     .option("--workflow <name>", "only runs of this workflow or machine")
-    .option("--limit <number>", `at most so many, up to ${LIST_MAX}`, readLimit, 20)
+    .option("--subject <subject>", "only runs about this")
+    .option("--tag <tag>", "only runs with this tag")
+    .option("--since <instant>", "only runs started since: 24h or 7d ago, or a date as 2026-01-15T14:00")
+    .option("--until <instant>", "only runs started before")
+    .option("--limit <number>", `at most so many, up to ${LIST_MAX}`, wholeNumber(1, LIST_MAX), 20)
     .option("--after <run>", "only runs that come after this one, for the next page")
-    .addHelpText("after", examples("pawl ls --status failed", "pawl ls --workflow research --limit 100 --json"))
+    .addHelpText("after", examples("pawl ls --status failed", "pawl ls --workflow research --tag urgent --since 7d --json"))
     .action(async (options: LsOptions) => done(await (await import("./ls.ts")).ls(options)));
   withJson(withStore(command));
 }
@@ -63,6 +106,7 @@ function declareShow(program: Command, done: Done): void {
     .command("show <run>")
     .description("show a run: its input, nodes or actors, output and failure")
     .option("--history", "what happened, commit by commit")
+    .option("--checkpoints", "the commits that it can be forked from")
     .addHelpText("after", examples("pawl show r-42", "pawl show r-42 --history --json"))
     .action(async (run: string, options: ShowOptions) => done(await (await import("./show.ts")).show(run, options)));
   withJson(withStore(command));
@@ -103,7 +147,7 @@ function declareInspect(program: Command, done: Done): void {
   const command = program
     .command("inspect <run>")
     .description("show a run to Stately's inspector, live or long after: a page on this machine only")
-    .option("--port <number>", "listen there (default: any port that is free)", readPort, 0)
+    .option("--port <number>", "listen there (default: any port that is free)", wholeNumber(0, PORT_MAX), 0)
     .option("--context", "with the contexts of the newest states, output and errors; they may hold secrets")
     .addHelpText("after", examples("pawl inspect r-42", "pawl inspect r-42 --json > messages.ndjson"))
     .addHelpText("after", "\nWith --json the messages go to standard output, until the run has ended.")
@@ -111,26 +155,12 @@ function declareInspect(program: Command, done: Done): void {
   withJson(withStore(command));
 }
 
-function withStore(command: Command): Command {
-  return command.option("--store <path>", "the store's file (default: PAWL_STORE, or .pawl/pawl.db)");
+function withFacts(command: Command): Command {
+  return command
+    .option("--subject <subject>", "what or whom the run is about, to look it up by")
+    .addOption(new Option("--tag <tag>", "a word to look it up by; repeatable").argParser(collect));
 }
 
-function withJson(command: Command): Command {
-  return command.option("--json", "print JSON");
-}
-
-function examples(first: string, second: string): string {
-  return `\nExamples:\n  $ ${first}\n  $ ${second}`;
-}
-
-function readPort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > PORT_MAX) throw new InvalidArgumentError(`It must be a whole number from 0 to ${PORT_MAX}.`);
-  return port;
-}
-
-function readLimit(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > LIST_MAX) throw new InvalidArgumentError(`It must be a whole number from 1 to ${LIST_MAX}.`);
-  return limit;
+function logLevel(): Option {
+  return new Option("--log-level <level>", "lines of pawl and its agents on standard error").choices(LOG_LEVELS).default("warn");
 }

@@ -13,9 +13,6 @@ export interface WatchOptions {
   readonly json?: true;
 }
 
-/** How often it looks for something new. */
-const LOOK_EVERY_MS = 100;
-
 export async function watch(id: string, options: WatchOptions): Promise<number> {
   const isJson = options.json === true;
   await using pawl = await openToLook(options.store);
@@ -29,10 +26,7 @@ export async function watch(id: string, options: WatchOptions): Promise<number> 
       reporter,
       toldCommitNo: commitNo,
       begins: () => reporter.begins({ run, workflow, standing, isContinued: true }),
-      subscribe: (wake) => {
-        const timer = setInterval(wake, LOOK_EVERY_MS);
-        return () => clearInterval(timer);
-      },
+      pawl,
     });
     return await tellOutcome(run, view, reporter, options);
   } finally {

@@ -2,12 +2,14 @@
  * A store in memory: for tests, simulations and `open(':memory:')`. Outlives the workers that use it, so that a crash
  * can be played by dropping a worker and abandoning its epoch.
  */
+import { PawlError } from "../errors.ts";
 import {
   type ActorRecord,
   type Commit,
   type DueCursor,
   type EpochRecord,
   type HistoryRecord,
+  INBOX_MAX,
   type InboxRecord,
   NOBODY,
   type Outcome,
@@ -218,6 +220,7 @@ export class MemoryStore implements Store {
   }
 
   async post(post: Post): Promise<number | undefined> {
+    if ((await this.readInbox(post.runId)).length >= INBOX_MAX) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too much waits for run "${post.runId}"` });
     return this.#post(post);
   }
 

@@ -1,10 +1,11 @@
 /**
  * Inboxes of runs, and the answers to what was in them.
  */
+import { PawlError } from "../errors.ts";
 import { POST } from "./sqlite-commit.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import type { Calls } from "./sqlite-rows.ts";
-import type { InboxRecord } from "./store.ts";
+import { INBOX_MAX, type InboxRecord } from "./store.ts";
 
 const READ_INBOX = "SELECT number, body FROM inbox WHERE run_id = ? ORDER BY number";
 /** One step into the index for each run, however full its inbox is. */
@@ -13,6 +14,7 @@ const INBOX_RUNS = `WITH RECURSIVE addressed (id) AS (SELECT min(run_id) FROM in
   SELECT run.id FROM addressed CROSS JOIN run ON run.id = addressed.id WHERE run.finished = 0 LIMIT ?`;
 const INBOX_SINCE = "SELECT number, run_id AS runId FROM inbox WHERE number > ? ORDER BY number LIMIT ?";
 const IS_POSTED = "SELECT 1 FROM inbox WHERE number = ?";
+const IS_FULL = `SELECT 1 FROM inbox WHERE run_id = ? LIMIT 1 OFFSET ${INBOX_MAX - 1}`;
 const READ_ANSWER = "SELECT body FROM answer WHERE number = ?";
 const TAKE_ANSWER = "DELETE FROM answer WHERE number = ?";
 const OLD_ANSWERS = "SELECT number FROM answer WHERE at < ? ORDER BY at LIMIT ?";
@@ -25,11 +27,14 @@ export function sqliteInbox(connection: SqliteConnection): Calls<Method> {
     if (numbers.length > 0) connection.write(() => numbers.forEach((number) => connection.run(TAKE_ANSWER, number)));
   };
   return {
-    post: ({ runId, body }) =>
-      connection.write(() => {
+    post: ({ runId, body }) => {
+      const isFull = connection.read(() => connection.get(IS_FULL, runId)) !== undefined;
+      if (isFull) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too much waits for run "${runId}"` });
+      return connection.write(() => {
         const { changes, lastInsertRowid } = connection.run(POST, runId, body);
         return changes === 1 ? Number(lastInsertRowid) : undefined;
-      }),
+      });
+    },
     readInbox: (runId) => connection.read(() => connection.all<InboxRecord>(READ_INBOX, runId)),
     inboxRuns: (after, limit) => connection.read(() => connection.all<{ id: string }>(INBOX_RUNS, after, limit).map(({ id }) => id)),
     inboxSince: (number, limit) => {

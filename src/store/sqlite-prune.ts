@@ -91,22 +91,23 @@ function discardRun(connection: SqliteConnection, { id, endedAt }: EndedRun, sta
   return true;
 }
 
+/** At least one row, or none is left; then for as long as the file may be held. */
 function sweepRows(connection: SqliteConnection, limit: number): number {
   const endAt = systemClock.mono() + HOLD_MS;
-  let left = limit;
-  do {
+  let taken = 0;
+  const goesOn = (): boolean => taken < limit && (taken === 0 || systemClock.mono() < endAt);
+  while (goesOn()) {
     const trashed = connection.get(IS_TRASHED) as { runId: string } | undefined;
     if (trashed === undefined) break;
-    left -= deleteFew(connection, trashed.runId, Math.min(left, ROWS_AT_ONCE)) || Number(connection.run(FORGET, trashed.runId).changes);
-  } while (left > 0 && systemClock.mono() < endAt);
-  return limit - left;
-}
-
-/** Of the first table that has any; 0 when none has. */
-function deleteFew(connection: SqliteConnection, runId: string, limit: number): number {
-  for (const statement of DELETE_SOME) {
-    const { changes } = connection.run(statement, runId, limit);
-    if (changes !== 0) return Number(changes);
+    for (const statement of DELETE_SOME) {
+      for (let isEmpty = false; !isEmpty && goesOn();) {
+        const asked = Math.min(limit - taken, ROWS_AT_ONCE);
+        const changes = Number(connection.run(statement, trashed.runId, asked).changes);
+        isEmpty = changes < asked;
+        taken += changes;
+      }
+    }
+    if (goesOn()) taken += Number(connection.run(FORGET, trashed.runId).changes);
   }
-  return 0;
+  return taken;
 }

@@ -14,7 +14,8 @@ import { Watcher } from "./watcher.ts";
  * that write as fast as they can, whoever waited up to 10 ms got as little as a third of the other's share.
  */
 const BUSY_WAITS_MS = [1, 1, 1, 2, 2, 3] as const;
-const BUSY_MAX_MS = 30_000;
+/** A process that is stopped amid a write holds the file for as long as it is: others wait. Who closes waits no longer than this. */
+const CLOSE_WAIT_MS = 2_000;
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
 export function openSqliteStore(path: string, options: FileOptions): Store {
@@ -25,22 +26,21 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
     watch: (listener: () => void) => watcher.watch(listener),
     close: async () => {
       watcher.stop();
-      for (const epoch of connection.locks.epochs) await patiently(connection, () => calls.closeEpoch(epoch)).catch(() => {});
+      for (const epoch of connection.locks.epochs) await patiently(() => calls.closeEpoch(epoch), CLOSE_WAIT_MS).catch(() => {});
       connection.close();
     },
   };
   for (const [name, call] of Object.entries(calls) as [string, (...given: unknown[]) => unknown][])
-    store[name] = async (...given: unknown[]) => patiently(connection, () => call(...given));
+    store[name] = async (...given: unknown[]) => patiently(() => call(...given));
   return store as unknown as Store;
 }
 
-async function patiently(connection: SqliteConnection, call: () => unknown): Promise<unknown> {
+async function patiently(call: () => unknown, waitMaxMs = Infinity): Promise<unknown> {
   for (let waitedMs = 0, waits = 0; ; waits++) {
     try {
       return call();
     } catch (error) {
-      if (!isBusy(error)) throw error;
-      if (waitedMs >= BUSY_MAX_MS) throw connection.fail(error);
+      if (!isBusy(error) || waitedMs >= waitMaxMs) throw error;
       const waitMs = BUSY_WAITS_MS[waits] ?? BUSY_WAITS_MS.at(-1)!;
       waitedMs += waitMs;
       await new Promise<void>((resolve) => systemClock.after(waitMs, resolve));

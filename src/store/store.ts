@@ -147,6 +147,9 @@ export interface RunFilter {
   readonly limit: number;
 }
 
+/** Rows that may wait in the inbox of a run before it is refused to put in more. */
+export const INBOX_MAX = 10_000;
+
 /** A place in the order of due runs. */
 export interface DueCursor {
   readonly wakeAt: number;
@@ -229,7 +232,10 @@ export interface Store {
 
   // ---- inboxes
 
-  /** Puts a row into the inbox of a run, and answers its number; undefined when the run is unknown or has ended. */
+  /**
+   * Puts a row into the inbox of a run, and answers its number; undefined when the run is unknown or has ended. Throws
+   * PAWL_MAILBOX_FULL when INBOX_MAX rows are there.
+   */
   post(post: Post): Promise<number | undefined>;
   /** In the order of arrival. */
   readInbox(runId: string): Promise<InboxRecord[]>;

@@ -2,6 +2,7 @@
  * The contract of a store, run by every store: what the rest of pawl relies on.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { commitOf } from "./commit-of.ts";
 import { type Commit, SUSPICIONS_MAX, SUSPICION_WINDOW_MS, type Store, WAITS_FOR_EVENT } from "../../src/store/store.ts";
 
 /** A place that holds a store: opening it again shows what was committed. */
@@ -12,19 +13,40 @@ export interface Place {
 
 const NOW = 1_700_000_000_000;
 
-/** A commit with a body and a history line of its own; `from: 0` creates the run. */
-export function commitOf(runId: string, from: number, epoch: number, changes: Partial<Omit<Commit, "run">> & { run?: Partial<Commit["run"]> } = {}): Commit {
-  const { run, ...rest } = changes;
-  return {
-    runId,
-    from,
-    epoch,
-    at: NOW + from,
-    run: { workflow: "flow", definition: "hash", status: "running", body: `{"commit":${from + 1}}`, checksum: 7, wakeAt: null, finished: false, ...run },
-    actors: [],
-    history: `["${runId}",${from + 1}]`,
-    ...rest,
-  };
+/** A store that is open, with an epoch of its own; both are new after opening again. */
+export interface Opened {
+  readonly store: Store;
+  readonly epoch: number;
+  /** Ends all epochs, and opens the same place with a new one. */
+  reopen(): Promise<void>;
+}
+
+/** Runs tests against a store of this place, each with one of its own. */
+export function describeStore(title: string, makePlace: () => Promise<Place>, tests: (opened: Opened) => void): void {
+  describe(title, () => {
+    let place: Place;
+    const open = async (): Promise<void> => {
+      opened.store = await place.open();
+      opened.epoch = await opened.store.openEpoch(NOW, "{}");
+    };
+    const opened = {
+      store: undefined as unknown as Store,
+      epoch: 0,
+      reopen: async () => {
+        await opened.store.close();
+        await open();
+      },
+    };
+    beforeEach(async () => {
+      place = await makePlace();
+      await open();
+    });
+    afterEach(async () => {
+      await opened.store.close();
+      await place.remove();
+    });
+    tests(opened);
+  });
 }
 
 const node = (key: string, status = "completed", output: string | null = "1"): Commit["actors"][number] => ({ key, status, body: "{}", output, checksum: 9 });
@@ -39,7 +61,7 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
     beforeEach(async () => {
       place = await makePlace();
       store = await place.open();
-      epoch = await store.openEpoch(NOW);
+      epoch = await store.openEpoch(NOW, "{}");
     });
     afterEach(async () => {
       await store.close();
@@ -49,7 +71,7 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
     async function reopen(): Promise<void> {
       await store.close();
       store = await place.open();
-      epoch = await store.openEpoch(NOW);
+      epoch = await store.openEpoch(NOW, "{}");
     }
 
     test("what was committed is there after closing and opening again, to the letter", async () => {
@@ -131,14 +153,6 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       expect((await store.readRun("r1"))?.commitNo).toBe(2);
       expect((await store.readRun("r2"))?.commitNo).toBe(1);
       expect(await store.readActors("r2")).toEqual([]);
-    });
-
-    test("only one executes; the lock ends with its holder", async () => {
-      const second = await place.open();
-      await expect(second.openEpoch(NOW)).rejects.toMatchObject({ code: "PAWL_STORE_LOCKED" });
-      await store.close();
-      store = await place.open();
-      await expect(store.openEpoch(NOW)).resolves.toBeGreaterThan(epoch);
     });
 
     test("a claim takes unfinished runs of earlier epochs that have a known definition, no others, in batches", async () => {
@@ -277,6 +291,18 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       ]);
       expect((await store.readyRuns(epoch, "", 2)).map(({ id }) => id)).toEqual(["a", "b"]);
       expect((await store.readyRuns(epoch, "b", 2)).map(({ id }) => id)).toEqual(["c"]);
+    });
+
+    test("runs are walked through by id, page by page; those are shown that sleep until an instant, whoever owns them", async () => {
+      const wakes = { a: NOW + 5, b: null, c: WAITS_FOR_EVENT, d: NOW - 5, e: NOW };
+      await store.commit(Object.entries(wakes).map(([id, wakeAt]) => commitOf(id, 0, epoch, { run: { wakeAt, finished: id === "e" } })));
+      const walk = async (after: string, limit: number): Promise<[string[], string | undefined]> => {
+        const { sleepers, last } = await store.walkSleepers(after, limit);
+        return [sleepers.map(({ id }) => id), last];
+      };
+      expect(await walk("", 3)).toEqual([["a"], "c"]);
+      expect(await walk("c", 3)).toEqual([["d"], "e"]);
+      expect(await walk("e", 3)).toEqual([[], undefined]);
     });
 
     test("history comes in order, after a commit, at most so many", async () => {

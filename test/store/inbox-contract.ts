@@ -2,8 +2,9 @@
  * The part of a store's contract that is about runs that speak to each other: inboxes, and events that were consumed.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Store } from "../../src/store/store.ts";
-import { commitOf, type Place } from "./contract.ts";
+import { INBOX_MAX, type Store } from "../../src/store/store.ts";
+import { commitOf } from "./commit-of.ts";
+import type { Place } from "./contract.ts";
 
 const NOW = 1_700_000_000_000;
 
@@ -17,7 +18,7 @@ export function inboxContract(name: string, makePlace: () => Promise<Place>): vo
     beforeEach(async () => {
       place = await makePlace();
       store = await place.open();
-      epoch = await store.openEpoch(NOW);
+      epoch = await store.openEpoch(NOW, "{}");
     });
     afterEach(async () => {
       await store.close();
@@ -40,7 +41,7 @@ export function inboxContract(name: string, makePlace: () => Promise<Place>): vo
       await store.commit([commitOf("from", 2, epoch, { posts: [{ runId: "to", body: "third" }] })]);
       await store.close();
       store = await place.open();
-      await store.openEpoch(NOW);
+      await store.openEpoch(NOW, "{}");
       expect(await bodies("to")).toEqual(["first ä🙂", "second", "third"]);
       const given = await numbers("to");
       expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
@@ -98,7 +99,7 @@ export function inboxContract(name: string, makePlace: () => Promise<Place>): vo
       await store.commit([commitOf("a", 1, epoch, { consumed: [before] })]);
       await store.close();
       store = await place.open();
-      epoch = await store.openEpoch(NOW);
+      epoch = await store.openEpoch(NOW, "{}");
       await store.commit([commitOf("b", 0, epoch, { posts: [{ runId: "b", body: "y" }] })]);
       expect((await numbers("b"))[0]).toBeGreaterThan(before);
     });
@@ -120,6 +121,80 @@ export function inboxContract(name: string, makePlace: () => Promise<Place>): vo
       await store.commit([commitOf("a", 2, epoch, { eventIds: ["e2", "e3", "e3"], run: { finished: true } })]);
       expect(await Promise.all(["e1", "e2", "e3", "e4"].map((id) => store.readEvent("a", id)))).toEqual([2, 2, 3, undefined]);
       expect(await store.readEvent("b", "e1")).toBeUndefined();
+    });
+
+    test("whoever is no run puts a row into an inbox, and learns its number; of an unknown or ended run it learns that", async () => {
+      await store.commit([commitOf("a", 0, epoch), commitOf("over", 0, epoch, { run: { finished: true } })]);
+      const number = await store.post({ runId: "a", body: "asked ä🙂" });
+      const second = await store.post({ runId: "a", body: "again" });
+      expect(await store.readInbox("a")).toEqual([
+        { number, body: "asked ä🙂" },
+        { number: second, body: "again" },
+      ]);
+      expect(second).toBeGreaterThan(number!);
+      expect(await store.post({ runId: "over", body: "late" })).toBeUndefined();
+      expect(await store.post({ runId: "none", body: "lost" })).toBeUndefined();
+    });
+
+    test("a full inbox is refused before anything is taken; what was consumed makes room", async () => {
+      const posts = Array.from({ length: INBOX_MAX - 1 }, (_, i) => ({ runId: "a", body: `${i}` }));
+      await store.commit([commitOf("a", 0, epoch), commitOf("b", 0, epoch, { posts })]);
+      const last = await store.post({ runId: "a", body: "last" });
+      await expect(store.post({ runId: "a", body: "one more" })).rejects.toMatchObject({ code: "PAWL_MAILBOX_FULL", retryable: true });
+      expect(await store.post({ runId: "b", body: "others are not full" })).toBeGreaterThan(last!);
+      await store.commit([commitOf("a", 1, epoch, { consumed: [last!] })]);
+      expect(await store.post({ runId: "a", body: "again" })).toBeGreaterThan(last!);
+      expect(await store.readInbox("a")).toHaveLength(INBOX_MAX);
+    });
+
+    test("an answer appears with the commit that consumes the row, and with no other", async () => {
+      await store.commit([commitOf("a", 0, epoch)]);
+      const number = (await store.post({ runId: "a", body: "asked" }))!;
+      const answering = { consumed: [number], answers: [{ number, body: "done" }] };
+      expect([await store.isPosted(number), await store.readAnswer(number)]).toEqual([true, undefined]);
+      expect(await store.commit([commitOf("a", 7, epoch, answering)])).toEqual(["fenced"]);
+      expect([await store.isPosted(number), await store.readAnswer(number)]).toEqual([true, undefined]);
+      expect(await store.commit([commitOf("a", 1, epoch, answering)])).toEqual(["committed"]);
+      expect([await store.isPosted(number), await store.readAnswer(number)]).toEqual([false, "done"]);
+    });
+
+    test("a run that ends answers in the same commit; what it did not answer is gone without one", async () => {
+      await store.commit([commitOf("a", 0, epoch)]);
+      const answered = (await store.post({ runId: "a", body: "asked" }))!;
+      const ignored = (await store.post({ runId: "a", body: "too late" }))!;
+      await store.commit([commitOf("a", 1, epoch, { consumed: [answered], answers: [{ number: answered, body: "ended" }], run: { finished: true } })]);
+      expect([await store.readAnswer(answered), await store.readAnswer(ignored)]).toEqual(["ended", undefined]);
+      expect([await store.isPosted(answered), await store.isPosted(ignored)]).toEqual([false, false]);
+    });
+
+    test("answers stay until they are taken, or forgotten with time, at most so many", async () => {
+      await store.commit([commitOf("a", 0, epoch)]);
+      const answer = (number: number, at: number) =>
+        store.commit([commitOf("a", number, epoch, { at: NOW + at, answers: [{ number, body: `to ${number}` }] })]);
+      for (const [i, at] of [10, 20, 30, 40].entries()) await answer(i + 1, at);
+      const left = async (): Promise<(string | undefined)[]> => Promise.all([1, 2, 3, 4].map((number) => store.readAnswer(number)));
+      await store.takeAnswers([2, 99]);
+      await store.takeAnswers([]);
+      expect(await left()).toEqual(["to 1", undefined, "to 3", "to 4"]);
+      await store.forgetAnswers(NOW + 10, 10);
+      expect(await left()).toEqual(["to 1", undefined, "to 3", "to 4"]);
+      await store.forgetAnswers(NOW + 40, 1);
+      expect(await left()).toEqual([undefined, undefined, "to 3", "to 4"]);
+      await store.forgetAnswers(NOW + 40, 10);
+      expect(await left()).toEqual([undefined, undefined, undefined, "to 4"]);
+    });
+
+    test("what came since a number is seen run by run, in one look, at most so many rows", async () => {
+      await store.commit(["a", "b", "c"].map((id) => commitOf(id, 0, epoch)));
+      expect(await store.inboxSince(0, 10)).toEqual({ runIds: [], number: 0 });
+      const given: number[] = [];
+      for (const runId of ["b", "a", "b", "c"]) given.push((await store.post({ runId, body: "x" }))!);
+      expect(await store.inboxSince(0, 10)).toEqual({ runIds: ["b", "a", "c"], number: given[3] });
+      expect(await store.inboxSince(0, 3)).toEqual({ runIds: ["b", "a"], number: given[2] });
+      expect(await store.inboxSince(given[2]!, 3)).toEqual({ runIds: ["c"], number: given[3] });
+      expect(await store.inboxSince(given[3]!, 3)).toEqual({ runIds: [], number: given[3] });
+      await store.commit([commitOf("b", 1, epoch, { consumed: [given[0]!] })]);
+      expect(await store.inboxSince(0, 10)).toEqual({ runIds: ["a", "b", "c"], number: given[3] });
     });
   });
 }

@@ -2,16 +2,19 @@
  * How SQLite carries out the statements of the SQLite store: what they find by an index, however many rows there are,
  * and what they write. Plans, not times.
  */
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
-import { type Store, WAITS_FOR_EVENT } from "../../src/store/store.ts";
+import { type Commit, type RunFilter, type Store, WAITS_FOR_EVENT } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
-import { commitOf } from "./contract.ts";
+import { commitOf } from "./commit-of.ts";
 
 const NOW = 1_700_000_000_000;
 const KNOWN = ["hash", "further"];
+
+const actor = { key: "a", status: "completed", body: "{}", output: null, checksum: 1 };
 
 const folder = temporaryFolder();
 let files = 0;
@@ -21,8 +24,8 @@ let epoch: number;
 
 beforeEach(async () => {
   path = join(folder.path, `${++files}.db`);
-  store = openSqliteStore(path, { readOnly: false });
-  epoch = await store.openEpoch(NOW);
+  store = openSqliteStore(path, { mustExist: false });
+  epoch = await store.openEpoch(NOW, "{}");
 });
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -67,22 +70,69 @@ async function fill(): Promise<void> {
     ...of("strange", 500, { run: { definition: "strange", wakeAt: NOW - 1 } }),
     ...of("ready", 5, {}),
     ...of("due", 5, { run: { wakeAt: NOW } }),
+    ...of("over", 500, { facts: { subject: "s", tags: ["t"] }, run: { finished: true, status: "completed" } }),
   ]);
   await store.close();
-  store = openSqliteStore(path, { readOnly: false });
-  epoch = await store.openEpoch(NOW);
+  store = openSqliteStore(path, { mustExist: false });
+  epoch = await store.openEpoch(NOW, "{}");
 }
 
-/** Everything that a worker asks at its start and again and again. */
+/** Everything that a worker asks at its start and again and again, beside other workers. */
 async function ask(): Promise<void> {
+  const others = [await store.openEpoch(NOW, "{}"), await store.openEpoch(NOW, "{}")];
+  await store.closeEpoch(others[0]!);
   while ((await store.claim(epoch, KNOWN, NOW, NOW, 3)).length > 0);
+  await store.hasUnowned(KNOWN);
+  await store.beat(epoch, "{}");
+  await store.isAbandoned(others[1]!);
+  await store.release(epoch, ["ready1"]);
   await store.dueRuns(epoch, KNOWN, NOW, { wakeAt: 0, id: "" }, 10);
   await store.readyRuns(epoch, "", 10);
+  await store.walkSleepers("", 10);
   await store.claimRun(epoch, "event7", NOW);
   await store.inboxRuns("", 10);
   await store.readInbox("event7");
   await store.readEvent("event7", "e");
   await store.definitionsOf("flow");
+  const number = (await store.post({ runId: "event7", body: "x" }))!;
+  await store.inboxSince(0, 10);
+  await store.isPosted(number);
+  await store.readAnswer(number);
+  await store.takeAnswers([number]);
+  await store.commit([commitOf("event7", 1, epoch, { keepPast: 2, actors: [actor], answers: [{ number, body: "y" }], consumed: [number] })]);
+  await store.commit([commitOf("event7", 2, epoch, { keepPast: 2, actors: [actor] })]);
+  await store.forgetAnswers(NOW + 1000, 10);
+  await store.readPast("event7", 2);
+  await store.firstPast("event7");
+}
+
+/** Everything that people ask, and what cleans up. */
+async function lookUp(): Promise<void> {
+  const filters: Omit<RunFilter, "limit">[] = [
+    {},
+    { status: "failed" },
+    { workflow: "flow" },
+    { subject: "s" },
+    { tag: "t" },
+    { since: NOW },
+    { until: NOW + 1 },
+    { status: "failed", workflow: "flow", since: NOW, until: NOW + 9 },
+    { tag: "t", subject: "s", status: "failed", since: NOW, until: NOW + 9 },
+    { subject: "s", status: "failed" },
+  ];
+  for (const filter of filters) {
+    const [first] = await store.listRuns({ ...filter, limit: 1 });
+    await store.listRuns({ ...filter, limit: 1, after: first?.id ?? "ready1" });
+  }
+  await store.endedStatuses("hash", 10);
+  for (const workflow of [undefined, "flow"]) {
+    await store.countEnded({ status: "completed", endedBefore: NOW + 10, workflow });
+    await store.discard({ status: "completed", endedBefore: NOW + 10, workflow }, 5);
+  }
+  await store.sweep(3);
+  await store.sweep(1000);
+  await store.discard({ status: "completed", endedBefore: NOW + 10 }, 1);
+  await store.commit([commitOf("over0", 0, epoch), commitOf("over10", 0, epoch)]);
 }
 
 describe.each([
@@ -96,37 +146,69 @@ describe.each([
     other.exec("ANALYZE");
     other.close();
     await store.close();
-    store = openSqliteStore(path, { readOnly: false });
-    epoch = await store.openEpoch(NOW);
+    store = openSqliteStore(path, { mustExist: false });
+    epoch = await store.openEpoch(NOW, "{}");
   });
 
-  test("no question of a worker scans or sorts a table", async () => {
-    const statements = [...new Set(await executed(ask))].filter((sql) => /^(WITH|SELECT|UPDATE|DELETE)/.test(sql));
-    expect(statements.length).toBeGreaterThanOrEqual(10);
+  test.for([
+    ["a worker", ask],
+    ["a person", lookUp],
+  ] as const)("no question of %s scans or sorts a table", async ([, questions]) => {
+    const asked = [...new Set(await executed(questions))].filter((sql) => /^(WITH|SELECT|UPDATE|DELETE)/.test(sql));
+    // The list of all runs is its index, from the end.
+    const statements = asked.filter((sql) => !/FROM run INDEXED BY run_created ORDER BY/.test(sql));
+    expect(statements.length).toBeGreaterThanOrEqual(20);
     for (const sql of statements) {
-      const steps = planOf(sql);
+      const steps = planOf(sql).filter((step) => !/^(MULTI-INDEX|SCAN (wanted|level|gap|json_each|addressed|ended)\b)/.test(step));
       expect(
-        steps.filter((step) => /TEMP B-TREE|SCAN (run|inbox|event|definition|actor)\b/.test(step)),
+        steps.filter((step) => /TEMP B-TREE|SCAN (run|inbox|event|definition|actor|answer|past|tag|history)\b/.test(step)),
         sql,
       ).toEqual([]);
+      // The open epochs and the discarded runs are few, and are read from their beginning.
       expect(
-        steps.some((step) => step.startsWith("SEARCH ")),
-        sql,
+        steps.some((step) => step.startsWith("SEARCH ") || /^SCAN (epoch|trash)/.test(step)) || /FROM (epoch ORDER|trash ORDER)/.test(sql),
+        `${sql}: ${steps.join("; ")}`,
       ).toBe(true);
     }
   });
 
+  const plansOf = async (questions: () => Promise<void>): Promise<string[]> =>
+    [...new Set(await executed(questions))].filter((sql) => /^(WITH|SELECT|DELETE)/.test(sql)).map((sql) => planOf(sql).join("; "));
+
   test("runs are sought by definition and by owner, each with all terms of its index", async () => {
-    const plans = [...new Set(await executed(ask))].filter((sql) => /^(WITH|SELECT)/.test(sql)).map((sql) => planOf(sql).join("; "));
+    const plans = await plansOf(ask);
+    for (const [plan, count] of [
+      [/^SCAN gap VIRTUAL TABLE INDEX 1:; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch>\? AND epoch<\?\)$/, 1],
+      [/SCAN gap \S+ \S+ \S+ \S+; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch>\? AND epoch<\?\)$/, 2],
+      [/SCAN wanted \S+ \S+ \S+ \S+; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch=\?\)$/, 1],
+      [/SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\); LIST/, 2],
+      [/SUBQUERY \d; SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\)$/, 1],
+      [/^SEARCH run USING INDEX run_wake \(epoch=\? AND \(wake_at,id\)>\(\?,\?\) AND wake_at<\?\)$/, 1],
+      [/^SEARCH run USING INDEX run_ready \(epoch=\? AND id>\?\)$/, 1],
+      [/^SEARCH definition USING COVERING INDEX definition_workflow \(workflow=\?\)$/, 1],
+      [/^SEARCH inbox USING INTEGER PRIMARY KEY \(rowid>\?\)$/, 1],
+      [/^SEARCH answer USING COVERING INDEX answer_at \(at<\?\)$/, 1],
+      [/^SEARCH past USING PRIMARY KEY \(run_id=\? AND until<\?\)$/, 1],
+      [/SEARCH past USING PRIMARY KEY \(run_id=\? AND until>\?\)$/, 1],
+    ] as const)
+      expect(plans.filter((found) => plan.test(found)).length, `${String(plan)} in\n${plans.join("\n")}`).toBe(count);
+  });
+
+  test("runs are listed by the index of their filter, page by page, and discarded by the one of ended runs", async () => {
+    const plans = await plansOf(lookUp);
+    const cursor = /\(created_at,id\)<\(\?,\?\)/.source;
     for (const plan of [
-      /run_definition_ready \(definition=\? AND suspicion=\? AND epoch<\?\)$/,
-      /^SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\)$/,
-      /SUBQUERY \d; SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\)$/,
-      /^SEARCH run USING INDEX run_wake \(epoch=\? AND \(wake_at,id\)>\(\?,\?\) AND wake_at<\?\)$/,
-      /^SEARCH run USING INDEX run_ready \(epoch=\? AND id>\?\)$/,
-      /^SEARCH definition USING COVERING INDEX definition_workflow \(workflow=\?\)$/,
+      `^SEARCH run USING INDEX run_created \\(${cursor}\\)$`,
+      `^SEARCH run USING INDEX run_status \\(status=\\? AND ${cursor}\\)$`,
+      `^SEARCH run USING INDEX run_workflow \\(workflow=\\? AND ${cursor}\\)$`,
+      `^SEARCH run USING INDEX run_subject \\(subject=\\? AND ${cursor}\\)$`,
+      "^SEARCH tag USING (COVERING INDEX|PRIMARY KEY).*\\(tag=\\? AND \\(at,run_id\\)<\\(\\?,\\?\\)\\); SEARCH run USING PRIMARY KEY",
+      "^SEARCH run USING INDEX run_created \\(created_at>\\?\\)$",
+      "^SEARCH run USING INDEX run_created \\(created_at<\\?\\)$",
+      "^SEARCH run USING (COVERING )?INDEX run_ended_definition \\(definition=\\?\\)$",
+      "^SEARCH run USING COVERING INDEX run_ended_status \\(status=\\? AND workflow=\\? AND updated_at<\\?\\)$",
     ])
-      expect(plans.filter((found) => plan.test(found)).length, `${String(plan)} in\n${plans.join("\n")}`).toBe(1);
+      expect(plans.filter((found) => new RegExp(plan).test(found)).length, `${plan} in\n${plans.join("\n")}`).toBeGreaterThanOrEqual(1);
   });
 });
 
@@ -134,37 +216,74 @@ test("a claim reads the rows that it takes, and no others", async () => {
   await fill();
   const statements = await executed(() => store.claim(epoch, KNOWN, NOW, NOW, 10));
   expect(statements.filter((sql) => sql.startsWith("UPDATE"))).toHaveLength(10);
-  expect(statements.length).toBeLessThanOrEqual(2 + 10 + 2 * KNOWN.length);
+  const looks = 2 + 1;
+  expect(statements.length).toBeLessThanOrEqual(looks + 3 + 10 + 2 * KNOWN.length);
+});
+
+test("who finds nothing to claim, sweep or forget does not lock the file", async () => {
+  await fill();
+  while ((await store.claim(epoch, KNOWN, NOW, NOW, 100)).length > 0);
+  const statements = await executed(async () => {
+    await store.claim(epoch, KNOWN, NOW, NOW, 100);
+    await store.claimRun(epoch, "ready1", NOW);
+    await store.claimRun(epoch, "none", NOW);
+    await store.sweep(10);
+    await store.discard({ status: "failed", endedBefore: NOW }, 10);
+    await store.forgetAnswers(NOW, 10);
+    await store.takeAnswers([]);
+    await store.writeDefinition("known", "flow", "body");
+    await store.writeDefinition("known", "flow", "body");
+  });
+  expect(statements.filter((sql) => sql.startsWith("BEGIN"))).toHaveLength(1);
 });
 
 test("a commit without posts, events and so on executes no statement for them", async () => {
   const tables = async (commit: ReturnType<typeof commitOf>): Promise<string[]> =>
     (await executed(() => store.commit([commit]))).map((sql) => /^(?:\w+ )(?:INTO |FROM )?\w+/.exec(sql)?.[0] ?? sql);
-  const actor = { key: "a", status: "completed", body: "{}", output: null, checksum: 1 };
   expect(await tables(commitOf("r", 0, epoch))).toEqual(["BEGIN IMMEDIATE", "INSERT INTO run", "INSERT INTO history", "COMMIT"]);
   const plain = ["BEGIN IMMEDIATE", "UPDATE run", "INSERT INTO actor", "INSERT INTO history", "COMMIT"];
   expect(await tables(commitOf("r", 1, epoch, { actors: [actor] }))).toEqual(plain);
   expect(await tables(commitOf("r", 2, epoch, { actors: [actor], run: { wakeAt: NOW } }))).toEqual(plain);
 });
 
-test("a commit of a run that goes on as before writes no index of the runs; one that changes what it waits for does", async () => {
+test("a commit writes the indexes of what it changes, and no others", async () => {
   await store.commit([commitOf("r", 0, epoch)]);
-  const written = async (from: number, wakeAt: number | null): Promise<number> => {
-    const [update] = (await executed(() => store.commit([commitOf("r", from, epoch, { run: { wakeAt } })])))
-      .filter((sql) => sql.startsWith("UPDATE"))
-      .slice(-1);
-    return explained("EXPLAIN", update!).filter((row) => row["opcode"] === "OpenWrite").length;
+  const database = new DatabaseSync(path, { readOnly: true });
+  const indexes = database.prepare("SELECT name, rootpage FROM sqlite_schema WHERE tbl_name = 'run' AND type = 'index' AND sql IS NOT NULL").all();
+  database.close();
+  const nameOf = new Map(indexes.map((row) => [row["rootpage"], String(row["name"])]));
+  /** What the last of the commit's updates may write, but for the indexes of ended runs, of which an unfinished run has no row. */
+  const written = async (from: number, run: Partial<Commit["run"]>): Promise<string[]> => {
+    const updates = (await executed(() => store.commit([commitOf("r", from, epoch, { run })]))).filter((sql) => sql.startsWith("UPDATE"));
+    const opened = explained("EXPLAIN", updates.at(-1)!).filter((row) => row["opcode"] === "OpenWrite");
+    const names = opened.flatMap((row) => nameOf.get(row["p2"] as number) ?? []);
+    return names.filter((name) => run.finished === true || !name.startsWith("run_ended_")).sort();
   };
-  expect(await written(1, null)).toBe(1);
-  expect(await written(2, WAITS_FOR_EVENT)).toBe(5);
-  expect(await written(3, WAITS_FOR_EVENT)).toBe(1);
-  expect(await written(4, NOW)).toBe(5);
+  const waits = ["run_definition_ready", "run_definition_wake", "run_ready", "run_wake"];
+  expect(await written(1, {})).toEqual([]);
+  expect(await written(2, { wakeAt: WAITS_FOR_EVENT })).toEqual(waits);
+  expect(await written(3, { wakeAt: WAITS_FOR_EVENT })).toEqual([]);
+  expect(await written(4, { wakeAt: NOW })).toEqual(waits);
+  expect(await written(5, { status: "paused" })).toEqual([...waits, "run_status", "run_workflow"].sort());
+  expect(await written(6, { status: "paused" })).toEqual([]);
+  expect(await written(7, { status: "failed", finished: true })).toEqual([...waits, "run_ended_definition", "run_ended_status", "run_status"].sort());
 });
 
-test("besides the list of all runs, two indexes hold a run that is ready, two one that waits, and none a finished one", async () => {
+test("a commit of an unfinished run leaves the pages of all indexes as they are", async () => {
+  await store.commit([commitOf("r", 0, epoch)]);
+  const frames = (): number => Math.floor(statSync(`${path}-wal`).size / (4096 + 24));
+  const before = frames();
+  await store.commit([commitOf("r", 1, epoch)]);
+  // The run's own page, and that of the history.
+  expect(frames() - before).toBe(2);
+});
+
+test("besides three lists of all runs, two indexes hold a run that is ready, two one that waits, and two one that has ended", async () => {
   const database = new DatabaseSync(path, { readOnly: true });
   const indexes = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'run' AND sql IS NOT NULL").all();
   database.close();
   const ending = (clause: RegExp): number => indexes.filter((index) => clause.test(String(index["sql"]))).length;
-  expect([ending(/wake_at IS NULL$/), ending(/wake_at IS NOT NULL$/), ending(/\)$/)]).toEqual([2, 2, 1]);
+  expect([ending(/wake_at IS NULL$/), ending(/wake_at IS NOT NULL$/), ending(/finished = 1$/), ending(/subject IS NOT NULL$/), ending(/\)$/)]).toEqual([
+    2, 2, 2, 1, 3,
+  ]);
 });

@@ -1,25 +1,31 @@
 /**
  * The store on SQLite keeps the contract, and its promises about files, locks, full disks and failures.
  */
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { APPLICATION_ID, MIGRATIONS } from "../../src/store/migrations.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
-import type { Store } from "../../src/store/store.ts";
+import { NOBODY, type Store } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
-import { commitOf, type Place, storeContract } from "./contract.ts";
+import { commitOf } from "./commit-of.ts";
+import { type Place, storeContract } from "./contract.ts";
+import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
+import { lookUpContract } from "./look-up-contract.ts";
+import { pastContract } from "./past-contract.ts";
 
 storeContract("SQLite", makePlace);
+epochContract("SQLite", makePlace);
 inboxContract("SQLite", makePlace);
+pastContract("SQLite", makePlace);
+lookUpContract("SQLite", makePlace);
 
 async function makePlace(): Promise<Place> {
   const folder = temporaryFolder();
-  return { open: async () => openSqliteStore(join(folder.path, "pawl.db"), { readOnly: false }), remove: async () => folder.remove() };
+  return { open: async () => openSqliteStore(join(folder.path, "pawl.db"), { mustExist: false }), remove: async () => folder.remove() };
 }
 
 describe("an SQLite file", () => {
@@ -36,8 +42,8 @@ describe("an SQLite file", () => {
     for (const store of opened.splice(0)) await store.close();
   });
 
-  function open(readOnly = false): Store {
-    const store = openSqliteStore(path, { readOnly });
+  function open(mustExist = false): Store {
+    const store = openSqliteStore(path, { mustExist });
     opened.push(store);
     return store;
   }
@@ -57,7 +63,7 @@ describe("an SQLite file", () => {
 
   test("it and its side files are its owner's alone", async () => {
     const store = open();
-    await store.commit([commitOf("r", 0, await store.openEpoch(1))]);
+    await store.commit([commitOf("r", 0, await store.openEpoch(1, "{}"))]);
     for (const suffix of ["", "-wal", "-shm"]) expect(statSync(path + suffix).mode & 0o777).toBe(0o600);
   });
 
@@ -67,44 +73,73 @@ describe("an SQLite file", () => {
     expect(database.prepare("PRAGMA synchronous").get()).toEqual({ synchronous: 2 });
   });
 
-  test("another process that executes is refused; when it is killed its lock is free", async () => {
-    mkdirSync(join(path, ".."), { recursive: true });
-    const code = `const { openSqliteStore } = await import(${JSON.stringify(new URL("../../src/store/sqlite.ts", import.meta.url).href)});
-      const store = openSqliteStore(${JSON.stringify(path)}, { readOnly: false }); await store.openEpoch(1); console.log("locked"); setInterval(() => {}, 1000);`;
-    const holder = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
-    await once(holder.stdout, "data");
-    await expect(open().openEpoch(1)).rejects.toMatchObject({ code: "PAWL_STORE_LOCKED" });
-    holder.kill("SIGKILL");
-    await once(holder, "exit");
-    await expect(open().openEpoch(1)).resolves.toBe(2);
-  });
-
-  test("it is read beside the process that executes, and only read", async () => {
+  test("it is written beside the process that executes: a post, and a run of nobody's", async () => {
     const store = open();
-    const epoch = await store.openEpoch(1);
+    const epoch = await store.openEpoch(1, "{}");
     await store.commit([commitOf("r", 0, epoch)]);
-    const reader = open(true);
-    expect(await reader.readRun("r")).toMatchObject({ commitNo: 1 });
+    const client = open(true);
+    expect(await client.readRun("r")).toMatchObject({ commitNo: 1 });
     await store.commit([commitOf("r", 1, epoch)]);
-    expect(await reader.readRun("r")).toMatchObject({ commitNo: 2 });
-    await expect(reader.commit([commitOf("r", 2, epoch)])).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
-    await expect(reader.openEpoch(1)).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
-    await expect(reader.claimRun(epoch, "r", 1)).rejects.toMatchObject({ code: "PAWL_READ_ONLY" });
+    expect(await client.readRun("r")).toMatchObject({ commitNo: 2 });
+    const number = await client.post({ runId: "r", body: "hello" });
+    expect(await client.commit([commitOf("new", 0, NOBODY)])).toEqual(["committed"]);
+    expect(await store.readInbox("r")).toEqual([{ number, body: "hello" }]);
+    expect(await store.claim(epoch, ["hash"], 1, 1, 10)).toMatchObject([{ id: "new", epoch }]);
   });
 
-  test("every question may be asked by who only looks", async () => {
+  /** What a process without any rights says that runs this code with `store`, which it opened. */
+  function asNobody(code: string, mustExist: boolean): string[] {
+    const whole = `const { openSqliteStore } = await import(${JSON.stringify(new URL("../../src/store/sqlite.ts", import.meta.url).href)});
+      const told = (value) => console.log(value?.code ?? JSON.stringify(value) ?? "nothing");
+      try { const store = openSqliteStore(${JSON.stringify(path)}, { mustExist: ${mustExist} }); ${code} } catch (error) { told(error); }`;
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    chmodSync(folder.path, 0o755);
+    return spawnSync(process.execPath, ["--input-type=module", "-e", whole], { encoding: "utf8", ...user })
+      .stdout.trim()
+      .split("\n");
+  }
+
+  /** A file that everybody may read, with its side files; its folder is writable when `isOpen`. */
+  async function fillForReaders(isOpen: boolean): Promise<Store> {
     const store = open();
-    const epoch = await store.openEpoch(1);
+    const epoch = await store.openEpoch(1, "{}");
     await store.writeDefinition("hash", "flow", "body");
-    await store.commit([commitOf("r", 0, epoch, { posts: [{ runId: "r", body: "x" }], eventIds: ["e"] })]);
-    const reader = open(true);
-    expect(await reader.definitionsOf("flow")).toEqual(["hash"]);
-    expect(await reader.readInbox("r")).toMatchObject([{ body: "x" }]);
-    expect(await reader.inboxRuns("", 1)).toEqual(["r"]);
-    expect(await reader.readEvent("r", "e")).toBe(1);
-    expect(await reader.listRuns({ unfinished: true, limit: 1 })).toHaveLength(1);
-    expect(await reader.readyRuns(epoch, "", 1)).toHaveLength(1);
-    expect(await reader.dueRuns(epoch, ["hash"], 1, { wakeAt: 0, id: "" }, 1)).toEqual({ due: [], nextAt: null });
+    await store.commit([commitOf("r", 0, epoch, { posts: [{ runId: "r", body: "x" }], eventIds: ["e"] }), commitOf("free", 0, NOBODY)]);
+    chmodSync(join(path, ".."), isOpen ? 0o777 : 0o555);
+    for (const suffix of ["", "-wal", "-shm"]) chmodSync(path + suffix, 0o444);
+    return store;
+  }
+
+  test.for([true, false])("who may not write a file asks every question, and is refused every change (its folder is open: %s)", async (isOpen) => {
+    await fillForReaders(isOpen);
+    const questions = asNobody(
+      `told(await store.definitionsOf("flow")); told((await store.readInbox("r")).length); told(await store.inboxRuns("", 1)); told(await store.readEvent("r", "e"));
+       told((await store.listRuns({ unfinished: true, limit: 5 })).length); told((await store.readyRuns(1, "", 1)).length); told(await store.readPast("r", 1));
+       told(await store.dueRuns(1, ["hash"], 1, { wakeAt: 0, id: "" }, 1)); told(await store.hasUnowned(["hash"])); told((await store.readEpochs()).length);
+       told(await store.inboxSince(0, 5)); told(await store.isAbandoned(1));`,
+      true,
+    );
+    expect(questions).toEqual(
+      ['["hash"]', "1", '["r"]', "1", "2", "1", "[]", '{"due":[],"nextAt":null}', "true", "1", '{"runIds":["r"],"number":1}', "false"].map(String),
+    );
+    const commit = JSON.stringify(commitOf("r", 1, 1));
+    const changes = [
+      `store.commit([${commit}])`,
+      `store.reopen(${commit})`,
+      'store.openEpoch(1, "{}")',
+      'store.claim(1, ["hash"], 1, 1, 5)',
+      'store.claimRun(1, "free", 1)',
+      'store.post({ runId: "r", body: "y" })',
+      'store.beat(1, "{}")',
+      "store.closeEpoch(1)",
+      'store.writeDefinition("other", "flow", "b")',
+      'store.release(1, ["r"])',
+    ];
+    expect(asNobody(changes.map((change) => `await ${change}.catch(told);`).join("\n"), true)).toEqual(changes.map(() => "PAWL_READ_ONLY"));
+    expect(asNobody('await store.post({ runId: "r", body: "y" }).catch(told); told((await store.readRun("r")).commitNo)', true)).toEqual([
+      "PAWL_READ_ONLY",
+      "1",
+    ]);
   });
 
   /** A file as the first released schema left it, with three runs in it. */
@@ -125,7 +160,7 @@ describe("an SQLite file", () => {
     makeFirstSchema();
     const { store, database } = openWithConnection();
     expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: MIGRATIONS.length });
-    const epoch = await store.openEpoch(1);
+    const epoch = await store.openEpoch(1, "{}");
     expect(epoch).toBe(2);
     expect(await store.readRun("ready")).toMatchObject({ checksum: 7, commitNo: 1, epoch: 1, suspicion: 1, createdAt: 1, updatedAt: 2 });
     expect(await store.readActors("ready")).toEqual([{ key: "a", commitNo: 1, status: "completed", body: "{}", output: "1", checksum: 3 }]);
@@ -141,11 +176,41 @@ describe("an SQLite file", () => {
     expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
   });
 
-  test("a file of an older schema is not changed by looking: who only looks is told what brings it up to date", async () => {
+  test("a client brings a file of an older schema up to date", async () => {
     makeFirstSchema();
-    expect(() => open(true)).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE", message: expect.stringContaining("schema 1") }));
-    await open().close();
     expect(await open(true).listRuns({ limit: 10 })).toHaveLength(3);
+    expect(await open(true).post({ runId: "ready", body: "x" })).toBe(1);
+  });
+
+  test("who may not write a file of an older schema is told what brings it up to date", () => {
+    makeFirstSchema();
+    chmodSync(path, 0o444);
+    expect(asNobody("", true)).toEqual(["PAWL_STORE_UNREADABLE"]);
+    const database = new DatabaseSync(path);
+    expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: 1 });
+    database.close();
+  });
+
+  test("a file of the second schema keeps its unfinished runs: nobody holds them, and they are claimed", async () => {
+    makeFirstSchema();
+    const older = new DatabaseSync(path);
+    older.exec(`${MIGRATIONS[1]}; PRAGMA user_version = 2; INSERT INTO epoch (opened_at) VALUES (5); UPDATE run SET epoch = 2 WHERE id = 'asleep';
+      INSERT INTO inbox (run_id, body) VALUES ('asleep', 'wake up'); INSERT INTO event VALUES ('ready', 'e', 1)`);
+    older.close();
+    const store = open();
+    expect(await store.readEpochs()).toEqual([]);
+    const epoch = await store.openEpoch(9, "{}");
+    expect(epoch).toBe(3);
+    expect(await store.claim(epoch, ["hash"], 10, 10, 10)).toMatchObject([{ id: "ready", suspicion: 2, subject: null, tags: [], origin: null }]);
+    expect(await store.claimRun(epoch, "asleep", 10)).toMatchObject({ epoch, suspicion: 1, wakeAt: 5000 });
+    expect(await store.readInbox("asleep")).toEqual([{ number: 1, body: "wake up" }]);
+    expect([await store.firstPast("ready"), await store.readEvent("ready", "e")]).toEqual([undefined, 1]);
+    const row = { key: "a", status: "completed", body: "new", output: null, checksum: 1 };
+    expect(await store.commit([commitOf("ready", 1, epoch, { keepPast: 3, actors: [row] })])).toEqual(["committed"]);
+    expect([await store.firstPast("ready"), (await store.readPast("ready", 1))?.[0]]).toMatchObject([1, { body: "{}", output: "1" }]);
+    expect(await store.endedStatuses("hash", 5)).toEqual(["completed"]);
+    expect(await store.discard({ status: "completed", endedBefore: 100 }, 5)).toBe(1);
+    expect(await store.listRuns({ workflow: "flow", limit: 5 })).toHaveLength(2);
   });
 
   test("of two that open an older file at the same time one brings it up to date, and both can use it", async () => {
@@ -171,6 +236,13 @@ describe("an SQLite file", () => {
     expect(spawnSync(process.execPath, ["--input-type=module", "-e", code]).signal).toBe("SIGKILL");
     expect(existsSync(`${path}-journal`)).toBe(true);
     expect(await open(true).listRuns({ limit: 1 })).toEqual([]);
+  });
+
+  test("an empty file is not taken for a store by who only uses one", () => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    writeFileSync(path, "");
+    expect(() => open(true)).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE", message: expect.stringContaining("no store yet") }));
+    expect(readFileSync(path)).toHaveLength(0);
   });
 
   test("a file of somebody else is refused and not touched", () => {
@@ -211,17 +283,12 @@ describe("an SQLite file", () => {
   test("a folder without the right to write is refused", () => {
     mkdirSync(join(path, ".."), { recursive: true });
     chmodSync(join(path, ".."), 0o555);
-    const code = `const { openSqliteStore } = await import(${JSON.stringify(new URL("../../src/store/sqlite.ts", import.meta.url).href)});
-      try { openSqliteStore(${JSON.stringify(path)}, { readOnly: false }); } catch (error) { console.log(error.code); }`;
-    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    chmodSync(folder.path, 0o755);
-    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8", ...user });
-    expect(stdout.trim()).toBe("PAWL_STORE_UNREADABLE");
+    expect(asNobody("", false)).toEqual(["PAWL_STORE_UNREADABLE"]);
   });
 
   test("a full disk is a clean refusal of the whole group; with space again it goes on", async () => {
     const { store, database } = openWithConnection();
-    const epoch = await store.openEpoch(1);
+    const epoch = await store.openEpoch(1, "{}");
     await store.commit([commitOf("r1", 0, epoch)]);
     const pages = (database.prepare("PRAGMA page_count").get() as { page_count: number }).page_count;
     database.exec(`PRAGMA max_page_count = ${pages + 1}`);
@@ -235,7 +302,7 @@ describe("an SQLite file", () => {
 
   test("while another connection holds the file a commit waits, and the event loop goes on", async () => {
     const store = open();
-    const epoch = await store.openEpoch(1);
+    const epoch = await store.openEpoch(1, "{}");
     const other = new DatabaseSync(path);
     other.exec("BEGIN IMMEDIATE");
     let isDone = false;
@@ -248,17 +315,73 @@ describe("an SQLite file", () => {
     expect(await store.readRun("r")).toMatchObject({ commitNo: 1 });
   });
 
-  test("fail stop: after a failure nothing is written or read, and the lock is free", async () => {
+  test("fail stop: after a failure nothing is written or read, and its epoch is abandoned", async () => {
     const { store, database } = openWithConnection();
-    const epoch = await store.openEpoch(1);
+    const epoch = await store.openEpoch(1, "{}");
     await store.commit([commitOf("r", 0, epoch)]);
+    const other = open();
+    expect(await other.isAbandoned(epoch)).toBe(false);
     database.exec("ALTER TABLE history RENAME TO broken");
     await expect(store.commit([commitOf("r", 1, epoch)])).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
     database.exec("ALTER TABLE broken RENAME TO history");
     await expect(store.commit([commitOf("r", 1, epoch)])).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
     await expect(store.readRun("r")).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
-    await expect(open().openEpoch(1)).resolves.toBeGreaterThan(epoch);
-    expect(await open().readRun("r")).toMatchObject({ commitNo: 1 });
+    await store.close();
+    expect((await other.readEpochs()).map(({ id }) => id)).toEqual([epoch]);
+    expect(await other.isAbandoned(epoch)).toBe(true);
+    await other.closeEpoch(epoch);
+    expect(await other.claimRun(await other.openEpoch(1, "{}"), "r", 1)).toMatchObject({ commitNo: 1 });
+  });
+
+  test("an epoch that cannot be written down is not open, and its lock is free for the next one", async () => {
+    const { store, database } = openWithConnection();
+    const pages = (database.prepare("PRAGMA page_count").get() as { page_count: number }).page_count;
+    database.exec(`PRAGMA max_page_count = ${pages}`);
+    await expect(store.openEpoch(1, "x".repeat(100_000))).rejects.toMatchObject({ code: "PAWL_STORE_FULL" });
+    database.exec("PRAGMA max_page_count = 1000000");
+    const epoch = await open().openEpoch(1, "{}");
+    expect(await store.readEpochs()).toMatchObject([{ id: epoch }]);
+    expect(await store.isAbandoned(epoch)).toBe(false);
+  });
+
+  test("a side file goes with its epoch; one that is missing counts as abandoned", async () => {
+    const store = open();
+    const [first, second] = [await store.openEpoch(1, "{}"), await store.openEpoch(1, "{}")];
+    expect([existsSync(`${path}-worker-${first}`), existsSync(`${path}-worker-${second}`)]).toEqual([true, true]);
+    await store.closeEpoch(first);
+    expect([existsSync(`${path}-worker-${first}`), existsSync(`${path}-worker-${second}`)]).toEqual([false, true]);
+    await store.close();
+    expect(existsSync(`${path}-worker-${second}`)).toBe(false);
+    const restored = new DatabaseSync(path);
+    restored.exec("INSERT INTO epoch (opened_at) VALUES (1)");
+    restored.close();
+    const other = open();
+    const [left] = await other.readEpochs();
+    expect(await other.isAbandoned(left!.id)).toBe(true);
+    await other.closeEpoch(left!.id);
+    expect(existsSync(`${path}-worker-${left!.id}`)).toBe(false);
+  });
+
+  test("by whichever name a file is opened, its epochs are held", async () => {
+    const store = open();
+    const epoch = await store.openEpoch(1, "{}");
+    const real = path;
+    path = join(folder.path, `link${files}.db`);
+    symlinkSync(real, path);
+    expect(await open(true).isAbandoned(epoch)).toBe(false);
+  });
+
+  test("rows that are kept are compressed when they are large, and left as they are when they are small", async () => {
+    const { store, database } = openWithConnection();
+    const epoch = await store.openEpoch(1, "{}");
+    const row = (key: string, body: string, output: string | null) => ({ key, status: "s", body, output, checksum: 1 });
+    await store.commit([commitOf("r", 0, epoch, { keepPast: 2, actors: [row("large", "x".repeat(50_000), "y".repeat(5000)), row("small", "x", null)] })]);
+    await store.commit([commitOf("r", 1, epoch, { keepPast: 2, gone: ["large", "small"] })]);
+    const kept = database.prepare("SELECT typeof(body) AS body, typeof(output) AS output, length(body) < 500 AS isSmall FROM past ORDER BY key").all();
+    expect(kept).toMatchObject([
+      { body: "blob", output: "blob", isSmall: 1 },
+      { body: "text", output: "null", isSmall: 1 },
+    ]);
   });
 
   test("an SQLite that can lose data is refused", () => {

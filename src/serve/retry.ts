@@ -1,0 +1,23 @@
+/**
+ * `pawl retry`: runs again, in the same run, what failed or was cut off in it.
+ */
+import { type ActOptions, act } from "./act.ts";
+import { listText } from "./text.ts";
+import { takerText, workersOf } from "./workers.ts";
+
+export interface RetryVerbOptions extends ActOptions {
+  readonly node?: readonly string[];
+}
+
+export async function retry(id: string, options: RetryVerbOptions): Promise<number> {
+  const { node: nodes } = options;
+  return act(id, options, async (run, pawl) => {
+    const { runsAgain, commitNo } = await run.retry(nodes === undefined ? {} : { nodes });
+    const workers = await workersOf(pawl, run);
+    const what = runsAgain.length === 0 ? "" : `: ${listText(runsAgain)}`;
+    return {
+      line: `run ${run.id} is tried again${what}; commit ${commitNo}; ${takerText(workers)}`,
+      facts: { runsAgain, commitNo, workers: workers.map(({ pid }) => pid) },
+    };
+  });
+}

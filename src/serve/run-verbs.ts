@@ -1,0 +1,92 @@
+/**
+ * The command line for runs that are there, in whatever process: each verb with its arguments, options and two examples.
+ */
+import { type Command, Option } from "commander";
+import type { AskOptions } from "./act.ts";
+import type { CancelVerbOptions } from "./cancel.ts";
+import type { ForkVerbOptions } from "./fork.ts";
+import type { RetryVerbOptions } from "./retry.ts";
+import type { SendVerbOptions } from "./send.ts";
+import { type Done, collect, examples, withJson, withStore } from "./verb-parts.ts";
+
+const EXIT_CODES = "\nExit codes: 0 done, 1 refused or failed, 2 wrong command, 5 no such run, 6 recorded, but not done yet, 70 store failed";
+
+export function declareRunVerbs(program: Command, done: Done): void {
+  declareSend(program, done);
+  declareCancel(program, done);
+  declarePause(program, done);
+  declareResume(program, done);
+  declareRetry(program, done);
+  declareFork(program, done);
+}
+
+function declareSend(program: Command, done: Done): void {
+  const command = program
+    .command("send <run> <type>")
+    .description("send an event (a signal) to a machine's run")
+    .option("--data <json>", "the event's fields, as a JSON object or @file (@- reads standard input)")
+    .option("--event-id <id>", "names the event: sent again under the same id, it is not applied again")
+    .option("--strict", "an event that no transition takes is an error")
+    .addHelpText("after", examples("pawl send doc-7 APPROVE", `pawl send doc-7 APPROVE --data '{"by": "Ada"}' --event-id mail-12`))
+    .action(async (run: string, type: string, options: SendVerbOptions) => done(await (await import("./send.ts")).send(run, type, options)));
+  ofRun(withTimeout(command));
+}
+
+function declareCancel(program: Command, done: Done): void {
+  const command = program
+    .command("cancel <run>")
+    .description("cancel a run: what is under way is aborted, nothing more is started")
+    .option("--now", "at once: nothing that would undo what was done is run; works without a worker, too")
+    .addHelpText("after", examples("pawl cancel r-42", "pawl cancel r-42 --now --json"))
+    .action(async (run: string, options: CancelVerbOptions) => done(await (await import("./cancel.ts")).cancel(run, options)));
+  ofRun(withTimeout(command));
+}
+
+function declarePause(program: Command, done: Done): void {
+  const command = program
+    .command("pause <run>")
+    .description("hold a run: nothing more is started until it is resumed")
+    .addHelpText("after", examples("pawl pause r-42", "pawl pause r-42 --timeout 5s"))
+    .action(async (run: string, options: AskOptions) => done(await (await import("./pause.ts")).pause(run, options)));
+  ofRun(withTimeout(command));
+}
+
+function declareResume(program: Command, done: Done): void {
+  const command = program
+    .command("resume <run>")
+    .description("lift a pause, or go on with a run that was cancelled or reached its timeout")
+    .addHelpText("after", examples("pawl resume r-42", "pawl resume r-42 --json"))
+    .action(async (run: string, options: AskOptions) => done(await (await import("./resume.ts")).resume(run, options)));
+  ofRun(withTimeout(command));
+}
+
+function declareRetry(program: Command, done: Done): void {
+  const command = program
+    .command("retry <run>")
+    .description("run again what failed in an ended run; results that were reached stay")
+    .addOption(new Option("--node <id>", "of the failed nodes only this one; repeatable").argParser(collect))
+    .addHelpText("after", examples("pawl retry r-42", "pawl retry r-42 --node web --node docs"))
+    .action(async (run: string, options: RetryVerbOptions) => done(await (await import("./retry.ts")).retry(run, options)));
+  ofRun(command);
+}
+
+function declareFork(program: Command, done: Done): void {
+  const command = program
+    .command("fork <run>")
+    .description("start a new run from where another was; says first what will run again, and asks")
+    .requiredOption("--from <node-or-commit>", "a node, which runs again with all that depends on it; or a commit number")
+    .addOption(new Option("--set <path=json>", "a value to begin with, as input.topic='\"x\"' or plan.result=@file; repeatable").argParser(collect))
+    .option("--id <id>", "the id of the new run")
+    .option("--yes", "start it without asking")
+    .addHelpText("after", examples("pawl fork r-42 --from write", `pawl fork r-42 --from plan --set 'input.topic="pawls"' --yes`))
+    .action(async (run: string, options: ForkVerbOptions) => done(await (await import("./fork.ts")).fork(run, options)));
+  ofRun(command);
+}
+
+function withTimeout(command: Command): Command {
+  return command.option("--timeout <duration>", "how long to wait for whoever does it (default: 30s)");
+}
+
+function ofRun(command: Command): void {
+  withJson(withStore(command)).addHelpText("after", EXIT_CODES);
+}

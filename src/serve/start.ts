@@ -1,0 +1,68 @@
+/**
+ * `pawl start`: records a run for whichever worker takes it on, and prints its id.
+ */
+import { type Pawl, type RunView, type StartOptions, type Workflow, isPawlError, open } from "../index.ts";
+import { loadDefinition, machineOf } from "./definition-file.ts";
+import { EXIT } from "./exit-code.ts";
+import { readInput } from "./input.ts";
+import { toJson } from "./json.ts";
+import { showProblem } from "./problem.ts";
+import { storeExists, storePath } from "./stored.ts";
+import { takerText, workersOf } from "./workers.ts";
+
+export interface StartVerbOptions {
+  readonly input?: string;
+  readonly id?: string;
+  readonly subject?: string;
+  readonly tag?: readonly string[];
+  readonly export?: string;
+  readonly store?: string;
+  readonly json?: true;
+}
+
+export async function start(file: string, options: StartVerbOptions): Promise<number> {
+  const isJson = options.json === true;
+  const definition = await loadDefinition(file, options.export);
+  const kind = machineOf(definition) === undefined ? "workflow" : "machine";
+  const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
+  // only who executes makes a store
+  if (!storeExists(options.store)) await (await open(storePath(options.store))).close();
+  await using pawl = await open(storePath(options.store), { execute: false });
+  try {
+    const isThere = options.id !== undefined && (await isKnown(pawl, options.id));
+    const run = await pawl.start(definition as Workflow, startOptions(kind, input, options));
+    const [{ status, workflow }, workers] = await Promise.all([run.status(), workersOf(pawl, run)]);
+    if (isJson) process.stdout.write(`${toJson({ runId: run.id, workflow, status, workers: workers.map(({ pid }) => pid) })}\n`);
+    else {
+      process.stdout.write(`${run.id}\n`);
+      process.stderr.write(isThere ? `it was there before: it is ${status}\n` : `recorded; ${takerText(workers, file)}\n`);
+    }
+    return EXIT.completed;
+  } catch (error) {
+    return showProblem(error, { isJson, names: { FILE: file } });
+  }
+}
+
+async function isKnown(pawl: Pawl, id: string): Promise<boolean> {
+  return pawl.run(id).then(
+    () => true,
+    (error: unknown) => {
+      if (isPawlError(error, "PAWL_RUN_NOT_FOUND")) return false;
+      throw error;
+    },
+  );
+}
+
+/** How a run is started as the command line says. Machines often take no input; workflows have fields. */
+export function startOptions(
+  kind: RunView["kind"],
+  input: { readonly value: unknown } | undefined,
+  { id, subject, tag }: Pick<StartVerbOptions, "id" | "subject" | "tag">,
+): StartOptions<unknown> {
+  return {
+    input: input === undefined ? (kind === "machine" ? undefined : {}) : input.value,
+    ...(id !== undefined && { id }),
+    ...(subject !== undefined && { subject }),
+    ...(tag !== undefined && { tags: tag }),
+  };
+}

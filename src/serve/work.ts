@@ -1,0 +1,64 @@
+/**
+ * `pawl work`: a worker that stands by: executes the runs of these definitions, those of before and those that come, until
+ * it is told to stop.
+ */
+import { type HistoryType, type Pawl, type RunChange, checkDefinition, open } from "../index.ts";
+import type { LogOptions } from "../watch/log.ts";
+import { type Definition, loadDefinitions } from "./definition-file.ts";
+import { EXIT } from "./exit-code.ts";
+import { toJson } from "./json.ts";
+import { eventText } from "./line-reporter.ts";
+import { showProblem } from "./problem.ts";
+import { CLOSING, stopSignal } from "./stop-signals.ts";
+import { storePath } from "./stored.ts";
+import { timeOfDay } from "./text.ts";
+import { otherWorkers } from "./workers.ts";
+
+export interface WorkOptions {
+  readonly export?: string;
+  readonly store?: string;
+  readonly logLevel: NonNullable<LogOptions["level"]>;
+  readonly json?: true;
+}
+
+const ENDS: ReadonlySet<HistoryType> = new Set(["run.completed", "run.failed", "run.timedOut", "run.cancelled"]);
+
+export async function work(files: readonly string[], options: WorkOptions): Promise<number> {
+  const isJson = options.json === true;
+  const definitions: Definition[] = [];
+  for (const file of files) definitions.push(...(await loadDefinitions(file, options.export)));
+  const names = definitions.map((definition) => checkDefinition(definition).name);
+  const { makeLog } = await import("../watch/log.ts");
+  const fatal = Promise.withResolvers<never>();
+  const path = storePath(options.store);
+  const pawl = await open(path, { workflows: definitions, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
+  const stop = stopSignal();
+  pawl.subscribe((change) => tellEnd(change, isJson));
+  if (isJson) process.stdout.write(`${toJson({ type: "ready", pid: process.pid, store: path, definitions: names })}\n`);
+  else process.stdout.write(`worker ${process.pid} is ready on ${path}: ${names.join(", ")}\n`);
+  try {
+    await Promise.race([stop, fatal.promise]);
+    process.stderr.write(`${CLOSING}\n`);
+    await closeWorker(pawl, definitions);
+    return EXIT.completed;
+  } catch (error) {
+    await pawl.close().catch(() => {});
+    return showProblem(error, { isJson });
+  }
+}
+
+function tellEnd({ runId, commitNo, at, events }: RunChange, isJson: boolean): void {
+  for (const event of events) {
+    if (!ENDS.has(event.type)) continue;
+    const text = isJson ? toJson({ ...event, runId, commitNo, at }) : `${timeOfDay(at)}  ${eventText(event).replace(/^run/, `run ${runId}`)}`;
+    process.stdout.write(`${text}\n`);
+  }
+}
+
+async function closeWorker(pawl: Pawl, definitions: readonly Definition[]): Promise<void> {
+  const [other] = await otherWorkers(pawl, definitions);
+  await pawl.close();
+  process.stderr.write(
+    other === undefined ? "closed; unfinished runs go on when a worker is there again\n" : `closed; worker ${other.pid} goes on with unfinished runs\n`,
+  );
+}

@@ -1,0 +1,36 @@
+/**
+ * A backup or a restore to be killed: `copy-kill-child.ts backup|restore FROM TO`. With KILL_AT=n it kills itself at the
+ * n-th step, where each call of the file system or of SQLite is two: before it, and after it. Prints how many there were.
+ */
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import sqlite from "node:sqlite";
+
+const [verb, from, to] = process.argv.slice(2) as [string, string, string];
+const killAt = Number(process.env["KILL_AT"] ?? 0);
+const CALLS = ["openSync", "closeSync", "fsyncSync", "renameSync", "rmSync", "mkdtempSync", "mkdirSync", "copyFileSync", "chmodSync", "readdirSync"] as const;
+
+let steps = 0;
+function step(): void {
+  if (++steps === killAt) process.kill(process.pid, "SIGKILL");
+}
+
+type Call = (...values: unknown[]) => unknown;
+function counted(place: Record<string, unknown>, name: string): void {
+  const call = place[name] as Call;
+  place[name] = function (this: unknown, ...values: unknown[]): unknown {
+    step();
+    const result = call.apply(this, values);
+    step();
+    return result;
+  };
+}
+for (const name of CALLS) counted(fs as unknown as Record<string, unknown>, name);
+for (const name of ["exec", "prepare", "close"]) counted(sqlite.DatabaseSync.prototype as unknown as Record<string, unknown>, name);
+counted(sqlite as unknown as Record<string, unknown>, "backup");
+syncBuiltinESMExports();
+
+const { backupStore } = await import("../../src/store/backup.ts");
+const { restoreStore } = await import("../../src/store/restore.ts");
+await (verb === "backup" ? backupStore(from, to, { force: true }) : restoreStore(from, to, { force: true }));
+console.log(`${steps} steps`);
