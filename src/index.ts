@@ -18,7 +18,7 @@ export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
 export type { ComparedRun } from "./run/compare.ts";
 export { checkDefinition } from "./run/definition.ts";
-export type { CloseOptions, ListOptions, Pawl } from "./run/pawl.ts";
+export type { ChangeOptions, CloseOptions, ListOptions, Pawl } from "./run/pawl.ts";
 export type { WorkerView } from "./run/peers.ts";
 export type { Checkpoint } from "./run/checkpoints.ts";
 export type { ForkRunOptions } from "./run/fork.ts";

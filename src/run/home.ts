@@ -215,6 +215,10 @@ export class Home implements RunHome {
     worker.halt();
   }
 
+  changeAttemptsMax(attemptsMax: number): void {
+    if (this.#executing !== undefined) this.#executing.worker.attemptsMax = attemptsMax;
+  }
+
   async reconcile(): Promise<void> {
     await this.#executing?.recovery.reconcile();
   }

@@ -27,6 +27,12 @@ export interface CloseOptions {
   readonly graceMs?: number;
 }
 
+/** What of a process can be changed while it runs. */
+export interface ChangeOptions {
+  /** Attempts that run at the same time. */
+  readonly maxConcurrentAttempts: number;
+}
+
 export interface ListOptions {
   readonly status?: RunStatus;
   readonly workflow?: string;
@@ -133,6 +139,17 @@ export class Pawl implements AsyncDisposable {
    */
   prune(options: PruneOptions): Promise<Pruned> {
     return prune(this.#store, this.#seams.clock, options);
+  }
+
+  /**
+   * Changes what this process was opened with, while it runs: attempts beyond a lower number go on, and none starts until
+   * there are fewer.
+   *
+   * @throws PAWL_INVALID_VALUE
+   */
+  change({ maxConcurrentAttempts }: ChangeOptions): void {
+    this.#home.checkOpen();
+    this.#home.changeAttemptsMax(maxConcurrentAttempts);
   }
 
   /** The workers on this store that are there, oldest first. */

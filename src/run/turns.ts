@@ -9,14 +9,18 @@ import { Queue } from "./queue.ts";
 const ACTIVE_RUNS_MAX = 100;
 
 export class Turns {
-  readonly #activeMax: number;
+  readonly #permits: { readonly max: number };
   readonly #active = new Set<HostedRun>();
   readonly #hungry = new Queue<HostedRun>();
   readonly #newcomers = new Queue<HostedRun>();
   readonly #waiting = new Set<HostedRun>();
 
-  constructor(attemptsMax: number) {
-    this.#activeMax = Math.max(ACTIVE_RUNS_MAX, attemptsMax);
+  constructor(permits: { readonly max: number }) {
+    this.#permits = permits;
+  }
+
+  get #activeMax(): number {
+    return Math.max(ACTIVE_RUNS_MAX, this.#permits.max);
   }
 
   /** Is somebody waiting whose turn can come? */

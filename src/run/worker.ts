@@ -13,6 +13,7 @@ import type { AttemptSeams } from "./attempt.ts";
 import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
+import { Permits } from "./permits.ts";
 import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
 import { openActorRow } from "./row.ts";
@@ -22,8 +23,6 @@ import type { StepServices } from "./xstate/step.ts";
 
 /** Stimuli and grants of one tick: at some 30 µs each far below the 100 ms that a loop may stall. */
 const TICK_BUDGET = 500;
-/** Attempts that run at the same time in one worker. */
-export const ATTEMPTS_MAX = 100;
 /** So much a clock may be set back without harm. */
 export const CLOCK_TOLERANCE_MS = 1_000;
 /** A run that only waits leaves memory when it will wait longer than this. */
@@ -39,7 +38,7 @@ export class Worker implements RunSeams {
   services: StepServices | undefined;
   readonly #store: Store;
   readonly #onFatal: (error: PawlError) => void;
-  readonly #attemptsMax: number;
+  readonly #permits: Permits;
   readonly #monoAtStart: number;
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
@@ -49,15 +48,12 @@ export class Worker implements RunSeams {
   readonly #turns: Turns;
   readonly #idle: IdleRuns;
   readonly #commits: Commits;
-  #permits: number;
   #ticking = false;
   #draining = false;
   #stopped: PawlError | undefined;
   #quiet: (() => void)[] = [];
 
-  constructor(seams: Seams, attemptsMax = ATTEMPTS_MAX) {
-    if (!Number.isInteger(attemptsMax) || attemptsMax < 1)
-      throw new PawlError("PAWL_INVALID_VALUE", { message: `maxConcurrentAttempts is ${attemptsMax}, but must be a whole number of at least 1` });
+  constructor(seams: Seams, attemptsMax?: number) {
     this.clock = seams.clock;
     this.random = seams.random;
     this.attempts = seams.attempts;
@@ -65,9 +61,8 @@ export class Worker implements RunSeams {
     this.#onFatal = seams.onFatal;
     this.startedAt = seams.clock.now();
     this.#monoAtStart = seams.clock.mono();
-    this.#attemptsMax = attemptsMax;
-    this.#permits = attemptsMax;
-    this.#turns = new Turns(attemptsMax);
+    this.#permits = new Permits(attemptsMax);
+    this.#turns = new Turns(this.#permits);
     this.#idle = new IdleRuns(seams.clock, (run) => this.runs.get(run.id) === run && this.#mayLeave(run) && this.#passivate(run));
     this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, {
       isHosted: (run) => this.runs.get(run.id) === run,
@@ -86,6 +81,11 @@ export class Worker implements RunSeams {
 
   get stopped(): PawlError | undefined {
     return this.#stopped;
+  }
+
+  set attemptsMax(attemptsMax: number) {
+    this.#permits.max = attemptsMax;
+    this.#wantsTick();
   }
 
   /** Runs that wait for a permit. */
@@ -118,7 +118,7 @@ export class Worker implements RunSeams {
   }
 
   released(): void {
-    this.#permits++;
+    this.#permits.giveBack();
     if (this.#turns.isWaitedFor) this.#wantsTick();
   }
 
@@ -248,14 +248,14 @@ export class Worker implements RunSeams {
 
   /** One permit to each run in turn. A run whose commit is in flight asks again when that is durable. */
   #grant(touched: Set<HostedRun>, budget: number): number {
-    while (this.#permits > 0 && budget > 0) {
+    while (this.#permits.isFree && budget > 0) {
       const run = this.#turns.next();
       if (run === undefined) return budget;
       if (this.runs.get(run.id) !== run) this.#turns.rests(run);
       if (run.inFlight || this.runs.get(run.id) !== run || run.queued === 0) continue;
       const { running } = run;
       this.#contain(run, () => run.grant());
-      this.#permits -= run.running - running;
+      this.#permits.take(run.running - running);
       budget--;
       touched.add(run);
       this.#turns.wants(run);
@@ -278,7 +278,7 @@ export class Worker implements RunSeams {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);
       this.#turns.wants(run);
     }
-    if (this.#permits > 0 && this.#turns.isWaitedFor) this.#wantsTick();
+    if (this.#permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
   /** The run exists, or another worker took it over. */
@@ -383,7 +383,7 @@ export class Worker implements RunSeams {
   }
 
   get #isBusy(): boolean {
-    if (this.#permits < this.#attemptsMax || this.#ticking || this.#commits.isBusy) return true;
+    if (this.#permits.held > 0 || this.#ticking || this.#commits.isBusy) return true;
     return [...this.runs.values()].some((run) => run.endsSoon);
   }
 
