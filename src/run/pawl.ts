@@ -122,7 +122,7 @@ export class Pawl implements AsyncDisposable {
    *
    * @throws as `send` of the machine's handle
    */
-  send(id: string, event: SentEvent, options: SendOptions = {}): Promise<SendResult> {
+  send<Event extends SentEvent>(id: string, event: Event, options: SendOptions = {}): Promise<SendResult> {
     return this.#home.send(id, event, options);
   }
 

@@ -6,6 +6,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cases } from "../sim/cases.ts";
 import { dagSpec } from "../sim/dag.ts";
+import { playMachines } from "../sim/shared-machines.ts";
+import type { Harm } from "../sim/shared-workers.ts";
 import { type Deed, SharedWorld } from "../sim/shared-world.ts";
 
 const atMs = fc.integer({ min: 0, max: 40_000 });
@@ -47,3 +49,21 @@ test.each([
   },
   900_000,
 );
+
+test("events of several senders are taken once and in order, whatever happens to the workers", async () => {
+  let [moves, duplicates] = [0, 0];
+  const pauses = fc.array(fc.record({ atMs, forMs: fc.integer({ min: 0, max: 10_000 }) }), { maxLength: 2 });
+  const sends = fc.array(fc.array(fc.integer({ min: 0, max: 6_000 }), { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 3 });
+  const harms = fc.array(fc.oneof(death, closing, stop), { maxLength: 8 }) as fc.Arbitrary<readonly Harm[]>;
+  const { numRuns, ...parameters } = cases({ short: 60, long: 2_000 });
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 2, max: 3 }), fc.nat(), harms, pauses, sends, async (workers, seed, harms, pauses, sends) => {
+      const ending = await playMachines({ workers, seed, harms, pauses, sends });
+      moves += ending.moves;
+      duplicates += ending.duplicates;
+    }),
+    { numRuns, ...parameters },
+  );
+  console.log(`${moves} runs moved, ${duplicates} events had been taken before`);
+  expect(moves).toBeGreaterThan(0);
+}, 900_000);
