@@ -1,6 +1,6 @@
 /**
  * Checkpoints: the commits of a run, and from which of them it can be forked. Of a workflow's run that is every one, since
- * rows of nodes are final; of a machine's run those whose rows are kept.
+ * rows of nodes are final; of a machine's run those whose rows are kept: each so many'th, and the newest.
  */
 import { PawlError } from "../errors.ts";
 import type { RunRecord, Store, StoredActor } from "../store/store.ts";
@@ -18,17 +18,18 @@ export interface Checkpoint extends HistoryEntry {
 /** The commits of a run, oldest first. */
 export async function* listCheckpoints(store: Store, runId: string): AsyncGenerator<Checkpoint> {
   const record = await requireRun(store, runId);
-  const { first, end } = await forkable(store, record);
-  for await (const entry of readHistory(store, runId)) yield { ...entry, canFork: entry.commitNo >= first && entry.commitNo < end };
+  const canFork = await forkable(store, record);
+  for await (const entry of readHistory(store, runId)) yield { ...entry, canFork: canFork(entry.commitNo) };
 }
 
-/** From the first of these commits, and before the other, a run can be forked. */
-async function forkable(store: Store, record: RunRecord): Promise<{ readonly first: number; readonly end: number }> {
-  if (record.status === "quarantined") return { first: Infinity, end: 0 };
-  if (!isMachineRun(record)) return { first: 1, end: Infinity };
+/** Tells of a commit whether the run can be forked from it. */
+async function forkable(store: Store, record: RunRecord): Promise<(commitNo: number) => boolean> {
+  if (record.status === "quarantined") return () => false;
+  if (!isMachineRun(record)) return () => true;
   const [root] = await store.readActors(record.id, [ROOT_KEY]);
-  const first = (await store.firstPast(record.id)) ?? record.commitNo;
-  return { first, end: root !== undefined && hasEnded(root) ? root.commitNo : Infinity };
+  const end = root !== undefined && hasEnded(root) ? root.commitNo : Infinity;
+  const kept = new Set(await store.pastCommits(record.id));
+  return (commitNo) => kept.has(commitNo) && commitNo < end;
 }
 
 /** The row of a machine that has ended: nothing more happens in it. */
@@ -49,10 +50,26 @@ export function checkCommitNo({ id, commitNo: newest }: RunRecord, commitNo: num
 export async function rowsAt(store: Store, record: RunRecord, commitNo: number): Promise<StoredActor[]> {
   const rows = await store.readPast(record.id, commitNo);
   if (rows !== undefined) return rows;
-  const first = (await store.firstPast(record.id)) ?? record.commitNo;
   const { commitNo: newest } = await requireRun(store, record.id);
-  throw new PawlError("PAWL_CHECKPOINT_GONE", {
-    message: `commit ${commitNo} of run "${record.id}" is not kept any more; there ${first < newest ? `are ${first} to ${newest}` : `is only ${newest}`}`,
-    data: { first: Math.min(first, newest), last: newest },
+  throw notKept(record.id, commitNo, await store.pastCommits(record.id), newest);
+}
+
+/** `kept` are the commits that are. */
+function notKept(runId: string, commitNo: number, kept: readonly number[], newest: number): PawlError {
+  const [first = newest] = kept;
+  const last = kept.at(-1) ?? newest;
+  const data = { first, last };
+  const before = kept.findLast((number) => number < commitNo);
+  const after = kept.find((number) => number > commitNo);
+  if (before !== undefined && after !== undefined)
+    return new PawlError("PAWL_CHECKPOINT_GONE", {
+      message: `commit ${commitNo} of run "${runId}" is no checkpoint; the nearest are ${before} and ${after}`,
+      next: "fork from one of these; a smaller `checkpointEvery` makes more of them",
+      data,
+    });
+  const some = kept.length === last - first + 1 ? `are ${first} to ${last}` : `are ${kept.length}, from ${first} to ${last}`;
+  return new PawlError("PAWL_CHECKPOINT_GONE", {
+    message: `commit ${commitNo} of run "${runId}" is not kept any more; there ${first < last ? some : `is only ${last}`}`,
+    data,
   });
 }

@@ -8,10 +8,13 @@ import type { Store } from "../store/store.ts";
 import { liveWorkers } from "./peers.ts";
 
 /**
- * A batch holds the store for some 5 ms, and a worker that finds it held asks again a moment later: with this rest it
- * keeps more than nine tenths of its rate.
+ * A batch holds the store for some 5 ms, and a worker that finds it held asks again a moment later. The rest is so many
+ * times what the batch took with its waits, so that the worker keeps more than nine tenths of its rate, also on a machine
+ * that has too much to do.
  */
-const REST_MS = 75;
+const RESTS_PER_BATCH = 12;
+const REST_MIN_MS = 60;
+const REST_MAX_MS = 300;
 const ROWS_MAX = 1_000;
 /** How often it is asked whether there are workers that could be disturbed. */
 const LOOK_EVERY_MS = 1_000;
@@ -41,13 +44,14 @@ export class GentleBatches {
 
   /** One batch, and the rest after it. Answers how many rows there were. */
   async take(batch: (limit: number) => Promise<number>): Promise<number> {
+    const startedAt = this.#clock.mono();
     const rows = await batch(ROWS_MAX);
-    if (rows > 0) await this.#rest();
+    if (rows > 0) await this.#rest(this.#clock.mono() - startedAt);
     return rows;
   }
 
-  async #rest(): Promise<void> {
-    if (await this.#hasWorkers()) await this.#pause();
+  async #rest(tookMs: number): Promise<void> {
+    if (await this.#hasWorkers()) await this.#pause(Math.min(REST_MAX_MS, Math.max(REST_MIN_MS, tookMs * RESTS_PER_BATCH)));
     else await new Promise<void>((resolve) => this.#clock.soon(resolve));
   }
 
@@ -59,9 +63,9 @@ export class GentleBatches {
     return !this.#isAlone;
   }
 
-  #pause(): Promise<void> {
+  #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(REST_MS, resolve);
+      const cancel = this.#clock.after(ms, resolve);
       this.#endRest = () => (cancel(), resolve());
       if (this.#isStopped) this.#endRest();
     });

@@ -2,6 +2,7 @@
  * The history of a run: what happened, commit by commit, as people read it. Compact as stored, objects as read.
  */
 import type { HistoryRecord } from "../store/store.ts";
+import type { RunStatus } from "./view.ts";
 
 /** What a commit says happened, in order. */
 export type HistoryType =
@@ -57,6 +58,10 @@ export interface HistoryEntry {
 /** What happened in a run, told when it is durable. */
 export interface RunChange extends HistoryEntry {
   readonly runId: string;
+  /** The run's status since then. */
+  readonly status: RunStatus;
+  /** The run has ended with it. */
+  readonly isEnd: boolean;
 }
 
 type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string, message?: string] | MachineEntry;

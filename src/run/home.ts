@@ -31,7 +31,7 @@ import type { Startable } from "./startable.ts";
 import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { terminateUnowned } from "./terminate.ts";
-import { isOver, requireRun } from "./view.ts";
+import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
 import type { HostedRun } from "./hosted-run.ts";
@@ -128,7 +128,7 @@ export class Home implements RunHome {
     if (commit.from === 0) this.starts.created(run.id);
     if (!this.changes.isEmpty) {
       const entry = readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history });
-      this.changes.tell({ runId: run.id, ...entry }, undefined);
+      this.changes.tell({ runId: run.id, ...entry, status: commit.run.status as RunStatus, isEnd: commit.run.finished }, undefined);
     }
     this.#asks.answered(commit);
     this.#watch.changed(run.id);

@@ -11,7 +11,10 @@ import { delaysOf, implementationText, machineStructure, structureHash, structur
 
 const POLICIES: readonly TimerPolicy[] = ["deadline", "remaining", "restart"];
 const KEEP_CHECKPOINTS = 10;
+/** A fork reads some rows, and a list of checkpoints so many numbers. */
 const KEEP_CHECKPOINTS_MAX = 1_000;
+/** More would be as good as none. */
+const CHECKPOINT_EVERY_MAX = 1_000;
 const AFTER = /^xstate\.after\.(.+?)\.[^.]*$/;
 
 export class MachineDefinition {
@@ -23,8 +26,10 @@ export class MachineDefinition {
   readonly structureText: string;
   readonly hash: string;
   readonly events: ReadonlySet<string>;
-  /** How many of the last commits of a run can be gone back to. */
+  /** How many of the last checkpoints of a run can be gone back to. */
   readonly keepCheckpoints: number;
+  /** Commits whose number is a multiple of it are checkpoints. */
+  readonly checkpointEvery: number;
   #code: string | undefined;
   readonly #policies: ReadonlyMap<string, TimerPolicy>;
 
@@ -40,17 +45,24 @@ export class MachineDefinition {
     this.events = declaredEvents(machine);
     this.#policies = new Map(Object.entries(options.delays ?? {}));
     this.keepCheckpoints = options.keepCheckpoints ?? KEEP_CHECKPOINTS;
+    this.checkpointEvery = options.checkpointEvery ?? 1;
     this.#refuseUnknown(options);
     for (const [delay, policy] of this.#policies)
       if (!POLICIES.includes(policy))
         throw new PawlError("PAWL_INVALID_VALUE", {
           message: `the policy of delay "${delay}" is "${policy as string}"; it must be one of ${POLICIES.join(", ")}`,
         });
-    if (!Number.isInteger(this.keepCheckpoints) || this.keepCheckpoints < 0 || this.keepCheckpoints > KEEP_CHECKPOINTS_MAX)
-      throw new PawlError("PAWL_INVALID_VALUE", {
-        message: `keepCheckpoints is ${this.keepCheckpoints}, but must be a whole number from 0 to ${KEEP_CHECKPOINTS_MAX}`,
-        at: `durable(${this.name})`,
-      });
+    this.#refuseUnlessWithin("keepCheckpoints", 0, KEEP_CHECKPOINTS_MAX);
+    this.#refuseUnlessWithin("checkpointEvery", 1, CHECKPOINT_EVERY_MAX);
+  }
+
+  #refuseUnlessWithin(option: "keepCheckpoints" | "checkpointEvery", min: number, max: number): void {
+    const value = this[option];
+    if (Number.isInteger(value) && value >= min && value <= max) return;
+    throw new PawlError("PAWL_INVALID_VALUE", {
+      message: `${option} is ${value}, but must be a whole number from ${min} to ${max}`,
+      at: `durable(${this.name})`,
+    });
   }
 
   /** What is not there is misspelt; ids of delayed events may be made up by functions, and are let pass when nothing is near. */

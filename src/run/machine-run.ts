@@ -326,7 +326,7 @@ export class MachineRun implements HostedRun {
       ...(gone.length > 0 && { gone }),
       ...this.#outgoing.take(commitNo + 1, this.sends.takeAnswers(commitNo + 1, root.snapshot)),
       ...this.sends.takeIds(),
-      ...this.#writer.takePast(definition.keepCheckpoints),
+      ...this.#writer.takePast(definition),
     };
   }
 

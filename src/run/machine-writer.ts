@@ -5,9 +5,10 @@
  * 2. The redo record goes with the first commit after its acts were done.
  */
 import { type PawlError, isPawlError } from "../errors.ts";
-import type { ActorRecord, StoredActor } from "../store/store.ts";
+import type { ActorRecord, KeepPast, StoredActor } from "../store/store.ts";
 import type { ActorTable } from "./actor-table.ts";
 import type { Frame } from "./cascade.ts";
+import type { MachineDefinition } from "./machine-definition.ts";
 import { type Redo, oldRows, redoText } from "./redo.ts";
 import { CASCADE_KEY, REDO_KEY, valueRow } from "./row.ts";
 import { framesText, takeUnstorable } from "./spill.ts";
@@ -51,11 +52,13 @@ export class MachineWriter {
     this.changed(this.#table.root);
   }
 
-  /** How many commits back the rows are kept as they were. */
-  takePast(commits: number): { readonly keepPast?: number } {
+  /** At which commits back the rows are kept as they were. */
+  takePast({ keepCheckpoints: commits, checkpointEvery: every }: Pick<MachineDefinition, "keepCheckpoints" | "checkpointEvery">): {
+    readonly keepPast?: KeepPast;
+  } {
     const isKept = commits > 0 && !this.#isMigrated;
     this.#isMigrated = false;
-    return isKept ? { keepPast: commits } : {};
+    return isKept ? { keepPast: { commits, every } } : {};
   }
 
   changed(actor: Actor): void {

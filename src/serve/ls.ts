@@ -58,7 +58,7 @@ async function readStates(pawl: Pawl, runs: readonly RunSummary[]): Promise<Map<
   for (const { id, kind, status } of runs) {
     if (kind !== "machine" || status === "quarantined") continue;
     const view = await (await pawl.run(id)).status().catch(() => undefined);
-    if (view !== undefined) states.set(id, view.state);
+    if (view?.state !== undefined) states.set(id, view.state);
   }
   return states;
 }

@@ -2,7 +2,7 @@
  * `pawl work`: a worker that stands by: executes the runs of these definitions, those of before and those that come, until
  * it is told to stop.
  */
-import { type HistoryType, type Pawl, type RunChange, checkDefinition, open } from "../index.ts";
+import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, checkDefinition, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
 import { type Definition, loadDefinitions } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
@@ -20,8 +20,6 @@ export interface WorkOptions {
   readonly logLevel: NonNullable<LogOptions["level"]>;
   readonly json?: true;
 }
-
-const ENDS: ReadonlySet<HistoryType> = new Set(["run.completed", "run.failed", "run.timedOut", "run.cancelled"]);
 
 export async function work(files: readonly string[], options: WorkOptions): Promise<number> {
   const isJson = options.json === true;
@@ -47,12 +45,11 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
   }
 }
 
-function tellEnd({ runId, commitNo, at, events }: RunChange, isJson: boolean): void {
-  for (const event of events) {
-    if (!ENDS.has(event.type)) continue;
-    const text = isJson ? toJson({ ...event, runId, commitNo, at }) : `${timeOfDay(at)}  ${eventText(event).replace(/^run/, `run ${runId}`)}`;
-    process.stdout.write(`${text}\n`);
-  }
+function tellEnd({ runId, commitNo, at, events, status, isEnd }: RunChange, isJson: boolean): void {
+  if (!isEnd) return;
+  const event: HistoryEvent = events.findLast((candidate) => candidate.type === `run.${status}`) ?? { type: `run.${status}` as HistoryType };
+  const text = isJson ? toJson({ ...event, runId, commitNo, at }) : `${timeOfDay(at)}  ${eventText(event).replace(/^run/, `run ${runId}`)}`;
+  process.stdout.write(`${text}\n`);
 }
 
 async function closeWorker(pawl: Pawl, definitions: readonly Definition[]): Promise<void> {

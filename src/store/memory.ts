@@ -3,6 +3,7 @@
  * can be played by dropping a worker and abandoning its epoch.
  */
 import { PawlError } from "../errors.ts";
+import { MemoryPast } from "./memory-past.ts";
 import {
   type ActorRecord,
   type Commit,
@@ -32,10 +33,7 @@ interface StoredRun {
   /** Event ids with the commits that consumed them. */
   readonly events: Map<string, number>;
   inbox: InboxRecord[];
-  /** Rows that were changed or deleted, with the commit that did it. */
-  past: { readonly actor: StoredActor; readonly until: number }[];
-  /** The first commit that can be read; undefined when nothing is kept. */
-  pastFrom: number | undefined;
+  readonly past: MemoryPast;
 }
 
 export class MemoryStore implements Store {
@@ -112,7 +110,7 @@ export class MemoryStore implements Store {
 
   #write(commit: Commit, run: StoredRun): void {
     const commitNo = commit.from + 1;
-    keepPast(run, commit);
+    run.past.keep(commit, run.actors);
     run.record = { ...run.record, ...commit.run, commitNo, updatedAt: commit.at };
     for (const actor of commit.actors) run.actors.set(actor.key, { ...actor, commitNo });
     for (const key of commit.gone ?? []) run.actors.delete(key);
@@ -194,13 +192,15 @@ export class MemoryStore implements Store {
 
   async readPast(runId: string, commitNo: number): Promise<StoredActor[] | undefined> {
     const run = this.#runs.get(runId);
-    if (run === undefined || commitNo > run.record.commitNo || commitNo < (run.pastFrom ?? run.record.commitNo)) return undefined;
-    const rows = [...run.actors.values(), ...run.past.flatMap(({ actor, until }) => (until > commitNo ? actor : []))];
-    return rows.filter((actor) => actor.commitNo <= commitNo).sort((a, b) => (a.key < b.key ? -1 : 1));
+    return run?.past.read(commitNo, run.actors.values());
   }
 
   async firstPast(runId: string): Promise<number | undefined> {
-    return this.#runs.get(runId)?.pastFrom;
+    return this.#runs.get(runId)?.past.first();
+  }
+
+  async pastCommits(runId: string): Promise<number[]> {
+    return this.#runs.get(runId)?.past.commits() ?? [];
   }
 
   async readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]> {
@@ -329,7 +329,7 @@ export class MemoryStore implements Store {
     ended.sort((a, b) => a.record.updatedAt - b.record.updatedAt || (a.record.id < b.record.id ? -1 : 1));
     for (const run of ended.slice(0, limit)) {
       this.#runs.delete(run.record.id);
-      this.#trash.set(run.record.id, run.actors.size + run.history.length + run.events.size + run.past.length + run.inbox.length + 1);
+      this.#trash.set(run.record.id, run.actors.size + run.history.length + run.events.size + run.past.size + run.inbox.length + 1);
       this.#takeOut(run, () => true);
     }
     return Math.min(ended.length, limit);
@@ -369,24 +369,8 @@ function emptyRun(order: number, { runId, epoch, at, facts }: Commit): StoredRun
     history: [],
     events: new Map(),
     inbox: [],
-    past: [],
-    pastFrom: undefined,
+    past: new MemoryPast(),
   };
-}
-
-/** The rows as they are now, before the commit changes them. */
-function keepPast(run: StoredRun, { from, actors, gone = [], keepPast: kept }: Commit): void {
-  const until = from + 1;
-  if (kept === undefined) {
-    run.pastFrom = undefined;
-    return;
-  }
-  for (const key of [...actors.map((actor) => actor.key), ...gone]) {
-    const actor = run.actors.get(key);
-    if (actor !== undefined) run.past.push({ actor, until });
-  }
-  run.past = run.past.filter((row) => row.until > until - kept);
-  run.pastFrom = Math.max(run.pastFrom ?? from, until - kept, 1);
 }
 
 function takeOver(run: StoredRun, epoch: number, at: number): RunRecord {

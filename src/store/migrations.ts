@@ -83,6 +83,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE run ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
   ALTER TABLE run ADD COLUMN origin TEXT;
   ALTER TABLE run ADD COLUMN past_from INTEGER;
+  ALTER TABLE run ADD COLUMN past_every INTEGER;
   CREATE INDEX run_status ON run (status, created_at, id);
   CREATE INDEX run_workflow ON run (workflow, created_at, id);
   CREATE INDEX run_subject ON run (subject, created_at, id) WHERE subject IS NOT NULL;

@@ -3,22 +3,23 @@
  * statement.
  */
 import type { SQLInputValue } from "node:sqlite";
+import { keptFrom } from "./past-span.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { keepPast } from "./sqlite-past.ts";
 import { deleteRows } from "./sqlite-prune.ts";
 import { type Commit, NOBODY, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
 
 const CREATE = `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, finished, created_at, updated_at, commit_no, epoch,
-    past_from, subject, tags, origin)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO NOTHING
+    past_from, past_every, subject, tags, origin)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO NOTHING
   RETURNING EXISTS (SELECT 1 FROM trash WHERE run_id = ?1) AS isTrashed`;
 const WRITE_TAG = "INSERT INTO tag (tag, at, run_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 
 /** The fence: matches no row unless this epoch owns the run and nothing was committed in between. */
 const FENCE = "id = ?10 AND commit_no = ?11 AND epoch = ?12 AND finished = 0";
-/** No index holds these, but those of ended runs. Of the kept past the last so many commits can be read, and no earlier one. */
+/** No index holds these, but those of ended runs. What was kept at another interval cannot be read any more. */
 const UNINDEXED = `body = ?4, checksum = ?5, updated_at = ?6, commit_no = ?11 + 1,
-  past_from = max(coalesce(past_from, commit_no), commit_no + 1 - ?9, 1)`;
+  past_from = max(iif(past_every = ?13, past_from, commit_no), ?9, 1), past_every = ?13`;
 /**
  * SQLite writes each index again that has a column which is set, even to what it was: so a commit sets only what is new,
  * and the statements differ in what they take to be as before.
@@ -54,7 +55,7 @@ export function applyReopen(connection: SqliteConnection, commit: Commit): Outco
 function writeRows(connection: SqliteConnection, commit: Commit): Outcome {
   const { runId, from, at } = commit;
   const commitNo = from + 1;
-  if (commit.keepPast !== undefined && from > 0) keepPast(connection, commit, commit.keepPast);
+  if (commit.keepPast !== undefined) keepPast(connection, commit, commit.keepPast);
   for (const { key, status, body, output, checksum } of commit.actors) connection.run(WRITE_ACTOR, runId, key, commitNo, status, body, output, checksum);
   for (const key of commit.gone ?? []) connection.run(DELETE_ACTOR, runId, key);
   for (const number of commit.consumed ?? []) connection.run(CONSUME, number, runId);
@@ -70,7 +71,7 @@ function create(connection: SqliteConnection, { runId, epoch, at, run, facts, ke
   const { workflow, definition, status, body, checksum, wakeAt, finished } = run;
   const tags = [...new Set(facts?.tags)];
   const lookedUp = [facts?.subject ?? null, JSON.stringify(tags), facts?.origin ?? null];
-  const owned = [epoch, kept === undefined ? null : 1];
+  const owned = [epoch, kept === undefined ? null : 1, kept?.every ?? null];
   const created = connection.get(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, Number(finished), at, ...owned, ...lookedUp);
   if (created === undefined) return false;
   if ((created as { isTrashed: number }).isTrashed === 1) deleteRows(connection, runId);
@@ -85,7 +86,8 @@ function update(connection: SqliteConnection, commit: Commit): boolean {
 
 function updateValues({ runId, from, epoch, at, run, keepPast: kept }: Commit): SQLInputValue[] {
   const { workflow, definition, status, body, checksum, wakeAt, finished } = run;
-  return [workflow, definition, status, body, checksum, at, wakeAt, Number(finished), kept ?? null, runId, from, epoch];
+  const past = kept === undefined ? { from: null, every: null } : { from: keptFrom(kept, from), every: kept.every };
+  return [workflow, definition, status, body, checksum, at, wakeAt, Number(finished), past.from, runId, from, epoch, past.every];
 }
 
 const GOES_ON = [GO_ON, SLEEP, CHANGE];

@@ -1,50 +1,57 @@
 /**
- * Rows of actors as earlier commits left them. A row that a commit changes or deletes is copied first, with the number
- * of that commit: it stood from its own commit until then. Large texts are stored compressed, as blobs.
+ * Rows of actors as earlier commits left them. A row that a commit changes or deletes is copied first, if it stood at a
+ * checkpoint, with the number of that commit: it stood from its own commit until then. Large texts are stored compressed,
+ * as blobs.
  */
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { type PastSpan, firstReadable, isReadable, lastCheckpoint, readableCommits } from "./past-span.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { ACTOR_COLUMNS, type Calls } from "./sqlite-rows.ts";
-import type { Commit, StoredActor } from "./store.ts";
+import type { Commit, KeepPast, StoredActor } from "./store.ts";
 
 /** Below, compression gains less than a page. */
 const COMPRESSED_BYTES_MIN = 4096;
 
-const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`;
+const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ? AND commit_no <= ?`;
 const KEEP = "INSERT INTO past (run_id, key, commit_no, until, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-const TRIM = "DELETE FROM past WHERE run_id = ? AND until <= ?";
-const READ_SPAN = "SELECT commit_no AS last, past_from AS first FROM run WHERE id = ?";
+const TRIM = "DELETE FROM past WHERE run_id = ?1 AND until <= (SELECT past_from FROM run WHERE id = ?1)";
+const READ_SPAN = 'SELECT commit_no AS last, past_from AS "from", past_every AS every FROM run WHERE id = ?';
 const READ_PAST = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?1 AND commit_no <= ?2
   UNION ALL SELECT ${ACTOR_COLUMNS} FROM past WHERE run_id = ?1 AND until > ?2 AND commit_no <= ?2`;
 
 type Packed = string | Uint8Array;
 type PastRow = Omit<StoredActor, "body" | "output"> & { readonly body: Packed; readonly output: Packed | null };
-interface Span {
-  readonly last: number;
-  readonly first: number | null;
-}
 
-/** Before the commit writes its rows. */
-export function keepPast(connection: SqliteConnection, { runId, from, actors, gone = [] }: Commit, kept: number): void {
+/** Once the commit has written its run, and before it writes its other rows. Most commits follow no checkpoint: they copy little. */
+export function keepPast(connection: SqliteConnection, { runId, from, actors, gone = [] }: Commit, { every }: KeepPast): void {
+  const checkpoint = lastCheckpoint(every, from);
+  if (checkpoint === 0) return;
   const until = from + 1;
   for (const key of [...actors.map((actor) => actor.key), ...gone]) {
-    const row = connection.get(READ_ACTOR, runId, key) as StoredActor | undefined;
+    const row = connection.get(READ_ACTOR, runId, key, checkpoint) as StoredActor | undefined;
     if (row !== undefined) connection.run(KEEP, runId, key, row.commitNo, until, row.status, pack(row.body), packed(row.output), row.checksum);
   }
-  connection.run(TRIM, runId, until - kept);
+  if (checkpoint === from) connection.run(TRIM, runId);
 }
 
-export function sqlitePast(connection: SqliteConnection): Calls<"readPast" | "firstPast"> {
-  const spanOf = (runId: string): Span | undefined => connection.get(READ_SPAN, runId) as Span | undefined;
+export function sqlitePast(connection: SqliteConnection): Calls<"readPast" | "firstPast" | "pastCommits"> {
+  const spanOf = (runId: string): PastSpan | undefined => connection.get(READ_SPAN, runId) as PastSpan | undefined;
   return {
     readPast: (runId, commitNo) =>
       connection.snapshot(() => {
         const span = spanOf(runId);
-        if (span === undefined || commitNo > span.last || commitNo < (span.first ?? span.last)) return undefined;
+        if (span === undefined || !isReadable(span, commitNo)) return undefined;
         const rows = connection.all<PastRow>(READ_PAST, runId, commitNo);
         return rows.map(unpackRow).sort((a, b) => (a.key < b.key ? -1 : 1));
       }),
-    firstPast: (runId) => connection.read(() => spanOf(runId)?.first ?? undefined),
+    firstPast: (runId) => {
+      const span = connection.read(() => spanOf(runId));
+      return span && firstReadable(span);
+    },
+    pastCommits: (runId) => {
+      const span = connection.read(() => spanOf(runId));
+      return span === undefined ? [] : readableCommits(span);
+    },
   };
 }
 

@@ -119,11 +119,18 @@ export interface Commit {
   readonly answers?: readonly Answer[];
   /** Of a commit that creates the run. */
   readonly facts?: RunFacts;
-  /**
-   * The rows that this commit changes or deletes are kept as they were, so that the run can be read as of each of its
-   * last so many commits. Nothing is kept when it is left out.
-   */
-  readonly keepPast?: number;
+  /** Nothing is kept when it is left out: of the commits before, none can be read. */
+  readonly keepPast?: KeepPast;
+}
+
+/**
+ * Of the commits before this one whose number is a multiple of `every`, the last so many can be read: the rows that it
+ * changes or deletes are kept if they stood at such a commit. When `every` is another than before, earlier commits cannot
+ * be read any more.
+ */
+export interface KeepPast {
+  readonly commits: number;
+  readonly every: number;
 }
 
 /**
@@ -211,10 +218,12 @@ export interface Store {
 
   readRun(runId: string): Promise<RunRecord | undefined>;
   readActors(runId: string, keys?: readonly string[]): Promise<StoredActor[]>;
-  /** The rows as they were after this commit; undefined when what was kept does not reach so far back. */
+  /** The rows as they were after this commit; undefined when they were not kept. The newest commit can always be read. */
   readPast(runId: string, commitNo: number): Promise<StoredActor[] | undefined>;
   /** The first commit that can be read by `readPast`; undefined when nothing was kept. */
   firstPast(runId: string): Promise<number | undefined>;
+  /** All commits that can be read by `readPast`, oldest first; none of an unknown run. */
+  pastCommits(runId: string): Promise<number[]>;
   readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]>;
   /** Newest first. */
   listRuns(filter: RunFilter): Promise<RunRecord[]>;

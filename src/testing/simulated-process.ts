@@ -4,6 +4,7 @@
  * another one has written.
  */
 import type { Clock } from "../clock.ts";
+import type { Log } from "../define/agent.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
 import type { Pawl, Startable } from "../index.ts";
@@ -24,6 +25,8 @@ export interface ProcessOptions {
   readonly store: MemoryStore;
   readonly seed: number;
   readonly workflows: readonly Startable[];
+  /** Where lines go, instead. */
+  readonly log?: Log;
   /** Hears what machines log. */
   readonly logged?: (message: string) => void;
   readonly maxConcurrentAttempts?: number;
@@ -69,7 +72,7 @@ export class SimProcess {
     sharing.set(this.#options.store, processes.add(this));
     const logged = (data: object, message = ""): void => ("actor" in data ? this.#options.logged?.(message) : undefined);
     const silent = { debug() {}, info: logged, warn() {}, error() {} };
-    const attempts = { log: silent, environment: () => undefined };
+    const attempts = { log: this.#options.log ?? silent, environment: () => undefined };
     const onFatal = (error: PawlError): void => {
       this.fatal = error;
     };

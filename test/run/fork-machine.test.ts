@@ -85,6 +85,52 @@ test("a run can be forked from each commit that is kept, and ends as it did when
   await expect(room.fork({ from: 11, id: "x" })).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE", message: expect.stringContaining("no commit 11") });
 });
 
+test("with `checkpointEvery`, a run can be forked from each commit that is listed so, and from no other", async () => {
+  const room = new Room();
+  const machine: any = durable(counter, { keepCheckpoints: 2, checkpointEvery: 3 });
+  const process = await room.boot([machine]);
+  const run = await room.started(process, machine);
+  for (let n = 2; n <= 14; n++) await room.settled(run.send(add(n)));
+  const checkpoints = await Array.fromAsync(listCheckpoints(room.store, "old"));
+  expect(checkpoints).toHaveLength(14);
+  const forkable = checkpoints.filter(({ canFork }) => canFork).map(({ commitNo }) => commitNo);
+  expect(forkable).toEqual([9, 12, 14]);
+  for (let from = 1; from <= 14; from++) {
+    const id = `from-${from}`;
+    if (!forkable.includes(from)) {
+      await expect(room.fork({ from, id })).rejects.toMatchObject({ code: "PAWL_CHECKPOINT_GONE", data: { first: 9, last: 14 } });
+      continue;
+    }
+    await room.fork({ from, id });
+    const forked = await room.found(process, machine, id);
+    const seen = Array.from({ length: from - 1 }, (_, i) => i + 2);
+    expect((await room.settled(forked.snapshot())).context).toEqual({ seen });
+    await room.settled(forked.send(add(0)));
+    expect((await room.settled(forked.snapshot())).context).toEqual({ seen: [...seen, 0] });
+  }
+  await expect(room.fork({ from: 8, id: "x" })).rejects.toMatchObject({ message: 'commit 8 of run "old" is not kept any more; there are 3, from 9 to 14' });
+  await expect(room.fork({ from: 11, id: "x" })).rejects.toMatchObject({
+    message: 'commit 11 of run "old" is no checkpoint; the nearest are 9 and 12',
+    next: expect.stringContaining("checkpointEvery"),
+  });
+});
+
+test("when the interval of checkpoints changes, earlier commits cannot be forked any more", async () => {
+  const room = new Room();
+  const before = await room.boot([counter]);
+  const run = await room.started(before, counter);
+  for (let n = 2; n <= 6; n++) await room.settled(run.send(add(n)));
+  before.kill();
+  const machine: any = durable(counter, { checkpointEvery: 2 });
+  const process = await room.boot([machine]);
+  const again = (await room.settled(process.pawl.run("old", machine))) as MachineHandle<any>;
+  for (let n = 7; n <= 9; n++) await room.settled(again.send(add(n)));
+  const checkpoints = await Array.fromAsync(listCheckpoints(room.store, "old"));
+  expect(checkpoints.filter(({ canFork }) => canFork).map(({ commitNo }) => commitNo)).toEqual([6, 8, 9]);
+  await room.fork({ from: 6 });
+  expect((await room.settled((await room.found(process, machine)).snapshot())).context).toEqual({ seen: [2, 3, 4, 5, 6] });
+});
+
 test("an unfinished run goes on beside its fork, and neither hears of the other", async () => {
   const room = new Room();
   const process = await room.boot([counter]);

@@ -337,17 +337,25 @@ describe("a run that was made without a worker", () => {
 });
 
 test("the commits of a machine keep the past that its options ask for, those of a workflow none", () => {
-  const keepPast = (definition: Definition): number | undefined => {
+  const keepPast = (definition: Definition): Commit["keepPast"] => {
     const bench = new Bench(definition);
     bench.give(asks(1, "pause"));
     return bench.commit().keepPast;
   };
-  expect(keepPast(definitionOf(counts))).toBe(10);
-  expect(keepPast(definitionOf(durable(counts, { keepCheckpoints: 3 })))).toBe(3);
+  expect(keepPast(definitionOf(counts))).toEqual({ commits: 10, every: 1 });
+  expect(keepPast(definitionOf(durable(counts, { keepCheckpoints: 3 })))).toEqual({ commits: 3, every: 1 });
+  expect(keepPast(definitionOf(durable(counts, { checkpointEvery: 1_000 })))).toEqual({ commits: 10, every: 1_000 });
   expect(keepPast(definitionOf(durable(counts, { keepCheckpoints: 0 })))).toBeUndefined();
   expect(keepPast(definitionOf(flow))).toBeUndefined();
   for (const keepCheckpoints of [-1, 1.5, 1_001, Number.NaN, "3" as never])
     expect(() => definitionOf(durable(counts, { keepCheckpoints }))).toThrow(expect.objectContaining({ code: "PAWL_INVALID_VALUE" }) as Error);
+  for (const checkpointEvery of [-1, 0, 1.5, 1_001, Number.NaN, "3" as never])
+    expect(() => definitionOf(durable(counts, { checkpointEvery }))).toThrow(
+      expect.objectContaining({
+        code: "PAWL_INVALID_VALUE",
+        message: `checkpointEvery is ${checkpointEvery}, but must be a whole number from 1 to 1000`,
+      }) as Error,
+    );
 });
 
 test("that a run was terminated is known before its last act is done, also by who does it after a crash", async () => {

@@ -141,34 +141,41 @@ describe("F6, dbos-transact-ts#706, and F22, trigger.dev#1933, #2931: permits le
     most: number;
   }
 
-  /** A workflow whose nodes fail, hang until they are aborted, or take their time; in each process it counts what it holds. */
+  /**
+   * A workflow whose nodes fail, hang until they are aborted, or take their time; in each process it counts what it holds:
+   * a call that is aborted gives its permit back at that moment.
+   */
   function permitsOf(room: MachineRoom, limit: number) {
     const held = new Map<number, Held>();
     const flowsOf = (life: number) => {
       const own: Held = { now: 0, most: 0 };
       held.set(life, own);
-      const while_ = async <T>(work: Promise<T>): Promise<T> => {
+      const holding = async <T>(signal: AbortSignal, work: Promise<T>): Promise<T> => {
         own.most = Math.max(own.most, ++own.now);
-        return work.finally(() => own.now--);
+        let isHeld = true;
+        const giveBack = (): void => {
+          if (isHeld) own.now--;
+          isHeld = false;
+        };
+        signal.addEventListener("abort", giveBack);
+        return work.finally(giveBack);
       };
-      const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-        new Promise((resolve, reject) => {
-          void room.clock.after(ms, resolve);
-          signal.addEventListener("abort", () => reject(new Error("aborted")));
-        });
+      const pause = (ms: number): Promise<void> => new Promise((resolve) => void room.clock.after(ms, resolve));
       const varied = anyAgent(
         "varied",
         (kind: string, { attempt, signal }) =>
-          while_(
+          holding(
+            signal,
             kind === "hangs" && attempt === 1
               ? new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))))
-              : pause(300, signal).then(() => (kind === "fails" && attempt < 3 ? Promise.reject(new Error("down")) : kind)),
+              : pause(300).then(() => (kind === "fails" && attempt < 3 ? Promise.reject(new Error("down")) : kind)),
           ),
         { retry: { initialInterval: "1s", jitter: "none" }, timeout: "2s" },
       );
       let waiting: (() => void)[] = [];
-      const meeting = anyAgent("meeting", () =>
-        while_(
+      const meeting = anyAgent("meeting", (_, { signal }) =>
+        holding(
+          signal,
           new Promise<void>((resolve) => {
             waiting.push(resolve);
             if (waiting.length < limit) return;
@@ -211,7 +218,7 @@ describe("F6, dbos-transact-ts#706, and F22, trigger.dev#1933, #2931: permits le
           } else void runs[run]![kind === "cancel" ? "cancel" : "pause"]().catch(() => {});
         }
         await room.clock.advance(5_000);
-        for (const run of runs) void run.resume().catch(() => {});
+        await room.settled(Promise.allSettled(runs.map((run) => run.resume())));
         await room.settled(Promise.all(runs.map((run) => run.ended())));
         const last = await room.settled(client.pawl.start(meeting, { id: "meeting", input: 1 }));
         expect(await room.settled(last.ended())).toMatchObject({ status: "completed" });

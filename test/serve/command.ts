@@ -5,12 +5,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach } from "vitest";
+import { afterEach, expect, vi } from "vitest";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BIN = join(ROOT, "src/serve/bin.ts");
 
-/** `echo` gives its input back, `gate` waits until the test opens it, `broken` throws. Each call is written down. */
+/**
+ * `echo` gives its input back, `gate` waits until the test opens it, `broken` throws, and `lacking` throws until the test
+ * opens it. Each call is written down.
+ */
 const AGENTS = `
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
@@ -27,6 +30,10 @@ export const gate = spec("gate", (input, { nodeId, signal }) => new Promise((res
   signal.addEventListener("abort", () => (clearInterval(timer), reject(signal.reason)));
 }));
 export const broken = spec("broken", () => { throw new Error("no such\\u001b[31m model"); });
+export const lacking = spec("lacking", (input, { nodeId }) => {
+  if (!existsSync(join(import.meta.dirname, nodeId + ".open"))) throw new Error("there is no " + nodeId + ".open");
+  return input;
+});
 `;
 
 export const AGENTS_OF_DOCUMENT = `
@@ -44,6 +51,16 @@ nodes:
   held: { agent: gate, input: { text: "\${first.result.text}" } }
   last: { agent: echo, input: { text: "\${held.result.text}!" } }
 output: { text: "\${last.result.text}" }
+`;
+
+/** Waits for APPROVE, which leads to its end; takes NOTE as often as it comes; knows REOPEN, but not in this state. */
+export const APPROVAL = `
+import { setup } from "xstate";
+export const approval = setup({}).createMachine({
+  id: "approval",
+  initial: "waiting",
+  states: { waiting: { on: { APPROVE: "approved", NOTE: {} } }, approved: { type: "final" }, closed: { on: { REOPEN: "waiting" } } },
+});
 `;
 
 export interface Ended {
@@ -68,10 +85,11 @@ export class Command {
   }
 
   /** Resolves when this was printed, on either stream. */
-  printed(text: string): Promise<void> {
+  printed(text: string | RegExp): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!(this.stdout + this.stderr).includes(text)) return;
+        const printed = this.stdout + this.stderr;
+        if (!(typeof text === "string" ? printed.includes(text) : text.test(printed))) return;
         this.#listeners.delete(look);
         resolve();
       };
@@ -127,6 +145,26 @@ export class Folder {
   /** Starts `pawl …`. */
   start(...words: string[]): Command {
     return this.#spawn(process.execPath, ["--conditions=pawl-source", BIN, ...words]);
+  }
+
+  /** Starts `pawl work …`, and waits until it stands by. */
+  async work(...files: string[]): Promise<Command> {
+    const command = this.start("work", ...files);
+    await command.printed("is ready on");
+    return command;
+  }
+
+  /** Waits until the agent of this node is called. */
+  async called(node: string): Promise<void> {
+    await vi.waitFor(() => expect(this.calls()).toContain(node), { timeout: 30_000, interval: 10 });
+  }
+
+  /** Waits until `pawl watch` says so of the run. */
+  async seen(run: string, text: string | RegExp): Promise<void> {
+    const command = this.start("watch", run);
+    await command.printed(text);
+    command.kill("SIGKILL");
+    await command.ended;
   }
 
   /** Runs `pawl …` to its end. */

@@ -173,8 +173,9 @@ test("a run that was set aside shows why", async () => {
   await command.printed("waits for an event");
   command.kill("SIGKILL");
   await command.ended;
-  const store = openSqliteStore(join(folder.path, ".pawl/pawl.db"), { readOnly: false });
-  const epoch = await store.openEpoch(Date.now());
+  const store = openSqliteStore(join(folder.path, ".pawl/pawl.db"), { mustExist: false });
+  for (const { id } of await store.readEpochs()) await store.closeEpoch(id);
+  const epoch = await store.openEpoch(Date.now(), "{}");
   await store.claimRun(epoch, "patient-1", Date.now());
   await store.quarantine(epoch, "patient-1", "its rows are damaged", Date.now());
   await store.close();

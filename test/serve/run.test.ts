@@ -109,11 +109,48 @@ test("a run that reached its timeout ends with 4", async () => {
   expect(await folder.pawl("run", "held.yaml")).toMatchObject({ code: 4, stderr: expect.stringContaining("PAWL_RUN_TIMED_OUT") as string });
 });
 
-test("a store that another worker holds ends with 70", async () => {
+test("two of them run on one store at once, each tells of its own run", async () => {
   const folder = makeFolder();
   folder.write("held.yaml", HELD);
-  await folder.start("run", "held.yaml").printed("held started");
-  expect(await folder.pawl("run", "held.yaml")).toMatchObject({ code: 70, stderr: expect.stringContaining("PAWL_STORE_LOCKED") as string });
+  const commands = ["a-1", "b-1"].map((id) => folder.start("run", "held.yaml", "--id", id, "--input", `{"text": "${id}"}`));
+  for (const command of commands) await command.printed("held started");
+  folder.open("held");
+  const ended = await Promise.all(commands.map((command) => command.ended));
+  expect(ended.map(({ code, stdout }) => [code, (JSON.parse(stdout) as { text: string }).text])).toEqual([
+    [0, "a-1!"],
+    [0, "b-1!"],
+  ]);
+  for (const { stderr } of ended) expect(stderr.match(/run completed/g)).toHaveLength(1);
+  expect(folder.calls().toSorted()).toEqual(["first", "first", "held", "held", "last", "last"]);
+});
+
+test("it follows a run that another process executes, to the same result", async () => {
+  const folder = makeFolder();
+  folder.write("held.yaml", HELD);
+  const first = folder.start("run", "held.yaml", "--id", "r-1", "--input", '{"text": "a"}');
+  await first.printed("held started");
+  const second = folder.start("run", "held.yaml", "--id", "r-1");
+  await second.printed("1 of 3 nodes were done before");
+  folder.open("held");
+  const [{ stdout }, other] = await Promise.all([first.ended, second.ended]);
+  expect(other).toMatchObject({ code: 0, stdout });
+  expect(other.stderr).toMatch(/held completed in .*\n.*last started\n.*last completed in .*\n.*run completed\n/);
+  expect(folder.calls()).toEqual(["first", "held", "last"]);
+});
+
+test("a signal leaves the run to another process that executes, and says which", async () => {
+  const folder = makeFolder();
+  folder.write("held.yaml", HELD);
+  const command = folder.start("run", "held.yaml", "--id", "r-1", "--input", '{"text": "a"}');
+  await command.printed("held started");
+  const worker = await folder.work("held.yaml");
+  command.kill("SIGTERM");
+  await command.printed("closing");
+  folder.open("held");
+  const { code, stderr } = await command.ended;
+  expect(code).toBe(143);
+  expect(stderr).toContain(`closed; worker ${worker.process.pid} goes on with it\n  pawl watch r-1\n`);
+  expect(await folder.pawl("watch", "r-1")).toMatchObject({ code: 0, stdout: '{\n  "text": "a!"\n}\n' });
 });
 
 test("the same id with another input, or of another workflow, is refused", async () => {

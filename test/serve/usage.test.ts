@@ -5,7 +5,32 @@ import { expect, test, vi } from "vitest";
 import { showProblem } from "../../src/serve/problem.ts";
 import { makeFolder } from "./command.ts";
 
-test.each(["run", "ls", "show", "watch", "check", "graph", "inspect"])("pawl %s --help has two examples", async (verb) => {
+const EXECUTE = ["run", "work", "start"];
+const LOOK = ["ls", "show", "watch", "inspect"];
+const ACT = ["send", "cancel", "pause", "resume", "retry", "fork"];
+const DEFINE = ["check", "graph"];
+const KEEP_HOUSE = ["prune", "backup", "restore", "doctor"];
+
+test("--help lists every verb, in groups", async () => {
+  const { stdout } = await makeFolder().pawl("--help");
+  const groups = [...stdout.matchAll(/^([A-Z].*):\n((?: {2}.*\n)+)/gm)].map(([, group, lines]) => [
+    group,
+    [...lines!.matchAll(/^ {2}([a-z]+) /gm)].map(([, verb]) => verb),
+  ]);
+  expect(groups.slice(1, -1)).toEqual([
+    ["Execute", EXECUTE],
+    ["Look", LOOK],
+    ["Act on a run, wherever it is", ACT],
+    ["Definitions", DEFINE],
+    ["Keep house", KEEP_HOUSE],
+  ]);
+});
+
+test.each(ACT)("pawl %s --help lists its exit codes", async (verb) => {
+  expect((await makeFolder().pawl(verb, "--help")).stdout).toContain("5 no such run, 6 recorded, but not done yet");
+});
+
+test.each([...EXECUTE, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
   const { code, stdout } = await makeFolder().pawl(verb, "--help");
   expect(code).toBe(0);
   const [, examples] = stdout.split("\nExamples:\n");

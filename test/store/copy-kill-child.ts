@@ -16,18 +16,19 @@ function step(): void {
 }
 
 type Call = (...values: unknown[]) => unknown;
-function counted(place: Record<string, unknown>, name: string): void {
-  const call = place[name] as Call;
-  place[name] = function (this: unknown, ...values: unknown[]): unknown {
+function counted(place: object, name: string): void {
+  const calls = place as Record<string, Call>;
+  const call = calls[name]!;
+  calls[name] = function (this: unknown, ...values: unknown[]): unknown {
     step();
     const result = call.apply(this, values);
     step();
     return result;
   };
 }
-for (const name of CALLS) counted(fs as unknown as Record<string, unknown>, name);
-for (const name of ["exec", "prepare", "close"]) counted(sqlite.DatabaseSync.prototype as unknown as Record<string, unknown>, name);
-counted(sqlite as unknown as Record<string, unknown>, "backup");
+for (const name of CALLS) counted(fs, name);
+for (const name of ["exec", "prepare", "close"]) counted(sqlite.DatabaseSync.prototype, name);
+counted(sqlite, "backup");
 syncBuiltinESMExports();
 
 const { backupStore } = await import("../../src/store/backup.ts");

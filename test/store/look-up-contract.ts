@@ -108,8 +108,10 @@ function pruneTests(opened: Opened): void {
     const { store, epoch } = opened;
     const common = { status: "completed", ...run };
     await store.commit([commitOf(id, 0, epoch, { facts, actors: [actor, { ...actor, key: "b" }], run })]);
-    await store.commit([commitOf(id, 1, epoch, { actors: [actor], eventIds: ["e"], keepPast: 5, posts: [{ runId: id, body: "x" }], run })]);
-    await store.commit([commitOf(id, 2, epoch, { at: endedAt, keepPast: 5, run: { ...common, finished: true } })]);
+    await store.commit([
+      commitOf(id, 1, epoch, { actors: [actor], eventIds: ["e"], keepPast: { commits: 5, every: 1 }, posts: [{ runId: id, body: "x" }], run }),
+    ]);
+    await store.commit([commitOf(id, 2, epoch, { at: endedAt, keepPast: { commits: 5, every: 1 }, run: { ...common, finished: true } })]);
   }
 
   test("ended runs are discarded the longest ended first, by status, age and workflow, and no others", async () => {
@@ -162,7 +164,7 @@ function pruneTests(opened: Opened): void {
     expect(await store.readHistory("r", 0, 10)).toEqual([{ commitNo: 1, at: NOW + 60, body: '["r",1]' }]);
     expect([await store.readEvent("r", "e"), await store.readEvent("r", "new")]).toEqual([undefined, 1]);
     expect(await store.readRun("r")).toMatchObject({ subject: null, tags: [], createdAt: NOW + 60 });
-    expect(await store.commit([commitOf("r", 1, epoch, { actors: [{ ...actor, key: "new" }], keepPast: 5 })])).toEqual(["committed"]);
+    expect(await store.commit([commitOf("r", 1, epoch, { actors: [{ ...actor, key: "new" }], keepPast: { commits: 5, every: 1 } })])).toEqual(["committed"]);
     expect((await store.readPast("r", 1))?.map(({ key }) => key)).toEqual(["new"]);
     expect(await store.listRuns({ tag: "t", limit: 10 })).toEqual([]);
   });

@@ -99,11 +99,14 @@ async function ask(): Promise<void> {
   await store.isPosted(number);
   await store.readAnswer(number);
   await store.takeAnswers([number]);
-  await store.commit([commitOf("event7", 1, epoch, { keepPast: 2, actors: [actor], answers: [{ number, body: "y" }], consumed: [number] })]);
-  await store.commit([commitOf("event7", 2, epoch, { keepPast: 2, actors: [actor] })]);
+  await store.commit([
+    commitOf("event7", 1, epoch, { keepPast: { commits: 2, every: 1 }, actors: [actor], answers: [{ number, body: "y" }], consumed: [number] }),
+  ]);
+  await store.commit([commitOf("event7", 2, epoch, { keepPast: { commits: 2, every: 1 }, actors: [actor] })]);
   await store.forgetAnswers(NOW + 1000, 10);
   await store.readPast("event7", 2);
   await store.firstPast("event7");
+  await store.pastCommits("event7");
 }
 
 /** Everything that people ask, and what cleans up. */
@@ -188,7 +191,7 @@ describe.each([
       [/^SEARCH definition USING COVERING INDEX definition_workflow \(workflow=\?\)$/, 1],
       [/^SEARCH inbox USING INTEGER PRIMARY KEY \(rowid>\?\)$/, 1],
       [/^SEARCH answer USING COVERING INDEX answer_at \(at<\?\)$/, 1],
-      [/^SEARCH past USING PRIMARY KEY \(run_id=\? AND until<\?\)$/, 1],
+      [/^SEARCH past USING PRIMARY KEY \(run_id=\? AND until<\?\); SCALAR SUBQUERY \d; SEARCH run USING PRIMARY KEY \(id=\?\)$/, 1],
       [/SEARCH past USING PRIMARY KEY \(run_id=\? AND until>\?\)$/, 1],
     ] as const)
       expect(plans.filter((found) => plan.test(found)).length, `${String(plan)} in\n${plans.join("\n")}`).toBe(count);
@@ -244,6 +247,15 @@ test("a commit without posts, events and so on executes no statement for them", 
   const plain = ["BEGIN IMMEDIATE", "UPDATE run", "INSERT INTO actor", "INSERT INTO history", "COMMIT"];
   expect(await tables(commitOf("r", 1, epoch, { actors: [actor] }))).toEqual(plain);
   expect(await tables(commitOf("r", 2, epoch, { actors: [actor], run: { wakeAt: NOW } }))).toEqual(plain);
+  const kept = (from: number, every: number): Promise<string[]> =>
+    tables(commitOf("r", from, epoch, { actors: [actor], run: { wakeAt: NOW }, keepPast: { commits: 2, every } }));
+  const copying = [...plain.slice(0, 2), "SELECT key", "INSERT INTO past", "DELETE FROM past", ...plain.slice(2)];
+  expect(await kept(3, 1)).toEqual(copying);
+  // no checkpoint yet; one that this commit makes; a row that stood at one; rows that are newer than the last one
+  expect(await kept(4, 6)).toEqual(plain);
+  expect(await kept(5, 6)).toEqual(plain);
+  expect(await kept(6, 6)).toEqual(copying);
+  expect(await kept(7, 6)).toEqual(copying.filter((statement) => !statement.endsWith(" past")));
 });
 
 test("a commit writes the indexes of what it changes, and no others", async () => {

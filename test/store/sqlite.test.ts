@@ -206,7 +206,7 @@ describe("an SQLite file", () => {
     expect(await store.readInbox("asleep")).toEqual([{ number: 1, body: "wake up" }]);
     expect([await store.firstPast("ready"), await store.readEvent("ready", "e")]).toEqual([undefined, 1]);
     const row = { key: "a", status: "completed", body: "new", output: null, checksum: 1 };
-    expect(await store.commit([commitOf("ready", 1, epoch, { keepPast: 3, actors: [row] })])).toEqual(["committed"]);
+    expect(await store.commit([commitOf("ready", 1, epoch, { keepPast: { commits: 3, every: 1 }, actors: [row] })])).toEqual(["committed"]);
     expect([await store.firstPast("ready"), (await store.readPast("ready", 1))?.[0]]).toMatchObject([1, { body: "{}", output: "1" }]);
     expect(await store.endedStatuses("hash", 5)).toEqual(["completed"]);
     expect(await store.discard({ status: "completed", endedBefore: 100 }, 5)).toBe(1);
@@ -375,8 +375,10 @@ describe("an SQLite file", () => {
     const { store, database } = openWithConnection();
     const epoch = await store.openEpoch(1, "{}");
     const row = (key: string, body: string, output: string | null) => ({ key, status: "s", body, output, checksum: 1 });
-    await store.commit([commitOf("r", 0, epoch, { keepPast: 2, actors: [row("large", "x".repeat(50_000), "y".repeat(5000)), row("small", "x", null)] })]);
-    await store.commit([commitOf("r", 1, epoch, { keepPast: 2, gone: ["large", "small"] })]);
+    await store.commit([
+      commitOf("r", 0, epoch, { keepPast: { commits: 2, every: 1 }, actors: [row("large", "x".repeat(50_000), "y".repeat(5000)), row("small", "x", null)] }),
+    ]);
+    await store.commit([commitOf("r", 1, epoch, { keepPast: { commits: 2, every: 1 }, gone: ["large", "small"] })]);
     const kept = database.prepare("SELECT typeof(body) AS body, typeof(output) AS output, length(body) < 500 AS isSmall FROM past ORDER BY key").all();
     expect(kept).toMatchObject([
       { body: "blob", output: "blob", isSmall: 1 },

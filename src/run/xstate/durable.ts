@@ -36,8 +36,13 @@ export interface DurableOptions<Machine extends AnyStateMachine> {
    * the process was down. Default `'deadline'`: its original instant.
    */
   readonly delays?: Readonly<Record<string, TimerPolicy>>;
-  /** How many of the last commits can be gone back to by `fork`. Default 10; 0 none; at most 1,000. */
+  /** How many of the last checkpoints can be gone back to by `fork`, besides the newest commit. Default 10; 0 none; at most 1,000. */
   readonly keepCheckpoints?: number;
+  /**
+   * Commits whose number is a multiple of it are checkpoints, and the newest commit always is. Default 1: each commit; at
+   * most 1,000. A greater one reaches further back with as many checkpoints, and copies less.
+   */
+  readonly checkpointEvery?: number;
   /**
    * Takes over a run of another definition of the same machine id: given its state, answers the state that it is to
    * have. Without it, such a run waits until its own definition is registered.

@@ -1,0 +1,123 @@
+/**
+ * `pawl work` and `pawl start`: workers that stand by on one store, and runs that are recorded for them.
+ */
+import { expect, test } from "vitest";
+import { APPROVAL, HELD, jsonLines, makeFolder } from "./command.ts";
+
+const INPUT = ["--input", '{"text": "done"}'];
+
+test("a worker says what it executes, and tells each run that ends", async () => {
+  const folder = makeFolder();
+  folder.write("approval.ts", APPROVAL);
+  folder.write("held.yaml", HELD);
+  folder.open("held");
+  const worker = await folder.work("approval.ts", "held.yaml");
+  expect(worker.stdout).toBe(`worker ${worker.process.pid} is ready on .pawl/pawl.db: approval, pipeline\n`);
+  const started = await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
+  expect(started).toEqual({ code: 0, stdout: "r-1\n", stderr: `recorded; worker ${worker.process.pid} does it\n` });
+  await worker.printed("run r-1 completed\n");
+  worker.kill("SIGTERM");
+  const { code, stdout, stderr } = await worker.ended;
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\n\d\d:\d\d:\d\d {2}run r-1 completed\n$/);
+  expect(stderr).toMatch(/^closing: running attempts get 10 s .*\nclosed; unfinished runs go on when a worker is there again\n$/);
+});
+
+test("with --json a worker tells as JSON lines, and start as an object", async () => {
+  const folder = makeFolder();
+  folder.write("broken.yaml", HELD.replace("agent: gate", "agent: broken"));
+  const worker = folder.start("work", "broken.yaml", "--json");
+  await worker.printed('"type":"ready"');
+  const { stdout } = await folder.pawl("start", "broken.yaml", "--json", ...INPUT);
+  const { runId, ...facts } = JSON.parse(stdout) as { runId: string };
+  expect(facts).toEqual({ workflow: "pipeline", status: expect.any(String) as string, workers: [worker.process.pid] });
+  await worker.printed('"type":"run.failed"');
+  worker.kill("SIGINT");
+  expect(jsonLines((await worker.ended).stdout)).toMatchObject([
+    { type: "ready", pid: worker.process.pid, store: ".pawl/pawl.db", definitions: ["pipeline"] },
+    { type: "run.failed", runId, code: "PAWL_AGENT_FAILED", commitNo: expect.any(Number) as number, at: expect.any(Number) as number },
+  ]);
+});
+
+test("of a module it takes all, one that is there with its options once; --export takes one", async () => {
+  const folder = makeFolder();
+  folder.write("approval.ts", `${APPROVAL}\nimport { durable } from "pawl";\nexport default durable(approval, {});\n`);
+  folder.write("two.ts", `${APPROVAL}\nexport const second = setup({}).createMachine({ id: "second" });\n`);
+  folder.write("none.ts", "export const nothing = 1;\n");
+  expect((await folder.work("two.ts")).stdout).toMatch(/: approval, second\n$/);
+  const one = folder.start("work", "two.ts", "--export", "second");
+  await one.printed("is ready on .pawl/pawl.db: second\n");
+  expect((await folder.work("approval.ts")).stdout).toMatch(/ is ready on \.pawl\/pawl\.db: approval\n$/);
+  expect(await folder.pawl("work", "none.ts")).toMatchObject({ code: 2, stderr: expect.stringContaining("exports no workflow or machine") as string });
+  expect((await folder.pawl("work")).stderr).toContain("missing required argument 'files'");
+});
+
+test("a worker that is stopped leaves its runs to another one, and says so", async () => {
+  const folder = makeFolder();
+  folder.write("held.yaml", HELD);
+  const first = await folder.work("held.yaml");
+  await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
+  await folder.called("held");
+  const second = await folder.work("held.yaml");
+  first.kill("SIGTERM");
+  await first.printed("closing");
+  folder.open("held");
+  expect((await first.ended).stderr).toContain(`closed; worker ${second.process.pid} goes on with unfinished runs\n`);
+  expect((await folder.pawl("watch", "r-1")).code).toBe(0);
+});
+
+test("a worker that is killed is replaced at once by another one", async () => {
+  const folder = makeFolder();
+  folder.write("held.yaml", HELD);
+  const first = await folder.work("held.yaml");
+  await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
+  await folder.called("held");
+  const second = await folder.work("held.yaml");
+  first.kill("SIGKILL");
+  folder.open("held");
+  await second.printed("run r-1 completed\n");
+  expect(folder.calls()).toEqual(["first", "held", "held", "last"]);
+  expect((await folder.pawl("show", "r-1", "--history")).stdout).toContain("run was taken up again by another process");
+});
+
+test("start of a run that is there says so; an input that does not fit is refused before it is recorded", async () => {
+  const folder = makeFolder();
+  folder.write("approval.ts", APPROVAL);
+  await folder.pawl("start", "approval.ts", "--id", "doc-7");
+  expect(await folder.pawl("start", "approval.ts", "--id", "doc-7")).toEqual({ code: 0, stdout: "doc-7\n", stderr: "it was there before: it is pending\n" });
+  expect(await folder.pawl("start", "approval.ts", "--id", "doc-7", "--input", "1")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("PAWL_RUN_CONFLICT") as string,
+  });
+});
+
+test("subject and tags are shown, and looked up by, together with the time of the start", async () => {
+  const folder = makeFolder();
+  folder.write("approval.ts", APPROVAL);
+  await folder.pawl("start", "approval.ts", "--id", "doc-7", "--subject", "ada", "--tag", "urgent", "--tag", "law");
+  await folder.pawl("start", "approval.ts", "--id", "doc-8", "--subject", "bea", "--tag", "law");
+  await folder.pawl("start", "approval.ts", "--id", "doc-9");
+  const ids = async (...words: string[]): Promise<string[]> =>
+    (JSON.parse((await folder.pawl("ls", "--json", ...words)).stdout) as { id: string }[]).map(({ id }) => id);
+  expect(await ids("--subject", "ada")).toEqual(["doc-7"]);
+  expect(await ids("--tag", "law")).toEqual(["doc-8", "doc-7"]);
+  expect(await ids("--since", "1h", "--until", "2999-01-01")).toEqual(["doc-9", "doc-8", "doc-7"]);
+  expect(await ids("--since", "2999-01-01T10:00")).toEqual([]);
+  expect(await ids("--until", "1h")).toEqual([]);
+  const { stdout, stderr } = await folder.pawl("ls", "--tag", "law", "--since", "7d", "--until", "2999-01-01", "--status", "pending", "--limit", "1");
+  expect(stdout).toMatch(/^RUN +STATUS +WORKFLOW +SUBJECT +STARTED +TOOK\ndoc-8 +pending +approval +bea /);
+  expect(stderr).toBe("more: pawl ls --after doc-8 --limit 1 --status pending --tag law --since 7d --until 2999-01-01\n");
+  expect(await folder.pawl("ls", "--since", "yesterday")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('PAWL_USAGE --since is "yesterday", which is no instant\nnext: write 90m, 24h or 7d') as string,
+  });
+  expect((await folder.pawl("show", "doc-7")).stdout).toMatch(/^subject +ada\ntags +urgent, law$/m);
+});
+
+test("run takes subject and tags, too", async () => {
+  const folder = makeFolder();
+  folder.write("held.yaml", HELD);
+  folder.open("held");
+  await folder.pawl("run", "held.yaml", "--id", "r-1", "--subject", "ada", "--tag", "urgent", ...INPUT);
+  expect(JSON.parse((await folder.pawl("show", "r-1", "--json")).stdout)).toMatchObject({ subject: "ada", tags: ["urgent"] });
+});
