@@ -65,7 +65,7 @@ export class Asks {
         try {
           const answer = await this.#answer(runId, number);
           if (answer !== undefined) return answer;
-          if (clock.mono() >= endsAt) throw pending("nobody answered in time");
+          if (clock.mono() >= endsAt) throw pending(await this.#whyUnanswered(runId));
           await this.#checkAlive(runId);
           await change.promise;
           this.#seams.checkOpen();
@@ -95,6 +95,11 @@ export class Asks {
     const { status } = await requireRun(this.#seams.store, runId);
     if (isOver(status)) return new PawlError("PAWL_RUN_ENDED", { message: `run "${runId}" is ${status}` });
     return new PawlError("PAWL_OUTCOME_UNKNOWN", { message: `run "${runId}" took it and did not say what became of it` });
+  }
+
+  async #whyUnanswered(runId: string): Promise<string> {
+    const { status } = await requireRun(this.#seams.store, runId);
+    return status === "paused" ? `run "${runId}" is paused` : "nobody answered in time";
   }
 
   /** Who is not there cannot answer: then it is said at once that it is only recorded. */

@@ -26,6 +26,8 @@ export interface RunSummary {
   readonly status: RunStatus;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** The worker that has it, or had it last, by its epoch; 0 when none ever had. */
+  readonly epoch: number;
   /** Its newest checkpoint. */
   readonly commitNo: number;
   /** When it goes on, if it has nothing to do before; null while it works, has ended, or waits for an event only. */
@@ -94,6 +96,7 @@ export function summaryOf(record: RunRecord): RunSummary {
     status: record.status as RunStatus,
     createdAt,
     updatedAt,
+    epoch: record.epoch,
     commitNo,
     wakeAt: record.wakeAt === WAITS_FOR_EVENT ? null : record.wakeAt,
     subject: record.subject ?? undefined,

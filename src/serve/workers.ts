@@ -4,10 +4,11 @@
 import { type Pawl, type Run, type WorkerView, checkDefinition } from "../index.ts";
 import type { Definition } from "./definition-file.ts";
 
-/** Those that were given the definition of this run. */
+/** The one that has this run; else those that were given its definition. */
 export async function workersOf(pawl: Pawl, run: Run<unknown>): Promise<WorkerView[]> {
-  const [{ hash }, workers] = await Promise.all([run.definition(), pawl.workers()]);
-  return workers.filter(({ definitions }) => definitions.includes(hash));
+  const [{ hash }, { epoch }, workers] = await Promise.all([run.definition(), run.status(), pawl.workers()]);
+  const owner = workers.find((worker) => worker.epoch === epoch);
+  return owner !== undefined ? [owner] : workers.filter(({ definitions }) => definitions.includes(hash));
 }
 
 /** Those in other processes that were given one of these definitions; none when nobody can be asked any more. */
