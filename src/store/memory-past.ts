@@ -29,7 +29,7 @@ export class MemoryPast {
       const actor = present.get(key);
       if (actor !== undefined && actor.commitNo <= checkpoint) this.#rows.push({ actor, until: last });
     }
-    if (checkpoint === from) this.#rows = this.#rows.filter(({ until }) => until > this.#span.from!);
+    if (checkpoint === from) this.#rows = this.#rows.filter(({ until }) => until > keptFrom(keepPast, from));
   }
 
   read(commitNo: number, present: Iterable<StoredActor>): StoredActor[] | undefined {

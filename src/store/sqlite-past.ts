@@ -4,7 +4,7 @@
  * as blobs.
  */
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { type PastSpan, firstReadable, isReadable, lastCheckpoint, readableCommits } from "./past-span.ts";
+import { type PastSpan, firstReadable, isReadable, keptFrom, lastCheckpoint, readableCommits } from "./past-span.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { ACTOR_COLUMNS, type Calls } from "./sqlite-rows.ts";
 import type { Commit, KeepPast, StoredActor } from "./store.ts";
@@ -14,7 +14,7 @@ const COMPRESSED_BYTES_MIN = 4096;
 
 const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ? AND commit_no <= ?`;
 const KEEP = "INSERT INTO past (run_id, key, commit_no, until, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-const TRIM = "DELETE FROM past WHERE run_id = ?1 AND until <= (SELECT past_from FROM run WHERE id = ?1)";
+const TRIM = "DELETE FROM past WHERE run_id = ? AND until <= ?";
 const READ_SPAN = 'SELECT commit_no AS last, past_from AS "from", past_every AS every FROM run WHERE id = ?';
 const READ_PAST = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?1 AND commit_no <= ?2
   UNION ALL SELECT ${ACTOR_COLUMNS} FROM past WHERE run_id = ?1 AND until > ?2 AND commit_no <= ?2`;
@@ -22,16 +22,16 @@ const READ_PAST = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?1 AND comm
 type Packed = string | Uint8Array;
 type PastRow = Omit<StoredActor, "body" | "output"> & { readonly body: Packed; readonly output: Packed | null };
 
-/** Once the commit has written its run, and before it writes its other rows. Most commits follow no checkpoint: they copy little. */
-export function keepPast(connection: SqliteConnection, { runId, from, actors, gone = [] }: Commit, { every }: KeepPast): void {
-  const checkpoint = lastCheckpoint(every, from);
+/** Before the commit writes its rows. Those that are newer than the last checkpoint are not even read. */
+export function keepPast(connection: SqliteConnection, { runId, from, actors, gone = [] }: Commit, kept: KeepPast): void {
+  const checkpoint = lastCheckpoint(kept.every, from);
   if (checkpoint === 0) return;
   const until = from + 1;
   for (const key of [...actors.map((actor) => actor.key), ...gone]) {
     const row = connection.get(READ_ACTOR, runId, key, checkpoint) as StoredActor | undefined;
     if (row !== undefined) connection.run(KEEP, runId, key, row.commitNo, until, row.status, pack(row.body), packed(row.output), row.checksum);
   }
-  if (checkpoint === from) connection.run(TRIM, runId);
+  if (checkpoint === from) connection.run(TRIM, runId, keptFrom(kept, from));
 }
 
 export function sqlitePast(connection: SqliteConnection): Calls<"readPast" | "firstPast" | "pastCommits"> {
