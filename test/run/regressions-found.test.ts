@@ -32,7 +32,10 @@ test("a result that cannot be read for a moment sets no run aside", async () => 
   isUp = true;
   let failures = 1;
   const { pawl } = await room.boot([flow], {
-    wrap: (store) => replacing(store, { readActors: async (run, keys) => (keys !== undefined && failures-- > 0 ? Promise.reject(new Error("passing")) : store.readActors(run, keys)) }),
+    wrap: (store) =>
+      replacing(store, {
+        readActors: async (run, keys) => (keys !== undefined && failures-- > 0 ? Promise.reject(new Error("passing")) : store.readActors(run, keys)),
+      }),
   });
   await room.clock.advance(60_000);
   expect(await (await pawl.run("r")).status()).toMatchObject({ status: "completed", output: "kept" });

@@ -79,7 +79,11 @@ test("F2, dbos-transact-py#742: two that recover at the same time both execute a
 
 test("F5, dbos-transact-ts#1205: two recoveries of a run that was sent something disagree, and the result is not what is stored", async () => {
   const machine = setup({
-    types: { context: {} as { message: string; echoed: string }, events: {} as { type: "MESSAGE"; text: string }, output: {} as { message: string; echoed: string } },
+    types: {
+      context: {} as { message: string; echoed: string },
+      events: {} as { type: "MESSAGE"; text: string },
+      output: {} as { message: string; echoed: string },
+    },
     actors: { echo: fromPromise<string, string>(async ({ input }) => input) },
   }).createMachine({
     id: "listener",
@@ -87,7 +91,9 @@ test("F5, dbos-transact-ts#1205: two recoveries of a run that was sent something
     initial: "listening",
     states: {
       listening: { on: { MESSAGE: { target: "echoing", actions: assign({ message: ({ event }) => event.text }) } } },
-      echoing: { invoke: { src: "echo", input: ({ context }) => context.message, onDone: { target: "done", actions: assign({ echoed: ({ event }) => event.output }) } } },
+      echoing: {
+        invoke: { src: "echo", input: ({ context }) => context.message, onDone: { target: "done", actions: assign({ echoed: ({ event }) => event.output }) } },
+      },
       done: { type: "final" },
     },
     output: ({ context }) => context,
@@ -101,7 +107,7 @@ test("F5, dbos-transact-ts#1205: two recoveries of a run that was sent something
       dead.kill();
       const client = await room.boot([machine], { execute: false });
       for (const tries of [1, 2])
-        await expect(room.settled(client.pawl.send("r", { type: "MESSAGE", text: "testmsg" } as never, { eventId: "message" })), `${tries}`).rejects.toMatchObject({
+        await expect(room.settled(client.pawl.send("r", { type: "MESSAGE", text: "testmsg" }, { eventId: "message" })), `${tries}`).rejects.toMatchObject({
           code: "PAWL_SEND_PENDING",
         });
       const both = ["left", "right"].map((who) => process(room, scheduler, who, [machine]));
@@ -136,7 +142,10 @@ test("F21, bull#308: a worker whose lock expired while it worked completes the j
       return wf.node("n", slow, {}).result;
     });
   const stalled: SimProcess = await room.boot([flowOf("stalled")], {
-    fault: (_, commits) => (commits.some(({ run }) => run.finished) && calls.length === 1 ? void stalled.stop() : undefined),
+    fault: (_, commits) => {
+      if (commits.some(({ run }) => run.finished) && calls.length === 1) stalled.stop();
+      return undefined;
+    },
     onApplied: (_, answers) => void outcomes.push(...answers),
   });
   const other = await room.boot([flowOf("other")]);
@@ -144,7 +153,8 @@ test("F21, bull#308: a worker whose lock expired while it worked completes the j
   await room.clock.advance(3_500);
   expect(stalled.isStopped).toBe(true);
   const before = outcomes.length;
-  await room.clock.advance(20_000);
+  await room.clock.until(() => calls.length === 2);
+  await room.clock.advance(500);
   expect(calls).toEqual(["stalled", "other"]);
   stalled.goOn();
   await room.clock.advance(1_000);

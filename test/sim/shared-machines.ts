@@ -16,6 +16,7 @@ export interface MachinesPlot {
   /** Events of each sender, with the pause before each: of the client first, then through whichever worker is there. */
   readonly sends: readonly (readonly number[])[];
   readonly wrap?: (store: Store) => Store;
+  readonly endMs?: number;
 }
 
 interface Said {
@@ -50,7 +51,7 @@ function machineOf(total: number) {
 /** Plays the plot to its end; answers how many runs moved and how many answers said that the event had been taken before. */
 export async function playMachines(plot: MachinesPlot): Promise<{ moves: number; fenced: number; duplicates: number }> {
   const machine = machineOf(plot.sends.reduce((sum, pauses) => sum + pauses.length, 0));
-  const shared = new SharedWorkers({ workers: plot.workers, seed: plot.seed, workflows: () => [machine], wrap: plot.wrap });
+  const shared = new SharedWorkers({ workers: plot.workers, seed: plot.seed, workflows: () => [machine], wrap: plot.wrap, endMs: plot.endMs });
   const { clock } = shared;
   const sleep = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));
   const commits = new Map<string, number>();
@@ -76,6 +77,8 @@ export async function playMachines(plot: MachinesPlot): Promise<{ moves: number;
         if (commits.has(eventId) && commits.get(eventId) !== commitNo)
           shared.violations.push(`${eventId} was taken by commits ${commits.get(eventId)} and ${commitNo}`);
         commits.set(eventId, commitNo);
+        if ((await shared.store.readEvent("run", eventId)) !== commitNo)
+          shared.violations.push(`${eventId} was answered before commit ${commitNo} was durable`);
         return;
       } catch (error) {
         if (!AGAIN.includes((error as { code?: string }).code ?? "")) throw error;

@@ -29,6 +29,8 @@ export interface SharedOptions {
   readonly workflows: (worker: number) => readonly Startable[];
   readonly wrap?: ((store: Store) => Store) | undefined;
   readonly onCommitted?: (commit: Commit) => void;
+  /** It takes too long when it has not ended by then. Default an hour. */
+  readonly endMs?: number | undefined;
 }
 
 const END_MS = 3_600_000;
@@ -66,7 +68,7 @@ export class SharedWorkers {
       isOver = true;
     };
     whole().catch((error: unknown) => this.fails(error));
-    await this.clock.until(() => isOver || this.#failure !== undefined || this.violations.length > 0, END_MS);
+    await this.clock.until(() => isOver || this.#failure !== undefined || this.violations.length > 0, this.#options.endMs ?? END_MS);
     if (this.violations.length > 0) throw new Violation(this.violations.join("; "));
     if (this.#failure !== undefined) throw this.#failure;
     for (const { process } of this.slots) process?.kill();

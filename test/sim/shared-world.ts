@@ -2,12 +2,13 @@
  * Random DAGs on one store that several simulated workers and a client share, while workers die, hang, close and come
  * back, held against the model. What is checked at each step: no write of a worker that is not the run's owner is
  * accepted; no agent runs before its dependencies settled durably; no node whose completion is durable runs again, but in
- * a worker that was stopped meanwhile and has not noticed.
+ * a worker that was stopped meanwhile and has not noticed; no attempt is called again while who called it is there.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Run } from "../../src/index.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type DagSpec, expectedOf, workflowOf } from "./dag.ts";
+import type { SimProcess } from "./process.ts";
 import { type Harm, SharedWorkers, type Slot } from "./shared-workers.ts";
 
 /** Something that happens to a worker, or is asked of a run by the client. */
@@ -25,6 +26,7 @@ export interface SharedPlot {
   /** Who starts the runs: the client, or the first worker. */
   readonly startedBy: "client" | "worker";
   readonly wrap?: (store: Store) => Store;
+  readonly endMs?: number;
 }
 
 export interface SharedEnding {
@@ -41,6 +43,10 @@ export class SharedWorld {
   readonly #workers: SharedWorkers;
   readonly #settled = new Map<string, string>();
   readonly #cancelled = new Set<number>();
+  /** How often each run was asked to pause. */
+  readonly #pauses = new Map<number, number>();
+  /** Who made each call last. */
+  readonly #callers = new Map<string, { readonly slot: Slot; readonly process: SimProcess }>();
   #calls = 0;
 
   constructor(plot: SharedPlot) {
@@ -50,6 +56,7 @@ export class SharedWorld {
       seed: plot.seed,
       workflows: (worker) => this.#flows(worker),
       wrap: plot.wrap,
+      endMs: plot.endMs,
       onCommitted: ({ runId, actors }) => actors.forEach(({ key, status }) => this.#settled.set(`${runId}/${key}`, status)),
     });
   }
@@ -86,10 +93,11 @@ export class SharedWorld {
     const slot = this.#workers.slots[worker];
     const process = slot?.process;
     return {
-      called: (node) => {
+      called: (node, { attempt }) => {
         if (slot === undefined || process === undefined || !process.isAlive || process !== slot.process) return false;
         this.#calls++;
         this.#checkCall(slot, index, node);
+        this.#checkRepeated(slot, process, `run${index}: attempt ${attempt} of n${node}`);
         return true;
       },
       later: (delayMs, callback) => void process?.clock.after(delayMs, callback),
@@ -103,6 +111,14 @@ export class SharedWorld {
     const { reads, after } = this.#plot.specs[index]![node]!;
     for (const dependency of [...reads, ...after])
       if (!["completed", "skipped"].includes(statusOf(dependency))) violations.push(`run${index}: n${node} ran before n${dependency} had settled`);
+  }
+
+  /** Whoever made a call before must have left: it is dead, closed, or was taken for dead. */
+  #checkRepeated(slot: Slot, process: SimProcess, call: string): void {
+    const before = this.#callers.get(call);
+    this.#callers.set(call, { slot, process });
+    if (before !== undefined && before.process.isAlive && before.slot.process === before.process && !before.slot.wasStopped)
+      this.#workers.violations.push(`${call} was called again although who had called it was there`);
   }
 
   // ---- what is asked
@@ -120,6 +136,7 @@ export class SharedWorld {
 
   /** To resume a run that was cancelled would be to continue it. */
   #pause(index: number, runs: readonly Run<unknown>[], forMs: number): void {
+    this.#pauses.set(index, (this.#pauses.get(index) ?? 0) + 1);
     this.#ask(runs[index]!.pause());
     this.#workers.clock.after(forMs, () => this.#cancelled.has(index) || this.#ask(runs[index]!.resume()));
   }
@@ -136,7 +153,10 @@ export class SharedWorld {
 
   async #compare(index: number, run: Run<unknown>): Promise<void> {
     const view = await run.status();
-    const commits = await Array.fromAsync(run.history(), ({ commitNo }) => commitNo);
+    const history = await Array.fromAsync(run.history());
+    const commits = history.map(({ commitNo }) => commitNo);
+    const pauses = history.flatMap(({ events }) => events).filter(({ type }) => type === "run.paused").length;
+    if (pauses > (this.#pauses.get(index) ?? 0)) this.#workers.violations.push(`${run.id}: it was paused ${pauses} times, but not asked to so often`);
     if (!commits.every((commitNo, i) => commitNo === i + 1)) this.#workers.violations.push(`${run.id}: its history is ${commits.join(" ")}`);
     if (this.#cancelled.has(index) && view.status === "cancelled") return;
     const expected = expectedOf(this.#plot.specs[index]!);

@@ -1,0 +1,48 @@
+/**
+ * Workers that are killed beside others: what they had is gone on with, and nothing that was done is done again.
+ */
+import { afterAll, expect, test } from "vitest";
+import { Crew } from "./crew.ts";
+import { rounds } from "./rounds.ts";
+import { Stage } from "./stage.ts";
+
+const crew = new Crew();
+afterAll(() => crew.dismiss());
+
+test("one of two workers is killed under load: the other goes on with its runs, and finishes all", async () => {
+  const takeOversMs: number[] = [];
+  await rounds({ short: 4, long: 200 }, async (chance) => {
+    const stage = await Stage.make(crew);
+    const workers = [await stage.worker(), await stage.worker()];
+    await stage.mills(20);
+    await stage.calls(chance.between(1, 180));
+    const death = await stage.kill(chance.of(workers));
+    await stage.end();
+    const takeOverMs = stage.takeOverMs(death);
+    if (takeOverMs !== undefined) takeOversMs.push(takeOverMs);
+  });
+  takeOversMs.sort((a, b) => a - b);
+  console.log(`taken over after ${takeOversMs.map(Math.round).join(" ")} ms`);
+  expect(takeOversMs.length).toBeGreaterThan(0);
+}, 1_800_000);
+
+test("two of three workers are killed, the second while it takes over what the first had: the third finishes all", async () => {
+  let whileTakingOver = 0;
+  await rounds({ short: 3, long: 200 }, async (chance) => {
+    const stage = await Stage.make(crew);
+    const [first, second] = [await stage.worker(), await stage.worker()];
+    await stage.worker();
+    await stage.mills(24);
+    await stage.calls(chance.between(20, 120));
+    const [claims, loads] = ["SET epoch = \\?1", "FROM actor WHERE run_id = \\?$"];
+    await stage.dies(second, chance.between(1, 6), chance.of([claims, loads]));
+    const firstDied = stage.kill(first);
+    await Promise.race([second.ended, stage.finished()]);
+    await firstDied;
+    if (stage.eyes.unfinished() > 0) whileTakingOver++;
+    await stage.kill(second);
+    await stage.end();
+  });
+  console.log(`${whileTakingOver} died before all was done`);
+  expect(whileTakingOver).toBeGreaterThan(0);
+}, 1_800_000);
