@@ -70,12 +70,14 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
 
 /** Opens pawl on given seams: what `open` does, and the simulator. */
 export async function openOn(store: Store, seams: Seams, options: Pick<OpenOptions, "workflows" | "execute" | "maxConcurrentAttempts">): Promise<Pawl> {
+  let pawl: Pawl | undefined;
   try {
     const worker = options.execute === false ? undefined : new Worker(seams, options.maxConcurrentAttempts);
-    const pawl = new Pawl(seams, worker);
+    pawl = new Pawl(seams, worker);
     await pawl.begin(options.workflows ?? []);
     return pawl;
   } catch (error) {
+    await pawl?.close({ graceMs: 0 }).catch(() => {});
     await store.close();
     throw error;
   }

@@ -1,12 +1,13 @@
 /**
  * The README is true: its programs run, its commands work, its table names tests that exist.
  */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { parseWorkflow } from "../src/index.ts";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { open, parseWorkflow } from "../src/index.ts";
 import { anyAgent } from "./sim/machine-room.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -18,18 +19,21 @@ const place = join(root, "test", "readme-programs");
 beforeAll(() => void mkdirSync(place, { recursive: true }));
 afterAll(() => {
   rmSync(place, { recursive: true, force: true });
-  for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(join(root, ".pawl", `readme.db${suffix}`), { force: true });
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(join(root, ".pawl", `readme.db${suffix}`), { force: true });
 });
 
 function node(...parameters: string[]): { stdout: string; stderr: string; status: number | null } {
   return spawnSync(process.execPath, ["--conditions=pawl-source", ...parameters], { cwd: root, encoding: "utf8" });
 }
 
+/** Of each program. */
+const OUTPUTS = ["notes on", "approved by ana", "d-1 is open, says one of 1 workers", "an answer to", "paths survive", "the key was revoked → see"];
+
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {
-  writeFileSync(join(place, `${i}.ts`), code.replace('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
+  writeFileSync(join(place, `${i}.ts`), code.replaceAll('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
   const { stdout, stderr, status } = node(join(place, `${i}.ts`));
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
-  expect(stdout).toContain(["notes on", "approved by ana", "paths survive", "the key was revoked → see"][i - 1]!);
+  expect(stdout).toContain(OUTPUTS[i - 1]!);
 });
 
 test("each command of the command line works", () => {
@@ -43,6 +47,77 @@ test("each command of the command line works", () => {
     expect(stdout.length, command).toBeGreaterThan(20);
   }
 });
+
+test("what is typed in two terminals is answered as it says", async () => {
+  const terminals = makeTerminals("terminals");
+  const said = blocks("console").flatMap((block) => block.split(/^\$ /m).slice(1));
+  expect(said.length).toBeGreaterThan(12);
+  const workers: ChildProcess[] = [];
+  try {
+    for (const text of said) {
+      const [command = "", ...answer] = text.trimEnd().split("\n");
+      const answered = command.endsWith(" &") ? await terminals.start(command.slice(0, -2), workers) : terminals.run(command);
+      expect(plain(answered), command).toMatch(pattern(answer.join("\n")));
+      await terminals.atRest();
+    }
+  } finally {
+    for (const worker of workers) worker.kill("SIGKILL");
+    for (const worker of workers) if (worker.exitCode === null && worker.signalCode === null) await once(worker, "exit");
+  }
+});
+
+test("what keeps house works", () => {
+  const terminals = makeTerminals("house");
+  terminals.run("pawl run examples/task-graph.yaml");
+  const [, section = ""] = /\n## Keeping house\n([^]*?)\n## /.exec(readme) ?? [];
+  const commands = [...section.matchAll(/`(pawl [^`]+)`/g)].map(([, command]) => command!.replace(/[[\]]/g, ""));
+  expect(commands.length).toBe(4);
+  for (const command of commands) expect(terminals.run(`${command} && echo "it ended well"`), command).toMatch(/\nit ended well\n$/);
+});
+
+/** Numbers and the width of columns may differ. */
+function plain(text: string): string {
+  return text.replace(/\d+/g, "0").replace(/\s+/g, " ").trim();
+}
+
+/** What stands for `…` may be anything. */
+function pattern(answer: string): RegExp {
+  const escaped = plain(answer).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replaceAll("…", ".*")}$`);
+}
+
+/** A shell in a folder in which `pawl` is a command and the examples are at hand. */
+function makeTerminals(name: string) {
+  const cwd = join(place, name);
+  mkdirSync(join(cwd, "bin"), { recursive: true });
+  symlinkSync(join(root, "examples"), join(cwd, "examples"));
+  const pawl = `exec '${process.execPath}' --conditions=pawl-source '${join(root, "src/serve/bin.ts")}' "$@"`;
+  writeFileSync(join(cwd, "bin/pawl"), `#!/bin/sh\n${pawl}\n`, { mode: 0o755 });
+  const env = { ...process.env, PATH: `${join(cwd, "bin")}:${process.env["PATH"]}`, PAWL_STORE: join(cwd, ".pawl/pawl.db") };
+  return {
+    run: (command: string): string => spawnSync("sh", ["-c", `{ ${command}; } 2>&1`], { cwd, env, encoding: "utf8" }).stdout,
+    /** Resolves with the first that it says. */
+    start: async (command: string, processes: ChildProcess[]): Promise<string> => {
+      const started = spawn("sh", ["-c", `exec ${command}`], { cwd, env: { ...env, PAWL_STORE: ".pawl/pawl.db" }, stdio: ["ignore", "pipe", "inherit"] });
+      processes.push(started);
+      const [said] = (await Promise.race([once(started.stdout.setEncoding("utf8"), "data"), once(started, "exit")])) as [unknown];
+      return String(said);
+    },
+    /** People type slowly: until then each run has ended, is paused or waits. */
+    atRest: async (): Promise<void> => {
+      await using store = await open(env.PAWL_STORE, { execute: false });
+      await vi.waitFor(
+        async () => {
+          for (const { id } of await store.list()) {
+            const { status, waitingFor } = await (await store.run(id)).status();
+            expect(waitingFor !== undefined || !["pending", "running"].includes(status), `${id} is ${status}`).toBe(true);
+          }
+        },
+        { timeout: 30_000, interval: 20 },
+      );
+    },
+  };
+}
 
 test("the other commands are scripts of the package", () => {
   const scripts = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> }).scripts;

@@ -1,19 +1,17 @@
 /**
  * Asking the owner of a run, wherever it is: a row in the run's inbox, and the wait for the answer. What was asked stays
- * in the inbox and is done once, also when nobody waits for the answer any more.
+ * in the inbox and is done once, also when nobody waits for the answer any more. All who wait for one run look together.
  */
 import type { Clock } from "../clock.ts";
 import { PawlError } from "../errors.ts";
-import type { Commit, RunRecord, Store } from "../store/store.ts";
-import { type WorkerView, liveWorkers } from "./peers.ts";
+import { type Commit, INBOX_MAX, type RunRecord, type Store } from "../store/store.ts";
+import { liveWorkers } from "./peers.ts";
 import type { RunWatch } from "./run-watch.ts";
 import { type Reply, type Request, readReply, requestText } from "./requests.ts";
 import { isOver, requireRun } from "./view.ts";
 
 /** How often it is asked whether somebody is there who can answer. */
 const ALIVE_EVERY_MS = 1_000;
-/** Who is there is asked again for a request after this. */
-const ALIVE_KNOWN_MS = 250;
 /** Answers that were read are deleted together, so long after the first of them. */
 const TIDY_AFTER_MS = 1_000;
 
@@ -30,94 +28,143 @@ export interface AskSeams {
   failed(error: unknown): void;
 }
 
+interface Ask {
+  readonly resolve: (answer: Answered) => void;
+  readonly reject: (error: unknown) => void;
+  readonly cancelTimeout: () => void;
+}
+
+/** Those who wait for one run. */
+interface Waiting {
+  readonly asks: Map<number, Ask>;
+  readonly end: () => void;
+  looking: Promise<void> | undefined;
+  lookAgain: boolean;
+  aliveAt: number;
+}
+
 export class Asks {
   readonly #seams: AskSeams;
-  /** Answers that this process gave itself, for those who wait here. */
-  readonly #here = new Map<number, string | undefined>();
+  readonly #waiting = new Map<string, Waiting>();
   #taken: number[] = [];
-  #workers: { readonly at: number; readonly workers: Promise<WorkerView[]> } | undefined;
   #cancelTidy: (() => void) | undefined;
 
   constructor(seams: AskSeams) {
     this.#seams = seams;
   }
 
-  /** A commit of this process gave answers. */
-  answered({ answers = [] }: Commit): void {
-    for (const { number, body } of answers) if (this.#here.has(number)) this.#here.set(number, body);
-  }
-
   /**
    * Resolves with the answer.
    *
-   * @throws PAWL_RUN_NOT_FOUND, PAWL_RUN_ENDED, PAWL_SEND_PENDING (recorded, not done yet), or what the owner refused it with
+   * @throws PAWL_RUN_NOT_FOUND, PAWL_RUN_ENDED, PAWL_MAILBOX_FULL, PAWL_SEND_PENDING (recorded, not done yet), or what the
+   * owner refused it with
    */
   async ask(runId: string, request: Request, timeoutMs: number): Promise<Answered> {
     const { store, clock } = this.#seams;
-    const endsAt = clock.mono() + timeoutMs;
-    const number = await store.post({ runId, body: requestText(request) });
+    // what controls a run finds room also in an inbox that is full of events
+    const number = await store.post({ runId, body: requestText(request) }, request.kind === "send" ? INBOX_MAX : undefined);
     if (number === undefined) throw await this.#ended(runId);
-    this.#here.set(number, undefined);
+    const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+    const waiting = this.#waitingFor(runId);
+    const cancelTimeout = clock.after(timeoutMs, () => void this.#giveUp(runId, number));
+    waiting.asks.set(number, { resolve, reject, cancelTimeout });
     this.#seams.deliver(runId);
-    try {
-      for (;;) {
-        const change = this.#nextChange(runId, endsAt);
-        try {
-          const answer = await this.#answer(runId, number);
-          if (answer !== undefined) return answer;
-          if (clock.mono() >= endsAt) throw pending(await this.#whyUnanswered(runId));
-          await this.#checkAlive(runId);
-          await change.promise;
-          this.#seams.checkOpen();
-        } finally {
-          change.forget();
-        }
-      }
-    } finally {
-      this.#here.delete(number);
+    this.#look(runId, waiting);
+    return promise;
+  }
+
+  #waitingFor(runId: string): Waiting {
+    const known = this.#waiting.get(runId);
+    if (known !== undefined) return known;
+    const { clock, watch } = this.#seams;
+    const look = (): void => this.#look(runId, waiting);
+    const ends = [watch.onChange(runId, look), watch.onEnd(runId, look)];
+    let cancel = (): void => {};
+    const again = (): void => {
+      cancel = clock.after(ALIVE_EVERY_MS, () => (look(), again()));
+    };
+    again();
+    const end = (): void => (cancel(), ends.forEach((ended) => ended()));
+    const waiting: Waiting = { asks: new Map(), end, looking: undefined, lookAgain: false, aliveAt: -Infinity };
+    this.#waiting.set(runId, waiting);
+    return waiting;
+  }
+
+  /** A commit of this process gave answers. */
+  answered({ runId, answers = [] }: Commit): void {
+    const waiting = this.#waiting.get(runId);
+    if (waiting !== undefined) for (const { number, body } of answers) this.#settle(runId, waiting, number, body);
+  }
+
+  #look(runId: string, waiting: Waiting): void {
+    waiting.lookAgain = true;
+    waiting.looking ??= this.#lookAll(runId, waiting)
+      .catch((error: unknown) => this.#rejectAll(runId, waiting, error))
+      .finally(() => (waiting.looking = undefined));
+  }
+
+  async #lookAll(runId: string, waiting: Waiting): Promise<void> {
+    const { store, clock } = this.#seams;
+    while (waiting.lookAgain && waiting.asks.size > 0) {
+      waiting.lookAgain = false;
+      this.#seams.checkOpen();
+      for (const { number, body, isPosted } of await store.readReplies([...waiting.asks.keys()]))
+        if (body !== undefined) this.#settle(runId, waiting, number, body);
+        else if (!isPosted) this.#reject(runId, waiting, number, await this.#ended(runId));
+      if (waiting.asks.size === 0) return;
+      const record = await requireRun(store, runId);
+      if (isOver(record.status)) throw await this.#ended(runId);
+      if (clock.mono() - waiting.aliveAt < ALIVE_EVERY_MS) continue;
+      const reason = await whyNobody(store, record);
+      if (reason !== undefined) throw pending(reason);
+      waiting.aliveAt = clock.mono();
     }
   }
 
-  async #answer(runId: string, number: number): Promise<Answered | undefined> {
-    const { store } = this.#seams;
-    const isThere = await store.isPosted(number);
-    const body = this.#here.get(number) ?? (await store.readAnswer(number));
-    if (body !== undefined) {
-      this.#take(number);
-      return readReply(body);
+  #settle(runId: string, waiting: Waiting, number: number, body: string): void {
+    const ask = this.#leave(runId, waiting, number);
+    if (ask === undefined) return;
+    this.#take(number);
+    try {
+      ask.resolve(readReply(body));
+    } catch (error) {
+      ask.reject(error);
     }
-    const record = isThere ? await store.readRun(runId) : undefined;
-    if (isThere && record !== undefined && !isOver(record.status)) return undefined;
-    throw await this.#ended(runId);
+  }
+
+  #reject(runId: string, waiting: Waiting, number: number, error: unknown): void {
+    this.#leave(runId, waiting, number)?.reject(error);
+  }
+
+  #rejectAll(runId: string, waiting: Waiting, error: unknown): void {
+    for (const number of [...waiting.asks.keys()]) this.#reject(runId, waiting, number, error);
+  }
+
+  #leave(runId: string, waiting: Waiting, number: number): Ask | undefined {
+    const ask = waiting.asks.get(number);
+    waiting.asks.delete(number);
+    ask?.cancelTimeout();
+    if (waiting.asks.size === 0 && this.#waiting.get(runId) === waiting) {
+      this.#waiting.delete(runId);
+      waiting.end();
+    }
+    return ask;
+  }
+
+  async #giveUp(runId: string, number: number): Promise<void> {
+    const waiting = this.#waiting.get(runId);
+    if (waiting === undefined) return;
+    const status = await this.#seams.store.readRun(runId).then(
+      (record) => record?.status,
+      () => undefined,
+    );
+    this.#reject(runId, waiting, number, pending(status === "paused" ? `run "${runId}" is paused` : "nobody answered in time"));
   }
 
   async #ended(runId: string): Promise<PawlError> {
     const { status } = await requireRun(this.#seams.store, runId);
     if (isOver(status)) return new PawlError("PAWL_RUN_ENDED", { message: `run "${runId}" is ${status}` });
     return new PawlError("PAWL_OUTCOME_UNKNOWN", { message: `run "${runId}" took it and did not say what became of it` });
-  }
-
-  async #whyUnanswered(runId: string): Promise<string> {
-    const { status } = await requireRun(this.#seams.store, runId);
-    return status === "paused" ? `run "${runId}" is paused` : "nobody answered in time";
-  }
-
-  /** Who is not there cannot answer: then it is said at once that it is only recorded. */
-  async #checkAlive(runId: string): Promise<void> {
-    const { store, clock } = this.#seams;
-    const record = await requireRun(store, runId);
-    const now = clock.mono();
-    if (this.#workers === undefined || now - this.#workers.at > ALIVE_KNOWN_MS) this.#workers = { at: now, workers: liveWorkers(store) };
-    const reason = whyNone(await this.#workers.workers, record);
-    if (reason !== undefined) throw pending(reason);
-  }
-
-  #nextChange(runId: string, endsAt: number): { readonly promise: Promise<void>; forget(): void } {
-    const { clock, watch } = this.#seams;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const ends = [watch.onChange(runId, resolve), watch.onEnd(runId, resolve)];
-    const cancel = clock.after(Math.min(ALIVE_EVERY_MS, Math.max(0, endsAt - clock.mono())), resolve);
-    return { promise, forget: () => (cancel(), ends.forEach((end) => end())) };
   }
 
   #take(number: number): void {
@@ -140,11 +187,8 @@ function pending(reason: string): PawlError {
 }
 
 /** Why nobody works on this run now; undefined when somebody does, or can. */
-export async function whyNobody(store: Store, record: RunRecord): Promise<string | undefined> {
-  return whyNone(await liveWorkers(store), record);
-}
-
-function whyNone(workers: readonly WorkerView[], { definition, workflow, id }: RunRecord): string | undefined {
+export async function whyNobody(store: Store, { definition, workflow, id }: RunRecord): Promise<string | undefined> {
+  const workers = await liveWorkers(store);
   if (workers.length === 0) return "no worker runs on this store";
   if (workers.some(({ definitions }) => definitions.includes(definition))) return undefined;
   return `no worker on this store was given the definition of run "${id}" of "${workflow}"`;

@@ -2,14 +2,17 @@
  * Runs that belong to a step or a node of another run: started or found, waited for, and cancelled when they are no longer
  * wanted. What is cut off by a closing process, or waits for space on the disk, is no failure of theirs.
  */
-import { isPawlError } from "../errors.ts";
+import { type ErrorCode, isPawlError } from "../errors.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { Run, type RunHome } from "./handle.ts";
 import type { Startable } from "./startable.ts";
-import type { StepServices } from "./xstate/step.ts";
+import { type StepServices, stopReason } from "./xstate/step.ts";
 
 /** How long a run waits for space on the disk before it is tried again. */
 const SPACE_WAIT_MS = 1_000;
+
+/** Why a run leaves this process and goes on in another, with the runs that belong to it. */
+const GOES_ON: ReadonlySet<ErrorCode> = new Set(["PAWL_RUN_MOVED", "PAWL_CLOSED", "PAWL_STORE_FAILED"]);
 
 /** The next owner goes on with it; nobody here hears of it. */
 const never = (): Promise<never> => new Promise<never>(() => {});
@@ -22,16 +25,27 @@ export function childRuns(home: RunHome, startAs: (id: string, definition: Defin
       try {
         return await startAs(id, definition, input);
       } catch (error) {
+        // who waited for it no longer does
+        if (isPawlError(error, "PAWL_RUN_CANCELLED")) return never();
         if (!isPawlError(error, "PAWL_STORE_FULL")) return unlessClosed(error);
         await new Promise<void>((resolve) => home.clock.after(SPACE_WAIT_MS, resolve));
       }
     }
   };
   return async (of, id, input, signal) => {
+    let isThere = false;
+    let isUnwanted = false;
+    const cancel = (): void => {
+      if (isThere && isUnwanted && !home.isClosing) void home.cancel(id, {}).catch(() => {});
+    };
+    const aborted = (): void => {
+      isUnwanted = !GOES_ON.has(isPawlError(signal.reason) ? signal.reason.code : stopReason());
+      cancel();
+    };
+    signal.addEventListener("abort", aborted);
     await started(id, definitionOf(of as Startable), input, signal);
-    const cancel = (): void => void (home.isClosing ? undefined : home.cancel(id, {}).catch(() => {}));
-    if (signal.aborted) cancel();
-    else signal.addEventListener("abort", cancel);
+    isThere = true;
+    cancel();
     return new Run<unknown>(home, id).result().catch(unlessClosed);
   };
 }

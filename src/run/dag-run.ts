@@ -15,6 +15,7 @@ import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import { Failures } from "./failures.ts";
 import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
+import { LiveNodes } from "./live-nodes.ts";
 import { WorkMeter } from "./meter.ts";
 import { NodeTimers } from "./node-timers.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
@@ -37,7 +38,7 @@ export class DagRun implements HostedRun {
   readonly #inbox: Stimulus[] = [];
   readonly #results: Results;
   readonly #meter: WorkMeter;
-  readonly #nodes = new Map<number, NodeActor>();
+  readonly #nodes: LiveNodes;
   readonly #timers: NodeTimers;
   readonly #failures = new Failures();
   readonly #history = new HistoryWriter();
@@ -54,6 +55,7 @@ export class DagRun implements HostedRun {
     this.plan = plan;
     this.definitionHash = plan.hash;
     this.#seams = seams;
+    this.#nodes = new LiveNodes(() => seams.released(), stored !== undefined);
     this.#results = new Results(plan, input);
     this.commitNo = stored?.commitNo ?? 0;
     this.#timers = new NodeTimers(
@@ -84,6 +86,18 @@ export class DagRun implements HostedRun {
 
   get running(): number {
     return this.progress.running;
+  }
+
+  get held(): number {
+    return this.#nodes.held;
+  }
+
+  get waitsForChild(): boolean {
+    return this.running > 0 && this.held === 0 && this.queued === 0 && !this.hasWork && !this.isDirty && !this.inFlight;
+  }
+
+  wantsChild(childId: string): boolean {
+    return this.#nodes.wantsChild(childId, this.id, this.plan);
   }
 
   get finished(): boolean {
@@ -170,17 +184,11 @@ export class DagRun implements HostedRun {
   grant(): void {
     const index = this.progress.grant();
     if (index === undefined) return;
-    const node = this.#nodes.get(index) ?? newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
-    this.#nodes.set(index, node);
+    const node = this.#nodes.at(index) ?? newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
+    this.#nodes.add(node);
     node.since = this.#seams.clock.now();
-    node.hasPermit = true;
+    this.#nodes.holds(node);
     this.#tellNode(node, FACT.granted);
-  }
-
-  /** Gives its permit back: it ended, or its agent is a run of its own that takes permits itself. */
-  #release(node: NodeActor): void {
-    if (node.hasPermit) this.#seams.released();
-    node.hasPermit = false;
   }
 
   // ---- turns, depth first: node → supervisor → workflow
@@ -199,7 +207,7 @@ export class DagRun implements HostedRun {
         this.#abandoned.add(this.id, this.plan.nodes[node.index]!, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
-    if (before === "running") this.#release(node);
+    if (before === "running") this.#nodes.release(node);
     if (snapshot.status === "done") this.#nodeEnded(node, snapshot.value as Settled, output);
     else if (snapshot.value === "running") this.#history.node("node.started", this.plan.nodes[node.index]!.id, snapshot.context.attempt);
     else if (snapshot.value === "backingOff") this.#nodeBacksOff(node);
@@ -214,7 +222,7 @@ export class DagRun implements HostedRun {
 
   #nodeEnded(node: NodeActor, status: Settled, output: string | undefined): void {
     this.#timers.clear(node);
-    this.#nodes.delete(node.index);
+    this.#nodes.delete(node);
     this.#writeNode(node, output ?? null);
     if (output !== undefined) this.#results.keep(node.index, output);
     this.#results.readerSettled(node.index);
@@ -244,7 +252,8 @@ export class DagRun implements HostedRun {
   }
 
   #cancelNodes(): void {
-    for (const node of [...this.#nodes.values()]) this.#tellNode(node, FACT.nodeCancelled);
+    this.#abandoned.addChildren(this.#nodes.leftChildren(this.id, this.plan, this.progress));
+    for (const node of this.#nodes.all()) this.#tellNode(node, FACT.nodeCancelled);
     this.progress.stop();
   }
 
@@ -284,7 +293,8 @@ export class DagRun implements HostedRun {
     const planNode = this.plan.nodes[node.index]!;
     const { agent, input, reads, policy } = planNode;
     const attempt = attemptOf(this.id, planNode, node, this.#failures.among(planNode.dependencies), this.#seams);
-    if (agent.work.kind === "machine") this.#release(node);
+    // a run of its own takes permits itself
+    if (agent.work.kind === "machine") this.#nodes.release(node);
     node.attempt = attempt;
     const perform = (loaded?: Texts): void =>
       void attempt
@@ -350,14 +360,12 @@ export class DagRun implements HostedRun {
   drop(code: DropCode): void {
     this.#abandoned.tell();
     this.#meter.working = false;
-    for (const node of this.#nodes.values()) {
+    for (const node of this.#nodes.drop()) {
       this.#timers.clear(node);
       node.attempt?.abandon(code);
       node.attempt = undefined;
-      this.#release(node);
     }
     this.#inbox.length = 0;
-    this.#nodes.clear();
     this.#acts = [];
   }
 
@@ -373,7 +381,7 @@ export class DagRun implements HostedRun {
       if (status !== "backingOff") this.#results.readerSettled(index);
     }
     for (const node of restoredBackoffs(this.plan, nodes, this.#seams.steadyNow())) {
-      this.#nodes.set(node.index, node);
+      this.#nodes.add(node);
       this.#timers.restore(node);
     }
   }

@@ -18,12 +18,24 @@ interface Deed {
 
 const STOP: AnyEvent = { type: "xstate.stop" };
 
+export interface DeedSeams {
+  /** Of the commit whose acts are done. */
+  commitKey(): string;
+  /** The id of the run that the actor is; undefined for any other. */
+  addressOf(actor: Actor): string | undefined;
+  failed(actor: Actor, error: unknown): void;
+  /** An attempt gave its permit back. */
+  released(): void;
+  /** An action failed after it had returned. */
+  rejected(action: string, error: unknown): void;
+}
+
 export class Deeds {
-  readonly #commitKey: () => string;
-  readonly #failed: (actor: Actor, error: unknown) => void;
-  readonly #released: () => void;
-  readonly #rejected: (name: string, error: unknown) => void;
+  readonly #seams: DeedSeams;
   readonly #outside = new Set<Actor>();
+  /** Those of them that are runs of their own, and the ids of these. */
+  readonly #addresses = new Map<Actor, string>();
+  readonly #children = new Set<string>();
   readonly #granted = new Set<Actor>();
   readonly #waiting = new Set<Actor>();
   #list: Deed[] = [];
@@ -31,11 +43,8 @@ export class Deeds {
   /** Starts, and what is told to those that were not started. */
   #heldBack: Deed[] = [];
 
-  constructor(commitKey: () => string, failed: (actor: Actor, error: unknown) => void, released: () => void, rejected: (name: string, error: unknown) => void) {
-    this.#rejected = rejected;
-    this.#commitKey = commitKey;
-    this.#failed = failed;
-    this.#released = released;
+  constructor(seams: DeedSeams) {
+    this.#seams = seams;
   }
 
   get isEmpty(): boolean {
@@ -71,6 +80,15 @@ export class Deeds {
     return this.#granted.size;
   }
 
+  /** All that runs outside are runs of its own, which work by themselves. */
+  get waitsForChild(): boolean {
+    return this.#addresses.size > 0 && this.#addresses.size === this.#outside.size;
+  }
+
+  hasChild(runId: string): boolean {
+    return this.#children.has(runId);
+  }
+
   add({ actor, name, perform }: Act): void {
     this.#list.push({ actor, name, perform });
   }
@@ -102,6 +120,11 @@ export class Deeds {
   /** Its logic will be started. */
   start(actor: Actor): void {
     this.#outside.add(actor);
+    const address = this.#seams.addressOf(actor);
+    if (address !== undefined) {
+      this.#addresses.set(actor, address);
+      this.#children.add(address);
+    }
     this.#list.push({ actor, name: undefined, perform: () => this.#start(actor) });
   }
 
@@ -143,14 +166,16 @@ export class Deeds {
   ended(actor: Actor): void {
     if (!this.#outside.delete(actor)) return;
     this.#waiting.delete(actor);
-    if (this.#granted.delete(actor)) this.#released();
+    this.#children.delete(this.#addresses.get(actor) ?? "");
+    this.#addresses.delete(actor);
+    if (this.#granted.delete(actor)) this.#seams.released();
   }
 
   /** Does what the commit says; answers the user's acts that were done. */
   perform(): (Deed & { readonly name: string })[] {
     const list = this.#list;
     this.#list = [];
-    const commit = this.#commitKey();
+    const commit = this.#seams.commitKey();
     const failed = new Set<Actor>();
     const done: (Deed & { readonly name: string })[] = [];
     list.forEach((deed, i) => {
@@ -165,7 +190,7 @@ export class Deeds {
 
   /** What an asynchronous action fails of later ends nobody: it is only said. */
   #watch({ name }: Deed, answer: unknown): void {
-    if (name !== undefined && answer instanceof Promise) answer.catch((error: unknown) => this.#rejected(name, error));
+    if (name !== undefined && answer instanceof Promise) answer.catch((error: unknown) => this.#seams.rejected(name, error));
   }
 
   #contain(actor: Actor, work: () => unknown): boolean {
@@ -173,7 +198,7 @@ export class Deeds {
       work();
       return true;
     } catch (error) {
-      this.#failed(actor, error);
+      this.#seams.failed(actor, error);
       return false;
     }
   }
@@ -196,8 +221,10 @@ export class Deeds {
         // what a stopped logic throws concerns nobody any more
       }
     }
-    for (const _ of this.#granted) this.#released();
+    for (const _ of this.#granted) this.#seams.released();
     this.#outside.clear();
+    this.#addresses.clear();
+    this.#children.clear();
     this.#granted.clear();
     this.#waiting.clear();
   }

@@ -18,6 +18,13 @@ export class Definitions {
     this.#store = store;
   }
 
+  /** What others are told of them. */
+  get told(): { readonly definitions: readonly string[]; readonly migrates: readonly string[] } {
+    const isOwn = ([hash, definition]: [string, Definition]): boolean => hash === definition.hash;
+    const entries = [...this.byHash];
+    return { definitions: entries.filter(isOwn).map(([hash]) => hash), migrates: entries.filter((entry) => !isOwn(entry)).map(([hash]) => hash) };
+  }
+
   /** Is it known? A machine of the same structure with other implementations is refused. */
   knows(definition: Definition): boolean {
     const known = this.byHash.get(definition.hash);

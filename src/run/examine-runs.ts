@@ -107,7 +107,8 @@ async function examineStuck(store: Store, clock: Clock, crew: Crew, unfinished: 
   };
   const stillUnclaimed = await again(unclaimed, (run) => isUnclaimed(run, crew));
   const stillSuspects = await again(suspects, (run) => run.suspicion > 0 && run.reason === null);
-  const stillUnheard = (await Promise.all(unheard.map(async (row) => ((await store.isPosted(row.number)) ? row.runId : [])))).flat();
+  const rows = await store.readReplies(unheard.map(({ number }) => number));
+  const stillUnheard = rows.flatMap(({ isPosted, number }) => (isPosted ? unheard.filter((row) => row.number === number).map(({ runId }) => runId) : []));
   return [
     listed(stillUnclaimed, "claims", "every run that is ready has a worker", (runs) =>
       problem("claims", `ready, and no worker takes it on: ${runs}`, "see the log of the workers; a new worker tries again"),
@@ -130,7 +131,7 @@ function isUnclaimed({ epoch, wakeAt, definition, reason }: RunRecord, { live, w
 async function readUnheard(store: Store, { live }: Crew): Promise<{ runId: string; number: number }[]> {
   const rows: { runId: string; number: number }[] = [];
   for (const runId of await store.inboxRuns("", AGAIN_MAX)) {
-    const [run, [oldest]] = [await store.readRun(runId), await store.readInbox(runId)];
+    const [run, [oldest]] = [await store.readRun(runId), await store.readInbox(runId, 0, 1)];
     if (run !== undefined && oldest !== undefined && live.has(run.epoch) && run.status !== "paused") rows.push({ runId, number: oldest.number });
   }
   return rows;

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { Store } from "../store/store.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
+import type { Again } from "./again.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import type { ForkRunOptions } from "./fork.ts";
 import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
@@ -51,6 +52,8 @@ export interface RunHome {
   readonly store: Store;
   readonly clock: Clock;
   readonly isClosing: boolean;
+  /** Is a run of this id about to be written here? */
+  isStarting(id: string): boolean;
   send(id: string, event: SentEvent, options: SendOptions): Promise<SendResult>;
   snapshot(id: string, definition: MachineDefinition): Promise<AnySnapshot>;
   /** Calls back with each change of the run, wherever it is; answers what ends it. */
@@ -63,10 +66,7 @@ export interface RunHome {
   cancel(id: string, options: CancelOptions): Promise<void>;
   request(id: string, request: Request, options: RequestOptions): Promise<void>;
   resume(id: string, options: RequestOptions): Promise<void>;
-  retry(id: string, options: RetryRunOptions): Promise<Reopened>;
-  checkpoints(id: string): AsyncGenerator<Checkpoint>;
-  planFork(id: string, options: ForkOptions): Promise<ForkPlan>;
-  fork(id: string, options: ForkRunOptions): Promise<string>;
+  readonly again: Again;
 }
 
 export class Run<Output> {
@@ -99,6 +99,7 @@ export class Run<Output> {
         if (!watch.isUnderWay) {
           const record = await this.#pawl.store.readRun(this.id);
           if (record !== undefined && isOver(record.status)) return await viewRun(this.#pawl.store, record);
+          if (record === undefined && !this.#pawl.isStarting(this.id)) await requireRun(this.#pawl.store, this.id);
           if (record !== undefined) await this.#pawl.checkClaimable(record.definition, record.workflow, this.id);
         }
         await watch.promise;
@@ -170,17 +171,17 @@ export class Run<Output> {
    * @throws PAWL_RUN_NOT_RETRYABLE, PAWL_INVALID_VALUE when a node of `nodes` did not fail
    */
   retry(options: RetryRunOptions = {}): Promise<Reopened> {
-    return this.#pawl.retry(this.id, options);
+    return this.#pawl.again.retry(this.id, options.nodes);
   }
 
   /** The commits of the run, from the first, and which of them it can be forked from. */
   checkpoints(): AsyncGenerator<Checkpoint> {
-    return this.#pawl.checkpoints(this.id);
+    return this.#pawl.again.checkpoints(this.id);
   }
 
   /** Says what `fork` would do: what is kept, and what runs again. Changes nothing. Throws as `fork`. */
   planFork(options: ForkOptions): Promise<ForkPlan> {
-    return this.#pawl.planFork(this.id, options);
+    return this.#pawl.again.planFork(this.id, options);
   }
 
   /**
@@ -196,7 +197,7 @@ export class Run<Output> {
    * has no nodes), PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (the new id is taken), PAWL_RUN_QUARANTINED
    */
   async fork(options: ForkRunOptions): Promise<this> {
-    return this.sibling(await this.#pawl.fork(this.id, options));
+    return this.sibling(await this.#pawl.again.fork(this.id, options));
   }
 
   /** A handle like this of another run. */

@@ -7,22 +7,19 @@ import type { Log } from "../define/agent.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Commit, Store } from "../store/store.ts";
+import { Again } from "./again.ts";
 import { Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { Emitted } from "./emitted.ts";
-import { type Checkpoint, listCheckpoints } from "./checkpoints.ts";
-import { type ForkRunOptions, fork, planFork } from "./fork.ts";
-import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
-import type { CancelOptions, EndWatch, RequestOptions, RetryRunOptions, RunHome } from "./handle.ts";
+import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
 import { MachineRun } from "./machine-run.ts";
 import { Peers } from "./peers.ts";
 import { Recovery } from "./recovery.ts";
-import { type Reopened, resumeRun, retryRun } from "./reopen.ts";
 import type { Request } from "./requests.ts";
 import { Retention } from "./retention.ts";
 import { RunWatch } from "./run-watch.ts";
@@ -42,10 +39,13 @@ const REQUEST_TIMEOUT: Duration = "30s";
 const AGAIN_MS = 100;
 /** How often it is asked, while closing, what others can go on with. */
 const LET_GO_EVERY_MS = 50;
+/** How long closing waits for what it writes last. */
+const CLOSE_WRITES_MS = 2_000;
 
 export class Home implements RunHome {
   readonly definitions: Definitions;
   readonly starts: Starts;
+  readonly again: Again;
   readonly emitted: Emitted<AnyEvent, { readonly runId: string }>;
   readonly changes: Emitted<RunChange>;
   readonly #store: Store;
@@ -83,6 +83,14 @@ export class Home implements RunHome {
       checkOpen: () => void this.store,
       deliver: (runId) => this.#spawn(this.#executing?.recovery.deliverInbox(runId)),
       failed: (error) => this.log.warn({ error }, "answers that were read are deleted later"),
+    });
+    this.again = new Again({
+      store,
+      clock,
+      random: seams.random,
+      checkOpen: () => this.checkOpen(),
+      findDefinition: (hash) => this.definitions.byHash.get(hash),
+      offered: (id) => this.#offered(id),
     });
     this.starts = new Starts({ store, clock, log: this.log, definitions: this.definitions, executing: this.#executing });
     this.#door = new MachineDoor({ store, clock, definitions: this.definitions, executing: this.#executing, asks: this.#asks });
@@ -150,7 +158,7 @@ export class Home implements RunHome {
     for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
-      await peers.tell({ definitions: [...this.definitions.byHash.keys()] });
+      await peers.tell(this.definitions.told);
       worker.epoch = await peers.open();
       recovery.begin();
     }
@@ -167,8 +175,8 @@ export class Home implements RunHome {
     try {
       while (this.#lookAgain && !this.#isClosed) {
         this.#lookAgain = false;
+        this.#spawn(this.#watch.look());
         await this.#executing?.recovery.look();
-        await this.#watch.look();
       }
     } finally {
       this.#isLooking = false;
@@ -182,13 +190,31 @@ export class Home implements RunHome {
 
   async #close(graceMs: number): Promise<void> {
     if (this.#executing !== undefined && this.#executing.worker.stopped === undefined) await this.#stopExecuting(this.#executing, graceMs);
-    this.#executing?.peers.stop();
-    await this.#retention?.stop();
-    await this.#asks.tidy().catch((error: unknown) => this.log.warn({ error }, "closing"));
+    await this.#inTime(this.#letGo());
     this.#endWatch?.();
     this.#isClosed = true;
     this.#watch.wakeAll();
     await this.#store.close();
+  }
+
+  /** What is written last can be left undone: whoever opens the store next does it. */
+  async #letGo(): Promise<void> {
+    await this.#retention?.stop();
+    await this.#asks.tidy();
+    const { worker, recovery, peers } = this.#executing ?? {};
+    if (worker?.stopped === undefined) await recovery?.absolveAll();
+    worker?.halt();
+    await peers?.close();
+  }
+
+  /** Somebody may hold the file: who closes does not wait for ever. */
+  async #inTime(work: Promise<void>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#seams.clock.after(CLOSE_WRITES_MS, resolve);
+      work.catch((error: unknown) => this.log.warn({ error }, "closing")).finally(() => (cancel(), resolve()));
+    });
+    this.#executing?.worker.halt();
+    this.#executing?.peers.stop();
   }
 
   async #stopExecuting({ worker, recovery, peers }: Executing, graceMs: number): Promise<void> {
@@ -206,13 +232,6 @@ export class Home implements RunHome {
       void quiet.then(() => (cancel(), resolve()));
     });
     isQuiet = true;
-    const closing = async (): Promise<void> => {
-      await recovery.absolveAll();
-      worker.halt();
-      await peers.close();
-    };
-    await closing().catch((error: unknown) => this.log.warn({ error }, "closing"));
-    worker.halt();
   }
 
   changeAttemptsMax(attemptsMax: number): void {
@@ -236,6 +255,10 @@ export class Home implements RunHome {
 
   get clock(): Clock {
     return this.#seams.clock;
+  }
+
+  isStarting(id: string): boolean {
+    return this.starts.has(id);
   }
 
   get isClosing(): boolean {
@@ -316,7 +339,7 @@ export class Home implements RunHome {
 
   async #askToCancel(id: string, now: boolean, timeoutMs: number): Promise<void> {
     try {
-      if (now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#watch.ended(id);
+      if (now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#told(id);
       await this.#asks.ask(id, { kind: "cancel", ...(now && { now }) }, timeoutMs);
     } catch (error) {
       if (!isPawlError(error, "PAWL_RUN_ENDED")) throw error;
@@ -337,40 +360,21 @@ export class Home implements RunHome {
     }
   }
 
-  checkpoints(id: string): AsyncGenerator<Checkpoint> {
-    return listCheckpoints(this.store, id);
-  }
-
-  planFork(id: string, options: ForkOptions): Promise<ForkPlan> {
-    return planFork(this.store, id, options, (hash) => this.definitions.byHash.get(hash));
-  }
-
-  /** Answers the id of the new run. */
-  async fork(id: string, options: ForkRunOptions): Promise<string> {
-    this.checkOpen();
-    const made = await fork({ ...this.#seams, store: this.store }, id, options, (hash) => this.definitions.byHash.get(hash));
-    this.#offered(made.id);
-    return made.id;
-  }
-
-  async retry(id: string, { nodes }: RetryRunOptions): Promise<Reopened> {
-    this.checkOpen();
-    const reopened = await retryRun(this.store, id, { nodes, at: this.#seams.clock.now() });
-    this.#offered(id);
-    return reopened;
-  }
-
   /** Lifts a pause, or continues a run that was cut off. */
   async resume(id: string, options: RequestOptions): Promise<void> {
-    const record = await requireRun(this.store, id);
-    if (!isOver(record.status)) return this.request(id, { kind: "resume" }, options);
-    this.checkOpen();
-    await resumeRun(this.store, id, { at: this.#seams.clock.now() });
-    this.#offered(id);
+    const { status } = await requireRun(this.store, id);
+    return isOver(status) ? this.again.resume(id) : this.request(id, { kind: "resume" }, options);
+  }
+
+  /** This process itself wrote what is nobody's. */
+  #told(id: string): void {
+    this.#watch.ended(id);
+    this.#watch.changed(id);
   }
 
   /** A run that is nobody's may be taken on here. */
   #offered(id: string): void {
+    this.#told(id);
     this.#spawn(this.#executing?.recovery.ensure(id).then(() => {}));
   }
 

@@ -12,6 +12,8 @@ import type { StepServices } from "./xstate/step.ts";
 
 export interface HostedRun {
   readonly id: string;
+  /** Its commits; 0 before it was created. */
+  readonly commitNo: number;
   /** The hash of the definition that it goes by. */
   readonly definitionHash: string;
   /** It is paused, or is about to be: events that are given to it now wait for its resume. */
@@ -26,13 +28,19 @@ export interface HostedRun {
   readonly isDirty: boolean;
   /** Attempts that wait for a permit, and those that hold one. */
   readonly queued: number;
+  readonly held: number;
+  /** Attempts that run; one that is a run of its own holds no permit. */
   readonly running: number;
+  /** It only waits for runs of its own. */
+  readonly waitsForChild: boolean;
   /** Promises of its run, which end by themselves; they hold no permits. */
   readonly endsSoon: boolean;
   /** When a run that only waits wants to go on, in ms since 1970; null while it has work. */
   readonly wakeAt: number | null;
   /** Applies what happened, at most so many steps; answers how many are left. */
   applyInbox(budget: number): number;
+  /** Is this a run of its own that it waits for? */
+  wantsChild(childId: string): boolean;
   /** Starts the next attempt that waits for a permit. */
   grant(): void;
   /** What changed since the last commit, as the next one. */

@@ -19,7 +19,8 @@ export async function checkedInbox(definition: Definition, rows: readonly InboxR
   return items;
 }
 
-async function checkedRow(definition: Definition, { number, body }: InboxRecord, snapshot?: () => Promise<AnySnapshot>): Promise<InboxItem> {
+/** One row; see `checkedInbox`. */
+export async function checkedRow(definition: Definition, { number, body }: InboxRecord, snapshot?: () => Promise<AnySnapshot>): Promise<InboxItem> {
   if (body === CANCEL_BODY) return { number, isAsked: false, kind: "cancel" };
   let request: Request | undefined;
   try {

@@ -179,6 +179,7 @@ export class MachineDoor {
     if (executing === undefined) return undefined;
     const { worker, recovery, peers } = executing;
     for (;;) {
+      await recovery.delivered(id);
       const run = worker.runs.get(id);
       if (run instanceof MachineRun) return run;
       if (run !== undefined) throw notAMachine(id);

@@ -4,6 +4,7 @@
 import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError } from "../errors.ts";
 import { Run, type RunHome } from "./handle.ts";
+import { isOver, requireRun } from "./view.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import type { SendOptions } from "./machine-door.ts";
 import type { SendResult } from "./sends.ts";
@@ -70,6 +71,8 @@ export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOf
         if (predicate(snapshot)) return snapshot;
         const { status, value } = snapshot as unknown as { status: string; value: unknown };
         if (status !== "active") throw new PawlError("PAWL_RUN_ENDED", { message: `run "${this.id}" ended in ${JSON.stringify(value)} without it` });
+        if (isOver((await requireRun(this.#home.store, this.id)).status))
+          throw new PawlError("PAWL_RUN_ENDED", { message: `run "${this.id}" was ended in ${JSON.stringify(value)}` });
         if (this.#home.clock.mono() >= endsAt) throw new PawlError("PAWL_WAIT_TIMEOUT", { message: `run "${this.id}" is in ${JSON.stringify(value)}` });
         await change.promise;
       } finally {

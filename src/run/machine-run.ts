@@ -8,13 +8,13 @@ import { type ActorRecord, type Commit, WAITS_FOR_EVENT } from "../store/store.t
 import { ActorTable } from "./actor-table.ts";
 import { heldAnew } from "./held-children.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { type Asked, Cascade, STOP } from "./cascade.ts";
-import { encode } from "./codec.ts";
+import { Cascade, STOP } from "./cascade.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter } from "./history.ts";
 import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
+import { type EffectParts, fireTimer, noteAsked } from "./machine-effects.ts";
 import { type PendingSend, Sends } from "./sends.ts";
 import { MachineInbox } from "./machine-inbox.ts";
 import { MachineWriter } from "./machine-writer.ts";
@@ -26,7 +26,7 @@ import type { InboxItem } from "./requests.ts";
 import { framesOf } from "./spill.ts";
 import { type MachineStimulus, wordsOf } from "./stimulus.ts";
 import { type NewMachineRun, type StoredMachineRun, actorRows, valueIn } from "./stored-machine-run.ts";
-import { type Actor, type ActorTimer, type AnyEvent, type AnySnapshot, isMachine } from "./xstate/actor.ts";
+import { type Actor, type AnyEvent, type AnySnapshot, isMachine } from "./xstate/actor.ts";
 import { childAddress } from "./child-address.ts";
 import { type Recording } from "./xstate/system.ts";
 
@@ -51,6 +51,7 @@ export class MachineRun implements HostedRun {
   readonly #inbox: MachineInbox;
   readonly #writer: MachineWriter;
   readonly #outside: OutsideEvents;
+  readonly #parts: EffectParts;
   #sequence: number;
   readonly #outgoing = new Outgoing();
   #isDropped = false;
@@ -77,7 +78,7 @@ export class MachineRun implements HostedRun {
       changed: (actor) => this.#writer.changed(actor),
       removed: (actor) => actor !== this.table.root && this.#writer.removed(actor),
       turned: (recording, event) => this.#turned(recording, event),
-      asked: (effect) => this.#asked(effect),
+      asked: (effect) => noteAsked(this.#parts, effect),
       startOutside: (actor) => this.#deeds.start(actor),
       tellOutside: (actor, event) => this.#deeds.tell(actor, event),
       ended: (actor) => this.#ended(actor),
@@ -87,12 +88,22 @@ export class MachineRun implements HostedRun {
       (timerId) => definition.policyOf(timerId),
       (actor, timer) => this.#receive({ kind: "timer", actor, timer }),
     );
-    this.#deeds = new Deeds(
-      () => `${id}@${this.commitNo}`,
-      (actor, error) => this.#receive({ kind: "failed", actor: this.table.actorAt(actor.key), error }),
-      () => seams.released(),
-      (action, error) => seams.attempts.log.error({ runId: id, action, error }, "an asynchronous action failed"),
-    );
+    this.#deeds = new Deeds({
+      commitKey: () => `${id}@${this.commitNo}`,
+      addressOf: (actor) => childAddress(id, actor, this.table.system),
+      failed: (actor, error) => this.#receive({ kind: "failed", actor: this.table.actorAt(actor.key), error }),
+      released: () => seams.released(),
+      rejected: (action, error) => seams.attempts.log.error({ runId: id, action, error }, "an asynchronous action failed"),
+    });
+    this.#parts = {
+      table: this.table,
+      cascade: this.#cascade,
+      timers: this.#timers,
+      deeds: this.#deeds,
+      outgoing: this.#outgoing,
+      changed: (actor) => this.#writer.changed(actor),
+      nextNumber: () => ++this.#sequence,
+    };
     this.commitNo = from.commitNo ?? 0;
     this.#sequence = "input" in from ? 1 : from.sequence;
     this.#writer = new MachineWriter(id, this.table, this.#sequence, "input" in from);
@@ -152,6 +163,18 @@ export class MachineRun implements HostedRun {
 
   get running(): number {
     return this.#deeds.running;
+  }
+
+  get held(): number {
+    return this.#deeds.running;
+  }
+
+  get waitsForChild(): boolean {
+    return this.#deeds.waitsForChild && !this.hasWork && !this.isDirty && !this.inFlight;
+  }
+
+  wantsChild(childId: string): boolean {
+    return this.#deeds.hasChild(childId);
   }
 
   get wakeAt(): number | null {
@@ -222,7 +245,7 @@ export class MachineRun implements HostedRun {
     if (stimulus.kind === "begin") this.#cascade.start(root);
     else if (stimulus.kind === "cancel") this.#stop(root);
     else if (stimulus.kind === "failed") this.#fail(stimulus.actor, stimulus.error);
-    else if (stimulus.kind === "timer") this.#fire(stimulus.actor, stimulus.timer);
+    else if (stimulus.kind === "timer") fireTimer(this.#parts, stimulus.actor, stimulus.timer);
     else if (stimulus.kind === "event") {
       const event = this.table.normal(stimulus.event);
       this.sends.applying(event, stimulus.item?.isAsked ? stimulus.item : stimulus.pending, root.snapshot);
@@ -255,30 +278,6 @@ export class MachineRun implements HostedRun {
   #fail(actor: Actor, error: unknown): void {
     if (actor === this.table.root && actor.life === "done" && !this.#isEndWritten) actor.life = "running";
     this.#cascade.fail(actor, error);
-  }
-
-  #fire(actor: Actor, timer: ActorTimer): void {
-    if (!actor.timers.includes(timer)) return;
-    this.#timers.remove(actor, (other) => other === timer);
-    this.#writer.changed(actor);
-    if (timer.to.startsWith("run:")) this.#outgoing.post(timer.to.slice("run:".length), timer.event);
-    else this.#cascade.deliver(this.table.actorAt(timer.to), this.table.normal(timer.event));
-  }
-
-  #asked(effect: Asked): void {
-    if (effect.kind === "act") return this.#deeds.add(effect.act);
-    if (effect.kind === "cancel") {
-      this.#timers.remove(effect.source, ({ id }) => id === effect.id);
-      return this.#writer.changed(effect.source);
-    }
-    const source = effect.kind === "schedule" ? effect.source : this.#cascade.stack.at(-1)!.actor;
-    try {
-      if (effect.kind === "post") this.#outgoing.post(effect.runId, encode(effect.event));
-      else this.#timers.set(effect, ++this.#sequence, effect.to.startsWith("run:") ? encode(effect.event) : this.table.encode(effect.event));
-      this.#writer.changed(source);
-    } catch (error) {
-      this.#cascade.fail(source, error);
-    }
   }
 
   #turned(recording: Recording, event: AnyEvent | undefined): void {

@@ -110,6 +110,11 @@ export class Abandoned {
     node.attempt = undefined;
   }
 
+  /** Runs that nobody here has heard of, if they are there. */
+  addChildren(runIds: readonly string[]): void {
+    for (const runId of runIds) this.#posts.push({ runId, body: CANCEL_BODY });
+  }
+
   /** What is to be written with the next commit. */
   takePosts(): { readonly posts?: readonly Post[] } {
     if (this.#posts.length === 0) return {};

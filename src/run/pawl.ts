@@ -13,7 +13,7 @@ import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import { MachineHandle } from "./machine-handle.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
-import { type PruneOptions, type Pruned, prune } from "./prune.ts";
+import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
 import type { SendResult } from "./sends.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
@@ -122,7 +122,7 @@ export class Pawl implements AsyncDisposable {
    *
    * @throws as `send` of the machine's handle
    */
-  send<Event extends SentEvent>(id: string, event: Event, options: SendOptions = {}): Promise<SendResult> {
+  send(id: string, event: SentEvent & { readonly [field: string]: unknown }, options: SendOptions = {}): Promise<SendResult> {
     return this.#home.send(id, event, options);
   }
 
@@ -137,7 +137,8 @@ export class Pawl implements AsyncDisposable {
    *
    * @throws PAWL_INVALID_VALUE, PAWL_READ_ONLY
    */
-  prune(options: PruneOptions): Promise<Pruned> {
+  async prune(options: PruneOptions): Promise<Pruned> {
+    const { prune } = await import("./prune.ts");
     return prune(this.#store, this.#seams.clock, options);
   }
 

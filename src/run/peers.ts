@@ -23,6 +23,10 @@ export interface WorkerFacts {
   readonly pid: number;
   /** Hashes of the definitions that it was given. */
   readonly definitions: readonly string[];
+  /** Hashes of earlier ones that these take over: only where nobody was given them. */
+  readonly migrates: readonly string[];
+  /** How long it lets others be silent. */
+  readonly leaseMs: number;
   /** So many more runs it could take on; 0 while it has enough. */
   readonly wants: number;
 }
@@ -32,7 +36,7 @@ export interface WorkerView {
   readonly epoch: number;
   readonly pid: number;
   readonly openedAt: number;
-  /** Hashes of the definitions that it was given. */
+  /** Hashes of the definitions that it was given, and of those that they take over. */
   readonly definitions: readonly string[];
 }
 
@@ -54,8 +58,8 @@ export interface PeersHooks {
 }
 
 export function readFacts({ facts }: EpochRecord): WorkerFacts {
-  const { pid = 0, definitions = [], wants = 0 } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, wants };
+  const { pid = 0, definitions = [], migrates = [], leaseMs = LEASE_MS, wants = 0 } = JSON.parse(facts) as Partial<WorkerFacts>;
+  return { pid, definitions, migrates, leaseMs, wants };
 }
 
 /** The workers whose processes are there. */
@@ -63,8 +67,8 @@ export async function liveWorkers(store: Store): Promise<WorkerView[]> {
   const views: WorkerView[] = [];
   for (const record of await store.readEpochs()) {
     if (await store.isAbandoned(record.id)) continue;
-    const { pid, definitions } = readFacts(record);
-    views.push({ epoch: record.id, pid, openedAt: record.openedAt, definitions });
+    const { pid, definitions, migrates } = readFacts(record);
+    views.push({ epoch: record.id, pid, openedAt: record.openedAt, definitions: [...definitions, ...migrates] });
   }
   return views;
 }
@@ -75,6 +79,9 @@ export class Peers {
   readonly #leaseMs: number;
   readonly #hooks: PeersHooks;
   readonly #peers = new Map<number, Peer>();
+  /** What workers beside this one were given, also those that are gone: one may be about to come back. */
+  readonly #known = new Set<string>();
+  #beatAt = 0;
   #facts: WorkerFacts;
   #told = "";
   #lookedAt = 0;
@@ -90,13 +97,16 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], wants: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], leaseMs, wants: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */
   async open(): Promise<number> {
     this.#told = JSON.stringify(this.#facts);
+    const lost = this.epoch;
     this.epoch = await this.#store.openEpoch(this.#clock.now(), this.#told);
+    this.#beatAt = this.#clock.mono();
+    if (lost !== 0) await this.#store.closeEpoch(lost);
     await this.#read();
     await this.#closeAbandoned();
     return this.epoch;
@@ -106,9 +116,14 @@ export class Peers {
     return this.#peers.size === 0;
   }
 
-  /** Was another worker given this definition? */
-  knows(definition: string): boolean {
+  /** Was another worker given this very definition? */
+  hasNative(definition: string): boolean {
     return [...this.#peers.values()].some(({ facts }) => facts.definitions.includes(definition));
+  }
+
+  /** Is there, or was there, another worker that can go on with runs of this definition? */
+  knows(definition: string): boolean {
+    return this.#known.has(definition);
   }
 
   /** Is the epoch that of another worker, as far as is known? */
@@ -149,7 +164,8 @@ export class Peers {
     for (const record of records) {
       if (record.id === this.epoch) continue;
       const known = this.#peers.get(record.id);
-      this.#peers.set(record.id, { facts: readFacts(record), beat: record.beat, silentMs: known?.beat === record.beat ? known.silentMs : 0 });
+      const facts = readFacts(record);
+      this.#peers.set(record.id, { facts, beat: record.beat, silentMs: known?.beat === record.beat ? known.silentMs : 0 });
     }
     this.#keepLooking();
     if (wasFreed) this.#hooks.freed();
@@ -173,11 +189,13 @@ export class Peers {
   /** Are the others there, and do they show it? */
   async #look(): Promise<void> {
     try {
-      const passedMs = Math.min(LOOK_COUNTS_MS, this.#clock.mono() - this.#lookedAt);
+      const now = this.#clock.mono();
+      // while nobody can write nobody can beat
+      const passedMs = now - this.#beatAt > 2 * this.#beatEveryMs ? 0 : Math.min(LOOK_COUNTS_MS, now - this.#lookedAt);
       for (const peer of this.#peers.values()) peer.silentMs += passedMs;
       await this.refresh();
       await this.#closeAbandoned();
-      for (const [id, { silentMs }] of this.#peers) if (silentMs >= this.#leaseMs) await this.#close(id);
+      for (const [id, { silentMs, beat }] of this.#peers) if (silentMs >= this.#leaseMs) await this.#close(id, beat);
       if (!this.#isClosed) await this.#hooks.looked();
     } finally {
       this.#cancelLook = undefined;
@@ -186,18 +204,27 @@ export class Peers {
   }
 
   async #closeAbandoned(): Promise<void> {
-    for (const id of this.#peers.keys()) if (!this.#isClosed && (await this.#store.isAbandoned(id))) await this.#close(id);
+    for (const [id, { facts }] of this.#peers)
+      if (this.#isClosed) return;
+      else if (await this.#store.isAbandoned(id)) await this.#close(id);
+      else for (const hash of [...facts.definitions, ...facts.migrates]) this.#known.add(hash);
   }
 
-  async #close(id: number): Promise<void> {
-    await this.#store.closeEpoch(id);
+  /** With `beat`: unless it has shown itself since. */
+  async #close(id: number, beat?: number): Promise<void> {
+    if (!(await this.#store.closeEpoch(id, beat))) return;
     this.#peers.delete(id);
     if (!this.#isClosed) this.#hooks.freed();
   }
 
   async #keepBeating(): Promise<void> {
-    this.#cancelBeat = this.#clock.after(this.#leaseMs / BEATS_PER_LEASE, () => this.#spawn(this.#keepBeating()));
+    this.#cancelBeat = this.#clock.after(this.#beatEveryMs, () => this.#spawn(this.#keepBeating()));
     await this.#beat();
+  }
+
+  /** Often enough for who is the least patient. */
+  get #beatEveryMs(): number {
+    return Math.min(this.#leaseMs, ...[...this.#peers.values()].map(({ facts }) => facts.leaseMs)) / BEATS_PER_LEASE;
   }
 
   async #beat(): Promise<void> {
@@ -205,12 +232,13 @@ export class Peers {
     const facts = JSON.stringify(this.#facts);
     if (!(await this.#store.beat(this.epoch, facts))) return this.refresh();
     this.#told = facts;
+    this.#beatAt = this.#clock.mono();
   }
 
   /** Looks no more, and lets others have what this worker still owns. */
   async close(): Promise<void> {
     this.stop();
-    await this.#store.closeEpoch(this.epoch);
+    if (this.epoch !== 0) await this.#store.closeEpoch(this.epoch);
   }
 
   /** Looks no more. */

@@ -37,6 +37,8 @@ export class Recovery {
   #claimAgain = false;
   #isStopped = false;
   readonly #suspected = new Set<string>();
+  /** Runs that are being given to others. */
+  readonly #leaving = new Set<string>();
   readonly #peers: Peers;
   readonly #inbox: InboxDelivery;
   /** The newest row of any inbox that was looked at. */
@@ -56,7 +58,7 @@ export class Recovery {
     this.#store = store;
     this.#workflows = workflows;
     this.#peers = peers;
-    this.#inbox = new InboxDelivery(store, (runId) => {
+    this.#inbox = new InboxDelivery(store, worker.clock, (runId) => {
       const run = worker.runs.get(runId);
       const definition = run === undefined ? undefined : workflows.get(run.definitionHash);
       return run === undefined || definition === undefined ? undefined : { run, definition };
@@ -67,7 +69,7 @@ export class Recovery {
       if (this.#isHeldBack) this.#roomMade();
     });
     worker.onDropped((runId) => this.#inbox.dropped(runId));
-    worker.onWantsInbox = (runId) => this.#spawn(this.#inbox.deliver(runId));
+    worker.onWantsInbox = (runId) => this.#spawn(this.#inbox.deliverLeft(runId));
     worker.onStrayed = (runId, key, event) => this.#spawn(this.deliverStray(runId, key, event));
     worker.onPassivated = (wakeAt) => {
       if (wakeAt !== null && wakeAt < WAITS_FOR_EVENT) this.#wakeBy(wakeAt);
@@ -137,11 +139,11 @@ export class Recovery {
   /** Loads a run that this worker owns, unless it is in memory. */
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
-    if (record.epoch !== worker.epoch || this.parked.has(record.id)) return;
+    if (record.epoch !== worker.epoch || this.parked.has(record.id) || this.#leaving.has(record.id)) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
     const definition = this.#workflows.get(record.definition)!;
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
-    if (worker.stopped !== undefined || worker.runs.has(record.id)) return;
+    if (worker.stopped !== undefined || worker.runs.has(record.id) || this.#leaving.has(record.id)) return;
     try {
       const run = loadRun(definition, record, rows, worker, stored);
       run.resume();
@@ -251,11 +253,13 @@ export class Recovery {
     if (worker.runs.has(runId)) return true;
     const record = await worker.attempt(() => this.#store.readRun(runId));
     if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition)) return false;
-    if (record.epoch !== worker.epoch && (this.#isStopped || this.#peers.has(record.epoch))) return false;
+    const isOthers = this.#isStopped || this.#peers.has(record.epoch) || !this.#hashes.includes(record.definition);
+    if (record.epoch !== worker.epoch && isOthers) return false;
     const owned = record.epoch === worker.epoch ? record : await worker.attempt(() => this.#store.claimRun(worker.epoch, runId, worker.clock.now()));
     if (owned === undefined) return false;
     if (owned !== record) this.#suspected.add(runId);
     await this.#take(owned);
+    await this.#inbox.deliver(runId);
     if (this.#suspected.size > 0) worker.clock.soon(() => this.#spawn(this.absolveAll()));
     return worker.runs.has(runId);
   }
@@ -265,7 +269,7 @@ export class Recovery {
     const worker = this.#worker;
     for (let after = ""; worker.stopped === undefined && !this.#isStopped;) {
       const page = await worker.attempt(() => this.#store.inboxRuns(after, SWEEP));
-      for (const runId of page) await this.deliverInbox(runId);
+      for (const runId of page) if (await this.ensure(runId)) this.#spawn(this.#inbox.deliver(runId));
       if (page.length < SWEEP) return;
       after = page.at(-1)!;
     }
@@ -293,11 +297,37 @@ export class Recovery {
     for (;;) {
       const { runIds, number } = await worker.attempt(() => this.#store.inboxSince(this.#inboxNumber, SWEEP));
       this.#inboxNumber = Math.max(this.#inboxNumber, number);
-      for (const runId of runIds) await this.deliverInbox(runId).catch((error: unknown) => this.#willTryAgain(error));
+      for (const runId of runIds) if (await this.ensure(runId)) this.#spawn(this.#inbox.deliver(runId));
       if (runIds.length === 0) break;
     }
-    if (this.#hasAppetite && (await worker.attempt(() => this.#store.hasUnowned(this.#hashes)))) await this.claim();
+    await this.claim();
+    await this.#rearm();
+    await this.#giveParked();
     await this.share();
+  }
+
+  /** A run that is nobody's may be due before any that was known. */
+  async #rearm(): Promise<void> {
+    const worker = this.#worker;
+    const { nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, worker.latestNow(), { wakeAt: WAITS_FOR_EVENT, id: "" }, 1));
+    if (nextAt !== null) this.#wakeBy(nextAt);
+  }
+
+  /** A run that cannot be taken over here goes to a worker that was given its own definition. */
+  async #giveParked(): Promise<void> {
+    const given: string[] = [];
+    for (const runId of this.parked.keys()) {
+      const record = await this.#store.readRun(runId);
+      if (record === undefined || !this.#peers.hasNative(record.definition)) continue;
+      this.parked.delete(runId);
+      given.push(runId);
+    }
+    await this.#release(given);
+  }
+
+  /** Resolves when nothing of its inbox is being given to the run: what is sent now comes after it. */
+  delivered(runId: string): Promise<void> {
+    return this.#inbox.settled(runId);
   }
 
   /** Runs of an epoch that was closed are anybody's. */
@@ -309,9 +339,10 @@ export class Recovery {
   async share(): Promise<void> {
     const worker = this.#worker;
     if (this.#peers.isAlone || worker.waiting <= WAITING_MAX) return;
-    const wanted = Math.max(...this.#hashes.map((hash) => this.#peers.wanted(hash)));
-    if (wanted === 0 || (await worker.attempt(() => this.#store.hasUnowned(this.#hashes)))) return;
-    await this.#release(worker.giveUp(Math.min(wanted, Math.ceil((worker.waiting - WAITING_MAX) / 2))));
+    const wanted = new Map(this.#hashes.map((hash) => [hash, this.#peers.wanted(hash)] as const).filter(([, runs]) => runs > 0));
+    if (wanted.size === 0 || (await worker.attempt(() => this.#store.hasUnowned([...wanted.keys()])))) return;
+    const limit = Math.min(Math.max(...wanted.values()), Math.ceil((worker.waiting - WAITING_MAX) / 2));
+    await this.#release(worker.giveUp(limit, ({ definitionHash }) => wanted.has(definitionHash)));
   }
 
   /** This worker starts nothing more: what has nothing under way here can go on elsewhere. */
@@ -319,10 +350,17 @@ export class Recovery {
     if (!this.#peers.isAlone && this.#worker.stopped === undefined) await this.#release(this.#worker.giveUpIdle());
   }
 
+  /** Until it is written that they are nobody's they are not brought back here. */
   async #release(runIds: readonly string[]): Promise<void> {
-    for (let at = 0; at < runIds.length; at += BATCH) {
-      const batch = runIds.slice(at, at + BATCH);
-      await this.#worker.attempt(() => this.#store.release(this.#worker.epoch, batch));
+    for (const id of runIds) this.#leaving.add(id);
+    try {
+      for (let at = 0; at < runIds.length; at += BATCH) {
+        const batch = runIds.slice(at, at + BATCH);
+        await this.#worker.attempt(() => this.#store.release(this.#worker.epoch, batch));
+        for (const id of batch) this.#leaving.delete(id);
+      }
+    } finally {
+      for (const id of runIds) this.#leaving.delete(id);
     }
   }
 
@@ -333,8 +371,9 @@ export class Recovery {
     this.freed();
   }
 
+  /** Runs of an earlier definition stay with a worker that was given that one, as long as there is one. */
   get #hashes(): string[] {
-    return [...this.#workflows.keys()];
+    return [...this.#workflows].filter(([hash, definition]) => hash === definition.hash || !this.#peers.hasNative(hash)).map(([hash]) => hash);
   }
 
   #spawn(work: Promise<void>): void {

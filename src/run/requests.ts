@@ -25,9 +25,14 @@ export function requestText(request: Request): string {
   return MARK + JSON.stringify(request);
 }
 
+/** Does this row ask for an answer? */
+export function isRequest(body: string): boolean {
+  return body.startsWith(MARK);
+}
+
 /** The request in a row of an inbox; undefined when it is none. */
 export function readRequest(body: string): Request | undefined {
-  return body.startsWith(MARK) ? (JSON.parse(body.slice(MARK.length)) as Request) : undefined;
+  return isRequest(body) ? (JSON.parse(body.slice(MARK.length)) as Request) : undefined;
 }
 
 export function replyText(reply: Reply): string {

@@ -64,7 +64,7 @@ export class Starts {
     if (executing === undefined) return register();
     await executing.worker.attempt(register);
     executing.recovery.parked.clear();
-    if (executing.peers.epoch !== 0) await executing.peers.tell({ definitions: [...definitions.byHash.keys()] });
+    if (executing.peers.epoch !== 0) await executing.peers.tell(definitions.told);
   }
 
   /** Resolves when the run is on the disk. */
@@ -73,23 +73,29 @@ export class Starts {
     const input = await inputText(definition, given);
     if (!definitions.knows(definition)) {
       await this.register(definition);
-      void executing?.recovery.claim().catch(() => {});
+      executing?.recovery.freed();
     }
     if (executing?.worker.stopped !== undefined) throw executing.worker.stopped;
     if (executing?.worker.isFull) throw new PawlError("PAWL_STORE_FULL");
-    const isThere = !this.has(id) && (await store.readRun(id)) !== undefined;
-    if (!isThere && (await this.#createNew(id, definition, input, facts))) return;
+    for (let isThere = false; !isThere;) {
+      isThere = !this.has(id) && (await store.readRun(id)) !== undefined;
+      const outcome = isThere ? "there" : await this.#createNew(id, definition, input, facts);
+      if (outcome === "created") return;
+      isThere = outcome === "there";
+    }
     await this.#checkSame(id, definition, input);
     await executing?.recovery.ensure(id);
   }
 
-  async #createNew(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<boolean> {
+  /** `again`: this worker lost its epoch over it. */
+  async #createNew(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<"created" | "there" | "again"> {
     const underWay = this.#underWay.get(id);
     try {
       await (underWay?.promise ?? this.#create(id, definition, input, facts));
-      return underWay === undefined;
+      return underWay === undefined ? "created" : "there";
     } catch (error) {
-      if (isPawlError(error, "PAWL_RUN_CONFLICT")) return false;
+      if (isPawlError(error, "PAWL_RUN_CONFLICT")) return "there";
+      if (isPawlError(error, "PAWL_RUN_MOVED")) return "again";
       throw error;
     }
   }

@@ -1,8 +1,10 @@
 /**
  * Ends a run at once that nobody works on: also when no process has its definition any more. Whoever claims it in the
- * same moment wins; then it is asked.
+ * same moment wins; then it is asked. Runs of its own are told by their inboxes that they are no longer wanted.
  */
 import type { Store } from "../store/store.ts";
+import { CANCEL_BODY } from "./hosted-run.ts";
+import { childrenOf } from "./orphans.ts";
 import { liveWorkers } from "./peers.ts";
 import { openRunRow, runBodyText, runChecksum } from "./row.ts";
 import { isOver, requireRun } from "./view.ts";
@@ -12,6 +14,8 @@ export async function terminateUnowned(store: Store, runId: string, at: number):
   const record = await requireRun(store, runId);
   const { workflow, definition, commitNo, epoch } = record;
   if (isOver(record.status) || (await liveWorkers(store)).some((worker) => worker.epoch === epoch)) return false;
+  // nobody works on it, so none is added: the commit goes by the owner and number that were read before
+  const children = await childrenOf(store, record);
   const status = "cancelled";
   const body = runBodyText({ ...openRunRow(record), state: status, terminated: true });
   const checksum = runChecksum(runId, definition, status, commitNo + 1, body);
@@ -24,6 +28,7 @@ export async function terminateUnowned(store: Store, runId: string, at: number):
       run: { workflow, definition, status, body, checksum, wakeAt: null, finished: true },
       actors: [],
       history: JSON.stringify([["run.cancelled"]]),
+      ...(children.length > 0 && { posts: children.map((child) => ({ runId: child, body: CANCEL_BODY })) }),
     },
   ]);
   return outcome === "committed";

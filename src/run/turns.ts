@@ -3,19 +3,20 @@
  * become active as others end or rest, in order, so that what was begun is finished first.
  */
 import type { HostedRun } from "./hosted-run.ts";
+import type { Permits } from "./permits.ts";
 import { Queue } from "./queue.ts";
 
 /** Runs among which attempts are dealt out; more only when more attempts may run. */
 const ACTIVE_RUNS_MAX = 100;
 
 export class Turns {
-  readonly #permits: { readonly max: number };
+  readonly #permits: Permits;
   readonly #active = new Set<HostedRun>();
   readonly #hungry = new Queue<HostedRun>();
   readonly #newcomers = new Queue<HostedRun>();
   readonly #waiting = new Set<HostedRun>();
 
-  constructor(permits: { readonly max: number }) {
+  constructor(permits: Permits) {
     this.#permits = permits;
   }
 
@@ -33,17 +34,13 @@ export class Turns {
     return this.#waiting.size;
   }
 
-  /** How many of those that wait have not begun to work here. */
-  get newcomers(): number {
-    return this.#newcomers.length;
-  }
-
-  /** Takes at most so many newcomers out, the first in line first. */
-  takeNewcomers(limit: number): HostedRun[] {
+  /** Takes at most so many newcomers out, the first in line first; the others keep their order. */
+  takeNewcomers(limit: number, isTaken: (run: HostedRun) => boolean): HostedRun[] {
     const taken: HostedRun[] = [];
-    for (let run = limit > 0 ? this.#newcomers.shift() : undefined; run !== undefined; run = taken.length < limit ? this.#newcomers.shift() : undefined) {
-      this.#waiting.delete(run);
-      taken.push(run);
+    for (let left = this.#newcomers.length; left > 0; left--) {
+      const run = this.#newcomers.shift()!;
+      if (taken.length < limit && isTaken(run) && this.#waiting.delete(run)) taken.push(run);
+      else this.#newcomers.push(run);
     }
     return taken;
   }
@@ -55,8 +52,30 @@ export class Turns {
     (this.#active.has(run) ? this.#hungry : this.#newcomers).push(run);
   }
 
+  /**
+   * Deals out what permits are free, one to each run in turn, at most so many; answers how many more it might have dealt.
+   * A run whose commit is in flight asks again when that is durable.
+   */
+  deal(budget: number, isHosted: (run: HostedRun) => boolean, grant: (run: HostedRun) => void): number {
+    let left = budget;
+    while (this.#permits.isFree && left > 0) {
+      const run = this.#next();
+      if (run === undefined) return left;
+      if (!isHosted(run)) this.rests(run);
+      else if (!run.inFlight && run.queued === 0) this.settles(run);
+      else if (!run.inFlight) {
+        const { held } = run;
+        grant(run);
+        this.#permits.take(run.held - held);
+        left--;
+        this.wants(run);
+      }
+    }
+    return left;
+  }
+
   /** The next run, which then no longer waits. */
-  next(): HostedRun | undefined {
+  #next(): HostedRun | undefined {
     const newcomer = this.#active.size < this.#activeMax ? this.#newcomers.shift() : undefined;
     if (newcomer !== undefined) {
       this.#active.add(newcomer);
@@ -65,6 +84,11 @@ export class Turns {
     const run = this.#hungry.shift();
     if (run !== undefined) this.#waiting.delete(run);
     return run;
+  }
+
+  /** Its place is free if it waits for no permit and holds none: whatever else it waits for may itself need a place. */
+  settles(run: HostedRun): void {
+    if (run.queued + run.held === 0) this.rests(run);
   }
 
   /** The run has ended, left memory, or only waits: its place is free. */

@@ -10,21 +10,23 @@ import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Commit, RunFacts, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
+import { isWanted } from "./child-address.ts";
 import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
+import { readOutputs } from "./load.ts";
 import { Permits } from "./permits.ts";
 import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
-import { openActorRow } from "./row.ts";
+import { SteadyTime } from "./steady-time.ts";
 import { Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
+export { CLOCK_TOLERANCE_MS } from "./steady-time.ts";
+
 /** Stimuli and grants of one tick: at some 30 µs each far below the 100 ms that a loop may stall. */
 const TICK_BUDGET = 500;
-/** So much a clock may be set back without harm. */
-export const CLOCK_TOLERANCE_MS = 1_000;
 /** A run that only waits leaves memory when it will wait longer than this. */
 export const PASSIVE_AFTER_MS = 5_000;
 
@@ -33,19 +35,19 @@ export class Worker implements RunSeams {
   readonly random: Random;
   readonly attempts: AttemptSeams;
   readonly runs = new Map<string, HostedRun>();
-  readonly startedAt: number;
   epoch = 0;
   services: StepServices | undefined;
   readonly #store: Store;
   readonly #onFatal: (error: PawlError) => void;
   readonly #permits: Permits;
-  readonly #monoAtStart: number;
+  readonly #time: SteadyTime;
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new QueueOfOnes<HostedRun>();
   readonly #kept = new WeakSet<HostedRun>();
   readonly #facts = new WeakMap<HostedRun, RunFacts>();
   readonly #turns: Turns;
+  readonly #parents = new Set<HostedRun>();
   readonly #idle: IdleRuns;
   readonly #commits: Commits;
   #ticking = false;
@@ -59,13 +61,12 @@ export class Worker implements RunSeams {
     this.attempts = seams.attempts;
     this.#store = seams.store;
     this.#onFatal = seams.onFatal;
-    this.startedAt = seams.clock.now();
-    this.#monoAtStart = seams.clock.mono();
+    this.#time = new SteadyTime(seams.clock);
     this.#permits = new Permits(attemptsMax);
     this.#turns = new Turns(this.#permits);
-    this.#idle = new IdleRuns(seams.clock, (run) => this.runs.get(run.id) === run && this.#mayLeave(run) && this.#passivate(run));
+    this.#idle = new IdleRuns(seams.clock, (run) => this.#isHosted(run) && this.#mayLeave(run) && this.#passivate(run));
     this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, {
-      isHosted: (run) => this.runs.get(run.id) === run,
+      isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
       fenced: (pending) => this.#fenced(pending),
       refused: ({ run }) => this.#drop(run, new PawlError("PAWL_STORE_FULL")),
@@ -93,6 +94,11 @@ export class Worker implements RunSeams {
     return this.#turns.waiting;
   }
 
+  /** Runs in memory that only wait for runs of their own. */
+  get waitingForChildren(): number {
+    return this.#parents.size;
+  }
+
   onCommitted(listener: (run: HostedRun, commit: Commit) => void): void {
     this.#committedListeners.add(listener);
   }
@@ -109,12 +115,16 @@ export class Worker implements RunSeams {
     this.#wantsTick(run);
   }
 
+  get startedAt(): number {
+    return this.#time.startedAt;
+  }
+
   steadyNow(): number {
-    return this.startedAt + this.clock.mono() - this.#monoAtStart;
+    return this.#time.now();
   }
 
   wake(run: HostedRun): void {
-    if (this.runs.get(run.id) === run) this.#wantsTick(run);
+    if (this.#isHosted(run)) this.#wantsTick(run);
   }
 
   released(): void {
@@ -122,20 +132,12 @@ export class Worker implements RunSeams {
     if (this.#turns.isWaitedFor) this.#wantsTick();
   }
 
-  /** The latest instant by the wall clock or by steady time: nothing that waits for either is due later. */
   latestNow(): number {
-    return Math.max(this.clock.now(), this.steadyNow());
+    return this.#time.latest();
   }
 
-  async readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]> {
-    const rows = new Map((await this.#store.readActors(run.id, keys)).map((row) => [row.key, row]));
-    return keys.map((key) => {
-      const row = rows.get(key);
-      if (row === undefined || row.output === null)
-        throw new PawlError("PAWL_ROW_CORRUPT", { message: `the result of node "${key}" of run "${run.id}" is missing` });
-      openActorRow(run.id, row);
-      return row.output;
-    });
+  readOutputs({ id }: HostedRun, keys: readonly string[]): Promise<string[]> {
+    return readOutputs(() => this.attempt(() => this.#store.readActors(id, keys)), id, keys, this.clock, this.attempts.log);
   }
 
   emitted(run: HostedRun, event: AnyEvent): void {
@@ -151,7 +153,7 @@ export class Worker implements RunSeams {
   }
 
   broken(run: HostedRun, error: unknown): void {
-    if (this.#stopped !== undefined || this.runs.get(run.id) !== run) return;
+    if (this.#stopped !== undefined || !this.#isHosted(run)) return;
     if (isPawlError(error, "PAWL_STORE_FAILED")) return this.#failStop(error);
     this.#forget(run);
     run.drop("PAWL_RUN_QUARANTINED");
@@ -194,34 +196,45 @@ export class Worker implements RunSeams {
     if (this.#stopped !== undefined || this.isFull) return;
     const touched = new Set<HostedRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
-    if (!this.#draining) budget = this.#grant(touched, budget);
+    const grant = (run: HostedRun): void => (touched.add(run), this.#contain(run, () => run.grant()));
+    if (!this.#draining) budget = this.#turns.deal(budget, (run) => this.#isHosted(run), grant);
     for (const run of touched) this.#touched(run);
     if (budget === 0) this.#wantsTick();
     void this.#commits.write();
   }
 
   #touched(run: HostedRun): void {
-    if (this.runs.get(run.id) !== run) return;
+    if (!this.#isHosted(run)) return;
     if (run.isDirty) this.#contain(run, () => this.#commits.add({ run, commit: this.#take(run) }));
     else if (this.#mayLeave(run)) this.#idle.add(run);
+    this.#noteParent(run);
+  }
+
+  #noteParent(run: HostedRun): void {
+    if (run.waitsForChild && this.#isHosted(run)) this.#parents.add(run);
+    else this.#parents.delete(run);
+  }
+
+  #isHosted(run: HostedRun): boolean {
+    return this.runs.get(run.id) === run;
+  }
+
+  /** A run that belongs to another is created only while that one waits for it: else nobody would ever cancel it. */
+  #dropUnwanted(run: HostedRun): void {
+    if (run.commitNo > 0 || !this.#isHosted(run) || isWanted(run.id, this.runs)) return;
+    this.#drop(run, new PawlError("PAWL_RUN_CANCELLED"), "PAWL_RUN_ENDED");
   }
 
   #take(run: HostedRun): Commit {
-    const commit = this.#dated(run.takeCommit(this.epoch));
+    const commit = this.#time.dated(run.takeCommit(this.epoch));
     const facts = this.#facts.get(run);
     return facts === undefined || commit.from > 0 ? commit : { ...commit, facts };
-  }
-
-  /** When the wall clock was set back, rows go on with steady time, so that whoever reads them later sees that it was. */
-  #dated(commit: Commit): Commit {
-    const steady = Math.floor(this.steadyNow());
-    return steady > commit.at + CLOCK_TOLERANCE_MS ? { ...commit, at: steady } : commit;
   }
 
   #applyStimuli(touched: Set<HostedRun>, budget: number): number {
     for (let left = this.#dirty.length; left > 0 && budget > 0; left--) {
       const run = this.#dirty.shift()!;
-      if (run.inFlight || this.runs.get(run.id) !== run) continue;
+      if (run.inFlight || !this.#isHosted(run)) continue;
       this.#idle.delete(run);
       budget = this.#applyInbox(run, budget);
       if (run.hasWork) this.#wantsTick(run);
@@ -246,32 +259,16 @@ export class Worker implements RunSeams {
     }
   }
 
-  /** One permit to each run in turn. A run whose commit is in flight asks again when that is durable. */
-  #grant(touched: Set<HostedRun>, budget: number): number {
-    while (this.#permits.isFree && budget > 0) {
-      const run = this.#turns.next();
-      if (run === undefined) return budget;
-      if (this.runs.get(run.id) !== run) this.#turns.rests(run);
-      if (run.inFlight || this.runs.get(run.id) !== run || run.queued === 0) continue;
-      const { running } = run;
-      this.#contain(run, () => run.grant());
-      this.#permits.take(run.running - running);
-      budget--;
-      touched.add(run);
-      this.#turns.wants(run);
-    }
-    return budget;
-  }
-
   #committed({ run, commit }: PendingCommit): void {
-    if (this.runs.get(run.id) !== run) return;
+    if (!this.#isHosted(run)) return;
     this.#kept.delete(run);
     this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
-    if (this.runs.get(run.id) !== run) return;
-    if (run.queued + run.running === 0) this.#turns.rests(run);
+    if (!this.#isHosted(run)) return;
+    this.#turns.settles(run);
+    this.#noteParent(run);
     if (commit.run.finished) {
-      this.runs.delete(run.id);
+      this.#forget(run);
       run.drop("PAWL_RUN_ENDED");
     } else if (this.#mayLeave(run)) this.#idle.add(run);
     else {
@@ -288,10 +285,8 @@ export class Worker implements RunSeams {
   }
 
   /** Gives up at most so many runs that have not begun to work here; answers their ids. */
-  giveUp(limit: number): string[] {
-    const taken = this.#turns.takeNewcomers(Math.min(limit, this.#turns.newcomers));
-    for (const run of taken) if (!this.#canLeave(run)) this.#turns.wants(run);
-    return this.#leave(taken);
+  giveUp(limit: number, isWanted: (run: HostedRun) => boolean): string[] {
+    return this.#leave(this.#turns.takeNewcomers(limit, (run) => this.#canLeave(run) && isWanted(run)));
   }
 
   /** Gives up all runs that have nothing under way, when no attempt starts any more; answers their ids. */
@@ -300,7 +295,7 @@ export class Worker implements RunSeams {
   }
 
   #canLeave(run: HostedRun): boolean {
-    return this.runs.get(run.id) === run && run.running === 0 && !run.endsSoon && !run.inFlight && !run.isDirty && !run.hasWork;
+    return this.#isHosted(run) && run.running === 0 && !run.endsSoon && !run.inFlight && !run.isDirty && !run.hasWork;
   }
 
   #leave(runs: readonly HostedRun[]): string[] {
@@ -347,9 +342,10 @@ export class Worker implements RunSeams {
   }
 
   #forget(run: HostedRun): void {
-    if (this.runs.get(run.id) === run) this.runs.delete(run.id);
+    if (this.#isHosted(run)) this.runs.delete(run.id);
     this.#idle.delete(run);
     this.#turns.rests(run);
+    this.#parents.delete(run);
   }
 
   /** Nothing is acknowledged, read or started from here on. */

@@ -8,6 +8,7 @@ import { toJson } from "./json.ts";
 import { showProblem } from "./problem.ts";
 import { findRun, openToLook, runWords } from "./stored.ts";
 import { commandLine } from "./text.ts";
+import { workersOf, workersText } from "./workers.ts";
 
 export interface ActOptions {
   readonly store?: string;
@@ -37,7 +38,7 @@ export async function act(id: string, options: ActOptions, deed: (run: Run<unkno
     process.stdout.write(isJson ? `${toJson({ runId: run.id, ...facts })}\n` : `${line}\n`);
     return exitCode;
   } catch (error) {
-    return showProblem(await withAdvice(error, run), { isJson, names: { RUN: commandLine(runWords(run.id, options.store)) } });
+    return showProblem(await withAdvice(error, run, pawl), { isJson, names: { RUN: commandLine(runWords(run.id, options.store)) } });
   }
 }
 
@@ -49,9 +50,15 @@ export async function commitOf(run: Run<unknown>, after: number, types: readonly
 }
 
 /** At a terminal nobody has an event's id at hand, and what is asked twice may be done twice. */
-async function withAdvice(error: unknown, run: Run<unknown>): Promise<unknown> {
+async function withAdvice(error: unknown, run: Run<unknown>, pawl: Pawl): Promise<unknown> {
+  if (isPawlError(error, "PAWL_RUN_ENDED")) return new PawlError(error.code, { message: error.message, next: "see `pawl show RUN`", cause: error });
   if (!isPawlError(error, "PAWL_SEND_PENDING")) return error;
-  const isPaused = (await run.status()).status === "paused";
-  const next = isPaused ? "the run is paused; `pawl resume RUN`, and it is done" : "a worker that is given its definition does it: `pawl work FILE`";
-  return new PawlError(error.code, { message: error.message, next, cause: error });
+  return new PawlError(error.code, { message: error.message, next: await whoDoesIt(run, pawl), cause: error });
+}
+
+async function whoDoesIt(run: Run<unknown>, pawl: Pawl): Promise<string> {
+  if ((await run.status()).status === "paused") return "the run is paused; `pawl resume RUN`, and it is done";
+  const worker = workersText(await workersOf(pawl, run));
+  if (worker === undefined) return "a worker that is given its definition does it: `pawl work FILE`";
+  return `${worker} does it; if it is stopped, another one does so when it was silent for 15 s`;
 }

@@ -53,7 +53,9 @@ async function readFrom(run: Run<unknown>, text: string): Promise<string | numbe
 
 function planLines(plan: ForkPlan): string[] {
   const of = `fork of ${plan.runId} as of commit ${plan.commitNo}`;
-  const changes = plan.changes.map(({ path, before, after }) => `  ${oneLine(path)}: ${oneLine(toJson(before))} → ${oneLine(toJson(after))}`);
+  const changes = plan.changes.map(
+    ({ path, before, after }) => `  ${oneLine(path)}: ${before === undefined ? "nothing" : oneLine(toJson(before))} → ${oneLine(toJson(after))}`,
+  );
   const sets = changes.length === 0 ? [] : ["sets", ...changes];
   if (plan.kind === "workflow") {
     const kept = plan.keeps.map(({ node, status }) => (status === "completed" ? node : `${node} (${status})`));

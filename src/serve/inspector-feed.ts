@@ -3,10 +3,11 @@
  * 1. `createdAt` is the instant of the commit. 2. An actor is announced before anything is said of it.
  * 3. The same history gives the same messages, in the same order: a reader can go on where it stopped.
  */
-import type { ActorView, HistoryEntry, Run, RunDefinition, RunStatus, RunView } from "../index.ts";
+import type { ActorView, HistoryEntry, Run, RunDefinition } from "../index.ts";
 import { machineScribe } from "./inspector-machine.ts";
 import { type InspectorMessage, Pen, type Scribe } from "./inspector-messages.ts";
 import { workflowScribe } from "./inspector-workflow.ts";
+import { isOver } from "./stored.ts";
 
 export interface FeedOptions {
   /** With the contexts of the newest states, and output and errors. */
@@ -59,12 +60,6 @@ async function nextEntries(run: Run<unknown>, after: number): Promise<HistoryEnt
     if (entries.length === COMMITS_MAX) break;
   }
   return entries;
-}
-
-const UNDER_WAY: ReadonlySet<string> = new Set<RunStatus>(["pending", "running", "paused"]);
-
-function isOver({ status }: RunView): boolean {
-  return !UNDER_WAY.has(status);
 }
 
 function scribeOf(definition: RunDefinition): Scribe {

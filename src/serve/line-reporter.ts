@@ -48,7 +48,7 @@ export function eventLine(at: number, event: HistoryEvent, stream: NodeJS.WriteS
 const VERBS: Partial<Record<HistoryType, string>> = {
   "node.backingOff": "backs off",
   "run.timedOut": "timed out",
-  "run.recovered": "was taken up again by another process",
+  "run.recovered": "was taken up by a worker",
   "run.forked": "began as a fork",
   "run.resumed": "goes on after its pause",
   "run.retried": "is tried again",

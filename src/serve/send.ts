@@ -19,7 +19,8 @@ export async function send(id: string, type: string, options: SendVerbOptions): 
   const { eventId, timeout, strict } = options;
   const data = options.data === undefined ? {} : await readData(options.data);
   return act(id, options, async (run, pawl) => {
-    const { state } = await run.status();
+    const { kind, workflow, state } = await run.status();
+    if (kind === "workflow") throw problemOf("PAWL_NOT_A_MACHINE", `run "${run.id}" is one of workflow "${workflow}", which takes no events`);
     const result = await pawl.send(
       run.id,
       { ...data, type },

@@ -1,14 +1,15 @@
 /**
  * `pawl show`: one run as it is stored: input, nodes, output, failure, and on request its history.
  */
-import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView } from "../index.ts";
+import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView, WorkerView } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
 import { eventText } from "./line-reporter.ts";
 import { stateText, waitsText } from "./machine-text.ts";
-import { findRun, openToLook } from "./stored.ts";
+import { findRun, isOver, openToLook } from "./stored.ts";
 import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell, timeOfDay } from "./text.ts";
+import { NO_WORKER, workersOf, workersText } from "./workers.ts";
 
 export interface ShowOptions {
   readonly history?: true;
@@ -27,11 +28,12 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
   const run = await findRun(pawl, id);
   const view = await run.status();
   const parts = await partsOf(run, view);
+  const workers = isOver(view) ? undefined : await workersOf(pawl, run).catch(() => undefined);
   const history = options.history ? await Array.fromAsync(run.history()) : undefined;
   const checkpoints = options.checkpoints ? await Array.fromAsync(run.checkpoints()) : undefined;
   const more = { ...(history && { history }), ...(checkpoints && { checkpoints }) };
-  if (options.json) process.stdout.write(`${toJson({ ...view, ...parts, ...more })}\n`);
-  else process.stdout.write(`${[...runLines(view), "", ...partLines(parts), ...historyLines(history), ...checkpointLines(checkpoints)].join("\n")}\n`);
+  if (options.json) process.stdout.write(`${toJson({ ...view, ...(workers && { workers: workers.map(({ pid }) => pid) }), ...parts, ...more })}\n`);
+  else process.stdout.write(`${[...runLines(view, workers), "", ...partLines(parts), ...historyLines(history), ...checkpointLines(checkpoints)].join("\n")}\n`);
   return EXIT.completed;
 }
 
@@ -49,7 +51,7 @@ function partLines(parts: Parts): string[] {
   return "nodes" in parts ? nodeLines(parts.nodes) : actorLines(parts.actors, process.stdout);
 }
 
-function runLines(view: RunView): string[] {
+function runLines(view: RunView, workers: readonly WorkerView[] | undefined): string[] {
   const rows: (string | Cell)[][] = [
     ["run", view.id],
     [view.kind, view.workflow],
@@ -58,6 +60,7 @@ function runLines(view: RunView): string[] {
     ["updated", `${dateAndTime(view.updatedAt)} (after ${durationText(view.updatedAt - view.createdAt)})`],
     ["commit", String(view.commitNo)],
   ];
+  if (workers !== undefined) rows.push(["worker", workersText(workers)?.replace(/^worker /, "") ?? `none: ${NO_WORKER}`]);
   if (view.subject !== undefined) rows.push(["subject", oneLine(view.subject)]);
   if (view.tags.length > 0) rows.push(["tags", oneLine(view.tags.join(", "))]);
   if (view.forkedFrom !== undefined) rows.push(["forked", forkText(view.forkedFrom)]);
@@ -105,7 +108,7 @@ function nodeRow(node: NodeView): (string | Cell)[] {
 function whyText({ status, failure, retryAt, upstreamFailures, dependencies }: NodeView): string {
   const reason = failure === undefined || status === "completed" ? "" : oneLine(`${failure.code} ${failure.message}`);
   if (status === "blocked") return `failed before it: ${upstreamFailures.join(", ")}`;
-  if (status === "waiting") return oneLine(`waits for ${dependencies.join(", ")}`, 80);
+  if (status === "waiting") return dependencies.length === 0 ? "" : oneLine(`waits for ${dependencies.join(", ")}`, 80);
   return retryAt === undefined ? reason : `next attempt at ${timeOfDay(retryAt)} after ${reason}`;
 }
 
@@ -115,12 +118,17 @@ function historyLines(history: readonly HistoryEntry[] | undefined): string[] {
   return ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
 }
 
-/** The commits that the run can be forked from; those whose rows are not kept any more are left out. */
+/** The commits that the run can be forked from. Left out are those whose rows are not kept any more, or in which nothing happened. */
 function checkpointLines(checkpoints: readonly Checkpoint[] | undefined): string[] {
   if (checkpoints === undefined) return [];
-  const rows = checkpoints
-    .filter(({ canFork }) => canFork)
-    .map(({ commitNo, at, events }) => [String(commitNo), dateAndTime(at), oneLine(events.map((event) => eventText(event)).join("; "))]);
+  const kept = checkpoints.filter(({ canFork }) => canFork);
+  const told = kept.filter(({ events, commitNo }) => events.length > 0 || commitNo === 1);
+  const rows = (told.length > 0 ? told : kept).map(({ commitNo, at, events }) => [String(commitNo), dateAndTime(at), checkpointText(commitNo, events)]);
   if (rows.length === 0) return ["", "no commit of this run can be forked any more"];
   return ["", ...alignColumns([["CHECKPOINT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
+}
+
+/** The first commit of a run that a client started only says that it is there. */
+function checkpointText(commitNo: number, events: HistoryEntry["events"]): string {
+  return events.length === 0 && commitNo === 1 ? "run recorded" : oneLine(events.map((event) => eventText(event)).join("; "));
 }

@@ -3,7 +3,7 @@
  */
 import { existsSync } from "node:fs";
 import { environmentVariable } from "../environment.ts";
-import { type Pawl, PawlError, type Run, isPawlError, open } from "../index.ts";
+import { type Pawl, PawlError, type Run, type RunStatus, type RunView, isPawlError, open } from "../index.ts";
 
 const STORE_DEFAULT = ".pawl/pawl.db";
 const PAGE = 1_000;
@@ -17,6 +17,13 @@ export function storePath(option: string | undefined): string {
 
 export function storeExists(option: string | undefined): boolean {
   return existsSync(storePath(option));
+}
+
+const UNDER_WAY: ReadonlySet<string> = new Set<RunStatus>(["pending", "running", "paused"]);
+
+/** Nothing more happens in it by itself. */
+export function isOver({ status }: RunView): boolean {
+  return !UNDER_WAY.has(status);
 }
 
 /** What to type after a verb to mean this run. */

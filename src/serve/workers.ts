@@ -4,6 +4,9 @@
 import { type Pawl, type Run, type WorkerView, checkDefinition } from "../index.ts";
 import type { Definition } from "./definition-file.ts";
 
+/** What is said of a run when no worker can take it on. */
+export const NO_WORKER = "it goes on when one has its definition: `pawl work FILE`";
+
 /** The one that has this run; else those that were given its definition. */
 export async function workersOf(pawl: Pawl, run: Run<unknown>): Promise<WorkerView[]> {
   const [{ hash }, { epoch }, workers] = await Promise.all([run.definition(), run.status(), pawl.workers()]);

@@ -10,12 +10,12 @@ import {
   type DueCursor,
   type EpochRecord,
   type HistoryRecord,
-  INBOX_MAX,
   type InboxRecord,
   NOBODY,
   type Outcome,
   type Post,
   type PruneFilter,
+  type ReplyRecord,
   type RunFilter,
   type RunRecord,
   type Store,
@@ -68,8 +68,11 @@ export class MemoryStore implements Store {
     return this.#epochs.get(epoch)?.isHeld !== true;
   }
 
-  async closeEpoch(epoch: number): Promise<void> {
+  async closeEpoch(epoch: number, beat?: number): Promise<boolean> {
+    const open = this.#epochs.get(epoch);
+    if (open !== undefined && beat !== undefined && open.beat !== beat) return false;
     this.#epochs.delete(epoch);
+    return true;
   }
 
   /** For tests: the process that holds this epoch is dead. */
@@ -116,7 +119,8 @@ export class MemoryStore implements Store {
     for (const key of commit.gone ?? []) run.actors.delete(key);
     run.history.push({ commitNo, at: commit.at, body: commit.history });
     this.#runs.set(commit.runId, run);
-    if (commit.consumed !== undefined) this.#takeOut(run, ({ number }) => commit.consumed!.includes(number));
+    const consumed = new Set(commit.consumed);
+    if (consumed.size > 0) this.#takeOut(run, ({ number }) => consumed.has(number));
     for (const post of commit.posts ?? []) this.#post(post);
     for (const id of commit.eventIds ?? []) if (!run.events.has(id)) run.events.set(id, commitNo);
     for (const { number, body } of commit.answers ?? []) if (!this.#answers.has(number)) this.#answers.set(number, { at: commit.at, body });
@@ -132,7 +136,7 @@ export class MemoryStore implements Store {
     const run = this.#runs.get(runId);
     if (run === undefined || run.record.finished) return undefined;
     const number = ++this.#number;
-    run.inbox = [...run.inbox, { number, body }];
+    run.inbox.push({ number, body });
     this.#posted.set(number, runId);
     return number;
   }
@@ -207,8 +211,10 @@ export class MemoryStore implements Store {
     return (this.#runs.get(runId)?.history ?? []).slice(afterCommitNo, afterCommitNo + limit);
   }
 
-  async readInbox(runId: string): Promise<InboxRecord[]> {
-    return [...(this.#runs.get(runId)?.inbox ?? [])];
+  async readInbox(runId: string, after: number, limit: number): Promise<InboxRecord[]> {
+    const inbox = this.#runs.get(runId)?.inbox ?? [];
+    const first = inbox.findIndex(({ number }) => number > after);
+    return first === -1 ? [] : inbox.slice(first, first + limit);
   }
 
   async inboxRuns(after: string, limit: number): Promise<string[]> {
@@ -219,8 +225,9 @@ export class MemoryStore implements Store {
       .slice(0, limit);
   }
 
-  async post(post: Post): Promise<number | undefined> {
-    if ((await this.readInbox(post.runId)).length >= INBOX_MAX) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too much waits for run "${post.runId}"` });
+  async post(post: Post, limit = Infinity): Promise<number | undefined> {
+    const waiting = this.#runs.get(post.runId)?.inbox.length ?? 0;
+    if (waiting >= limit) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too much waits for run "${post.runId}"` });
     return this.#post(post);
   }
 
@@ -229,12 +236,8 @@ export class MemoryStore implements Store {
     return { runIds: [...new Set(rows.map(([, runId]) => runId))], number: rows.at(-1)?.[0] ?? number };
   }
 
-  async isPosted(number: number): Promise<boolean> {
-    return this.#posted.has(number);
-  }
-
-  async readAnswer(number: number): Promise<string | undefined> {
-    return this.#answers.get(number)?.body;
+  async readReplies(numbers: readonly number[]): Promise<ReplyRecord[]> {
+    return numbers.map((number) => ({ number, body: this.#answers.get(number)?.body, isPosted: this.#posted.has(number) }));
   }
 
   async takeAnswers(numbers: readonly number[]): Promise<void> {

@@ -11,6 +11,9 @@ const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
+/** How often, and how long, who opens a file waits for another that makes it. */
+const OPEN_WAIT_MS = 5;
+const OPEN_WAITS = 400;
 /** Before this version WAL files could be corrupted when two connections raced a checkpoint. */
 const SQLITE_MIN = [3, 51, 3] as const;
 /** Only while a file is opened. */
@@ -116,12 +119,25 @@ function checkOwner(database: DatabaseSync): void {
 }
 
 function prepareTables(database: DatabaseSync): void {
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  becomeWal(database);
+  database.exec("PRAGMA synchronous = FULL");
   if (schemaVersion(database) === MIGRATIONS.length) return;
   database.exec("BEGIN IMMEDIATE");
   // Asked again: another process may have brought the file up to date while this one waited.
   for (const step of MIGRATIONS.slice(schemaVersion(database))) database.exec(step);
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
+}
+
+/** Of two that make the same file at once the later one finds it busy, whatever its busy timeout. */
+function becomeWal(database: DatabaseSync): void {
+  for (let waits = 0; ; waits++) {
+    try {
+      return database.exec("PRAGMA journal_mode = WAL");
+    } catch (error) {
+      if (!isBusy(error) || waits === OPEN_WAITS) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_WAIT_MS);
+    }
+  }
 }
 
 /** An empty file is not taken for a store that is to be made. */

@@ -49,12 +49,17 @@ export class SideLocks {
     for (const epoch of this.epochs) this.free(epoch);
   }
 
-  /** Only when nobody asks for this epoch any more. A file that stays does no harm. */
+  /**
+   * Only when nobody asks for this epoch any more. A file that stays does no harm. Whoever has the lock has a journal,
+   * too, which stays when it is killed.
+   */
   remove(epoch: number): void {
-    try {
-      unlinkSync(this.#base + epoch);
-    } catch {
-      // It is gone already, or belongs to somebody else.
+    for (const suffix of ["", "-journal"]) {
+      try {
+        unlinkSync(this.#base + epoch + suffix);
+      } catch {
+        // It is gone already, or belongs to somebody else.
+      }
     }
   }
 }

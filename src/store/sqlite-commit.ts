@@ -6,7 +6,7 @@ import type { SQLInputValue } from "node:sqlite";
 import { keptFrom } from "./past-span.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { keepPast } from "./sqlite-past.ts";
-import { deleteRows } from "./sqlite-prune.ts";
+import { LeftRowsError } from "./sqlite-prune.ts";
 import { type Commit, NOBODY, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
 
 const CREATE = `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, finished, created_at, updated_at, commit_no, epoch,
@@ -74,7 +74,7 @@ function create(connection: SqliteConnection, { runId, epoch, at, run, facts, ke
   const owned = [epoch, kept === undefined ? null : 1, kept?.every ?? null];
   const created = connection.get(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, Number(finished), at, ...owned, ...lookedUp);
   if (created === undefined) return false;
-  if ((created as { isTrashed: number }).isTrashed === 1) deleteRows(connection, runId);
+  if ((created as { isTrashed: number }).isTrashed === 1) throw new LeftRowsError(runId);
   for (const tag of tags) connection.run(WRITE_TAG, tag, at, runId);
   return true;
 }

@@ -10,7 +10,7 @@ const OPEN = "INSERT INTO epoch (opened_at, facts) VALUES (?, ?)";
 const BEAT = "UPDATE epoch SET beat = beat + 1, facts = ? WHERE id = ?";
 const READ_EPOCHS = "SELECT id, opened_at AS openedAt, beat, facts FROM epoch ORDER BY id";
 const IS_OPEN = "SELECT 1 FROM epoch WHERE id = ?";
-const CLOSE = "DELETE FROM epoch WHERE id = ?";
+const CLOSE = "DELETE FROM epoch WHERE id = ?1 AND beat = ifnull(?2, beat)";
 
 type Method = "openEpoch" | "beat" | "readEpochs" | "isAbandoned" | "closeEpoch";
 
@@ -22,10 +22,13 @@ export function sqliteEpochs(connection: SqliteConnection): Calls<Method> {
     readEpochs: () => connection.read(() => connection.all<EpochRecord>(READ_EPOCHS)),
     // Looked at first: a side file of an epoch that is closed would be made again.
     isAbandoned: (epoch) => !isOpen(epoch) || connection.locks.isFree(epoch),
-    closeEpoch: (epoch) => {
-      if (isOpen(epoch)) connection.write(() => connection.run(CLOSE, epoch));
-      connection.locks.free(epoch);
-      connection.locks.remove(epoch);
+    closeEpoch: (epoch, beat) => {
+      const isClosed = !isOpen(epoch) || connection.write(() => connection.changed(CLOSE, epoch, beat ?? null) || !isOpen(epoch));
+      if (isClosed) {
+        connection.locks.free(epoch);
+        connection.locks.remove(epoch);
+      }
+      return isClosed;
     },
   };
 }

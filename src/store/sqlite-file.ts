@@ -10,7 +10,7 @@ import { sqliteEpochs } from "./sqlite-epochs.ts";
 import { sqliteInbox } from "./sqlite-inbox.ts";
 import { sqliteList } from "./sqlite-list.ts";
 import { sqlitePast } from "./sqlite-past.ts";
-import { sqlitePrune } from "./sqlite-prune.ts";
+import { LeftRowsError, sqlitePrune, type SweepRun } from "./sqlite-prune.ts";
 import { ACTOR_COLUMNS, type Calls, READY, RUN_COLUMNS, type RunRow, runOf, WAITING } from "./sqlite-rows.ts";
 import { type HistoryRecord, type Outcome, type Store, type StoredActor, WAITS_FOR_EVENT } from "./store.ts";
 
@@ -31,7 +31,7 @@ const READ_DEFINITION = "SELECT body FROM definition WHERE hash = ?";
 const DEFINITIONS_OF = "SELECT hash FROM definition WHERE workflow = ? ORDER BY hash";
 
 /** Everything that a store is asked, but to be watched and closed. */
-export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof Store, "watch" | "close">> {
+export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof Store, "watch" | "close">> & SweepRun {
   return {
     ...sqliteCommits(connection),
     ...sqliteRuns(connection),
@@ -50,6 +50,7 @@ function sqliteCommits(connection: SqliteConnection): Calls<"commit" | "reopen">
     try {
       return connection.transaction(work);
     } catch (error) {
+      if (error instanceof LeftRowsError) throw error;
       if (isFull(error)) return Array.from({ length: count }, () => "full");
       throw connection.failUnlessBusy(error);
     }

@@ -18,6 +18,7 @@ const DISCARD = "DELETE FROM run WHERE id = ? AND finished = 1 AND status = ? AN
 const DELETE_TAG = "DELETE FROM tag WHERE tag = ? AND at = ? AND run_id = ?";
 const TRASH = "INSERT INTO trash (run_id) VALUES (?) ON CONFLICT DO NOTHING";
 const IS_TRASHED = "SELECT run_id AS runId FROM trash ORDER BY run_id LIMIT 1";
+const IS_LEFT = "SELECT 1 FROM trash WHERE run_id = ?";
 const FORGET = "DELETE FROM trash WHERE run_id = ?";
 
 /** Tables of rows that belong to one run, each with its key within that run. */
@@ -25,7 +26,6 @@ const TABLES = { actor: "key", history: "commit_no", event: "id", past: "until, 
 const DELETE_SOME = Object.entries(TABLES).map(
   ([table, key]) => `DELETE FROM ${table} WHERE run_id = ?1 AND (${key}) IN (SELECT ${key} FROM ${table} WHERE run_id = ?1 LIMIT ?2)`,
 );
-const DELETE_ALL = Object.keys(TABLES).map((table) => `DELETE FROM ${table} WHERE run_id = ?`);
 
 /** Rows can hold a MiB each, of which one takes 4 ms to delete: they are taken a few at a time, and not for long. */
 const ROWS_AT_ONCE = 4;
@@ -36,13 +36,22 @@ interface EndedRun {
   readonly endedAt: number;
 }
 
-/** Deletes what a discarded run left, at once: another run takes its id. */
-export function deleteRows(connection: SqliteConnection, runId: string): void {
-  for (const statement of DELETE_ALL) connection.run(statement, runId);
-  connection.run(FORGET, runId);
+/** A run cannot be created yet: one of this id that was discarded has left rows. */
+export class LeftRowsError extends Error {
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super("rows of a discarded run are in the way");
+    this.runId = runId;
+  }
 }
 
-export function sqlitePrune(connection: SqliteConnection): Calls<"countEnded" | "discard" | "sweep"> {
+export interface SweepRun {
+  /** Deletes some of the rows that a discarded run left; are all gone now? Throws PAWL_STORE_FULL. */
+  readonly sweepRun: (runId: string) => boolean;
+}
+
+export function sqlitePrune(connection: SqliteConnection): Calls<"countEnded" | "discard" | "sweep"> & SweepRun {
   return {
     countEnded: (filter) => connection.read(() => countEnded(connection, filter)),
     discard: (filter, limit) => {
@@ -52,7 +61,14 @@ export function sqlitePrune(connection: SqliteConnection): Calls<"countEnded" | 
     },
     sweep: (limit) => {
       if (connection.read(() => connection.get(IS_TRASHED)) === undefined) return 0;
-      return connection.write(() => sweepRows(connection, limit));
+      return connection.write(() => sweepRows(connection, limit, () => (connection.get(IS_TRASHED) as { runId: string } | undefined)?.runId));
+    },
+    sweepRun: (runId) => {
+      const isLeft = (): boolean => connection.get(IS_LEFT, runId) !== undefined;
+      return connection.write(() => {
+        sweepRows(connection, Infinity, () => (isLeft() ? runId : undefined));
+        return !isLeft();
+      });
     },
   };
 }
@@ -92,22 +108,22 @@ function discardRun(connection: SqliteConnection, { id, endedAt }: EndedRun, sta
 }
 
 /** At least one row, or none is left; then for as long as the file may be held. */
-function sweepRows(connection: SqliteConnection, limit: number): number {
+function sweepRows(connection: SqliteConnection, limit: number, next: () => string | undefined): number {
   const endAt = systemClock.mono() + HOLD_MS;
   let taken = 0;
   const goesOn = (): boolean => taken < limit && (taken === 0 || systemClock.mono() < endAt);
   while (goesOn()) {
-    const trashed = connection.get(IS_TRASHED) as { runId: string } | undefined;
-    if (trashed === undefined) break;
+    const runId = next();
+    if (runId === undefined) break;
     for (const statement of DELETE_SOME) {
       for (let isEmpty = false; !isEmpty && goesOn();) {
         const asked = Math.min(limit - taken, ROWS_AT_ONCE);
-        const changes = Number(connection.run(statement, trashed.runId, asked).changes);
+        const changes = Number(connection.run(statement, runId, asked).changes);
         isEmpty = changes < asked;
         taken += changes;
       }
     }
-    if (goesOn()) taken += Number(connection.run(FORGET, trashed.runId).changes);
+    if (goesOn()) taken += Number(connection.run(FORGET, runId).changes);
   }
   return taken;
 }

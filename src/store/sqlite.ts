@@ -1,49 +1,82 @@
 /**
  * The store on one SQLite file. Commits run on the caller's thread: a thread of its own was no faster, and with an
  * fsync of 5 ms the loop still stalls far below 100 ms (test/bench/disk.ts measures both).
+ * 1. Writes are done in the order in which they were asked, also when the file is busy. Reads do not wait for them.
+ * 2. After `close` every call rejects with PAWL_CLOSED, and so does one that still waits for the file: it was not done.
  */
 import { systemClock } from "../clock.ts";
-import { type FileOptions, isBusy } from "./open-database.ts";
+import { isPawlError } from "../errors.ts";
+import type { FileOptions } from "./open-database.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteFile } from "./sqlite-file.ts";
-import type { Store } from "./store.ts";
+import { LeftRowsError } from "./sqlite-prune.ts";
+import type { Commit, Outcome, Store } from "./store.ts";
+import { WaitingLine } from "./waiting-line.ts";
 import { Watcher } from "./watcher.ts";
 
-/**
- * Other processes write, too, for a moment each. The file is asked again from the event loop, at last this often: of two
- * that write as fast as they can, whoever waited up to 10 ms got as little as a third of the other's share.
- */
-const BUSY_WAITS_MS = [1, 1, 1, 2, 2, 3] as const;
 /** A process that is stopped amid a write holds the file for as long as it is: others wait. Who closes waits no longer than this. */
 const CLOSE_WAIT_MS = 2_000;
+
+/** Longer than others wait until they ask again for the file. */
+const SWEEP_GAP_MS = 5;
+
+/** What changes nothing: another process that writes does not hold it up. */
+const READS: ReadonlySet<string> = new Set<keyof Store>([
+  ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
+  ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
+  ...(["readEvent", "readDefinition", "definitionsOf", "countEnded"] as const),
+]);
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
 export function openSqliteStore(path: string, options: FileOptions): Store {
   const connection = new SqliteConnection(path, options);
-  const calls = sqliteFile(connection);
+  const { sweepRun, ...calls } = sqliteFile(connection);
   const watcher = new Watcher(() => connection.dataVersion());
-  const store: Record<string, unknown> = {
-    watch: (listener: () => void) => watcher.watch(listener),
-    close: async () => {
-      watcher.stop();
-      for (const epoch of connection.locks.epochs) await patiently(() => calls.closeEpoch(epoch), CLOSE_WAIT_MS).catch(() => {});
-      connection.close();
-    },
+  const [reads, writes] = [new WaitingLine(), new WaitingLine()];
+  let closed: Promise<void> | undefined;
+
+  const close = async (): Promise<void> => {
+    watcher.stop();
+    for (const line of [reads, writes]) line.close();
+    await within(CLOSE_WAIT_MS, (line) => connection.locks.epochs.map((epoch) => line.run(() => calls.closeEpoch(epoch))));
+    connection.close();
   };
-  for (const [name, call] of Object.entries(calls) as [string, (...given: unknown[]) => unknown][])
-    store[name] = async (...given: unknown[]) => patiently(() => call(...given));
-  return store as unknown as Store;
+  const sweepAll = async (runId: string): Promise<void> => {
+    while (!(await writes.run(() => sweepRun(runId)))) await pause(SWEEP_GAP_MS);
+  };
+  /** What a discarded run of the same id left is deleted first, a little at a time, however much it is. */
+  const commit = async (group: readonly Commit[]): Promise<Outcome[]> => {
+    try {
+      return await writes.run(() => calls.commit(group));
+    } catch (error) {
+      if (!(error instanceof LeftRowsError)) throw error;
+      const full = await sweepAll(error.runId).catch(fullOrThrow);
+      return full === undefined ? commit(group) : group.map(() => full);
+    }
+  };
+
+  const store: Record<string, unknown> = {};
+  for (const [name, call] of Object.entries(calls) as [string, (...given: unknown[]) => unknown][]) {
+    const line = READS.has(name) ? reads : writes;
+    store[name] = (...given: unknown[]) => line.run(() => call(...given));
+  }
+  const own: Partial<Store> = { commit, watch: (listener) => watcher.watch(listener), close: () => (closed ??= close()) };
+  return Object.assign(store, own) as unknown as Store;
 }
 
-async function patiently(call: () => unknown, waitMaxMs = Infinity): Promise<unknown> {
-  for (let waitedMs = 0, waits = 0; ; waits++) {
-    try {
-      return call();
-    } catch (error) {
-      if (!isBusy(error) || waitedMs >= waitMaxMs) throw error;
-      const waitMs = BUSY_WAITS_MS[waits] ?? BUSY_WAITS_MS.at(-1)!;
-      waitedMs += waitMs;
-      await new Promise<void>((resolve) => systemClock.after(waitMs, resolve));
-    }
-  }
+function fullOrThrow(error: unknown): "full" {
+  if (isPawlError(error, "PAWL_STORE_FULL")) return "full";
+  throw error;
+}
+
+async function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => systemClock.after(ms, resolve));
+}
+
+/** Waits for calls on a busy file no longer than this. */
+async function within(waitMs: number, callsOn: (line: WaitingLine) => Promise<unknown>[]): Promise<void> {
+  const line = new WaitingLine();
+  const cancel = systemClock.after(waitMs, () => line.close());
+  await Promise.allSettled(callsOn(line));
+  cancel();
 }

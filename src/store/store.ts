@@ -90,6 +90,14 @@ export interface InboxRecord {
   readonly body: string;
 }
 
+/** What became of a row of an inbox. */
+export interface ReplyRecord {
+  readonly number: number;
+  readonly body: string | undefined;
+  /** Is the row still there? */
+  readonly isPosted: boolean;
+}
+
 /** What is said to whoever put this row into an inbox. */
 export interface Answer {
   readonly number: number;
@@ -154,7 +162,7 @@ export interface RunFilter {
   readonly limit: number;
 }
 
-/** Rows that may wait in the inbox of a run before it is refused to put in more. */
+/** Rows that may wait in the inbox of a run before it is sent no more events. Requests of other kinds come in even so. */
 export const INBOX_MAX = 10_000;
 
 /** A place in the order of due runs. */
@@ -182,8 +190,11 @@ export interface Store {
   readEpochs(): Promise<EpochRecord[]>;
   /** Is nobody there who holds this open epoch? */
   isAbandoned(epoch: number): Promise<boolean>;
-  /** From now on the runs of this epoch can be claimed. Of an epoch of this process also the hold ends. */
-  closeEpoch(epoch: number): Promise<void>;
+  /**
+   * From now on the runs of this epoch can be claimed; of an epoch of this process also the hold ends. With `beat` only
+   * when its beat is that still. Answers whether it is closed now.
+   */
+  closeEpoch(epoch: number, beat?: number): Promise<boolean>;
   /**
    * Calls back, within 100 ms, after another process has written; several writes may be told at once. Answers what
    * ends it.
@@ -243,18 +254,17 @@ export interface Store {
 
   /**
    * Puts a row into the inbox of a run, and answers its number; undefined when the run is unknown or has ended. Throws
-   * PAWL_MAILBOX_FULL when INBOX_MAX rows are there.
+   * PAWL_MAILBOX_FULL when there are `limit` rows.
    */
-  post(post: Post): Promise<number | undefined>;
-  /** In the order of arrival. */
-  readInbox(runId: string): Promise<InboxRecord[]>;
+  post(post: Post, limit?: number): Promise<number | undefined>;
+  /** In the order of arrival, those with a greater number than `after`. */
+  readInbox(runId: string, after: number, limit: number): Promise<InboxRecord[]>;
   /** Unfinished runs that have something in their inbox, by id, after this one. */
   inboxRuns(after: string, limit: number): Promise<string[]>;
   /** Which runs got something after this number, and the greatest number there is, in one look; at most so many rows. */
   inboxSince(number: number, limit: number): Promise<{ runIds: string[]; number: number }>;
-  /** Is the row still there? */
-  isPosted(number: number): Promise<boolean>;
-  readAnswer(number: number): Promise<string | undefined>;
+  /** Of each of these rows: its answer, and whether it is still in its inbox; all as they were at one instant. */
+  readReplies(numbers: readonly number[]): Promise<ReplyRecord[]>;
   /** Deletes the answers to these rows. */
   takeAnswers(numbers: readonly number[]): Promise<void>;
   /** Deletes answers that nobody took, of commits before this instant; at most so many. */

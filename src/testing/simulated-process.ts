@@ -147,7 +147,7 @@ export class SimProcess {
           this.#whileAlive(async () => {
             const answer = await call.apply(inner, values);
             if (method === "openEpoch") this.#epochs.push(answer as number);
-            if (!READS.test(method)) this.#tellOthers();
+            if (!READS.test(method) && !isNothing(method, answer)) this.#tellOthers();
             return answer;
           });
       },
@@ -207,6 +207,11 @@ export class SimProcess {
     if (!this.isAlive) return new Promise<Outcome[]>(() => {});
     return fault === "unknownApplied" ? group.map(() => "unknown") : outcomes;
   }
+}
+
+/** Did this call, by its answer, find nothing to do? */
+function isNothing(method: keyof Store, answer: unknown): boolean {
+  return answer === 0 || answer === false || (method === "claimRun" && answer === undefined) || (Array.isArray(answer) && answer.length === 0);
 }
 
 /** The store with some of its methods replaced. */

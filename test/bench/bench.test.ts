@@ -18,6 +18,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   sends: ["100 at once to one run: pawl", "100 at once to 100 runs: pawl", "floor bare", "p99", "one by one to one run: median latency", "the end x 20"],
   children: ["one by one, 30 children: pawl", "all in one event, 30 children: pawl", "info: live actors"],
   sleepers: ["100 asleep: opening the file", "100 asleep: a wake by an event, median", "100 asleep: a wake by a timer"],
+  takeover: ["50 runs at work: from the kill until one had", "50 runs at work: floor: from a cold open until each had", "RSS of the standby"],
+  inbox: ["send, one by one, from a client: p50", "send, 20 at once to 20 runs, in the worker: p99", "cancel, from", "start until", "nothing happens"],
+  shared: ["20 runs, started by one of them, agent computes: two workers", "share of the busier of two", "longest delay"],
+  prune: ["200 runs: events of the worker in a second", "200 runs: longest hold of the file", "200 runs: rows gone in a second"],
   disk: ["this disk: caller", "this disk: thread: longest", "+5 ms per fsync: caller", "+5 ms per fsync: thread: longest"],
 };
 

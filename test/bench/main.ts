@@ -11,15 +11,36 @@ import { disk } from "./disk.ts";
 import { environmentLine } from "./environment.ts";
 import { fans } from "./fan.ts";
 import { type Benchmark, FROM_SOURCE, type Row, type Settings, runChild } from "./harness.ts";
+import { inbox } from "./inbox.ts";
 import { machines } from "./machines.ts";
+import { prunes } from "./prune.ts";
 import { resume } from "./resume.ts";
 import { rows } from "./rows.ts";
 import { scaling } from "./scaling.ts";
 import { sends } from "./sends.ts";
+import { shared } from "./shared.ts";
 import { sleepers } from "./sleepers.ts";
 import { tableOf } from "./table.ts";
+import { takeover } from "./takeover.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [chains, layers, fans, rows, cold, resume, scaling, machines, sends, children, sleepers, disk];
+const BENCHMARKS: readonly Benchmark[] = [
+  chains,
+  layers,
+  fans,
+  rows,
+  cold,
+  resume,
+  scaling,
+  machines,
+  sends,
+  children,
+  sleepers,
+  takeover,
+  inbox,
+  shared,
+  prunes,
+  disk,
+];
 const ROUNDS = 5;
 
 const { values, positionals } = parseArgs({

@@ -188,10 +188,11 @@ test("a machine invokes a workflow of nodes: its output, its failure, and its ca
     await again.waitFor((snapshot: any) => snapshot.matches("hanging") || snapshot.status === "done");
     await again.send({ type: "LEAVE" }, { eventId: "leave" }).catch(() => {});
     const output = await again.result();
-    const runs = await crashing.pawl.list();
+    // the last state is left at once: its run may not have been created
+    const runs = (await crashing.pawl.list()).filter(({ workflow }) => workflow !== "hanging");
     return { output, runs: runs.map(({ workflow }) => workflow).toSorted() };
   });
-  expect(result).toEqual({ output: { got: 42, error: "PAWL_RUN_FAILED" }, runs: ["caller", "doubled", "failing", "hanging"] });
+  expect(result).toEqual({ output: { got: 42, error: "PAWL_RUN_FAILED" }, runs: ["caller", "doubled", "failing"] });
 });
 
 const player = (other: string): any =>

@@ -100,7 +100,7 @@ function keepsOpen(store: Store, when: (epoch: number) => Promise<boolean>): Sto
       own.add(epoch);
       return epoch;
     },
-    closeEpoch: async (epoch) => (own.has(epoch) || !(await when(epoch)) ? store.closeEpoch(epoch) : undefined),
+    closeEpoch: async (epoch, beat) => (own.has(epoch) || !(await when(epoch)) ? store.closeEpoch(epoch, beat) : true),
   });
 }
 
@@ -126,8 +126,10 @@ const bugs: Record<string, (store: Store) => Store> = {
   "answers are not written": (store) => replacing(store, without(store, "answers")),
   "an answer is given before the commit that it tells of": (store) =>
     replacing(store, {
-      readAnswer: async (number) =>
-        (await store.readAnswer(number)) ?? replyText({ sent: { commitNo: 2, handled: true, value: "listening", changed: true, duplicate: false } }),
+      readReplies: async (numbers) => {
+        const early = replyText({ sent: { commitNo: 2, handled: true, value: "listening", changed: true, duplicate: false } });
+        return (await store.readReplies(numbers)).map((reply) => ({ ...reply, body: reply.body ?? early }));
+      },
     }),
   "inboxes of runs that are taken over are not read": (store) => replacing(store, { readInbox: async () => [], inboxRuns: async () => [] }),
 };

@@ -97,6 +97,9 @@ test("what cannot be sent is told before anything is recorded", async () => {
 test("a run of a workflow takes no events", async () => {
   const { folder } = await underWay();
   expect(await folder.pawl("send", "r-1", "NOTE")).toEqual(problem(2, "PAWL_NOT_A_MACHINE"));
+  folder.write("other.yaml", HELD.replace("pipeline", "other"));
+  await folder.pawl("start", "other.yaml", "--id", "o-1", ...INPUT);
+  expect(await folder.pawl("send", "o-1", "NOTE"), "also when nobody has it").toEqual(problem(2, "PAWL_NOT_A_MACHINE"));
 });
 
 // ---- pause and resume
@@ -153,7 +156,7 @@ test("what is there already is said: paused before, not paused, ended", async ()
   expect(JSON.parse((await folder.pawl("resume", "r-1", "--json")).stdout)).toMatchObject({ runId: "r-1", status: "running" });
   folder.open("held");
   await folder.pawl("watch", "r-1");
-  expect(await folder.pawl("pause", "r-1")).toEqual(problem(1, 'PAWL_RUN_ENDED run "r-1" is completed'));
+  expect(await folder.pawl("pause", "r-1")).toEqual(problem(1, 'PAWL_RUN_ENDED run "r-1" is completed\nnext: see `pawl show r-1`\n'));
 });
 
 test("what is sent to a paused run is recorded, which is an exit code of its own, and is taken when it goes on", async () => {
@@ -217,6 +220,42 @@ test("a worker without the definition is as good as none", async () => {
   await folder.pawl("resume", "doc-7");
   await folder.pawl("send", "doc-7", "APPROVE");
   await later.printed("run doc-7 completed\n");
+});
+
+test("show and watch say which worker has a run, or that none has", async () => {
+  const { folder, pid } = await waiting();
+  expect((await folder.pawl("show", "doc-7")).stdout).toMatch(new RegExp(`^worker +${pid}$`, "m"));
+  expect(JSON.parse((await folder.pawl("show", "doc-7", "--json")).stdout)).toMatchObject({ workers: [pid] });
+  await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
+  const { stdout } = await folder.pawl("show", "r-1");
+  expect(stdout).toMatch(/^worker +none: it goes on when one has its definition: `pawl work FILE`$/m);
+  expect(stdout, "a node that waits for no other").toMatch(/^first +waiting +echo$/m);
+  await folder.seen("r-1", "no worker has it: it goes on when one has its definition: `pawl work FILE`\n");
+  await folder.pawl("send", "doc-7", "APPROVE");
+  expect((await folder.pawl("show", "doc-7")).stdout).not.toMatch(/^worker/m);
+});
+
+test("a worker that is stopped is named by who asks it for something", async () => {
+  const { folder, pid } = await waiting();
+  process.kill(pid, "SIGSTOP");
+  const sent = await folder.pawl("send", "doc-7", "APPROVE", "--timeout", "300ms");
+  expect(sent).toEqual(problem(6, `next: worker ${pid} does it; if it is stopped, another one does so when it was silent for 15 s\n`));
+  process.kill(pid, "SIGCONT");
+  expect((await folder.pawl("watch", "doc-7")).code).toBe(0);
+});
+
+test("checkpoints are those commits in which something happened, and the first", async () => {
+  const { folder } = await waiting();
+  await folder.pawl("pause", "doc-7");
+  await folder.pawl("resume", "doc-7");
+  const { stdout } = await folder.pawl("show", "doc-7", "--checkpoints");
+  const told = stdout.split("CHECKPOINT")[1]!.trim().split("\n").slice(1);
+  expect(told.map((line) => line.replace(/^\d+ +[\d-]+ [\d:]+ +/, ""))).toEqual([
+    "run recorded",
+    "begins → waiting",
+    "run paused",
+    "run goes on after its pause",
+  ]);
 });
 
 test("a cancel without a worker is recorded; with --now it is done at once", async () => {

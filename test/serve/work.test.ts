@@ -77,7 +77,7 @@ test("a worker that is killed is replaced at once by another one", async () => {
   folder.open("held");
   await second.printed("run r-1 completed\n");
   expect(folder.calls()).toEqual(["first", "held", "held", "last"]);
-  expect((await folder.pawl("show", "r-1", "--history")).stdout).toContain("run was taken up again by another process");
+  expect((await folder.pawl("show", "r-1", "--history")).stdout).toContain("run was taken up by a worker");
 });
 
 test("start of a run that is there says so; an input that does not fit is refused before it is recorded", async () => {

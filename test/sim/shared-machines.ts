@@ -63,7 +63,7 @@ export async function playMachines(plot: MachinesPlot): Promise<{ moves: number;
     return process === undefined
       ? Promise.reject(Object.assign(new Error("nobody is there"), { code: "PAWL_CLOSED" }))
       : Promise.race([
-          process.pawl.send("run", event, { eventId, timeout: "5s" }),
+          process.pawl.send("run", { ...event }, { eventId, timeout: "5s" }),
           sleep(20_000).then(() => Promise.reject(Object.assign(new Error("no answer"), { code: "PAWL_SEND_PENDING" }))),
         ]);
   };

@@ -47,13 +47,27 @@ function epochTests(opened: Opened): void {
 
   test("an epoch that was closed is not given again, and closing it twice does nothing", async () => {
     const { store, epoch } = opened;
-    await store.closeEpoch(epoch);
-    await store.closeEpoch(epoch);
-    await store.closeEpoch(12_345);
+    expect(await store.closeEpoch(epoch)).toBe(true);
+    expect(await store.closeEpoch(epoch)).toBe(true);
+    expect([await store.closeEpoch(12_345), await store.closeEpoch(epoch, 7)]).toEqual([true, true]);
     const second = await store.openEpoch(NOW, "{}");
     expect(second).toBeGreaterThan(epoch);
     await opened.reopen();
     expect(opened.epoch).toBeGreaterThan(second);
+  });
+
+  test("an epoch whose beat has gone on is not closed by who saw an earlier one", async () => {
+    const { store, epoch } = opened;
+    const second = await store.openEpoch(NOW, "{}");
+    await store.commit([commitOf("r", 0, second)]);
+    await store.beat(second, '{"alive":true}');
+    expect(await store.closeEpoch(second, 0)).toBe(false);
+    expect(await store.readEpochs()).toMatchObject([{ id: epoch }, { id: second, beat: 1, facts: '{"alive":true}' }]);
+    expect([await store.isAbandoned(second), (await store.claim(epoch, KNOWN, NOW, NOW, 10)).length]).toEqual([false, 0]);
+    expect(await store.closeEpoch(second, 1)).toBe(true);
+    expect([await store.isAbandoned(second), (await store.claim(epoch, KNOWN, NOW, NOW, 10)).length]).toEqual([true, 1]);
+    expect(await store.closeEpoch(epoch, 0)).toBe(true);
+    expect(await store.readEpochs()).toEqual([]);
   });
 
   test("closing the store closes its epochs", async () => {
@@ -188,7 +202,7 @@ function reopenTests(opened: Opened): void {
       ["c", 3],
     ]);
     expect(await store.readHistory("r", 2, 10)).toMatchObject([{ commitNo: 3 }]);
-    expect([await store.readEvent("r", "e"), await store.readAnswer(5)]).toEqual([3, "done"]);
+    expect([await store.readEvent("r", "e"), (await store.readReplies([5]))[0]?.body]).toEqual([3, "done"]);
     expect(await store.listRuns({ unfinished: true, limit: 10 })).toMatchObject([{ id: "r" }]);
     expect(await store.endedStatuses("hash", 10)).toEqual([]);
     expect(await store.commit([commitOf("r", 3, epoch)])).toEqual(["fenced"]);

@@ -91,13 +91,12 @@ async function ask(): Promise<void> {
   await store.walkSleepers("", 10);
   await store.claimRun(epoch, "event7", NOW);
   await store.inboxRuns("", 10);
-  await store.readInbox("event7");
+  await store.readInbox("event7", 0, 10);
   await store.readEvent("event7", "e");
   await store.definitionsOf("flow");
-  const number = (await store.post({ runId: "event7", body: "x" }))!;
+  const number = (await store.post({ runId: "event7", body: "x" }, 5))!;
   await store.inboxSince(0, 10);
-  await store.isPosted(number);
-  await store.readAnswer(number);
+  await store.readReplies([number]);
   await store.takeAnswers([number]);
   await store.commit([
     commitOf("event7", 1, epoch, { keepPast: { commits: 2, every: 1 }, actors: [actor], answers: [{ number, body: "y" }], consumed: [number] }),

@@ -212,6 +212,6 @@ describe("whoever watches a file", () => {
     expect(calls).toEqual(["first", "second"]);
     timers.fire();
     expect(calls).toEqual(["first", "second", "first", "second"]);
-    expect(await store.readInbox("r")).toHaveLength(2);
+    expect(await store.readInbox("r", 0, 10)).toHaveLength(2);
   });
 });

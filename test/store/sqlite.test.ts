@@ -2,10 +2,11 @@
  * The store on SQLite keeps the contract, and its promises about files, locks, full disks and failures.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementResultingChanges, StatementSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "../../src/clock.ts";
 import { APPLICATION_ID, MIGRATIONS } from "../../src/store/migrations.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { NOBODY, type Store } from "../../src/store/store.ts";
@@ -83,7 +84,7 @@ describe("an SQLite file", () => {
     expect(await client.readRun("r")).toMatchObject({ commitNo: 2 });
     const number = await client.post({ runId: "r", body: "hello" });
     expect(await client.commit([commitOf("new", 0, NOBODY)])).toEqual(["committed"]);
-    expect(await store.readInbox("r")).toEqual([{ number, body: "hello" }]);
+    expect(await store.readInbox("r", 0, 10)).toEqual([{ number, body: "hello" }]);
     expect(await store.claim(epoch, ["hash"], 1, 1, 10)).toMatchObject([{ id: "new", epoch }]);
   });
 
@@ -113,7 +114,7 @@ describe("an SQLite file", () => {
   test.for([true, false])("who may not write a file asks every question, and is refused every change (its folder is open: %s)", async (isOpen) => {
     await fillForReaders(isOpen);
     const questions = asNobody(
-      `told(await store.definitionsOf("flow")); told((await store.readInbox("r")).length); told(await store.inboxRuns("", 1)); told(await store.readEvent("r", "e"));
+      `told(await store.definitionsOf("flow")); told((await store.readInbox("r", 0, 10)).length); told(await store.inboxRuns("", 1)); told(await store.readEvent("r", "e"));
        told((await store.listRuns({ unfinished: true, limit: 5 })).length); told((await store.readyRuns(1, "", 1)).length); told(await store.readPast("r", 1));
        told(await store.dueRuns(1, ["hash"], 1, { wakeAt: 0, id: "" }, 1)); told(await store.hasUnowned(["hash"])); told((await store.readEpochs()).length);
        told(await store.inboxSince(0, 5)); told(await store.isAbandoned(1));`,
@@ -203,7 +204,7 @@ describe("an SQLite file", () => {
     expect(epoch).toBe(3);
     expect(await store.claim(epoch, ["hash"], 10, 10, 10)).toMatchObject([{ id: "ready", suspicion: 2, subject: null, tags: [], origin: null }]);
     expect(await store.claimRun(epoch, "asleep", 10)).toMatchObject({ epoch, suspicion: 1, wakeAt: 5000 });
-    expect(await store.readInbox("asleep")).toEqual([{ number: 1, body: "wake up" }]);
+    expect(await store.readInbox("asleep", 0, 10)).toEqual([{ number: 1, body: "wake up" }]);
     expect([await store.firstPast("ready"), await store.readEvent("ready", "e")]).toEqual([undefined, 1]);
     const row = { key: "a", status: "completed", body: "new", output: null, checksum: 1 };
     expect(await store.commit([commitOf("ready", 1, epoch, { keepPast: { commits: 3, every: 1 }, actors: [row] })])).toEqual(["committed"]);
@@ -315,6 +316,65 @@ describe("an SQLite file", () => {
     expect(await store.readRun("r")).toMatchObject({ commitNo: 1 });
   });
 
+  /** Rows that a discarded run left: some of each kind. */
+  async function leaveRows(store: Store, epoch: number, count: number): Promise<void> {
+    const actors = Array.from({ length: count }, (_, i) => ({ key: `n${i}`, status: "completed", body: "{}", output: null, checksum: 1 }));
+    const eventIds = actors.map(({ key }) => key);
+    await store.commit([commitOf("r", 0, epoch, { at: 1, actors, eventIds, run: { finished: true, status: "completed" } })]);
+    expect(await store.discard({ status: "completed", endedBefore: 5 }, 10)).toBe(1);
+  }
+
+  /** Each look at the clock is later than all before: nothing may be held for long. */
+  const slowTime = (): void => {
+    let now = 0;
+    vi.spyOn(systemClock, "mono").mockImplementation(() => (now += 1000));
+  };
+
+  /** Stands in for the execution of statements, which it may do. */
+  function spyOnRun(instead: (sql: string, run: () => StatementResultingChanges) => StatementResultingChanges): void {
+    const original = StatementSync.prototype.run as (...values: unknown[]) => StatementResultingChanges;
+    vi.spyOn(StatementSync.prototype, "run").mockImplementation(function (this: StatementSync, ...values: unknown[]) {
+      return instead(this.sourceSQL, () => original.apply(this, values));
+    });
+  }
+
+  test("a run whose id was discarded starts however many rows are left, which are deleted a few at a time", async () => {
+    const store = open();
+    const epoch = await store.openEpoch(1, "{}");
+    await leaveRows(store, epoch, 40);
+    slowTime();
+    const deleted: number[] = [];
+    spyOnRun((sql, run) => {
+      const { changes } = run();
+      if (sql.startsWith("BEGIN")) deleted.push(0);
+      if (sql.startsWith("DELETE")) deleted.push(deleted.pop()! + Number(changes));
+      return { changes, lastInsertRowid: 0 };
+    });
+    const created = store.commit([commitOf("r", 0, epoch), commitOf("other", 0, epoch)]);
+    const meanwhile = await Promise.all([store.beat(epoch, "{}"), store.readRun("r")]);
+    expect(await created).toEqual(["committed", "committed"]);
+    vi.restoreAllMocks();
+    expect(meanwhile).toEqual([true, undefined]);
+    expect(deleted.length).toBeGreaterThan(20);
+    expect(Math.max(...deleted)).toBeLessThanOrEqual(4);
+    expect([await store.readActors("r"), await store.readEvent("r", "n1")]).toEqual([[], undefined]);
+    expect([(await store.readHistory("r", 0, 10)).length, await store.sweep(10)]).toEqual([1, 0]);
+  });
+
+  test("a run whose id was discarded does not start while the disk is full", async () => {
+    const { store, database } = openWithConnection();
+    const epoch = await store.openEpoch(1, "{}");
+    await leaveRows(store, epoch, 4);
+    spyOnRun((sql, run) => {
+      if (sql.startsWith("DELETE")) throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+      return run();
+    });
+    expect(await store.commit([commitOf("r", 0, epoch)])).toEqual(["full"]);
+    vi.restoreAllMocks();
+    expect(database.isTransaction).toBe(false);
+    expect(await store.commit([commitOf("r", 0, epoch)])).toEqual(["committed"]);
+  });
+
   test("fail stop: after a failure nothing is written or read, and its epoch is abandoned", async () => {
     const { store, database } = openWithConnection();
     const epoch = await store.openEpoch(1, "{}");
@@ -360,6 +420,18 @@ describe("an SQLite file", () => {
     expect(await other.isAbandoned(left!.id)).toBe(true);
     await other.closeEpoch(left!.id);
     expect(existsSync(`${path}-worker-${left!.id}`)).toBe(false);
+  });
+
+  test("a side file goes with its journal, also that of a process that was stopped and then killed", async () => {
+    const store = open();
+    const epoch = await store.openEpoch(1, "{}");
+    const beside = (): string[] => readdirSync(join(path, "..")).filter((name) => name.includes("-worker-"));
+    expect(beside()).toHaveLength(2);
+    await open().closeEpoch(epoch);
+    expect(beside()).toEqual([]);
+    expect(await store.beat(epoch, "{}")).toBe(false);
+    await store.close();
+    expect(beside()).toEqual([]);
   });
 
   test("by whichever name a file is opened, its epochs are held", async () => {

@@ -1,0 +1,84 @@
+/**
+ * The nodes of a DAG run that are in memory, and the permits that they hold. A node whose agent is a run of its own gives
+ * its permit back and goes on running: then it only waits for that run.
+ */
+import type { Plan } from "../define/plan.ts";
+import { childRunId } from "./attempt.ts";
+import type { NodeActor } from "./node-actor.ts";
+import type { NodeStatus, Progress } from "./progress.ts";
+
+/** Nodes whose next attempt may have begun without a row that says so. */
+const OPEN: ReadonlySet<NodeStatus> = new Set(["queued", "backingOff"]);
+
+export class LiveNodes {
+  readonly #nodes = new Map<number, NodeActor>();
+  readonly #released: () => void;
+  readonly #isRestored: boolean;
+  #held = 0;
+
+  /** `isRestored`: earlier attempts may be under way as runs of their own, of which memory knows nothing. */
+  constructor(released: () => void, isRestored: boolean) {
+    this.#released = released;
+    this.#isRestored = isRestored;
+  }
+
+  /** Permits that they hold. */
+  get held(): number {
+    return this.#held;
+  }
+
+  at(index: number): NodeActor | undefined {
+    return this.#nodes.get(index);
+  }
+
+  add(node: NodeActor): void {
+    this.#nodes.set(node.index, node);
+  }
+
+  delete(node: NodeActor): void {
+    this.#nodes.delete(node.index);
+  }
+
+  all(): NodeActor[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** The node was given a permit. */
+  holds(node: NodeActor): void {
+    node.hasPermit = true;
+    this.#held++;
+  }
+
+  /** Gives its permit back, if it has one. */
+  release(node: NodeActor): void {
+    if (!node.hasPermit) return;
+    node.hasPermit = false;
+    this.#held--;
+    this.#released();
+  }
+
+  /** Is this the run that a node waits for now? */
+  wantsChild(childId: string, runId: string, { indexOf }: Plan): boolean {
+    const [nodeId = ""] = childId.slice(runId.length + 1).split("~");
+    const node = this.#nodes.get(indexOf.get(nodeId) ?? -1);
+    return node?.snapshot.value === "running" && childRunId(runId, nodeId, node.snapshot.context.attempt) === childId;
+  }
+
+  /** What the runs would be called that nodes had begun when the run was stored, of nodes that have not been granted again. */
+  leftChildren(runId: string, plan: Plan, progress: Progress): string[] {
+    if (!this.#isRestored) return [];
+    const mayHave = plan.nodes.filter(({ index, agent }) => agent.work.kind === "machine" && OPEN.has(progress.status(index)));
+    return mayHave.map(({ index, id }) => childRunId(runId, id, (this.at(index)?.snapshot.context.attempt ?? 0) + 1));
+  }
+
+  /** Forgets them, and gives back their permits: whoever counted them as held does not see that. */
+  drop(): NodeActor[] {
+    const nodes = this.all();
+    this.#nodes.clear();
+    for (const node of nodes) {
+      if (node.hasPermit) this.#released();
+      node.hasPermit = false;
+    }
+    return nodes;
+  }
+}
