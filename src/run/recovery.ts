@@ -7,6 +7,7 @@ import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../
 import { type Definition, loadRun } from "./definition.ts";
 import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
+import { isOrphan, parentOf } from "./orphans.ts";
 import type { Peers } from "./peers.ts";
 import { isOver } from "./view.ts";
 import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
@@ -149,6 +150,7 @@ export class Recovery {
       run.resume();
       worker.host(run);
       if ((run.wakeAt ?? Infinity) < (record.wakeAt ?? Infinity)) worker.keep(run);
+      if (parentOf(record.id) !== undefined && (await isOrphan(this.#store, record.id))) run.cancel();
       this.parked.delete(record.id);
       this.#spawn(this.#inbox.deliver(record.id));
     } catch (error) {
@@ -164,13 +166,18 @@ export class Recovery {
     this.onParked?.(runId);
   }
 
+  /** Those that only wait for runs of their own are not counted: they must not keep these out. */
+  get #residents(): number {
+    return this.#worker.runs.size - this.#worker.waitingForChildren;
+  }
+
   get #hasRoom(): boolean {
-    return this.#worker.runs.size < RESIDENT_MAX;
+    return this.#residents < RESIDENT_MAX;
   }
 
   /** A run left memory: what was held back may come, when it is worth while. */
   #roomMade(): void {
-    if (this.#isHeldBack && this.#worker.runs.size < RESIDENT_MAX - BATCH && this.#worker.waiting <= WAITING_MAX / 2) this.#spawn(this.claim());
+    if (this.#isHeldBack && this.#residents < RESIDENT_MAX - BATCH && this.#worker.waiting <= WAITING_MAX / 2) this.#spawn(this.claim());
   }
 
   get #hasAppetite(): boolean {
@@ -259,8 +266,8 @@ export class Recovery {
     if (owned === undefined) return false;
     if (owned !== record) this.#suspected.add(runId);
     await this.#take(owned);
-    await this.#inbox.deliver(runId);
     if (this.#suspected.size > 0) worker.clock.soon(() => this.#spawn(this.absolveAll()));
+    await this.#inbox.deliver(runId);
     return worker.runs.has(runId);
   }
 

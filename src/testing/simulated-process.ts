@@ -4,10 +4,9 @@
  * another one has written.
  */
 import type { Clock } from "../clock.ts";
-import type { Log } from "../define/agent.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
-import type { Pawl, Startable } from "../index.ts";
+import type { Log, Pawl, Startable } from "../index.ts";
 import type { Commit, Outcome, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";

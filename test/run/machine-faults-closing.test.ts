@@ -178,8 +178,8 @@ test(
           get: (inner: any, key) =>
             key !== "readInbox"
               ? inner[key]
-              : async (id: string) => {
-                  const rows = await inner.readInbox(id);
+              : async (id: string, after: number, limit: number) => {
+                  const rows = await inner.readInbox(id, after, limit);
                   if (slow && id === "b") {
                     slow = false;
                     await new Promise<void>((r) => gates.push(r));

@@ -9,7 +9,13 @@ import { temporaryFolder } from "../temporary-folder.ts";
 
 const input = z.object({ n: z.number() });
 const good = agent({ name: "good", input, output: z.string(), run: async () => "good" });
-const bad = agent({ name: "bad", input, output: z.string(), retry: { maxAttempts: 1 }, run: async ({ n }) => (n < 0 ? Promise.reject(new Error("bad")) : "new") });
+const bad = agent({
+  name: "bad",
+  input,
+  output: z.string(),
+  retry: { maxAttempts: 1 },
+  run: async ({ n }) => (n < 0 ? Promise.reject(new Error("bad")) : "new"),
+});
 
 const stable = workflow({ name: "flow", input }, (wf) => wf.node("only", good, { n: wf.input.n }).result);
 const candidate = workflow({ name: "flow", input }, (wf) => wf.node("only", bad, { n: wf.input.n }).result);

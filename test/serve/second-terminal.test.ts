@@ -73,7 +73,7 @@ test("an event of the same id is taken once", async () => {
 test("an event that the machine does not have is refused with those that it has; one that no transition takes is told, and with --strict an error", async () => {
   const { folder } = await waiting();
   expect(await folder.pawl("send", "doc-7", "APROVE")).toEqual(
-    problem(1, 'PAWL_EVENT_REFUSED machine "approval" has no event "APROVE"; it takes APPROVE, NOTE'),
+    problem(1, 'PAWL_EVENT_REFUSED machine "approval" has no event "APROVE"; its present state takes APPROVE'),
   );
   const { code, stderr } = await folder.pawl("send", "doc-7", "APROVE", "--json");
   expect([code, jsonLines(stderr)[0]]).toMatchObject([1, { code: "PAWL_EVENT_REFUSED" }]);

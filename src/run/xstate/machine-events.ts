@@ -25,5 +25,5 @@ export function isDeclared(declared: Iterable<string>, type: string): boolean {
 /** What a machine with this state value takes, as it is written; guards may still say no. Throws when it has no such state. */
 export function eventsOf(machine: AnyStateMachine, value: unknown): string[] {
   const active = getStateNodes(machine.root, value as never);
-  return [...new Set(active.flatMap((node) => [...node.transitions.keys()]))].filter(isOwn);
+  return [...new Set(active.flatMap((node) => node.ownEvents as string[]))].filter(isOwn);
 }
