@@ -121,7 +121,7 @@ export class Home implements RunHome {
     worker.onStopped = () => {
       peers.stop();
       this.#endWatch?.();
-      this.#watch.wakeAll();
+      if (this.#closing === undefined) this.#watch.wakeAll();
     };
     worker.onFenced = () => this.#spawn(peers.refresh().then(() => recovery.freed()));
     worker.onDropped((runId, error) => {
@@ -139,7 +139,7 @@ export class Home implements RunHome {
       this.changes.tell({ runId: run.id, ...entry, status: commit.run.status as RunStatus, isEnd: commit.run.finished }, undefined);
     }
     this.#asks.answered(commit);
-    this.#watch.changed(run.id);
+    this.#watch.changed(run.id, commit);
     for (const { runId } of commit.posts ?? []) this.#spawn(this.#executing?.recovery.deliverInbox(runId));
     if (commit.run.finished) this.#watch.ended(run.id);
   }

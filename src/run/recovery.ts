@@ -144,13 +144,16 @@ export class Recovery {
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
     const definition = this.#workflows.get(record.definition)!;
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
+    // the rows are those of this record, unless it went on while they were read
+    const now = await worker.attempt(() => this.#store.readRun(record.id));
+    if (now?.commitNo !== record.commitNo || now.epoch !== record.epoch || isOver(now.status)) return;
     if (worker.stopped !== undefined || worker.runs.has(record.id) || this.#leaving.has(record.id)) return;
     try {
       const run = loadRun(definition, record, rows, worker, stored);
       run.resume();
       worker.host(run);
       if ((run.wakeAt ?? Infinity) < (record.wakeAt ?? Infinity)) worker.keep(run);
-      if (parentOf(record.id) !== undefined && (await isOrphan(this.#store, record.id))) run.cancel();
+      if (parentOf(record.id) !== undefined) this.#spawn(isOrphan(this.#store, record.id).then((isAlone) => (isAlone ? run.cancel() : undefined)));
       this.parked.delete(record.id);
       this.#spawn(this.#inbox.deliver(record.id));
     } catch (error) {

@@ -3,7 +3,7 @@
  * when another process has written, a few at a time.
  */
 import type { Clock } from "../clock.ts";
-import type { Store } from "../store/store.ts";
+import type { Commit, Store } from "../store/store.ts";
 
 /** Runs looked at between two turns of the event loop. */
 const LOOKS = 200;
@@ -55,9 +55,11 @@ export class RunWatch {
     };
   }
 
-  /** A run that is here was written. */
-  changed(runId: string): void {
-    this.#tell(this.#watched.get(runId)?.changes);
+  /** A run that is here was written, by this commit: whoever looks later sees nothing new in it. */
+  changed(runId: string, commit?: Commit): void {
+    const watched = this.#watched.get(runId);
+    if (watched !== undefined && commit !== undefined) watched.seen = `${commit.from + 1} ${commit.run.status} ${commit.epoch}`;
+    this.#tell(watched?.changes);
   }
 
   /** The run ended, or left this process. */

@@ -11,11 +11,11 @@ afterAll(() => crew.dismiss());
 
 test("one of two workers is killed under load: the other goes on with its runs, and finishes all", async () => {
   const takeOversMs: number[] = [];
-  await rounds({ short: 4, long: 200 }, async (chance) => {
+  await rounds({ short: 6, long: 200 }, async (chance) => {
     const stage = await Stage.make(crew);
     const workers = [await stage.worker(), await stage.worker()];
     await stage.mills(20);
-    await stage.calls(chance.between(1, 180));
+    await stage.calls(chance.between(1, 60));
     const death = await stage.kill(chance.of(workers));
     await stage.end();
     const takeOverMs = stage.takeOverMs(death);

@@ -64,7 +64,7 @@ test("killed at each statement, the same program started again ends with the sam
   const whole = spawnSync(process.execPath, argumentsOf(calm, 0), { encoding: "utf8" });
   expect(whole.stdout).toContain(RESULT);
   const statements = Number(/(\d+) statements/.exec(whole.stdout)![1]);
-  const every = process.env["PAWL_CASES"] === "long" ? 1 : 4;
+  const every = process.env["PAWL_CASES"] === "long" ? 1 : 10;
   let kills = 0;
   for (let at = 1 + (Math.trunc(Date.now() / 1_000) % every); at <= statements; at += every) {
     const stage = newStage();
@@ -80,7 +80,7 @@ test("killed at each statement, the same program started again ends with the sam
 }, 300_000);
 
 test("killed again and again at any moment, also while it recovers, it ends with the same result", async () => {
-  const { numRuns, seed } = cases({ short: 6, long: 100 });
+  const { numRuns, seed } = cases({ short: 3, long: 100 });
   const random = seededRandom(seed);
   for (let round = 0; round < numRuns; round++) {
     const stage = newStage();

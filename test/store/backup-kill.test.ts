@@ -51,7 +51,7 @@ function again(verb: "backup" | "restore", path: string, backup: string, killAt 
 
 /** Each step in a long run; else one of some, from a place that moves with time. */
 function stepsOf(steps: number): number[] {
-  const every = process.env["PAWL_CASES"] === "long" ? 1 : 12;
+  const every = process.env["PAWL_CASES"] === "long" ? 1 : 30;
   const first = 1 + (Math.trunc(Date.now() / 1_000) % every);
   console.log(`${steps} steps, killed at each ${every}th from ${first}`);
   return Array.from({ length: Math.floor((steps - first) / every) + 1 }, (_, i) => first + i * every);
