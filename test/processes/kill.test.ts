@@ -28,12 +28,12 @@ test("one of two workers is killed under load: the other goes on with its runs, 
 
 test("two of three workers are killed, the second while it takes over what the first had: the third finishes all", async () => {
   let whileTakingOver = 0;
-  await rounds({ short: 3, long: 200 }, async (chance) => {
+  await rounds({ short: 10, long: 200 }, async (chance) => {
     const stage = await Stage.make(crew);
     const [first, second] = [await stage.worker(), await stage.worker()];
     await stage.worker();
     await stage.mills(24);
-    await stage.calls(chance.between(20, 120));
+    await stage.calls(chance.between(10, 60));
     const [claims, loads] = ["SET epoch = \\?1", "FROM actor WHERE run_id = \\?$"];
     await stage.dies(second, chance.between(1, 6), chance.of([claims, loads]));
     const firstDied = stage.kill(first);
