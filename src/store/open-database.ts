@@ -111,9 +111,10 @@ function checkVersion(database: DatabaseSync): void {
 }
 
 function checkOwner(database: DatabaseSync): void {
+  // asked first: another process may be making the file, and marks it when it has its tables
+  const { tables } = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number };
   const { application_id: owner } = database.prepare("PRAGMA application_id").get() as { application_id: number };
   const version = schemaVersion(database);
-  const { tables } = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number };
   if (tables > 0 && owner !== APPLICATION_ID) throw new PawlError("PAWL_STORE_FOREIGN");
   if (version > MIGRATIONS.length) throw new PawlError("PAWL_STORE_NEWER", { message: `the file has schema ${version}; this pawl knows ${MIGRATIONS.length}` });
 }
