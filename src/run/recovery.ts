@@ -377,8 +377,7 @@ export class Recovery {
   /** Another process closed this worker's epoch: with a new one it begins as if it had just been opened. */
   begunAgain(): void {
     this.parked.clear();
-    this.#suspected.clear();
-    this.freed();
+    this.#spawn(this.absolveAll().then(() => this.freed()));
   }
 
   /** Runs of an earlier definition stay with a worker that was given that one, as long as there is one. */

@@ -174,7 +174,8 @@ export class MemoryStore implements Store {
   async absolve(epoch: number, runIds: readonly string[]): Promise<void> {
     for (const id of runIds) {
       const run = this.#runs.get(id);
-      if (run?.record.epoch === epoch) run.record = { ...run.record, suspicion: 0 };
+      if (run === undefined || run.record.finished || run.record.suspicion === 0) continue;
+      run.record = { ...run.record, suspicion: run.record.epoch === epoch ? 0 : run.record.suspicion - 1 };
     }
   }
 

@@ -28,7 +28,7 @@ const TAKE_OVER = `UPDATE run SET epoch = ?1, suspected_at = ?2,
 const READ_OWNED = `SELECT ${RUN_COLUMNS} FROM run WHERE id = ?1 AND epoch = ?2 AND finished = 0 AND ?2 IN (SELECT id FROM epoch)`;
 const IS_RUN_FREE = `SELECT 1 FROM run WHERE id = ? AND ${IS_FREE}`;
 const RELEASE = `UPDATE run SET epoch = ${NOBODY} WHERE id = ? AND epoch = ? AND finished = 0`;
-const ABSOLVE = "UPDATE run SET suspicion = 0 WHERE id = ? AND epoch = ? AND suspicion <> 0";
+const ABSOLVE = "UPDATE run SET suspicion = iif(epoch = ?2, 0, suspicion - 1) WHERE id = ?1 AND suspicion > 0 AND finished = 0";
 const QUARANTINE = `UPDATE run SET status = 'quarantined', finished = 1, wake_at = NULL, reason = ?, updated_at = ?
   WHERE id = ? AND epoch = ? AND finished = 0`;
 

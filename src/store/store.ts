@@ -221,7 +221,10 @@ export interface Store {
   hasUnowned(definitions: readonly string[]): Promise<boolean>;
   /** Gives runs of this epoch to NOBODY. */
   release(epoch: number, runIds: readonly string[]): Promise<void>;
-  /** These loads ended well. */
+  /**
+   * These loads ended well: nothing is suspected of runs of this epoch. A run that another took over meanwhile, because
+   * this one did not show itself, is suspected of one load less: what holds up its worker for good never says this.
+   */
   absolve(epoch: number, runIds: readonly string[]): Promise<void>;
   quarantine(epoch: number, runId: string, reason: string, at: number): Promise<void>;
 

@@ -7,7 +7,7 @@ import { setup } from "xstate";
 import { open } from "../../src/index.ts";
 import type { Store } from "../../src/store/store.ts";
 import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
-import { replacing } from "../sim/process.ts";
+import { type SimProcess, replacing } from "../sim/process.ts";
 
 const LEASE_MS = 15_000;
 const echo = anyAgent("echo", (input: unknown) => input);
@@ -87,6 +87,41 @@ test("a worker that is silent for its lease loses its runs; when it goes on its 
   expect(after).not.toContain(before[0]);
   second.kill();
   expect(await room.settled((await room.settled(first.pawl.start(flow, { input: 1 }))).result())).toBe("done");
+});
+
+test("a run whose workers were stopped while they loaded it, again and again, is not taken for one that crashes them", async () => {
+  const room = new MachineRoom();
+  const { flow, calls, end } = held();
+  const stopped: SimProcess[] = [];
+  let stops = 0;
+  const stopping = async (): Promise<SimProcess> => {
+    const process: SimProcess = await room.boot([flow], {
+      wrap: (store) =>
+        replacing(store, {
+          claim: async (...values) => {
+            const records = await store.claim(...values);
+            if (records.length > 0 && ++stops <= 6) {
+              process.stop();
+              stopped.push(process);
+            }
+            return records;
+          },
+        }),
+    });
+    return process;
+  };
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.until(() => calls() === 1);
+  const others = [await stopping(), await stopping()];
+  first.kill();
+  for (let i = 0; i < 6; i++) {
+    await room.clock.until(() => stopped.length > i);
+    if (i > 0) stopped[i - 1]!.goOn();
+  }
+  await room.clock.until(() => calls() === 2);
+  end("at last");
+  expect(await room.settled((await others.find((process) => !process.isStopped)!.pawl.run("r", flow)).result())).toBe("at last");
 });
 
 test("who was stopped itself does not take the other for silent", async () => {

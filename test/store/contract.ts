@@ -236,6 +236,24 @@ export function storeContract(name: string, makePlace: () => Promise<Place>): vo
       expect(await store.claim(epoch, ["hash"], NOW + SUSPICION_WINDOW_MS + 1, NOW, 1)).toMatchObject([{ suspicion: 1 }]);
     });
 
+    test("who was given up while it loaded and comes back takes back its own suspicion, and no other", async () => {
+      await store.commit([commitOf("a", 0, epoch)]);
+      for (let loads = 1; loads <= 3; loads++) {
+        await reopen();
+        await store.claim(epoch, ["hash"], NOW, NOW, 1);
+      }
+      await store.absolve(epoch - 1, ["a"]);
+      expect(await store.readRun("a")).toMatchObject({ suspicion: 2, epoch });
+      await store.absolve(epoch, ["a"]);
+      await store.absolve(epoch - 1, ["a"]);
+      expect(await store.readRun("a")).toMatchObject({ suspicion: 0 });
+      await reopen();
+      await store.claim(epoch, ["hash"], NOW, NOW, 1);
+      await store.quarantine(epoch, "a", "damaged", NOW);
+      await store.absolve(epoch - 1, ["a"]);
+      expect(await store.readRun("a")).toMatchObject({ suspicion: 1, status: "quarantined" });
+    });
+
     test("a quarantined run keeps its rows and its reason, and is not claimed again", async () => {
       await store.commit([commitOf("a", 0, epoch, { actors: [node("n")] })]);
       await store.quarantine(epoch, "a", "damaged", NOW + 1);
