@@ -35,6 +35,25 @@ export interface AgentContext {
   readonly deadlineAt: number;
   /** Failures of the nodes it depends on that were skipped. */
   readonly upstreamFailures: readonly UpstreamFailure[];
+  /**
+   * Does something once, however often the node is tried, in whatever process: what it gives is stored, and given back the
+   * next time. So a loop of model and tool calls goes on where it was. What it throws is not stored. At most 10,000 a node.
+   *
+   * @example
+   * ```ts
+   * const page = await ctx.step(`page-${i}`, () => download(urls[i]));
+   * ```
+   * @throws PAWL_STEP_REPEATED for a key that this attempt has used, PAWL_STEP_UNSUPPORTED in a step of a machine,
+   * PAWL_VALUE_NOT_STORABLE, PAWL_VALUE_TOO_LARGE
+   */
+  step<T>(key: string, perform: () => T | Promise<T>): Promise<T>;
+  /**
+   * Says that the attempt is alive, and how far it is: an agent with a `heartbeat` that is silent for longer has failed.
+   * Progress is stored at most once a second, and shown by `pawl show`.
+   */
+  heartbeat(progress?: unknown): void;
+  /** Gives something to those who listen to the run right now, for example tokens of a model. It is not stored. */
+  stream(chunk: unknown): void;
   /** Log lines that carry runId, nodeId and attempt. */
   readonly log: Log;
 }
@@ -57,7 +76,11 @@ export interface Agent<in Given = any, out Result = any> {
   readonly work:
     | { readonly kind: "function"; readonly run: (input: any, context: AgentContext) => unknown }
     | { readonly kind: "http"; readonly service: HttpService }
-    | { readonly kind: "machine"; readonly machine: object };
+    /** A run of its own, of a machine or workflow. */
+    | { readonly kind: "run"; readonly of: object }
+    /** The end of a run that is others'. */
+    | { readonly kind: "wait" }
+    | { readonly kind: "none" };
   readonly policy: Policy;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
@@ -127,7 +150,7 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
 function workOf(spec: AgentSpec<Schema, Schema>, at: string): Agent["work"] {
   if (typeof spec.run === "function") return { kind: "function", run: spec.run };
   if (spec.http !== undefined) return { kind: "http", service: spec.http };
-  if (typeof spec.machine === "object") return { kind: "machine", machine: spec.machine };
+  if (typeof spec.machine === "object") return { kind: "run", of: spec.machine };
   throw new PawlError("PAWL_MISSING_FIELD", {
     message: `${at} has none of run, http and machine`,
     next: "add run: async (input, ctx) => …, http: { url }, or machine: an xstate machine",

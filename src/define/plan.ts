@@ -3,28 +3,17 @@
  * 1. Every reference names a node of the plan. 2. There is no cycle. 3. Equal structures have equal hashes;
  * how often something is tried, or how long it may take, is no part of the structure.
  */
-import { createHash } from "node:crypto";
 import { PawlError } from "../errors.ts";
 import type { Agent } from "./agent.ts";
 import { canonicalJson } from "./canonical.ts";
 import { checkName, didYouMean } from "./name.ts";
-import { type AttemptOptions, type OnFail, type Policy, oneOf, policyOf } from "./policy.ts";
+import { type NodeDefinition, type NodeKind, isGroup } from "./node-definition.ts";
+import { type Policy, oneOf, policyOf } from "./policy.ts";
+import { refuseCycles } from "./plan-cycles.ts";
+import { structureHash, structureOf } from "./plan-structure.ts";
 import { withReferenceTexts } from "./reference.ts";
 import type { Schema } from "./schema.ts";
-import { type Place, type Template, eachReference, parseTemplate } from "./template.ts";
-
-/** A node as it is written down. */
-export interface NodeDefinition extends AttemptOptions {
-  readonly id: string;
-  readonly agent: Agent;
-  /** Data with references in it, as text or as reference objects. */
-  readonly input: unknown;
-  /** Nodes to wait for without using their result. */
-  readonly after?: readonly string[];
-  readonly onFail?: OnFail;
-  /** Where it, or a part of it, is written, for errors. */
-  readonly place: Place;
-}
+import { type Local, type Place, type Scope, type Template, eachReference, parseTemplate } from "./template.ts";
 
 export interface PlanDefinition {
   readonly name: string;
@@ -36,31 +25,42 @@ export interface PlanDefinition {
   readonly place: Place;
 }
 
+/** A way that a choice can go. */
+export interface Branch {
+  readonly name: string;
+  /** What the choice results in when it went this way. */
+  readonly result: Template;
+}
+
 export interface PlanNode {
   readonly index: number;
   readonly id: string;
+  readonly kind: NodeKind;
+  /** What it calls; of an event the check of what is received, of a choice nothing. */
   readonly agent: Agent;
+  /** What a call is given; of a map the list; of a loop what the first round is given; of a choice what it goes by. */
   readonly input: Template;
+  /** What an item of a map, or each further round of a loop, is given. */
+  readonly each?: Template;
+  /** The loop ends when this is true of its last round. */
+  readonly until?: Template;
+  /** At most so many rounds. */
+  readonly max?: number;
+  /** At most so many items at once. */
+  readonly concurrency?: number;
+  readonly branches?: readonly Branch[];
+  /** It is a member of this choice, in the branch of this number. */
+  readonly within?: { readonly choice: number; readonly branch: number };
+  readonly stage?: string;
   /** Indices of the nodes it waits for. */
   readonly dependencies: readonly number[];
   /** Indices of the nodes whose results it reads, a part of `dependencies`. */
   readonly reads: readonly number[];
+  /** Indices of members whose results its own is made of. */
+  readonly collects: readonly number[];
   /** Indices of the nodes that it names in `after`. */
   readonly after: readonly number[];
   readonly policy: Policy;
-}
-
-/** The part of a plan that is stored with its runs: enough to show them, and to tell what changed. */
-interface PlanStructure {
-  readonly name: string;
-  readonly nodes: readonly {
-    readonly id: string;
-    readonly agent: string;
-    readonly input: unknown;
-    readonly after?: readonly string[];
-    readonly onFail?: OnFail;
-  }[];
-  readonly output: unknown;
 }
 
 export interface Plan {
@@ -70,12 +70,14 @@ export interface Plan {
   readonly indexOf: ReadonlyMap<string, number>;
   /** Who waits for a node, by its index. */
   readonly dependents: readonly (readonly number[])[];
+  /** The members of each choice, by its index. */
+  readonly members: ReadonlyMap<number, readonly number[]>;
   readonly output: Template;
   /** Indices of the nodes that the output reads. */
   readonly outputReads: readonly number[];
   readonly timeoutMs: number;
   readonly onTimeout: "partial" | "abort";
-  /** Its `PlanStructure` as canonical JSON: what is stored with its runs. */
+  /** Its structure as canonical JSON: what is stored with its runs. */
   readonly structureText: string;
   readonly hash: string;
 }
@@ -86,19 +88,20 @@ export function makePlan(definition: PlanDefinition): Plan {
   const onTimeout = oneOf(definition.onTimeout, ["partial", "abort"], "onTimeout", definition.place(["onTimeout"]));
   const indexOf = indexById(definition.nodes);
   const policies = new Map<Agent, Policy>();
-  const written = definition.nodes.map((node) => withReferenceTexts(node.input));
-  const nodes = definition.nodes.map((node, index) => planNode(node, index, written[index], indexOf, policies));
-  const dependents = invert(nodes);
-  refuseCycles(definition, nodes, dependents);
+  const written = definition.nodes.map((node) => ({ ...node, ...(withReferenceTexts(templatesOf(node)) as ReturnType<typeof templatesOf>) }));
+  const nodes = written.map((node, index) => planNode(node, index, indexOf, policies));
+  const members = membersOf(nodes);
+  refuseCycles(definition, nodes, members);
   const writtenOutput = withReferenceTexts(definition.output);
   const output = parseTemplate(writtenOutput, { find: (id) => indexOf.get(id), ids: indexOf.keys(), place: definition.place, path: ["output"] });
-  const structureText = canonicalJson(structureOf(definition, written, writtenOutput));
+  const structureText = canonicalJson(structureOf(definition.name, written, writtenOutput));
   return {
     name: definition.name,
     inputSchema: definition.input,
     nodes,
     indexOf,
-    dependents,
+    dependents: invert(nodes),
+    members,
     output,
     outputReads: readsOf(output),
     timeoutMs: definition.timeoutMs,
@@ -108,9 +111,9 @@ export function makePlan(definition: PlanDefinition): Plan {
   };
 }
 
-/** 32 hexadecimal digits that stand for a structure's text. */
-export function structureHash(structureText: string): string {
-  return createHash("sha256").update(structureText).digest("hex").slice(0, 32);
+/** Those parts of a definition in which references may stand. */
+function templatesOf({ input, each, until, branches }: NodeDefinition): Pick<NodeDefinition, "input" | "each" | "until" | "branches"> {
+  return { input, ...(each !== undefined && { each }), ...(until !== undefined && { until }), ...(branches !== undefined && { branches }) };
 }
 
 function indexById(nodes: readonly NodeDefinition[]): Map<string, number> {
@@ -123,22 +126,59 @@ function indexById(nodes: readonly NodeDefinition[]): Map<string, number> {
   return indexOf;
 }
 
-function planNode(node: NodeDefinition, index: number, written: unknown, indexOf: ReadonlyMap<string, number>, policies: Map<Agent, Policy>): PlanNode {
-  const input = parseTemplate(written, { find: (id) => indexOf.get(id), ids: indexOf.keys(), place: node.place, path: ["input"] });
-  const reads = readsOf(input);
-  const after: number[] = [];
-  for (const [i, id] of (node.after ?? []).entries()) {
-    const found = indexOf.get(id);
-    if (found === undefined)
-      throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in after;${didYouMean(id, indexOf.keys())}`, at: node.place(["after", i]) });
-    after.push(found);
-  }
-  return { index, id: node.id, agent: node.agent, input, dependencies: [...new Set([...reads, ...after])], reads, after, policy: nodePolicy(node, policies) };
+const LOCALS: Partial<Record<NodeKind, readonly Local[]>> = { map: ["item", "index"], repeat: ["last"] };
+
+function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<string, number>, policies: Map<Agent, Policy>): PlanNode {
+  const kind = node.kind ?? "call";
+  const scope = { find: (id: string) => indexOf.get(id), ids: indexOf.keys(), place: node.place };
+  const parsed = (part: unknown, path: Scope["path"], locals?: readonly Local[]): Template =>
+    parseTemplate(part, { ...scope, path, ...(locals && { locals }) });
+  const input = parsed(node.input, ["input"]);
+  const each = node.each === undefined ? undefined : parsed(node.each, ["each"], LOCALS[kind]);
+  const until = node.until === undefined ? undefined : parsed(node.until, ["until"], LOCALS[kind]);
+  const branches = node.branches?.map(({ name, result }) => ({ name, result: parsed(result, ["branches", name]) }));
+  const reads = [...new Set([input, each, until].flatMap((template) => (template === undefined ? [] : readsOf(template))))];
+  const collects = [...new Set(branches?.flatMap(({ result }) => readsOf(result)))];
+  const after = node.after?.map((id, i) => indexOfNamed(id, indexOf, node.place, ["after", i])) ?? [];
+  return {
+    index,
+    id: node.id,
+    kind,
+    agent: node.agent,
+    input,
+    ...(each !== undefined && { each }),
+    ...(until !== undefined && { until }),
+    ...(node.max !== undefined && { max: node.max }),
+    ...(node.concurrency !== undefined && { concurrency: node.concurrency }),
+    ...(branches !== undefined && { branches }),
+    ...(node.within !== undefined && { within: withinOf(node.within, indexOf, node.place) }),
+    ...(node.stage !== undefined && { stage: node.stage }),
+    dependencies: [...new Set([...reads, ...after])],
+    reads,
+    collects,
+    after,
+    policy: nodePolicy(node, policies),
+  };
+}
+
+function indexOfNamed(id: string, indexOf: ReadonlyMap<string, number>, place: Place, path: Scope["path"]): number {
+  const found = indexOf.get(id);
+  if (found !== undefined) return found;
+  throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in ${path[0]};${didYouMean(id, indexOf.keys())}`, at: place(path) });
+}
+
+function withinOf(
+  { choice, branch }: NonNullable<NodeDefinition["within"]>,
+  indexOf: ReadonlyMap<string, number>,
+  place: Place,
+): NonNullable<PlanNode["within"]> {
+  return { choice: indexOfNamed(choice, indexOf, place, ["within"]), branch };
 }
 
 /** Nodes that say nothing of their own share the policy object of their agent. */
 function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy {
-  if (node.retry !== undefined || node.timeout !== undefined || (node.onFail ?? "block") !== "block") return policyOf(node, node.place([]), node.agent.policy);
+  if (node.retry !== undefined || node.timeout !== undefined || node.heartbeat !== undefined || (node.onFail ?? "block") !== "block")
+    return policyOf(node, node.place([]), node.agent.policy);
   const known = policies.get(node.agent);
   if (known !== undefined) return known;
   policies.set(node.agent, node.agent.policy);
@@ -147,7 +187,7 @@ function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy 
 
 function readsOf(template: Template): number[] {
   const reads = new Set<number>();
-  eachReference(template, ({ node }) => node !== "input" && reads.add(node));
+  eachReference(template, ({ node }) => typeof node === "number" && reads.add(node));
   return [...reads];
 }
 
@@ -157,76 +197,9 @@ function invert(nodes: readonly PlanNode[]): number[][] {
   return dependents;
 }
 
-function refuseCycles(definition: PlanDefinition, nodes: readonly PlanNode[], dependents: readonly (readonly number[])[]): void {
-  const waiting = nodes.map((node) => node.dependencies.length);
-  const free = nodes.filter((node) => node.dependencies.length === 0).map((node) => node.index);
-  for (let i = 0; i < free.length; i++) for (const dependent of dependents[free[i]!]!) if (--waiting[dependent]! === 0) free.push(dependent);
-  if (free.length === nodes.length) return;
-  const cycle = findCycle(nodes, waiting);
-  const shown = [...cycle, cycle[0]!].map((index) => nodes[index]!.id).join(" → ");
-  throw new PawlError("PAWL_DEFINITION_CYCLE", {
-    message: `nodes wait for each other in a circle: ${shown}`,
-    data: { cycle: cycle.map((index) => nodes[index]!.id) },
-    at: definition.nodes[cycle[0]!]!.place([]),
-  });
-}
-
-/** Every node that still waits has a dependency that still waits: following those must come back. */
-function findCycle(nodes: readonly PlanNode[], waiting: readonly number[]): number[] {
-  const seenAt = new Map<number, number>();
-  const trail: number[] = [];
-  let current = waiting.findIndex((count) => count > 0);
-  while (!seenAt.has(current)) {
-    seenAt.set(current, trail.length);
-    trail.push(current);
-    current = nodes[current]!.dependencies.find((dependency) => waiting[dependency]! > 0)!;
-  }
-  return trail.slice(seenAt.get(current));
-}
-
-function structureOf(definition: PlanDefinition, written: readonly unknown[], output: unknown): PlanStructure {
-  const nodes = definition.nodes.map((node, index) => ({
-    id: node.id,
-    agent: node.agent.name,
-    input: written[index],
-    ...(node.after !== undefined && node.after.length > 0 && { after: node.after }),
-    ...(node.onFail === "skip" && { onFail: node.onFail }),
-  }));
-  return { name: definition.name, nodes, output };
-}
-
-/** The graph of a stored structure: enough to show its runs without their code. */
-export function planOfStructure(structureText: string): Plan {
-  const structure = JSON.parse(structureText) as PlanStructure;
-  const schema: Schema = { "~standard": { version: 1, vendor: "pawl", validate: (value) => ({ value }) } };
-  const agentOf = (name: string): Agent => ({
-    name,
-    input: schema,
-    output: schema,
-    work: { kind: "function", run: () => undefined },
-    policy: policyOf({}, "stored"),
-  });
-  const agents = new Map<string, Agent>();
-  const nodes = structure.nodes.map((node): NodeDefinition => {
-    if (!agents.has(node.agent)) agents.set(node.agent, agentOf(node.agent));
-    return { ...node, agent: agents.get(node.agent)!, place: () => `node "${node.id}"` };
-  });
-  return makePlan({ name: structure.name, nodes, output: structure.output, timeoutMs: 1, onTimeout: "partial", place: () => `workflow "${structure.name}"` });
-}
-
-/** What is different between two structures, a line each; at most 20 lines. */
-export function planChanges(beforeText: string, afterText: string): string[] {
-  const [before, after] = [beforeText, afterText].map((text) => JSON.parse(text) as PlanStructure) as [PlanStructure, PlanStructure];
-  const old = new Map(before.nodes.map((node) => [node.id, node]));
-  const now = new Set(after.nodes.map((node) => node.id));
-  const changes = before.nodes.filter((node) => !now.has(node.id)).map((node) => `node "${node.id}" is gone`);
-  for (const node of after.nodes) {
-    const was = old.get(node.id);
-    if (was === undefined) changes.push(`node "${node.id}" is new`);
-    else
-      for (const field of ["agent", "input", "after", "onFail"] as const)
-        if (canonicalJson(was[field]) !== canonicalJson(node[field])) changes.push(`node "${node.id}": ${field} changed`);
-  }
-  if (canonicalJson(before.output) !== canonicalJson(after.output)) changes.push("the output changed");
-  return changes.slice(0, 20);
+function membersOf(nodes: readonly PlanNode[]): Map<number, number[]> {
+  const members = new Map<number, number[]>();
+  for (const { kind, index } of nodes) if (isGroup(kind) && kind !== "map" && kind !== "repeat") members.set(index, []);
+  for (const { within, index } of nodes) if (within !== undefined) members.get(within.choice)!.push(index);
+  return members;
 }

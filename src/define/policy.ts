@@ -24,6 +24,8 @@ export interface RetryOptions {
 export interface AttemptOptions {
   /** The longest time of one attempt, from its grant. Default '5m'. */
   readonly timeout?: Duration | undefined;
+  /** An attempt that reports no progress for so long has failed: see `ctx.heartbeat`. Default: it need not report any. */
+  readonly heartbeat?: Duration | undefined;
   readonly retry?: RetryOptions | undefined;
 }
 
@@ -38,6 +40,7 @@ export interface Policy {
   readonly maxIntervalMs: number;
   readonly jitter: "full" | "none";
   readonly timeoutMs: number;
+  readonly heartbeatMs?: number | undefined;
   readonly onFail: OnFail;
   readonly nonRetryable: readonly string[];
 }
@@ -64,9 +67,15 @@ export function policyOf(options: AttemptOptions & { onFail?: OnFail }, at: stri
     maxIntervalMs: ms(retry.maxInterval, "retry.maxInterval", base.maxIntervalMs),
     jitter: oneOf(retry.jitter ?? base.jitter, ["full", "none"], "retry.jitter", at),
     timeoutMs: ms(options.timeout, "timeout", base.timeoutMs),
+    ...((options.heartbeat ?? base.heartbeatMs) !== undefined && { heartbeatMs: ms(options.heartbeat, "heartbeat", base.heartbeatMs ?? 0) }),
     onFail: oneOf(options.onFail ?? base.onFail, ["block", "skip"], "onFail", at),
     nonRetryable: retry.nonRetryable ?? base.nonRetryable,
   };
+}
+
+/** Throws PAWL_INVALID_VALUE unless it is a whole number of at least 1. */
+export function wholeNumber(value: number, field: string, at: string): void {
+  atLeastOne(value, field, at, true);
 }
 
 function atLeastOne(value: number, field: string, at: string, whole: boolean): number {

@@ -39,3 +39,13 @@ export function describeIssues(issues: readonly Issue[]): string {
     })
     .join("; ");
 }
+
+/** What it takes, as JSON Schema; undefined where the schema cannot say that. */
+export function jsonSchemaOf(schema: Schema): unknown {
+  const { jsonSchema } = schema["~standard"] as { readonly jsonSchema?: { input(options: { target: string }): unknown } };
+  try {
+    return jsonSchema?.input({ target: "draft-2020-12" });
+  } catch {
+    return undefined;
+  }
+}

@@ -6,9 +6,12 @@
 import { PawlError } from "../errors.ts";
 import { didYouMean } from "./name.ts";
 
-/** Where a reference points: the run's input, or the result of the node with this index. */
+/** What is known only where a node works for an item of a list, or in a round of a loop. */
+export type Local = "item" | "index" | "last";
+
+/** Where a reference points: the run's input, a local of the node that reads it, or the result of the node with this index. */
 export interface Reference {
-  readonly node: number | "input";
+  readonly node: number | "input" | Local;
   readonly path: readonly (string | number)[];
   readonly text: string;
 }
@@ -37,6 +40,7 @@ export interface Scope {
   readonly ids: Iterable<string>;
   readonly place: Place;
   readonly path: FieldPath;
+  readonly locals?: readonly Local[];
 }
 
 /** Reads definition data, with references as text, into a template. Throws PAWL_UNKNOWN_REFERENCE. */
@@ -105,6 +109,11 @@ function parseText(text: string, scope: Scope): Template {
 function parseReference(text: string, scope: Scope): Reference {
   if (text === "input" || text.startsWith("input.") || text.startsWith("input[")) {
     return { node: "input", path: parsePath(text.slice(5), text, scope), text };
+  }
+  const local = scope.locals?.find((name) => text === name || text.startsWith(`${name}.`) || text.startsWith(`${name}[`));
+  if (local !== undefined) {
+    if (scope.find(local) !== undefined) throw unknown(text, `\${${text}} can mean node "${local}", too`, scope, "give that node another id");
+    return { node: local, path: parsePath(text.slice(local.length), text, scope), text };
   }
   const found: Reference[] = [];
   for (let end = text.indexOf(".result"); end !== -1; end = text.indexOf(".result", end + 1)) {

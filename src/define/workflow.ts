@@ -3,10 +3,11 @@
  * nodes there are; using a node's result is the dependency.
  */
 import type { Agent } from "./agent.ts";
+import { Builder } from "./builder.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { type NodeDefinition, type Plan, makePlan } from "./plan.ts";
+import { type Plan, makePlan } from "./plan.ts";
 import type { AttemptOptions, OnFail } from "./policy.ts";
-import { type ArgsOf, type Ref, type Unref, makeReference } from "./reference.ts";
+import type { Arg, ArgsOf, Ref, RefOf, Unref } from "./reference.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
 
@@ -16,41 +17,169 @@ export interface NodeHandle<Result> {
   readonly result: Ref<Result>;
 }
 
-/** What a node says of its own; its agent's options are the defaults. */
-export interface NodeOptions<F extends OnFail = OnFail> extends AttemptOptions {
+/** What a node waits for beside what its input refers to. */
+export interface AfterOptions {
   /** Nodes to wait for without using their result. */
   readonly after?: readonly NodeHandle<any>[];
+}
+
+/** What a node says of its own; its agent's options are the defaults. */
+export interface NodeOptions<F extends OnFail = OnFail> extends AttemptOptions, AfterOptions {
   /**
    * When its attempts are used up: 'block' its dependents (default), or 'skip' the node: they go on and read `undefined`.
    */
   readonly onFail?: F;
 }
 
+/** What a map says beside what its items have in common. `onFail` is that of each item. */
+export interface MapOptions<F extends OnFail = OnFail> extends NodeOptions<F> {
+  /** At most so many items at once. Default: as many as the worker has permits for. */
+  readonly concurrency?: number;
+}
+
+/** When a loop ends, and how it goes on. */
+export interface RepeatOptions<Given, Result, F extends OnFail = OnFail> extends NodeOptions<F> {
+  /** The loop ends when this is true of the last round: neither false, 0, '' nor missing. */
+  readonly until?: (last: Ref<Result>) => RefOf<unknown>;
+  /** What each further round is given. Default: what the first was given. */
+  readonly next?: (last: Ref<Result>) => ArgsOf<NoInfer<Given>>;
+  /** At most so many rounds; the last one is the result, enough or not. */
+  readonly max: number;
+}
+
+/** How long an event is waited for. */
+export interface EventOptions<F extends OnFail = OnFail> extends AfterOptions {
+  /** Default: without end. */
+  readonly timeout?: Duration;
+  /** When the timeout strikes: 'block' the dependents (default), or 'skip': they go on and read `undefined`. */
+  readonly onFail?: F;
+}
+
+/** What can be called: an agent, or a workflow, which then is a run of its own. */
+export type Callable<Given = any, Result = any> = Agent<Given, Result> | Workflow<Given, Result>;
+
+type Skippable<Result, F extends OnFail> = F extends "skip" ? Result | undefined : Result;
+
 /** Writes a workflow down, node by node. */
 export interface WorkflowBuilder<Input> {
   /** The run's input. */
   readonly input: Ref<Input>;
+
   /** Adds a node: this agent, called with this input when all that the input refers to is there. */
   node<Given, Result, F extends OnFail = "block">(
     id: string,
     agent: Agent<Given, Result>,
     input: ArgsOf<NoInfer<Given>>,
     options?: NodeOptions<F>,
-  ): NodeHandle<F extends "skip" ? Result | undefined : Result>;
+  ): NodeHandle<Skippable<Result, F>>;
+
+  /**
+   * Runs another workflow as a part of this one: a run of its own, named `run/id`, which is cancelled with this one. Its
+   * output is the result.
+   */
+  run<Given, Result, F extends OnFail = "block">(
+    id: string,
+    workflow: Workflow<Given, Result>,
+    input: ArgsOf<NoInfer<Given>>,
+    options?: NodeOptions<F>,
+  ): NodeHandle<Skippable<Result, F>>;
+
+  /**
+   * Waits for the end of a run that was started elsewhere; its output is the result. When this run is cancelled that one
+   * goes on.
+   */
+  resultOf<Result, F extends OnFail = "block">(
+    id: string,
+    workflow: Workflow<any, Result>,
+    runId: Arg<string>,
+    options?: NodeOptions<F>,
+  ): NodeHandle<Skippable<Result, F>>;
+
+  /**
+   * Calls an agent, or runs a workflow, for each item of a list that is known only when the run gets there; at most 100,000.
+   * The results come in the order of the items. Items are nodes: `id[0]`, `id[1]`, …
+   *
+   * @example
+   * ```ts
+   * const notes = wf.map('read', plan.result.questions, reader, (question) => ({ question }), { concurrency: 5 });
+   * ```
+   */
+  map<Item, Given, Result, F extends OnFail = "block">(
+    id: string,
+    list: RefOf<readonly Item[]> | readonly Arg<Item>[],
+    call: Callable<Given, Result>,
+    input: (item: Ref<Item>, index: Ref<number>) => ArgsOf<NoInfer<Given>>,
+    options?: MapOptions<F>,
+  ): NodeHandle<Skippable<Result, F>[]>;
+
+  /**
+   * Calls an agent, or runs a workflow, again and again, until it is enough. Each round is given what `next` makes of the
+   * round before it; the result is that of the last. Rounds are nodes: `id[0]`, `id[1]`, …
+   *
+   * @example
+   * ```ts
+   * const text = wf.repeat('refine', editor, { text: draft.result.text }, {
+   *   next: (last) => ({ text: last.text }),
+   *   until: (last) => last.good,
+   *   max: 5,
+   * });
+   * ```
+   */
+  repeat<Given, Result, F extends OnFail = "block">(
+    id: string,
+    call: Callable<Given, Result>,
+    first: ArgsOf<NoInfer<Given>>,
+    options: RepeatOptions<Given, Result, F>,
+  ): NodeHandle<Skippable<Result, F>>;
+
+  /**
+   * Goes one of two ways. The nodes that each function adds run only when it is taken; the others end `notTaken`. What the
+   * function that was taken returns is the result.
+   *
+   * @example
+   * ```ts
+   * const end = wf.when('good?', review.result.approved, () => wf.node('merge', merger, {}).result, () => 'refused');
+   * ```
+   */
+  when<const Then, const Else = undefined>(
+    id: string,
+    condition: RefOf<unknown>,
+    then: () => Then,
+    otherwise?: () => Else,
+    options?: AfterOptions,
+  ): NodeHandle<Unref<Then> | Unref<Else>>;
+
+  /**
+   * Goes the way whose name the value is, or `otherwise`; the nodes of all others end `notTaken`. What the function that was
+   * taken returns is the result, `undefined` when none was.
+   *
+   * @example
+   * ```ts
+   * const answer = wf.route('kind', triage.result.kind, {
+   *   bug: () => wf.node('fix', fixer, {}).result,
+   *   question: () => wf.node('reply', writer, {}).result,
+   * });
+   * ```
+   */
+  route<Name extends string, Ways extends { readonly [N in Name]?: () => unknown }, const Else = undefined>(
+    id: string,
+    by: RefOf<Name>,
+    ways: Ways,
+    otherwise?: () => Else,
+    options?: AfterOptions,
+  ): NodeHandle<Returned<Ways[keyof Ways]> | Unref<Else>>;
+
+  /**
+   * Waits for an event: a person, or a program, sends it by `run.send({ type: id, … })`. Its fields, checked by the schema,
+   * are the result. One that comes early is kept until the run gets there; only the first is taken.
+   */
+  event<S extends Schema, F extends OnFail = "block">(id: string, schema: S, options?: EventOptions<F>): NodeHandle<Skippable<OutputOf<S>, F>>;
+
+  /** Labels the nodes that the function adds; answers what it returns. Stages may lie in each other: the innermost counts. */
+  stage<T>(name: string, define: () => T): T;
 }
 
-/** Most results are never referred to: a reference is made when it is asked for. */
-class Handle implements NodeHandle<any> {
-  readonly id: string;
-
-  constructor(id: string) {
-    this.id = id;
-  }
-
-  get result(): any {
-    return makeReference(`${this.id}.result`);
-  }
-}
+type Returned<W> = W extends () => infer R ? Unref<R> : never;
 
 /** A definition that can be run. Made by `workflow()` or read from YAML or JSON. */
 export interface Workflow<in Given = any, out Output = any> {
@@ -91,20 +220,18 @@ export function workflow<I extends Schema, const Output>(
   define: (wf: WorkflowBuilder<OutputOf<I>>) => Output,
 ): Workflow<InputOf<I>, Unref<Output>> {
   const at = `workflow "${options.name}"`;
-  const placeAt =
-    (where: string): Place =>
-    (path) =>
-      [where, ...path].join(" ");
-  const nodes: NodeDefinition[] = [];
-  const builder = {
-    input: makeReference("input"),
-    node(id: string, agent: Agent, input: unknown, { after, ...own }: NodeOptions = {}) {
-      nodes.push({ ...own, id, agent, input, place: placeAt(`${at} node "${id}"`), ...(after !== undefined && { after: after.map((node) => node.id) }) });
-      return new Handle(id);
-    },
-  };
-  const output: unknown = define(builder as WorkflowBuilder<OutputOf<I>>);
+  const place: Place = (path) => [at, ...path].join(" ");
+  const builder = new Builder(at);
+  const output: unknown = define(builder as unknown as WorkflowBuilder<OutputOf<I>>);
   const timeoutMs = durationMs(options.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", at);
-  const plan = makePlan({ name: options.name, input: options.input, nodes, output, timeoutMs, onTimeout: options.onTimeout ?? "partial", place: placeAt(at) });
+  const plan = makePlan({
+    name: options.name,
+    input: options.input,
+    nodes: builder.nodes,
+    output,
+    timeoutMs,
+    onTimeout: options.onTimeout ?? "partial",
+    place,
+  });
   return Object.freeze({ name: options.name, plan });
 }

@@ -7,7 +7,9 @@ import type { Failure } from "../../machines/node.ts";
 import type { Agent, AgentContext, Log, UpstreamFailure } from "../define/agent.ts";
 import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
-import { encode } from "./codec.ts";
+import type { Clock } from "../clock.ts";
+import { type AttemptLine, Silence } from "./attempt-line.ts";
+import { decode, encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { Startable } from "./startable.ts";
@@ -30,25 +32,39 @@ export interface AttemptSeams {
   readonly environment: ReadEnvironment;
 }
 
+interface AttemptNeeds {
+  readonly clock: Clock;
+  readonly attempts: AttemptSeams;
+  readonly services: StepServices | undefined;
+}
+
+/** Steps that one node may keep. */
+const STEPS_MAX = 10_000;
+const STEP_KEY = /^.{1,256}$/su;
+
 export class Attempt implements AgentContext {
   readonly runId: string;
   readonly nodeId: string;
   readonly attempt: number;
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
-  readonly #seams: AttemptSeams;
-  readonly #services: StepServices | undefined;
+  readonly #needs: AttemptNeeds;
+  readonly #line: AttemptLine | undefined;
   #abort: AbortController | undefined;
   #abandoned: unknown;
+  #silence: Silence | undefined;
+  #steps: Promise<Map<string, string>> | undefined;
+  #stepKeys: Set<string> | undefined;
 
-  constructor(facts: AttemptFacts, seams: AttemptSeams, services: StepServices | undefined) {
+  /** Without a line there is nobody to keep its steps. */
+  constructor(facts: AttemptFacts, needs: AttemptNeeds, line?: AttemptLine) {
     this.runId = facts.runId;
     this.nodeId = facts.nodeId;
     this.attempt = facts.attempt;
     this.deadlineAt = facts.deadlineAt;
     this.upstreamFailures = facts.upstreamFailures;
-    this.#seams = seams;
-    this.#services = services;
+    this.#needs = needs;
+    this.#line = line;
   }
 
   get idempotencyKey(): string {
@@ -64,7 +80,7 @@ export class Attempt implements AgentContext {
 
   get log(): Log {
     const { runId, nodeId, attempt } = this;
-    const to = this.#seams.log;
+    const to = this.#needs.attempts.log;
     const line = (level: keyof Log) => (data: object, message?: string) => to[level]({ runId, nodeId, attempt, ...data }, message);
     return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
   }
@@ -77,14 +93,67 @@ export class Attempt implements AgentContext {
   abandon(code: ErrorCode): void {
     if (this.#abandoned !== undefined) return;
     this.#abandoned = new PawlError(code);
+    this.#silence?.end();
     this.#abort?.abort(this.#abandoned);
+  }
+
+  /** From now on it must report progress at least so often; `strikes` is called when it does not. */
+  guard(heartbeatMs: number | undefined, strikes: () => void): void {
+    if (heartbeatMs !== undefined) this.#silence = new Silence(this.#needs.clock, heartbeatMs, strikes);
+  }
+
+  heartbeat(progress?: unknown): void {
+    if (this.#isAbandoned) return;
+    this.#silence?.heard();
+    this.#line?.heartbeat(progress === undefined ? undefined : encode(progress));
+  }
+
+  stream(chunk: unknown): void {
+    if (!this.#isAbandoned) this.#line?.stream(chunk);
+  }
+
+  async step<T>(key: string, perform: () => T | Promise<T>): Promise<T> {
+    if (this.#line === undefined) throw new PawlError("PAWL_STEP_UNSUPPORTED");
+    this.#checkStep(key);
+    this.#steps ??= this.#line.readSteps();
+    const steps = await this.#wanted(this.#steps);
+    const kept = steps.get(key);
+    if (kept !== undefined) return decode(kept) as T;
+    if (steps.size >= STEPS_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `node "${this.nodeId}" has ${STEPS_MAX} steps; no more are kept` });
+    const text = encode(await perform());
+    this.#silence?.heard();
+    await this.#wanted(new Promise<void>((resolve) => this.#line!.keepStep({ key, text, kept: resolve })));
+    steps.set(key, text);
+    return decode(text) as T;
+  }
+
+  #checkStep(key: string): void {
+    if (!STEP_KEY.test(key)) throw new PawlError("PAWL_INVALID_VALUE", { message: "the key of a step has 1 to 256 characters" });
+    this.#stepKeys ??= new Set();
+    if (this.#stepKeys.has(key)) throw new PawlError("PAWL_STEP_REPEATED", { message: `node "${this.nodeId}" has two steps "${key}"` });
+    this.#stepKeys.add(key);
+  }
+
+  /** What is waited for while the attempt is wanted; then this ends with why it is not. */
+  async #wanted<T>(promise: Promise<T>): Promise<T> {
+    this.signal.throwIfAborted();
+    const { promise: unwanted, reject } = Promise.withResolvers<never>();
+    const aborted = (): void => reject(this.signal.reason);
+    this.signal.addEventListener("abort", aborted, { once: true });
+    try {
+      return await Promise.race([promise, unwanted]);
+    } finally {
+      this.signal.removeEventListener("abort", aborted);
+    }
   }
 
   #call({ work }: Agent, given: unknown): unknown {
     if (work.kind === "function") return work.run(given, this);
-    if (work.kind === "http") return callService(work.service, given, this, this.#seams.environment);
-    if (this.#services === undefined) throw new PawlError("PAWL_NO_HOST");
-    return this.#services.childRun(work.machine as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal);
+    if (work.kind === "http") return callService(work.service, given, this, this.#needs.attempts.environment);
+    const { services } = this.#needs;
+    if (services === undefined || work.kind === "none") throw new PawlError("PAWL_NO_HOST");
+    if (work.kind === "wait") return services.otherRun((given as { runId: unknown }).runId, this.signal);
+    return services.childRun(work.of as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal);
   }
 
   /** Calls the agent. Never rejects; answers undefined when it was abandoned meanwhile. */
@@ -99,6 +168,7 @@ export class Attempt implements AgentContext {
     } catch (error) {
       outcome = { failure: failureOf(error, nonRetryable) };
     }
+    this.#silence?.end();
     return this.#isAbandoned ? undefined : outcome;
   }
 }

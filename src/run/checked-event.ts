@@ -1,6 +1,7 @@
 /**
  * Events that people and programs send to a machine, checked before they enter: only declared types, and what a schema says.
  */
+import type { Plan } from "../define/plan.ts";
 import { describeIssues, validate } from "../define/schema.ts";
 import { PawlError } from "../errors.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
@@ -20,6 +21,25 @@ export async function checkedEvent(definition: MachineDefinition, event: unknown
   if (schema === undefined) return event;
   const checked = await validate(schema, event);
   if (checked.issues === undefined) return { ...(checked.value as object), type };
+  throw new PawlError("PAWL_EVENT_REFUSED", { message: `event "${type}" does not fit its schema: ${describeIssues(checked.issues)}` });
+}
+
+/**
+ * The event of a workflow's node: what is beside its type, as the node's schema gives it back.
+ *
+ * @throws PAWL_EVENT_REFUSED
+ */
+export async function checkedNodeEvent(plan: Plan, event: unknown): Promise<{ readonly type: string; readonly data: unknown }> {
+  const { type, ...fields } = (event ?? {}) as { readonly type?: unknown };
+  if (typeof type !== "string") throw new PawlError("PAWL_EVENT_REFUSED", { message: "an event is an object with a type" });
+  const node = plan.nodes[plan.indexOf.get(type) ?? -1];
+  if (node?.kind !== "event") {
+    const takes = plan.nodes.filter(({ kind }) => kind === "event").map(({ id }) => id);
+    const message = `workflow "${plan.name}" has no event "${type}"; it takes ${takes.length === 0 ? "none" : takes.join(", ")}`;
+    throw new PawlError("PAWL_EVENT_REFUSED", { message, data: { takes } });
+  }
+  const checked = await validate(node.agent.output, fields);
+  if (checked.issues === undefined) return { type, data: checked.value };
   throw new PawlError("PAWL_EVENT_REFUSED", { message: `event "${type}" does not fit its schema: ${describeIssues(checked.issues)}` });
 }
 

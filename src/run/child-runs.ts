@@ -17,7 +17,10 @@ const GOES_ON: ReadonlySet<ErrorCode> = new Set(["PAWL_RUN_MOVED", "PAWL_CLOSED"
 /** The next owner goes on with it; nobody here hears of it. */
 const never = (): Promise<never> => new Promise<never>(() => {});
 
-export function childRuns(home: RunHome, startAs: (id: string, definition: Definition, input: unknown) => Promise<void>): StepServices["childRun"] {
+export function childRuns(
+  home: RunHome,
+  startAs: (id: string, definition: Definition, input: unknown) => Promise<void>,
+): Pick<StepServices, "childRun" | "otherRun"> {
   const unlessClosed = (error: unknown): Promise<never> => (isPawlError(error, "PAWL_CLOSED") ? never() : Promise.reject(error));
   const started = async (id: string, definition: Definition, input: unknown, signal: AbortSignal): Promise<void> => {
     for (;;) {
@@ -32,7 +35,7 @@ export function childRuns(home: RunHome, startAs: (id: string, definition: Defin
       }
     }
   };
-  return async (of, id, input, signal) => {
+  const childRun: StepServices["childRun"] = async (of, id, input, signal) => {
     let isThere = false;
     let isUnwanted = false;
     const cancel = (): void => {
@@ -48,4 +51,10 @@ export function childRuns(home: RunHome, startAs: (id: string, definition: Defin
     cancel();
     return new Run<unknown>(home, id).result().catch(unlessClosed);
   };
+  const otherRun: StepServices["otherRun"] = (id, signal) => {
+    const { promise: unwanted, reject } = Promise.withResolvers<never>();
+    signal.addEventListener("abort", () => reject(signal.reason));
+    return Promise.race([new Run<unknown>(home, String(id)).result().catch(unlessClosed), unwanted]);
+  };
+  return { childRun, otherRun };
 }

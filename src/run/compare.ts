@@ -4,7 +4,7 @@
  */
 import type { RunRecord, Store, StoredActor } from "../store/store.ts";
 import { type Definition, changesFrom } from "./definition.ts";
-import { isNodeRow } from "./load.ts";
+import { isNodeRow } from "./stored-nodes.ts";
 import { problemsOf } from "./migrate.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
 
@@ -48,5 +48,7 @@ function problems(runId: string, rows: readonly StoredActor[], stored: string, d
   if (definition.kind === "machine")
     return problemsOf(runId, rows, JSON.parse(definition.structureText) as MachineStructure, JSON.parse(stored) as MachineStructure);
   const { indexOf } = definition.workflow.plan;
-  return rows.filter((row) => isNodeRow(row) && !indexOf.has(row.key)).map(({ key, status }) => `node "${key}", which is ${status}, is gone`);
+  return rows
+    .filter((row) => isNodeRow(row) && !indexOf.has(row.key.replace(/\[\d+\]$/, "")))
+    .map(({ key, status }) => `node "${key}", which is ${status}, is gone`);
 }

@@ -4,27 +4,42 @@
  * 2. `takeCommit` gives what changed as one commit; what is to be done waits for `committed`.
  * 3. While a commit is in flight nothing is applied. Readiness is derived, never written.
  */
-import type { NodeEvent } from "../../machines/node.ts";
+import type { EventEvent } from "../../machines/event.ts";
+import type { Failure, NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowEvent } from "../../machines/workflow.ts";
+import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
 import { type ActorRecord, type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
-import type { Attempt, Outcome } from "./attempt.ts";
+import { Attempt, type Outcome } from "./attempt.ts";
 import { FACT, SUPERVISOR_INPUT, type SupervisorSnapshot, TIMER, type WorkflowSnapshot, nodeChart, supervisorChart, workflowChart } from "./charts.ts";
-import { encode } from "./codec.ts";
-import { failureOf } from "./failure.ts";
+import { decode, encode } from "./codec.ts";
+import { type EventActor, EventNodes } from "./event-nodes.ts";
+import { failureOf, makeFailure } from "./failure.ts";
 import { Failures } from "./failures.ts";
+import { Graph, type RunNode } from "./graph.ts";
+import { type GroupActor, Groups } from "./groups.ts";
 import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
 import { LiveNodes } from "./live-nodes.ts";
 import { WorkMeter } from "./meter.ts";
-import { NodeTimers } from "./node-timers.ts";
+import { NodeTimers, type Timed, type Timer } from "./node-timers.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
-import { Abandoned, type NodeActor, type Stimulus, type StoredRun, attemptOf, newNode, nodeRow, restoredBackoffs, withDraw } from "./node-actor.ts";
+import { Abandoned, type NodeActor, type Stimulus, type StoredRun, newNode, nodeRow, restoredBackoffs, withDraw } from "./node-actor.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Progress, type Settled } from "./progress.ts";
+import type { SendResult } from "./sends.ts";
 import type { InboxItem } from "./requests.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, runRow, valueRow } from "./row.ts";
+import { INPUT_KEY, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, nodeBodyText, runRow, valueRow } from "./row.ts";
+import { lineOf, stepRow } from "./run-line.ts";
+
+/** How a group or event has ended. */
+interface Ending {
+  readonly since: number;
+  readonly opened?: number;
+  readonly output: string | undefined;
+  readonly failure: Failure | undefined;
+}
 
 export class DagRun implements HostedRun {
   readonly id: string;
@@ -34,11 +49,15 @@ export class DagRun implements HostedRun {
   commitNo: number;
   inFlight = false;
   readonly endsSoon = false;
+  readonly underWay = new Map<string, Promise<SendResult>>();
   readonly #seams: RunSeams;
   readonly #inbox: Stimulus[] = [];
   readonly #results: Results;
   readonly #meter: WorkMeter;
   readonly #nodes: LiveNodes;
+  readonly #graph: Graph;
+  readonly #groups: Groups;
+  readonly #events: EventNodes;
   readonly #timers: NodeTimers;
   readonly #failures = new Failures();
   readonly #history = new HistoryWriter();
@@ -56,7 +75,6 @@ export class DagRun implements HostedRun {
     this.definitionHash = plan.hash;
     this.#seams = seams;
     this.#nodes = new LiveNodes(() => seams.released(), stored !== undefined);
-    this.#results = new Results(plan, input);
     this.commitNo = stored?.commitNo ?? 0;
     this.#timers = new NodeTimers(
       seams.clock,
@@ -64,10 +82,29 @@ export class DagRun implements HostedRun {
       (node, timer) => this.receive({ kind: "timer", node, timer }),
     );
     this.#meter = new WorkMeter(seams.clock, stored?.body.workedMs ?? 0);
-    this.progress = new Progress(
-      plan,
-      stored?.nodes.map(({ index, status }) => [index, status] as const),
-    );
+    const graph = (this.#graph = stored?.graph ?? new Graph(plan));
+    const progress = (this.progress = new Progress(graph, stored?.nodes));
+    const results = (this.#results = new Results(graph, progress, input));
+    this.#groups = new Groups({
+      graph,
+      progress,
+      results,
+      now: () => seams.clock.now(),
+      read: (missing, group) => void this.#acts.push(() => this.#load(missing, (texts) => this.receive({ kind: "group", group, texts }))),
+      opened: (group) => this.#opened(group, group.since, group.opened),
+      ended: ({ index, since, opened }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure }),
+      failureOf: (index) => this.#failures.ofSkipped(index),
+    });
+    this.#events = new EventNodes({
+      graph,
+      progress,
+      timers: this.#timers,
+      act: (act) => void this.#acts.push(act),
+      opened: (event) => this.#opened(event, seams.steadyNow()),
+      cameEarly: (index, text) =>
+        void this.#rows.push(actorRow(id, graph.node(index).id, "waiting", nodeBodyText({ attempt: 0, startedAt: seams.clock.now() }), text)),
+      ended: ({ index, since }, status, output, failure) => this.#ended(index, status, { since, output, failure }),
+    });
     this.#workflow = workflowChart.initial(plan).snapshot;
     if (stored !== undefined) this.#restore(stored);
     else {
@@ -97,7 +134,7 @@ export class DagRun implements HostedRun {
   }
 
   wantsChild(childId: string): boolean {
-    return this.#nodes.wantsChild(childId, this.id, this.plan);
+    return this.#nodes.wantsChild(childId, this.id, this.#graph);
   }
 
   get finished(): boolean {
@@ -109,9 +146,9 @@ export class DagRun implements HostedRun {
   }
 
   get wakeAt(): number | null {
-    if (this.finished || this.queued > 0 || this.running > 0) return null;
+    if (this.finished || this.queued > 0 || this.running > 0 || this.progress.inTransit > 0) return null;
     if (this.isPaused) return WAITS_FOR_EVENT;
-    return this.#timers.earliest;
+    return this.#timers.earliest ?? (this.#events.isAwaited ? WAITS_FOR_EVENT : null);
   }
 
   get hasWork(): boolean {
@@ -155,23 +192,44 @@ export class DagRun implements HostedRun {
         return this.progress.exhausted ? this.#tellSupervisor(FACT.exhausted) : undefined;
       case "timeout":
         return this.finished ? undefined : this.#tellWorkflow(TIMER.runTimedOut);
+      case "group":
+        return this.#supervisor?.status === "active" ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
+      case "step":
+        return this.#keepStep(stimulus);
+      case "silent":
+        return this.#silent(stimulus.node, stimulus.attempt);
       case "outputs":
         return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
       case "timer":
-        return stimulus.node.timer === stimulus.timer ? this.#tellNode(stimulus.node, withDraw(stimulus.timer.event, this.#seams.random)) : undefined;
+        return this.#fired(stimulus.node, stimulus.timer);
       case "attempt":
         return this.#applyOutcome(stimulus.node, stimulus.attempt, stimulus.outcome);
     }
   }
 
+  #fired(node: Timed, timer: Timer): void {
+    if (node.timer !== timer) return;
+    const of = node as NodeActor | EventActor;
+    if (of.kind === "call") this.#tellNode(of, withDraw(timer.event, this.#seams.random));
+    else this.#events.tell(of, timer.event as EventEvent);
+  }
+
   /** What is asked of a run that has ended, or is about to, is left: who asked will find that it has. */
   #take(item: InboxItem): void {
     const { value } = this.#workflow;
-    if (item.kind === "event" || item.kind === "dropped") return this.#outgoing.done(item, item.kind === "event" ? undefined : item.reply);
+    if (item.kind === "dropped") return this.#outgoing.done(item, item.reply);
+    if (item.kind === "event") return this.finished ? undefined : this.#takeEvent(item);
     if (this.finished ? item.kind !== "cancel" || value !== "cancelled" : item.kind === "pause" && value === "collecting") return;
     if (item.kind === "cancel") this.#apply({ kind: "cancel", now: item.now === true });
     else this.#tellWorkflow(FACT[item.kind]);
     this.#outgoing.done(item);
+  }
+
+  #takeEvent(item: InboxItem & { readonly kind: "event" }): void {
+    const { type, data } = decode(item.event) as { readonly type: string; readonly data: unknown };
+    const handled = this.#events.receive(this.plan.indexOf.get(type)!, encode(data));
+    this.#outgoing.sent(item, { handled, value: this.status, changed: handled, duplicate: false });
+    this.#advance();
   }
 
   #applyOutcome(node: NodeActor, attempt: Attempt, outcome: Outcome): void {
@@ -184,8 +242,12 @@ export class DagRun implements HostedRun {
   grant(): void {
     const index = this.progress.grant();
     if (index === undefined) return;
-    const node = this.#nodes.at(index) ?? newNode(index, nodeChart.initial(this.plan.nodes[index]!.policy).snapshot);
-    this.#nodes.add(node);
+    let node = this.#nodes.at(index);
+    if (node === undefined) {
+      const of = this.#graph.node(index);
+      node = newNode(of, nodeChart.initial(of.policy).snapshot);
+      this.#nodes.add(node);
+    }
     node.since = this.#seams.clock.now();
     this.#nodes.holds(node);
     this.#tellNode(node, FACT.granted);
@@ -203,13 +265,12 @@ export class DagRun implements HostedRun {
         this.#acts.push(() => this.#timers.arm(node, timer));
       } else if (effect.kind === "cancel") this.#timers.clear(node);
       else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
-      else if (effect.type === "abortAgent")
-        this.#abandoned.add(this.id, this.plan.nodes[node.index]!, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") this.#abandoned.add(this.id, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
     if (before === "running") this.#nodes.release(node);
     if (snapshot.status === "done") this.#nodeEnded(node, snapshot.value as Settled, output);
-    else if (snapshot.value === "running") this.#history.node("node.started", this.plan.nodes[node.index]!.id, snapshot.context.attempt);
+    else if (snapshot.value === "running") this.#history.node("node.started", node.node.id, snapshot.context.attempt);
     else if (snapshot.value === "backingOff") this.#nodeBacksOff(node);
     else this.progress.requeue(node.index);
   }
@@ -217,20 +278,54 @@ export class DagRun implements HostedRun {
   #nodeBacksOff(node: NodeActor): void {
     this.progress.backOff(node.index);
     this.#writeNode(node, null);
-    this.#timers.backsOff(node);
+    this.#timers.waits(node);
   }
 
   #nodeEnded(node: NodeActor, status: Settled, output: string | undefined): void {
     this.#timers.clear(node);
     this.#nodes.delete(node);
     this.#writeNode(node, output ?? null);
-    if (output !== undefined) this.#results.keep(node.index, output);
-    this.#results.readerSettled(node.index);
-    const { failure } = node.snapshot.context;
-    if (failure !== undefined) this.#failures.note(this.plan.nodes[node.index]!, status, failure);
+    this.#settled(node.index, status, output, node.snapshot.context.failure, () => this.progress.settle(node.index, status));
+  }
+
+  #settled(index: number, status: Settled, output: string | undefined, failure: Failure | undefined, settle: () => void): void {
+    if (output !== undefined) this.#results.keep(index, output);
+    this.#results.readerSettled(index);
+    if (failure !== undefined) this.#failures.note(this.#graph.node(index), status, failure);
     if (this.#supervisor?.status !== "active") return;
-    this.progress.settle(node.index, status);
-    this.#tellSupervisor(FACT.nodeSettled, node.index);
+    settle();
+    this.#tellSupervisor(FACT.nodeSettled, index);
+  }
+
+  // ---- groups and events
+
+  /** Opens and closes what is to be, until all of it waits for something. */
+  #advance(): void {
+    for (let index = this.progress.takeTransit(); index !== undefined; index = this.progress.takeTransit())
+      if (isGroup(this.plan.nodes[index]!.kind)) this.#groups.advance(index);
+      else this.#events.open(index);
+  }
+
+  #opened({ index }: GroupActor | EventActor, since: number, opened?: number): void {
+    const { id } = this.plan.nodes[index]!;
+    this.#rows.push(actorRow(this.id, id, "running", nodeBodyText({ attempt: 0, startedAt: since, ...(opened !== undefined && { opened }) }), null));
+    this.#history.node("node.started", id, 0);
+  }
+
+  #ended(index: number, status: Settled, { since, opened, output, failure }: Ending): void {
+    const { id, kind } = this.plan.nodes[index]!;
+    const body = {
+      attempt: 0,
+      startedAt: since,
+      endedAt: this.#seams.clock.now(),
+      ...(opened !== undefined && { opened }),
+      ...(failure !== undefined && { failure }),
+    };
+    this.#rows.push(actorRow(this.id, id, status, nodeBodyText(body), output ?? null));
+    this.#history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
+    this.#settled(index, status, output, failure, () =>
+      kind === "event" ? this.progress.settleAwaited(index, status) : this.progress.settleInTransit(index, status),
+    );
   }
 
   #tellSupervisor(event: SupervisorEvent, settled?: number): void {
@@ -247,13 +342,17 @@ export class DagRun implements HostedRun {
       else if (effect.type === "startDependents") this.progress.release(settled!);
       else if (effect.type === "cancelNodes") this.#cancelNodes();
     }
-    if (snapshot.value === "settled") this.#tellWorkflow(this.#failures.outcome());
-    else if (snapshot.value === "running" && this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
+    if (snapshot.value === "settled") return this.#tellWorkflow(this.#failures.outcome());
+    if (snapshot.value !== "running") return;
+    this.#advance();
+    if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
   }
 
   #cancelNodes(): void {
-    this.#abandoned.addChildren(this.#nodes.leftChildren(this.id, this.plan, this.progress));
+    this.#abandoned.addChildren(this.#nodes.leftChildren(this.id, this.#graph, this.progress));
     for (const node of this.#nodes.all()) this.#tellNode(node, FACT.nodeCancelled);
+    this.#groups.cancel();
+    this.#events.cancel();
     this.progress.stop();
   }
 
@@ -273,7 +372,7 @@ export class DagRun implements HostedRun {
 
   /** Puts the run's output together, now if its parts are in memory, else when they were read. */
   #collectOutput(loaded?: Texts): void {
-    const missing = this.#results.missing(this.plan.outputReads, this.progress);
+    const missing = this.#results.missing(this.plan.outputReads);
     if (missing.length > 0 && loaded === undefined) {
       this.#acts.push(() => this.#load(missing, (texts) => this.receive({ kind: "outputs", texts })));
       return;
@@ -290,19 +389,39 @@ export class DagRun implements HostedRun {
 
   #callAgent(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
-    const planNode = this.plan.nodes[node.index]!;
-    const { agent, input, reads, policy } = planNode;
-    const attempt = attemptOf(this.id, planNode, node, this.#failures.among(planNode.dependencies), this.#seams);
+    const { id: nodeId, agent, input, reads, dependencies, policy, of } = node.node;
+    const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
+    const attempt = new Attempt(
+      { runId: this.id, nodeId, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures },
+      this.#seams,
+      lineOf(this, node, this.#seams),
+    );
     // a run of its own takes permits itself
-    if (agent.work.kind === "machine") this.#nodes.release(node);
+    if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);
     node.attempt = attempt;
+    attempt.guard(policy.heartbeatMs, () => this.receive({ kind: "silent", node, attempt }));
+    const given = (loaded?: Texts): unknown => (of === undefined ? this.#results.resolve(input, loaded) : this.#results.itemInput(node.index, loaded));
     const perform = (loaded?: Texts): void =>
       void attempt
-        .perform(agent, () => this.#results.resolve(input, loaded), policy.nonRetryable)
+        .perform(agent, () => given(loaded), policy.nonRetryable)
         .then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
-    const missing = this.#results.missing(reads, this.progress);
+    const missing = of === undefined ? this.#results.missing(reads) : this.#results.missingFor(node.index);
     if (missing.length === 0) perform();
     else this.#load(missing, perform);
+  }
+
+  #keepStep({ node, attempt, step }: Stimulus & { readonly kind: "step" }): void {
+    if (node.attempt !== attempt) return;
+    this.#rows.push(stepRow(this.id, node.node.id, step));
+    this.#acts.push(() => step.kept());
+  }
+
+  #silent(node: NodeActor, attempt: Attempt): void {
+    if (node.attempt !== attempt) return;
+    node.attempt = undefined;
+    this.#abandoned.tellLater(attempt, "PAWL_HEARTBEAT_TIMEOUT");
+    const failure = makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", `no progress was reported for ${node.node.policy.heartbeatMs} ms`);
+    this.#tellNode(node, { type: "attempt.failed", failure, jitter: this.#seams.random.next() });
   }
 
   /** Reads results back from the store and goes on with them, unless the run breaks over it. */
@@ -314,9 +433,9 @@ export class DagRun implements HostedRun {
   // ---- commits
 
   #writeNode(node: NodeActor, output: string | null): void {
-    const { id } = this.plan.nodes[node.index]!;
+    const { id } = node.node;
     const { value, context } = node.snapshot;
-    this.#rows.push(nodeRow(this.id, id, node, value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(), output));
+    this.#rows.push(nodeRow(this.id, node, value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(), output));
     this.#history.node(NODE_EVENTS[value]!, id, context.attempt, value === "completed" ? undefined : context.failure);
   }
 
@@ -326,7 +445,7 @@ export class DagRun implements HostedRun {
 
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
-    this.#meter.working = !this.finished && !this.isPaused && this.queued + this.running > 0;
+    this.#meter.working = !this.finished && !this.isPaused && this.queued + this.running + this.progress.inTransit > 0;
     const { commitNo, plan } = this;
     const { degraded, failure } = this.#workflow.context;
     const body: RunBody = { state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure, ...(this.#isTerminated && { terminated: true }) };
@@ -360,6 +479,7 @@ export class DagRun implements HostedRun {
   drop(code: DropCode): void {
     this.#abandoned.tell();
     this.#meter.working = false;
+    this.#events.drop();
     for (const node of this.#nodes.drop()) {
       this.#timers.clear(node);
       node.attempt?.abandon(code);
@@ -376,11 +496,15 @@ export class DagRun implements HostedRun {
     this.#workflow = workflowChart.restore(state, { policy: this.plan, degraded, failure });
     const isSettled = state !== "running" && state !== "paused";
     if (state !== "pending") this.#supervisor = supervisorChart.restore(isSettled ? "settled" : "running", undefined as never);
-    for (const { index, status, body: node } of nodes.toSorted((a, b) => a.commitNo - b.commitNo)) {
-      if (node.failure !== undefined) this.#failures.note(this.plan.nodes[index]!, status, node.failure);
-      if (status !== "backingOff") this.#results.readerSettled(index);
+    for (const { index, status, body: node, early } of nodes.toSorted((a, b) => a.commitNo - b.commitNo)) {
+      const { kind, of } = this.#graph.node(index) as RunNode;
+      if (node.failure !== undefined) this.#failures.note(this.#graph.node(index), status, node.failure);
+      if (status !== "backingOff" && status !== "running" && status !== "waiting") this.#results.readerSettled(index);
+      if (early !== undefined) this.#events.restoreEarly(index, early);
+      else if (status === "running" && kind === "event") this.#events.restore(index, node.startedAt, this.#seams.steadyNow());
+      else if (status === "running" && of === undefined) this.#groups.restore(index, node.opened ?? -1, node.startedAt);
     }
-    for (const node of restoredBackoffs(this.plan, nodes, this.#seams.steadyNow())) {
+    for (const node of restoredBackoffs(this.#graph, nodes, this.#seams.steadyNow())) {
       this.#nodes.add(node);
       this.#timers.restore(node);
     }
@@ -393,6 +517,7 @@ export class DagRun implements HostedRun {
     else if (this.#history.isEmpty) this.#history.recovered();
     if (this.#workflow.value === "collecting") return this.#collectOutput();
     this.progress.queueReady();
+    this.#advance();
     if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
   }
 }

@@ -4,23 +4,37 @@
 import type { Failure } from "../../machines/node.ts";
 import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
 import type { UpstreamFailure } from "../define/agent.ts";
-import type { PlanNode } from "../define/plan.ts";
 import { FACT } from "./charts.ts";
+import { makeFailure } from "./failure.ts";
+import type { RunNode } from "./graph.ts";
 import type { NodeStatus } from "./progress.ts";
 
+/** Of the skipped items of one map, dependents are told so many failures. */
+const TOLD_MAX = 100;
+
 export class Failures {
-  readonly #ofSkipped = new Map<number, UpstreamFailure>();
+  /** By the node that they are of, or the group that it is an item of. */
+  readonly #ofSkipped = new Map<number, UpstreamFailure[]>();
   #first: WorkflowContext["failure"];
 
   /** A node has settled, with this as its last failure. */
-  note(node: PlanNode, status: NodeStatus, failure: Failure): void {
+  note(node: RunNode, status: NodeStatus, failure: Failure): void {
     if (status === "failed") this.#first ??= { ...failure, node: node.id };
-    else if (status === "skipped") this.#ofSkipped.set(node.index, { nodeId: node.id, code: failure.code, message: failure.message });
+    if (status !== "skipped") return;
+    const of = node.of?.group ?? node.index;
+    const known = this.#ofSkipped.get(of) ?? [];
+    if (known.length < TOLD_MAX) this.#ofSkipped.set(of, [...known, { nodeId: node.id, code: failure.code, message: failure.message }]);
   }
 
   /** Those of the skipped nodes among these. */
   among(indices: readonly number[]): UpstreamFailure[] {
     return this.#ofSkipped.size === 0 ? [] : indices.flatMap((index) => this.#ofSkipped.get(index) ?? []);
+  }
+
+  /** The failure of a round that was skipped. */
+  ofSkipped(group: number): Failure {
+    const { code, message } = this.#ofSkipped.get(group)!.at(-1)!;
+    return makeFailure("critical", code, message);
   }
 
   /** What the workflow is told when all nodes have settled. */

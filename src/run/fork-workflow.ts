@@ -4,6 +4,7 @@
  * 2. From a node: the newest results are kept, but that node's and those of what depends on it, directly or not. From a
  *    commit: what had ended by then is kept.
  * 3. A node whose result is set is kept with it, whatever it was. What depends on it is treated as without `set`.
+ * 4. A group one of whose members runs again is open again, with what it was opened with; it runs anew with what it depends on.
  */
 import { didYouMean } from "../define/name.ts";
 import type { Plan, PlanNode } from "../define/plan.ts";
@@ -15,16 +16,20 @@ import { checkCommitNo } from "./checkpoints.ts";
 import { decode, encode } from "./codec.ts";
 import { type Definition, inputText } from "./definition.ts";
 import type { ForkDraft, ForkOptions, KeptNode, WorkflowForkPlan } from "./fork-plan.ts";
-import { readNodes } from "./load.ts";
-import { INPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openActorRow, valueRow } from "./row.ts";
+import type { Graph, RunNode } from "./graph.ts";
+import { BESIDE, INPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openActorRow, valueRow } from "./row.ts";
 import { type SetChange, type SetValue, pathsMeet, readSetValues, withValue } from "./set-values.ts";
+import { type StoredNode, readNodes } from "./stored-nodes.ts";
 import { readPlan } from "./view.ts";
 
 /** What is known of the run as of the commit that it is forked from. */
 interface Known {
   readonly input: string;
-  /** Rows of nodes by their index. */
+  readonly graph: Graph;
+  /** Rows of nodes that had ended, by their index. */
   readonly rows: ReadonlyMap<number, StoredActor>;
+  /** Groups that had been opened, also those of which only a later row tells with what. */
+  readonly opened: ReadonlyMap<number, StoredNode>;
 }
 
 /** What is set, as text. */
@@ -37,12 +42,15 @@ interface Changed {
 export async function draftWorkflowFork(store: Store, record: RunRecord, { from, set = {} }: ForkOptions, definition?: Definition): Promise<ForkDraft> {
   const plan = await readPlan(store, record.definition);
   if (typeof from === "number") checkCommitNo(record, from);
-  const anew = typeof from === "number" ? new Set<number>() : dependentsOf(plan, indexOf(plan, from, record.id));
   const commitNo = typeof from === "number" ? from : record.commitNo;
   const known = await readKnown(store, record, plan, commitNo);
+  const { graph } = known;
+  const anew = typeof from === "number" ? new Set<number>() : dependentsOf(graph, indexOf(graph, from, record.id));
   const values = readSetValues(set, plan);
   const changed = await applied(values, known, plan, definition);
-  const kept = plan.nodes.flatMap(({ index, id }) => keptNode(id, known.rows.get(index), anew.has(index), changed.results.has(index)));
+  const keptNodes = [...indices(graph)].flatMap((index) => keptNode(graph.node(index), known.rows.get(index), anew.has(index), changed.results.has(index)));
+  const open = openGroups(known, anew, new Set(keptNodes.map(({ node }) => node)));
+  const kept = keptNodes.filter(({ node }) => !open.has(node));
   const keptIds = new Set(kept.map(({ node }) => node));
   const forkPlan: WorkflowForkPlan = {
     kind: "workflow",
@@ -50,21 +58,25 @@ export async function draftWorkflowFork(store: Store, record: RunRecord, { from,
     from,
     commitNo,
     keeps: kept,
-    runsAgain: plan.nodes.map(({ id }) => id).filter((id) => !keptIds.has(id)),
-    outdated: outdatedOf(plan, values, kept),
+    runsAgain: [...indices(graph)].map((index) => graph.node(index).id).filter((id) => !keptIds.has(id)),
+    outdated: outdatedOf(graph, values, kept),
     changes: changed.changes,
   };
   return {
     plan: forkPlan,
     body: { state: "running", workedMs: 0, degraded: false },
-    begin: (newRunId, now) => ({ actors: rowsOf(newRunId, now, plan, kept, known, changed), wakeAt: null }),
+    begin: (newRunId, now) => ({ actors: rowsOf(newRunId, now, kept, open, known, changed), wakeAt: null }),
   };
 }
 
-function indexOf({ indexOf, nodes }: Plan, from: string, runId: string): number {
-  const index = indexOf.get(from);
+function* indices({ size }: Graph): Generator<number> {
+  for (let index = 0; index < size; index++) yield index;
+}
+
+function indexOf(graph: Graph, from: string, runId: string): number {
+  const index = graph.find(from);
   if (index !== undefined) return index;
-  const ids = nodes.map(({ id }) => id);
+  const ids = graph.plan.nodes.map(({ id }) => id);
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
   throw new PawlError("PAWL_INVALID_VALUE", {
     message: `run "${runId}" has no node "${from}";${didYouMean(from, ids)}   nodes: ${listed || "none"}`,
@@ -72,27 +84,58 @@ function indexOf({ indexOf, nodes }: Plan, from: string, runId: string): number 
   });
 }
 
-/** The node with all that depends on it. */
-function dependentsOf(plan: Plan, first: number): Set<number> {
-  const found = new Set([first]);
-  for (const index of found) for (const dependent of plan.dependents[index]!) found.add(dependent);
+/** The node with all that depends on it. Members of a group depend on what the group does, and not on each other. */
+function dependentsOf(graph: Graph, first: number): Set<number> {
+  const found = new Set<number>();
+  const visit = (index: number, withMembers: boolean): void => {
+    const isNew = !found.has(index);
+    found.add(index);
+    if (withMembers) for (const member of [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)]) if (!found.has(member)) visit(member, true);
+    if (!isNew) return;
+    for (const dependent of graph.dependentsOf(index)) visit(dependent, true);
+    const { of } = graph.node(index);
+    const later = of !== undefined && graph.plan.nodes[of.group]!.kind === "repeat" ? graph.itemAt(of.group, of.position + 1) : undefined;
+    if (later !== undefined) visit(later, true);
+    const parent = graph.parentOf(index);
+    if (parent !== undefined) visit(parent, false);
+  };
+  visit(first, true);
   return found;
 }
 
-/** Rows that were written later, or are not final, say nothing of the run as of then. */
+/** Rows that were written later, or are not final, say nothing of the run as of then, but with what its groups were opened. */
 async function readKnown(store: Store, record: RunRecord, plan: Plan, commitNo: number): Promise<Known> {
-  const rows = (await store.readActors(record.id)).filter((row) => row.commitNo <= commitNo);
+  const rows = await store.readActorRange(record.id, "", BESIDE);
   const input = rows.find(({ key }) => key === INPUT_KEY);
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
   openActorRow(record.id, input);
   const byKey = new Map(rows.map((row) => [row.key, row]));
-  const final = readNodes(record, rows, plan).filter(({ status }) => status === "completed" || status === "skipped");
-  return { input: input.output, rows: new Map(final.map(({ index }) => [index, byKey.get(plan.nodes[index]!.id)!])) };
+  const { graph, nodes } = readNodes(record, rows, plan);
+  const final = nodes.filter((node) => node.commitNo <= commitNo && (node.status === "completed" || node.status === "skipped"));
+  return {
+    input: input.output,
+    graph,
+    rows: new Map(final.map(({ index }) => [index, byKey.get(graph.node(index).id)!])),
+    opened: new Map(nodes.filter(({ opened }) => opened !== undefined).map((node) => [node.index, node])),
+  };
 }
 
-function keptNode(node: string, row: StoredActor | undefined, isAnew: boolean, isSet: boolean): KeptNode[] {
+function keptNode({ id: node }: RunNode, row: StoredActor | undefined, isAnew: boolean, isSet: boolean): KeptNode[] {
   if (isSet) return [{ node, status: "set" }];
   return row === undefined || isAnew ? [] : [{ node, status: row.status as KeptNode["status"] }];
+}
+
+/** Groups that begin open, by their id: some of their members are kept, and others are not. */
+function openGroups({ graph, opened }: Known, anew: ReadonlySet<number>, kept: ReadonlySet<string>): Map<string, StoredNode> {
+  const open = new Map<string, StoredNode>();
+  for (const [index, node] of opened) {
+    const { id } = graph.node(index);
+    const members = [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)];
+    const isAnyKept = members.some((member) => kept.has(graph.node(member).id));
+    const isClosed = kept.has(id) && !anew.has(index);
+    if (isAnyKept && !isClosed) open.set(id, node);
+  }
+  return open;
 }
 
 // ---- what is set
@@ -133,30 +176,40 @@ async function checkedResult({ id }: PlanNode, text: string, definition: Definit
 }
 
 /** Kept nodes that read what is set, or the result of such a node. */
-function outdatedOf(plan: Plan, values: readonly SetValue[], kept: readonly KeptNode[]): string[] {
-  const candidates = new Set(kept.filter(({ status }) => status !== "set").map(({ node }) => plan.indexOf.get(node)!));
+function outdatedOf({ plan }: Graph, values: readonly SetValue[], kept: readonly KeptNode[]): string[] {
+  const candidates = new Set(kept.filter(({ status }) => status !== "set").flatMap(({ node }) => plan.indexOf.get(node) ?? []));
   const outdated = new Set([...candidates].filter((index) => readsOneOf(plan.nodes[index]!, values)));
   for (const index of outdated)
     for (const dependent of plan.dependents[index]!) if (candidates.has(dependent) && plan.nodes[dependent]!.reads.includes(index)) outdated.add(dependent);
   return plan.nodes.filter(({ index }) => outdated.has(index)).map(({ id }) => id);
 }
 
-function readsOneOf({ input }: PlanNode, values: readonly SetValue[]): boolean {
+function readsOneOf({ input, each, until, branches = [] }: PlanNode, values: readonly SetValue[]): boolean {
   let isFound = false;
-  eachReference(input, ({ node, path }) => {
-    isFound ||= values.some((value) => value.target === node && pathsMeet(value.path, path));
-  });
+  for (const template of [input, each, until, ...branches.map(({ result }) => result)])
+    if (template !== undefined)
+      eachReference(template, ({ node, path }) => {
+        isFound ||= values.some((value) => value.target === node && pathsMeet(value.path, path));
+      });
   return isFound;
 }
 
 // ---- rows
 
-function rowsOf(runId: string, now: number, plan: Plan, kept: readonly KeptNode[], known: Known, changed: Changed): ActorRecord[] {
+function rowsOf(
+  runId: string,
+  now: number,
+  kept: readonly KeptNode[],
+  open: ReadonlyMap<string, StoredNode>,
+  { graph, rows: known }: Known,
+  changed: Changed,
+): ActorRecord[] {
   const rows = [valueRow(runId, INPUT_KEY, changed.input), actorRow(runId, SUPERVISOR_KEY, "running", "{}", null)];
+  for (const [id, { opened }] of open) rows.push(actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: now, opened: opened! }), null));
   for (const { node } of kept) {
-    const index = plan.indexOf.get(node)!;
+    const index = graph.find(node)!;
     const given = changed.results.get(index);
-    const row = known.rows.get(index);
+    const row = known.get(index);
     // no attempt gave what is set
     if (given !== undefined) rows.push(actorRow(runId, node, "completed", nodeBodyText({ attempt: 0, startedAt: now, endedAt: now }), given));
     else if (row !== undefined) rows.push(actorRow(runId, node, row.status, row.body, row.output));

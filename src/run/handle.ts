@@ -200,6 +200,21 @@ export class Run<Output> {
     return this.sibling(await this.#pawl.again.fork(this.id, options));
   }
 
+  /**
+   * Sends the run an event: of a workflow one that it waits for by `wf.event`, of a machine any that it declares. Resolves
+   * when it is on the disk, with what came of it. One that comes before the run gets there is kept.
+   *
+   * @example
+   * ```ts
+   * await run.send({ type: 'approval', approved: true });
+   * ```
+   * @throws PAWL_EVENT_REFUSED, PAWL_EVENT_UNHANDLED with `strict`, PAWL_RUN_ENDED, PAWL_SEND_PENDING when nobody could take
+   * it yet: it is recorded, and will be applied once
+   */
+  send(event: SentEvent & Readonly<Record<string, unknown>>, options: SendOptions = {}): Promise<SendResult> {
+    return this.#pawl.send(this.id, event, options);
+  }
+
   /** A handle like this of another run. */
   protected sibling(id: string): this {
     return new Run<Output>(this.#pawl, id) as this;

@@ -4,9 +4,10 @@
 import type { Clock } from "../clock.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Commit } from "../store/store.ts";
+import type { Commit, StoredActor } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import type { InboxItem } from "./requests.ts";
+import type { SendResult } from "./sends.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
@@ -53,6 +54,8 @@ export interface HostedRun {
   reconcile(): void;
   /** `now`: nothing that would undo what was done is run. */
   cancel(now?: boolean): void;
+  /** Events with an id that are under way, by their id. */
+  readonly underWay: Map<string, Promise<SendResult>>;
   /** Rows of its inbox, checked. One that it was given before is passed over. */
   receiveInbox(items: readonly InboxItem[]): void;
   /** Leaves memory. Nothing is written. */
@@ -82,6 +85,10 @@ export interface RunSeams {
   released(): void;
   /** Reads outputs of rows of this run. */
   readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]>;
+  /** Reads rows that lie beside those of its nodes: from the first of these keys, below the second. */
+  readBeside(run: HostedRun, range: readonly [from: string, below: string]): Promise<StoredActor[]>;
+  /** An attempt of a node streams something to whoever listens. */
+  streamed(run: HostedRun, nodeId: string, chunk: unknown): void;
   /** The run is no longer paused: what was left in its inbox can be given to it. */
   wantsInbox(runId: string): void;
   /** An actor of the run emitted an event. */
@@ -111,6 +118,8 @@ export function unhosted({ clock, random, attempts, epoch, startedAt, services }
     wake: nothing,
     released: nothing,
     readOutputs: refuse,
+    readBeside: refuse,
+    streamed: nothing,
     wantsInbox: nothing,
     emitted: nothing,
     strayed: nothing,

@@ -24,7 +24,7 @@ interface Delivery {
 }
 
 interface Named {
-  readonly run: MachineRun;
+  readonly run: HostedRun;
   readonly eventId: string;
   readonly resolve: (result: SendResult) => void;
 }
@@ -101,8 +101,8 @@ export class InboxDelivery {
       if (this.#runOf(run.id)?.run !== run) return;
       this.#readTo.set(run, Math.max(row.number, this.#readTo.get(run) ?? 0));
       if (item.kind === "event" && run.isPaused) continue;
-      const eventId = item.kind === "event" && run instanceof MachineRun ? item.eventId : undefined;
-      const taken = eventId === undefined ? item : await this.#once(run as MachineRun, item, eventId);
+      const eventId = item.kind === "event" ? item.eventId : undefined;
+      const taken = eventId === undefined ? item : await this.#once(run, item, eventId);
       if (taken !== undefined) run.receiveInbox([taken]);
     }
   }
@@ -118,10 +118,10 @@ export class InboxDelivery {
   }
 
   /** The event, if it was not consumed before; else what answers it. Undefined while another of its id is under way. */
-  async #once(run: MachineRun, item: InboxItem, eventId: string): Promise<InboxItem | undefined> {
+  async #once(run: HostedRun, item: InboxItem, eventId: string): Promise<InboxItem | undefined> {
     const { number, isAsked } = item;
     const duplicate = (result: SendResult): InboxItem => ({ number, isAsked, kind: "dropped", reply: { sent: { ...result, duplicate: true } } });
-    const { underWay } = run.sends;
+    const { underWay } = run;
     const other = underWay.get(eventId);
     if (other !== undefined) {
       void other.then(
@@ -153,7 +153,7 @@ export class InboxDelivery {
       const named = this.#named.get(number);
       if (named === undefined) continue;
       this.#named.delete(number);
-      named.run.sends.underWay.delete(named.eventId);
+      named.run.underWay.delete(named.eventId);
       const body = answers.find((answer) => answer.number === number)?.body;
       const reply = body === undefined ? undefined : readReply(body);
       if (reply !== undefined && "sent" in reply) named.resolve(reply.sent);

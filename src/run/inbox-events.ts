@@ -4,11 +4,10 @@
  */
 import { PawlError, isPawlError } from "../errors.ts";
 import type { InboxRecord } from "../store/store.ts";
-import { checkedEvent } from "./checked-event.ts";
+import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { decode, encode } from "./codec.ts";
 import type { Definition } from "./definition.ts";
 import { CANCEL_BODY } from "./hosted-run.ts";
-import type { MachineDefinition } from "./machine-definition.ts";
 import { type InboxItem, type Reply, type Request, readRequest } from "./requests.ts";
 import type { AnySnapshot } from "./xstate/actor.ts";
 
@@ -59,13 +58,8 @@ async function asked(definition: Definition, number: number, request: Request, s
 /** The text of the event as it is to be applied. */
 async function checkedText(definition: Definition, text: string, snapshot?: () => Promise<AnySnapshot>): Promise<string> {
   const event = decode(text);
-  const checked = await checkedEvent(takerOf(definition), event, snapshot);
+  const checked = definition.kind === "dag" ? await checkedNodeEvent(definition.workflow.plan, event) : await checkedEvent(definition, event, snapshot);
   return checked === event ? text : encode(checked);
-}
-
-function takerOf(definition: Definition): MachineDefinition {
-  if (definition.kind === "machine") return definition;
-  throw new PawlError("PAWL_NOT_A_MACHINE", { message: `the run is one of workflow "${definition.name}", which takes no events` });
 }
 
 function refused(error: unknown): Reply {

@@ -2,8 +2,8 @@
  * The nodes of a DAG run that are in memory, and the permits that they hold. A node whose agent is a run of its own gives
  * its permit back and goes on running: then it only waits for that run.
  */
-import type { Plan } from "../define/plan.ts";
 import { childRunId } from "./attempt.ts";
+import type { Graph, RunNode } from "./graph.ts";
 import type { NodeActor } from "./node-actor.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
 
@@ -58,16 +58,21 @@ export class LiveNodes {
   }
 
   /** Is this the run that a node waits for now? */
-  wantsChild(childId: string, runId: string, { indexOf }: Plan): boolean {
+  wantsChild(childId: string, runId: string, graph: Graph): boolean {
     const [nodeId = ""] = childId.slice(runId.length + 1).split("~");
-    const node = this.#nodes.get(indexOf.get(nodeId) ?? -1);
+    const node = this.#nodes.get(graph.find(nodeId) ?? -1);
     return node?.snapshot.value === "running" && childRunId(runId, nodeId, node.snapshot.context.attempt) === childId;
   }
 
   /** What the runs would be called that nodes had begun when the run was stored, of nodes that have not been granted again. */
-  leftChildren(runId: string, plan: Plan, progress: Progress): string[] {
-    if (!this.#isRestored) return [];
-    const mayHave = plan.nodes.filter(({ index, agent }) => agent.work.kind === "machine" && OPEN.has(progress.status(index)));
+  leftChildren(runId: string, graph: Graph, progress: Progress): string[] {
+    if (!this.#isRestored || !graph.plan.nodes.some(({ agent }) => agent.work.kind === "run")) return [];
+    const mayHave: RunNode[] = [];
+    for (let index = 0; index < graph.size; index++) {
+      const node = graph.node(index);
+      const isOpen = OPEN.has(progress.status(index)) || (node.of !== undefined && progress.status(index) === "waiting");
+      if (node.kind === "call" && node.agent.work.kind === "run" && isOpen) mayHave.push(node);
+    }
     return mayHave.map(({ index, id }) => childRunId(runId, id, (this.at(index)?.snapshot.context.attempt ?? 0) + 1));
   }
 

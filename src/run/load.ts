@@ -12,17 +12,16 @@ import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
 import { migratedRows } from "./migrate.ts";
 import type { StoredRun } from "./node-actor.ts";
-import { NODE_STATUSES, type NodeStatus } from "./progress.ts";
-import { INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow, openRunRow } from "./row.ts";
+import { INPUT_KEY, openActorRow, openRunRow } from "./row.ts";
+import { readNodes } from "./stored-nodes.ts";
 
 /** A read that failed is tried again after this. */
 const READ_AGAIN_MS = 1_000;
-const OTHER_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, SUPERVISOR_KEY]);
 
 export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
   const body = openRunRow(record);
   const { commitNo, wakeAt } = record;
-  const stored: StoredRun = { body, commitNo, wakeAt, nodes: readNodes(record, rows, plan) };
+  const stored: StoredRun = { body, commitNo, wakeAt, ...readNodes(record, rows, plan) };
   return new DagRun(record.id, plan, inputOf(record, rows), seams, stored);
 }
 
@@ -50,25 +49,6 @@ function inputOf({ id }: RunRecord, rows: readonly StoredActor[]): string {
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${id}" has no input row` });
   openActorRow(id, input);
   return input.output;
-}
-
-export function isNodeRow({ key }: StoredActor): boolean {
-  return !OTHER_KEYS.has(key);
-}
-
-/** The nodes that have a row, checked. */
-export function readNodes(
-  record: RunRecord,
-  rows: readonly StoredActor[],
-  plan: Plan,
-): { index: number; status: NodeStatus; body: NodeBody; commitNo: number }[] {
-  return rows.filter(isNodeRow).map((row) => {
-    const index = plan.indexOf.get(row.key);
-    const status = NODE_STATUSES.find((known) => known === row.status);
-    if (index === undefined || status === undefined)
-      throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has a row "${row.key}" that its definition does not know` });
-    return { index, status, body: openActorRow(record.id, row) as NodeBody, commitNo: row.commitNo };
-  });
 }
 
 /** Reads rows until they are read: a read that fails for a moment harms no run. A failure of the store is none of these. */

@@ -8,7 +8,7 @@ import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Asks } from "./asks.ts";
-import { checkedEvent } from "./checked-event.ts";
+import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { encode } from "./codec.ts";
 import { type IdleSeams, unhosted } from "./hosted-run.ts";
 import { loadMachine } from "./load.ts";
@@ -113,7 +113,7 @@ export class MachineDoor {
   async #sendByInbox({ id, event, eventId, timeoutMs }: Outgoing, definition: MachineDefinition | undefined): Promise<SendResult> {
     typeOf(event);
     const known = definition ?? this.#seams.definitions.byHash.get((await requireRun(this.#seams.store, id)).definition);
-    if (known?.kind === "dag") throw notAMachine(id);
+    if (known?.kind === "dag") await checkedNodeEvent(known.workflow.plan, event);
     const request: Request = { kind: "send", event: encode(event), ...(eventId !== undefined && { eventId }) };
     const answer = await this.#seams.asks.ask(id, request, timeoutMs);
     if ("sent" in answer) return answer.sent;
@@ -148,14 +148,14 @@ export class MachineDoor {
   /** The same id under way, or consumed, is a duplicate. */
   async #putOnce(id: string, text: string, eventId: string): Promise<SendResult> {
     const run = await this.#resident(id);
-    const underWay = run.sends.underWay.get(eventId);
+    const underWay = run.underWay.get(eventId);
     if (underWay !== undefined) return { ...(await underWay), duplicate: true };
     const result = this.#unlessConsumed(run, text, eventId);
-    run.sends.underWay.set(eventId, result);
+    run.underWay.set(eventId, result);
     try {
       return await result;
     } finally {
-      run.sends.underWay.delete(eventId);
+      run.underWay.delete(eventId);
     }
   }
 
@@ -182,7 +182,7 @@ export class MachineDoor {
       await recovery.delivered(id);
       const run = worker.runs.get(id);
       if (run instanceof MachineRun) return run;
-      if (run !== undefined) throw notAMachine(id);
+      if (run !== undefined) return undefined;
       if (worker.stopped !== undefined) throw worker.stopped;
       if (await recovery.ensure(id)) continue;
       const parked = recovery.parked.get(id);

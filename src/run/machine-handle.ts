@@ -37,7 +37,7 @@ export class MachineHandle<Machine extends AnyStateMachine> extends Run<OutputOf
    * @throws PAWL_EVENT_REFUSED, PAWL_EVENT_UNHANDLED (with `strict`), PAWL_RUN_ENDED, PAWL_RUN_NOT_FOUND,
    * PAWL_MAILBOX_FULL, PAWL_SEND_PENDING, PAWL_OUTCOME_UNKNOWN, PAWL_DEFINITION_MISSING, PAWL_READ_ONLY, PAWL_CLOSED
    */
-  send(event: EventOf<Machine>, options: SendOptions = {}): Promise<SendResult> {
+  override send(event: EventOf<Machine>, options: SendOptions = {}): Promise<SendResult> {
     return this.#home.send(this.id, event, options);
   }
 

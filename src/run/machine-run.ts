@@ -15,7 +15,7 @@ import { HistoryWriter } from "./history.ts";
 import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type EffectParts, fireTimer, noteAsked } from "./machine-effects.ts";
-import { type PendingSend, Sends } from "./sends.ts";
+import { type PendingSend, type SendResult, Sends } from "./sends.ts";
 import { MachineInbox } from "./machine-inbox.ts";
 import { MachineWriter } from "./machine-writer.ts";
 import { actsOf } from "./redo.ts";
@@ -40,6 +40,7 @@ export class MachineRun implements HostedRun {
   readonly definition: MachineDefinition;
   readonly definitionHash: string;
   readonly sends = new Sends();
+  readonly underWay = new Map<string, Promise<SendResult>>();
   commitNo: number;
   inFlight = false;
   readonly table: ActorTable;

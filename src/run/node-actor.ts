@@ -2,48 +2,42 @@
  * What a DAG run in memory is made of, and what happens to it.
  */
 import type { NodeEvent } from "../../machines/node.ts";
-import type { UpstreamFailure } from "../define/agent.ts";
-import { Attempt, type Outcome, childRunId } from "./attempt.ts";
-import { CANCEL_BODY, type RunSeams } from "./hosted-run.ts";
+import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
+import type { KeptStep } from "./attempt-line.ts";
+import { CANCEL_BODY } from "./hosted-run.ts";
 import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
-import type { NodeStatus } from "./progress.ts";
+import type { Graph, RunNode } from "./graph.ts";
+import type { Timed, Timer } from "./node-timers.ts";
 import type { InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
+import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Plan, PlanNode } from "../define/plan.ts";
 import type { ActorRecord, Post } from "../store/store.ts";
 import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
-/** A timer that an actor's state asked for. */
-export interface Timer {
-  readonly delayMs: number;
-  readonly event: NodeEvent;
-}
-
 /** A node in memory: only those that run, are queued again, or back off. */
-export interface NodeActor {
-  readonly index: number;
+export interface NodeActor extends Timed {
+  readonly kind: "call";
+  readonly node: RunNode;
   snapshot: NodeSnapshot;
   attempt: Attempt | undefined;
   /** It holds one of the worker's permits. */
   hasPermit: boolean;
-  /** When its attempt was granted, or its backoff began. */
-  since: number;
-  /** A timer that its state asked for: set once the commit is durable. */
-  timer: Timer | undefined;
-  cancelTimer: (() => void) | undefined;
 }
 
 /** Something that happened to a run, to be applied in order. */
 export type Stimulus =
   | { readonly kind: "attempt"; readonly node: NodeActor; readonly attempt: Attempt; readonly outcome: Outcome }
-  | { readonly kind: "timer"; readonly node: NodeActor; readonly timer: Timer }
+  | { readonly kind: "timer"; readonly node: Timed; readonly timer: Timer }
+  | { readonly kind: "step"; readonly node: NodeActor; readonly attempt: Attempt; readonly step: KeptStep }
+  | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
   | { readonly kind: "timeout" }
   | { readonly kind: "begin" }
   | { readonly kind: "cancel"; readonly now: boolean }
   | { readonly kind: "item"; readonly item: InboxItem }
   | { readonly kind: "exhausted" }
+  | { readonly kind: "group"; readonly group: number; readonly texts: Texts }
   | { readonly kind: "outputs"; readonly texts: Texts };
 
 /** A run as rows tell it. */
@@ -51,42 +45,33 @@ export interface StoredRun {
   readonly body: RunBody;
   readonly commitNo: number;
   readonly wakeAt: number | null;
-  readonly nodes: readonly { readonly index: number; readonly status: NodeStatus; readonly body: NodeBody; readonly commitNo: number }[];
+  readonly graph: Graph;
+  readonly nodes: readonly StoredNode[];
 }
 
-export function newNode(index: number, snapshot: NodeSnapshot): NodeActor {
-  return { index, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
+export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
+  return { kind: "call", index: node.index, node, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
 }
 
 /** Those that backed off when they were stored, in the order of their instants, each with what is left of it. `now` in steady time. */
-export function restoredBackoffs(plan: Plan, nodes: StoredRun["nodes"], now: number): NodeActor[] {
+export function restoredBackoffs(graph: Graph, nodes: StoredRun["nodes"], now: number): NodeActor[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
   return backingOff.map(({ index, body: { attempt, failure, backoffMs = 0, endedAt = 0 } }) => {
-    const node = newNode(index, nodeChart.restore("backingOff", { policy: plan.nodes[index]!.policy, attempt, failure, backoffMs }));
+    const of = graph.node(index);
+    const node = newNode(of, nodeChart.restore("backingOff", { policy: of.policy, attempt, failure, backoffMs }));
     node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
     return node;
   });
 }
 
 /** A timer's event with a draw for the backoff that it may lead to. */
-export function withDraw(event: NodeEvent, random: Random): NodeEvent {
-  return event.type === TIMER.backedOff.type ? event : ({ ...event, jitter: random.next() } as NodeEvent);
-}
-
-/** The attempt that the node was granted. */
-export function attemptOf(
-  runId: string,
-  { id, policy }: PlanNode,
-  { snapshot, since }: NodeActor,
-  upstreamFailures: readonly UpstreamFailure[],
-  { attempts, services }: Pick<RunSeams, "attempts" | "services">,
-): Attempt {
-  return new Attempt({ runId, nodeId: id, attempt: snapshot.context.attempt, deadlineAt: since + policy.timeoutMs, upstreamFailures }, attempts, services);
+export function withDraw(event: Timer["event"], random: Random): NodeEvent {
+  return (event.type === TIMER.backedOff.type ? event : { ...event, jitter: random.next() }) as NodeEvent;
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */
-export function nodeRow(runId: string, id: string, { snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
+export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
   const { attempt, failure, backoffMs } = snapshot.context;
   const body: NodeBody = {
     attempt,
@@ -104,8 +89,9 @@ export class Abandoned {
   #posts: Post[] = [];
 
   /** A run of the node's own is told by its inbox, too: a crash must not leave it behind. */
-  add(runId: string, { id, agent }: PlanNode, node: NodeActor, code: ErrorCode): void {
-    if (agent.work.kind === "machine") this.#posts.push({ runId: childRunId(runId, id, node.snapshot.context.attempt), body: CANCEL_BODY });
+  add(runId: string, node: NodeActor, code: ErrorCode): void {
+    const { id, agent } = node.node;
+    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, id, node.snapshot.context.attempt), body: CANCEL_BODY });
     if (node.attempt !== undefined) this.#attempts.push([node.attempt, code]);
     node.attempt = undefined;
   }
@@ -121,6 +107,11 @@ export class Abandoned {
     const posts = this.#posts;
     this.#posts = [];
     return { posts };
+  }
+
+  /** One that ended without being told. */
+  tellLater(attempt: Attempt, code: ErrorCode): void {
+    this.#attempts.push([attempt, code]);
   }
 
   tell(): void {

@@ -1,49 +1,64 @@
 /**
- * The timers that nodes' states ask for: timeouts of attempts and backoffs. Kept beside the nodes, one each.
+ * The timers that nodes' states ask for: timeouts of attempts and events, and backoffs. Kept beside the nodes, one each.
  */
 import type { Clock } from "../clock.ts";
 import { DueTimes } from "./due-times.ts";
-import type { NodeActor, Timer } from "./node-actor.ts";
+
+/** A timer that an actor's state asked for. */
+export interface Timer {
+  readonly delayMs: number;
+  readonly event: { readonly type: string };
+}
+
+/** A node in memory, as far as its timer goes. */
+export interface Timed {
+  readonly index: number;
+  /** When its attempt was granted, or it began to wait. */
+  since: number;
+  /** A timer that its state asked for: set once the commit is durable. */
+  timer: Timer | undefined;
+  cancelTimer: (() => void) | undefined;
+}
 
 export class NodeTimers {
   readonly #clock: Clock;
   readonly #steadyNow: () => number;
-  readonly #fired: (node: NodeActor, timer: Timer) => void;
-  /** When nodes that back off are due, by their timer, in steady time. */
-  readonly #backoffs = new DueTimes<Timer>();
+  readonly #fired: (node: Timed, timer: Timer) => void;
+  /** When nodes that back off, or wait for an event, are due, by their timer, in steady time. */
+  readonly #waits = new DueTimes<Timer>();
 
-  constructor(clock: Clock, steadyNow: () => number, fired: (node: NodeActor, timer: Timer) => void) {
+  constructor(clock: Clock, steadyNow: () => number, fired: (node: Timed, timer: Timer) => void) {
     this.#clock = clock;
     this.#steadyNow = steadyNow;
     this.#fired = fired;
   }
 
-  /** When the first node that backs off is due, in steady time. */
+  /** When the first node that only waits is due, in steady time. */
   get earliest(): number | null {
-    return this.#backoffs.earliest === undefined ? null : Math.ceil(this.#backoffs.earliest);
+    return this.#waits.earliest === undefined ? null : Math.ceil(this.#waits.earliest);
   }
 
   /** Lets time count, unless the timer was cleared meanwhile. */
-  arm(node: NodeActor, timer: Timer): void {
+  arm(node: Timed, timer: Timer): void {
     if (node.timer === timer) node.cancelTimer = this.#clock.after(timer.delayMs, () => this.#fired(node, timer));
   }
 
-  /** The node backs off from now on, until its timer is due. */
-  backsOff(node: NodeActor): void {
+  /** The node only waits from now on, until its timer is due. */
+  waits(node: Timed): void {
     node.since = this.#steadyNow();
-    this.#backoffs.add(node.since + node.timer!.delayMs, node.timer!);
+    this.#waits.add(node.since + node.timer!.delayMs, node.timer!);
   }
 
-  /** A node that came back goes on backing off. */
-  restore(node: NodeActor): void {
-    this.backsOff(node);
+  /** A node that came back goes on waiting. */
+  restore(node: Timed): void {
+    this.waits(node);
     this.arm(node, node.timer!);
   }
 
-  clear(node: NodeActor): void {
+  clear(node: Timed): void {
     node.cancelTimer?.();
     node.cancelTimer = undefined;
-    if (node.timer !== undefined) this.#backoffs.remove(node.timer);
+    if (node.timer !== undefined) this.#waits.remove(node.timer);
     node.timer = undefined;
   }
 }

@@ -4,12 +4,15 @@
  */
 import type { Answer, Commit, Post } from "../store/store.ts";
 import { type InboxItem, type Reply, replyText } from "./requests.ts";
+import type { SendResult } from "./sends.ts";
 import { TakenItems } from "./taken-items.ts";
 
 export class Outgoing {
   #posts: Post[] = [];
   #consumed: number[] = [];
   #answers: { readonly number: number; readonly reply: Reply | undefined }[] = [];
+  #sent: { readonly number: number; readonly result: Omit<SendResult, "commitNo"> }[] = [];
+  #eventIds: string[] = [];
 
   #told: readonly number[] = [];
   readonly #taken = new TakenItems();
@@ -33,6 +36,13 @@ export class Outgoing {
     if (item.isAsked) this.#answers.push({ number: item.number, reply });
   }
 
+  /** The event goes with the next commit, and who sent it is told this. */
+  sent(item: InboxItem & { readonly kind: "event" }, result: Omit<SendResult, "commitNo">): void {
+    this.consumed(item);
+    if (item.eventId !== undefined) this.#eventIds.push(item.eventId);
+    if (item.isAsked) this.#sent.push({ number: item.number, result });
+  }
+
   /** Rows of the inbox that were not given before. */
   fresh(items: readonly InboxItem[]): InboxItem[] {
     return items.filter(({ number }) => this.#taken.take(number));
@@ -45,13 +55,24 @@ export class Outgoing {
   }
 
   /** For this commit; `others` are answers beside those that are known here. */
-  take(commitNo: number, others: readonly Answer[] = []): Pick<Commit, "posts" | "consumed" | "answers"> {
-    const [posts, consumed] = [this.#posts, this.#consumed];
-    const answers = [...this.#answers.map(({ number, reply }) => ({ number, body: replyText(reply ?? { done: true, commitNo }) })), ...others];
+  take(commitNo: number, others: readonly Answer[] = []): Pick<Commit, "posts" | "consumed" | "answers" | "eventIds"> {
+    const [posts, consumed, eventIds] = [this.#posts, this.#consumed, this.#eventIds];
+    const answers = [
+      ...this.#answers.map(({ number, reply }) => ({ number, body: replyText(reply ?? { done: true, commitNo }) })),
+      ...this.#sent.map(({ number, result }) => ({ number, body: replyText({ sent: { commitNo, ...result } }) })),
+      ...others,
+    ];
     this.#told = consumed;
     this.#posts = [];
     this.#consumed = [];
     this.#answers = [];
-    return { ...(posts.length > 0 && { posts }), ...(consumed.length > 0 && { consumed }), ...(answers.length > 0 && { answers }) };
+    this.#sent = [];
+    this.#eventIds = [];
+    return {
+      ...(eventIds.length > 0 && { eventIds }),
+      ...(posts.length > 0 && { posts }),
+      ...(consumed.length > 0 && { consumed }),
+      ...(answers.length > 0 && { answers }),
+    };
   }
 }

@@ -1,46 +1,89 @@
 /**
  * How far a DAG run is: which nodes wait, are queued, run or have settled. Counters beside the supervisor, derived from
  * node rows: one decrement per edge, never a scan per event.
- * 1. `left[n]` is the number of n's dependencies that have not settled well. 2. A node is queued once, when its count
- * reaches 0. 3. What depends on a failed node is blocked, directly or not.
+ * 1. `left[n]` is the number of n's dependencies that have not settled well, and one more for a member of a choice that is
+ * not made. 2. A node is queued once, when its count reaches 0. 3. What depends on a failed node is blocked, directly or not.
+ * 4. A group is open while it has members that have not settled; then it is in transit, as before it was opened.
  */
-import type { Plan } from "../define/plan.ts";
+import { isChoice } from "../define/node-definition.ts";
+import type { Graph } from "./graph.ts";
+import { MapFeed } from "./map-feed.ts";
 import { Queue } from "./queue.ts";
 
-export const NODE_STATUSES = ["waiting", "queued", "running", "backingOff", "completed", "skipped", "failed", "blocked", "cancelled"] as const;
+export const NODE_STATUSES = ["waiting", "queued", "running", "backingOff", "completed", "skipped", "failed", "blocked", "cancelled", "notTaken"] as const;
 export type NodeStatus = (typeof NODE_STATUSES)[number];
 /** How a node can end of itself. */
 export type Settled = "completed" | "skipped" | "failed" | "cancelled";
 
+/** A node as its row tells it; of a group also what it was opened with: the branch that was taken, or how many items. */
+export interface KnownNode {
+  readonly index: number;
+  readonly status: NodeStatus;
+  readonly opened?: number | undefined;
+}
+
 const CODE = Object.fromEntries(NODE_STATUSES.map((status, code) => [status, code])) as Record<NodeStatus, number>;
+const SETTLED_WELL: ReadonlySet<number> = new Set([CODE.completed, CODE.skipped, CODE.notTaken]);
 
 export class Progress {
-  readonly #plan: Plan;
-  readonly #status: Uint8Array;
+  readonly #graph: Graph;
+  #status: Uint8Array;
   readonly #left: Int32Array;
   readonly #queue = new Queue<number>();
+  /** Of open groups: members that have not settled. */
+  readonly #members = new Map<number, number>();
+  /** Items of maps, as there is room for them. */
+  readonly #feed: MapFeed;
+  /** Groups and events to be opened or closed. */
+  readonly #transits = new Queue<number>();
+  /** Members that are blocked if their choice takes them. */
+  readonly #doomed = new Set<number>();
   #running = 0;
   #backingOff = 0;
+  #inTransit = 0;
+  #awaited = 0;
 
-  /** `stored` are the nodes with a row, as they were committed. */
-  constructor(plan: Plan, stored: Iterable<readonly [number, NodeStatus]> = []) {
-    this.#plan = plan;
-    this.#status = new Uint8Array(plan.nodes.length);
-    this.#left = Int32Array.from(plan.nodes, (node) => node.dependencies.length);
-    for (const [index, status] of stored) this.#status[index] = CODE[status];
-    for (let index = 0; index < plan.nodes.length; index++) {
-      const status = this.status(index);
+  /** `stored` are the nodes with a row, as they were committed; the graph has grown to them. */
+  constructor(graph: Graph, stored: readonly KnownNode[] = []) {
+    this.#graph = graph;
+    const { nodes } = graph.plan;
+    this.#status = new Uint8Array(graph.size);
+    this.#left = Int32Array.from(nodes, ({ dependencies, within }) => dependencies.length + (within === undefined ? 0 : 1));
+    this.#feed = new MapFeed(graph, (index) => this.status(index));
+    for (const { index, status } of stored) this.#status[index] = CODE[status];
+    this.#restore(stored);
+  }
+
+  #restore(stored: readonly KnownNode[]): void {
+    const { plan } = this.#graph;
+    for (const { index, status } of stored) if (status === "skipped") for (const member of plan.members.get(index) ?? []) this.#notTake(member);
+    for (const { index, opened } of stored)
+      if (opened !== undefined && isChoice(plan.nodes[index]!.kind))
+        for (const member of plan.members.get(index)!)
+          if (plan.nodes[member]!.within!.branch === opened) this.#left[member]!--;
+          else this.#notTake(member);
+    for (let index = 0; index < plan.nodes.length; index++)
+      if (SETTLED_WELL.has(this.#status[index]!)) for (const dependent of plan.dependents[index]!) this.#left[dependent]!--;
+    for (const { index, status, opened } of stored) {
       if (status === "backingOff") this.#backingOff++;
-      if (status === "completed" || status === "skipped") for (const dependent of plan.dependents[index]!) this.#left[dependent]!--;
-      if (status === "failed") this.#blockDependents(index);
+      if (opened !== undefined && status === "running") this.#members.set(index, this.#unsettled(index, opened));
     }
+    for (const { index, status } of stored) if (status === "failed") this.#block(index);
+  }
+
+  #unsettled(group: number, opened: number): number {
+    const { plan } = this.#graph;
+    const members = isChoice(plan.nodes[group]!.kind)
+      ? plan.members.get(group)!.filter((member) => plan.nodes[member]!.within!.branch === opened)
+      : [...this.#graph.itemsOf(group)];
+    return members.filter((member) => !SETTLED_WELL.has(this.#status[member]!)).length;
   }
 
   status(index: number): NodeStatus {
     return NODE_STATUSES[this.#status[index]!]!;
   }
 
-  /** Nodes that wait for a grant. */
+  /** Nodes that wait for a grant; the items of a map count as one. */
   get queued(): number {
     return this.#queue.length;
   }
@@ -49,23 +92,101 @@ export class Progress {
     return this.#running;
   }
 
-  /** Nothing is queued, runs or backs off: nothing more will happen of itself. */
+  /** Groups and events that are about to open or close. */
+  get inTransit(): number {
+    return this.#inTransit;
+  }
+
+  /** Nothing is queued, runs, backs off or is waited for: nothing more will happen of itself. */
   get exhausted(): boolean {
-    return this.queued === 0 && this.#running === 0 && this.#backingOff === 0;
+    return this.queued === 0 && this.#running === 0 && this.#backingOff === 0 && this.#inTransit === 0 && this.#awaited === 0;
   }
 
   /** Queues every node that waits for nothing any more. */
   queueReady(): void {
-    for (let index = 0; index < this.#left.length; index++) if (this.#left[index] === 0 && this.#status[index] === CODE.waiting) this.#enqueue(index);
+    for (let index = 0; index < this.#left.length; index++) {
+      if (this.#left[index] === 0 && this.#status[index] === CODE.waiting) this.#ready(index);
+      else if (this.#members.get(index) === 0) this.#transit(index);
+    }
+    // also of groups that are blocked by one of their items
+    for (const index of this.#graph.grown()) this.#startItems(index);
+  }
+
+  #startItems(group: number): void {
+    if (this.#feed.add(group)) this.#queue.push(group);
+  }
+
+  #ready(index: number): void {
+    if (this.#graph.plan.nodes[index]!.kind === "call") return this.#enqueue(index);
+    this.#status[index] = CODE.running;
+    this.#transit(index);
+  }
+
+  /** The next group or event that is to be opened or closed. */
+  takeTransit(): number | undefined {
+    return this.#transits.shift();
+  }
+
+  #transit(index: number): void {
+    this.#inTransit++;
+    this.#transits.push(index);
+  }
+
+  isOpen(group: number): boolean {
+    return this.#members.has(group);
+  }
+
+  /** The branch of this number is taken. */
+  take(choice: number, branch: number): void {
+    const { plan } = this.#graph;
+    this.#inTransit--;
+    const members = plan.members.get(choice)!;
+    const isTaken = (member: number): boolean => plan.nodes[member]!.within!.branch === branch;
+    this.#members.set(choice, members.filter(isTaken).length);
+    for (const member of members)
+      if (!isTaken(member)) this.#notTake(member, true);
+      else if (this.#doomed.delete(member)) this.#blockAll([member]);
+      else if (--this.#left[member]! === 0 && this.#status[member] === CODE.waiting) this.#ready(member);
+    if (this.#members.get(choice) === 0) this.#transit(choice);
+  }
+
+  /** The group has so many items more. */
+  grow(group: number, count: number): void {
+    this.#inTransit--;
+    this.#graph.grow(group, count);
+    if (this.#graph.size > this.#status.length) {
+      const grown = new Uint8Array(Math.max(this.#graph.size, this.#status.length * 2));
+      grown.set(this.#status);
+      this.#status = grown;
+    }
+    this.#members.set(group, (this.#members.get(group) ?? 0) + count);
+    if (count === 0) this.#transit(group);
+    else this.#startItems(group);
+  }
+
+  /** The event was opened, and has not come. */
+  awaits(index: number): void {
+    this.#status[index] = CODE.running;
+    this.#inTransit--;
+    this.#awaited++;
+  }
+
+  /** As it was when it was stored. */
+  restoreAwaited(): void {
+    this.#awaited++;
   }
 
   /** The next queued node, now running. */
   grant(): number | undefined {
-    const index = this.#queue.shift();
-    if (index === undefined) return undefined;
-    this.#status[index] = CODE.running;
-    this.#running++;
-    return index;
+    for (let index = this.#queue.shift(); index !== undefined; index = this.#queue.shift()) {
+      const granted = this.#feed.has(index) ? this.#feed.next(index) : index;
+      if (granted !== index && this.#feed.hasMore(index)) this.#queue.push(index);
+      if (granted === undefined) continue;
+      this.#status[granted] = CODE.running;
+      this.#running++;
+      return granted;
+    }
+    return undefined;
   }
 
   backOff(index: number): void {
@@ -80,24 +201,63 @@ export class Progress {
     this.#enqueue(index);
   }
 
+  /** A call has ended. */
   settle(index: number, status: Settled): void {
     this.#leave(index);
     this.#status[index] = CODE[status];
   }
 
+  /** A group or event has ended, out of transit or while it was awaited. */
+  settleInTransit(index: number, status: Settled): void {
+    this.#inTransit--;
+    this.#members.delete(index);
+    this.#status[index] = CODE[status];
+  }
+
+  settleAwaited(index: number, status: Settled): void {
+    this.#awaited--;
+    this.#status[index] = CODE[status];
+  }
+
   /** Queues or blocks those that waited for a node that has settled. */
   release(index: number): void {
-    if (this.#status[index] === CODE.failed) return this.#blockDependents(index);
-    for (const dependent of this.#plan.dependents[index]!)
-      if (--this.#left[dependent]! === 0 && this.#status[dependent] === CODE.waiting) this.#enqueue(dependent);
+    const group = this.#graph.groupOf(index);
+    if (group !== undefined && this.#feed.settled(group)) this.#queue.push(group);
+    const isFailed = this.#status[index] === CODE.failed;
+    if (isFailed) this.#block(index);
+    else this.#flow(index);
+    // a choice that could not be made: its members do not run
+    if (this.#status[index] === CODE.skipped) for (const member of this.#graph.plan.members.get(index) ?? []) this.#notTake(member, true);
+  }
+
+  #flow(index: number): void {
+    for (const dependent of this.#graph.dependentsOf(index))
+      if (--this.#left[dependent]! === 0 && this.#status[dependent] === CODE.waiting) this.#ready(dependent);
+    const parent = this.#graph.parentOf(index);
+    const members = parent === undefined ? undefined : this.#members.get(parent);
+    if (members === undefined || this.#status[index] === CODE.notTaken) return;
+    this.#members.set(parent!, members - 1);
+    if (members === 1) this.#transit(parent!);
+  }
+
+  /** The member, and all beneath it, will not run. With `flows`, those that wait for it are told. */
+  #notTake(first: number, flows = false): void {
+    const open = [first];
+    for (const index of open) {
+      if (this.#status[index] !== CODE.waiting) continue;
+      this.#doomed.delete(index);
+      this.#status[index] = CODE.notTaken;
+      open.push(...(this.#graph.plan.members.get(index) ?? []));
+    }
+    if (flows) for (const index of open) if (this.#status[index] === CODE.notTaken) this.#flow(index);
   }
 
   /** The run stops: what has not settled never starts. */
   stop(): void {
     this.#queue.clear();
-    this.#running = 0;
-    this.#backingOff = 0;
-    for (let index = 0; index < this.#status.length; index++) if (this.#status[index]! < CODE.completed) this.#status[index] = CODE.cancelled;
+    this.#transits.clear();
+    this.#running = this.#backingOff = this.#inTransit = this.#awaited = 0;
+    for (let index = 0; index < this.#graph.size; index++) if (this.#status[index]! < CODE.completed) this.#status[index] = CODE.cancelled;
   }
 
   #enqueue(index: number): void {
@@ -110,18 +270,37 @@ export class Progress {
     if (this.#status[index] === CODE.backingOff) this.#backingOff--;
   }
 
-  #blockDependents(index: number): void {
-    const open = [...this.#plan.dependents[index]!];
-    for (let dependent = open.pop(); dependent !== undefined; dependent = open.pop()) {
-      if (this.#status[dependent] !== CODE.waiting) continue;
-      this.#status[dependent] = CODE.blocked;
-      for (const further of this.#plan.dependents[dependent]!) open.push(further);
+  #block(failed: number): void {
+    const parent = this.#graph.parentOf(failed);
+    const members = this.#graph.plan.members.get(failed) ?? [];
+    this.#blockAll([...members, ...this.#graph.dependentsOf(failed), ...(parent === undefined ? [] : [parent])]);
+  }
+
+  #blockAll(open: number[]): void {
+    for (let index = open.pop(); index !== undefined; index = open.pop()) {
+      const isOpened = this.#members.delete(index);
+      if (!isOpened && this.#status[index] !== CODE.waiting) continue;
+      const { members, nodes } = this.#graph.plan;
+      const { within } = nodes[index]!;
+      if (within !== undefined && this.#status[within.choice] === CODE.waiting) {
+        this.#doomed.add(index);
+        continue;
+      }
+      this.#status[index] = CODE.blocked;
+      if (!isOpened) open.push(...(members.get(index) ?? []));
+      open.push(...this.#graph.dependentsOf(index));
+      if (within !== undefined) open.push(within.choice);
     }
   }
 }
 
 /** Invariant: counters agree with a recount from the statuses. */
-export function countersAgree(progress: Progress, plan: Plan): boolean {
-  const count = (status: NodeStatus): number => plan.nodes.filter((node) => progress.status(node.index) === status).length;
-  return count("queued") === progress.queued && count("running") === progress.running;
+export function countersAgree(progress: Progress, graph: Graph): boolean {
+  let [queued, running] = [0, 0];
+  for (let index = 0; index < graph.size; index++) {
+    if (graph.node(index).kind !== "call") continue;
+    if (progress.status(index) === "queued") queued++;
+    if (progress.status(index) === "running") running++;
+  }
+  return queued <= progress.queued && running === progress.running;
 }

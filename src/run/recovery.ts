@@ -3,12 +3,13 @@
  * not. Never all at once, never more than can be worked on soon, and without being asked.
  */
 import { PawlError, isPawlError } from "../errors.ts";
-import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type RunRecord, SUSPICIONS_MAX, type Store, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
 import { type Definition, loadRun } from "./definition.ts";
 import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
 import { isOrphan, parentOf } from "./orphans.ts";
 import type { Peers } from "./peers.ts";
+import { BESIDE } from "./row.ts";
 import { isOver } from "./view.ts";
 import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
 
@@ -141,8 +142,11 @@ export class Recovery {
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
     if (record.epoch !== worker.epoch || this.parked.has(record.id) || this.#leaving.has(record.id)) return;
-    const rows = await worker.attempt(() => this.#store.readActors(record.id));
     const definition = this.#workflows.get(record.definition)!;
+    // what attempts have kept is read when one runs again
+    const read = (): Promise<StoredActor[]> =>
+      definition.kind === "dag" ? this.#store.readActorRange(record.id, "", BESIDE) : this.#store.readActors(record.id);
+    const rows = await worker.attempt(read);
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
     // the rows are those of this record, unless it went on while they were read
     const now = await worker.attempt(() => this.#store.readRun(record.id));

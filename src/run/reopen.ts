@@ -4,15 +4,15 @@
  * 2. The run is nobody's then: any worker that has its definition takes it on. 3. Of two at once only one does it.
  */
 import { didYouMean } from "../define/name.ts";
-import type { Plan } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import { type ActorRecord, type Commit, NOBODY, type RunRecord, type Store } from "../store/store.ts";
 import { childRunId } from "./attempt.ts";
-import { readNodes } from "./load.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { Progress } from "./progress.ts";
-import { OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow } from "./row.ts";
+import { BESIDE, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow } from "./row.ts";
 import { isOver, readPlan, requireRun } from "./view.ts";
+import type { Graph } from "./graph.ts";
+import { type StoredNode, type StoredNodes, readNodes } from "./stored-nodes.ts";
 
 export interface RetryOptions {
   /** Of the failed nodes only these; the others stay failed, and the run will. What was cut off runs again in any case. */
@@ -30,8 +30,6 @@ export interface Reopened {
   readonly runsAgain: readonly string[];
 }
 
-type StoredNode = ReturnType<typeof readNodes>[number];
-
 /**
  * Runs again what failed or was cut off in an ended run, and what was blocked by it.
  *
@@ -42,12 +40,12 @@ export async function retryRun(store: Store, runId: string, { nodes, at }: Retry
   const record = await requireRun(store, runId);
   refuseUnlessEnded(record);
   const plan = await readPlan(store, record.definition);
-  const stored = readNodes(record, await store.readActors(runId), plan);
-  const wanted = nodes === undefined ? undefined : checkedNodes(record, nodes, plan, stored);
+  const { graph, nodes: stored } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
+  const wanted = nodes === undefined ? undefined : checkedNodes(record, nodes, graph, stored);
   const again = stored.filter(({ index, status }) => status === "cancelled" || (status === "failed" && wanted?.has(index) !== false));
-  const isUndone = record.status !== "failed" || again.length > 0 || unfinished(plan, stored).length > 0;
+  const isUndone = record.status !== "failed" || again.length > 0 || unfinished(graph, stored).length > 0;
   if (!isUndone) throw notRetryable(record, "failed, though none of its nodes did", "see `pawl show RUN` for the reason; fork it with other values");
-  return reopen(store, record, plan, stored, { again, at, event: "run.retried" });
+  return reopen(store, record, { graph, nodes: stored }, { again, at, event: "run.retried" });
 }
 
 /**
@@ -62,9 +60,9 @@ export async function resumeRun(store: Store, runId: string, { at }: { readonly 
   const isTimeout = openRunRow(record).failure?.code === "PAWL_RUN_TIMED_OUT";
   if (record.status === "failed" && !isTimeout) throw notRetryable(record, "failed; it was neither cancelled nor timed out", "retry it: `pawl retry RUN`");
   const plan = await readPlan(store, record.definition);
-  const stored = readNodes(record, await store.readActors(runId), plan);
+  const { graph, nodes: stored } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
   const again = stored.filter(({ status }) => status === "cancelled");
-  return reopen(store, record, plan, stored, { again, at, event: "run.continued" });
+  return reopen(store, record, { graph, nodes: stored }, { again, at, event: "run.continued" });
 }
 
 // ---- what can be taken up again
@@ -86,17 +84,18 @@ function notRetryable({ id, status }: RunRecord, what: string, next: string): Pa
 }
 
 /** The indices of failed or cancelled nodes that are named. */
-function checkedNodes({ id: runId }: RunRecord, nodes: readonly string[], plan: Plan, stored: readonly StoredNode[]): Set<number> {
+function checkedNodes({ id: runId }: RunRecord, nodes: readonly string[], graph: Graph, stored: readonly StoredNode[]): Set<number> {
   const endings = new Map(stored.map(({ index, status }) => [index, status]));
-  const failed = plan.nodes.filter(({ index }) => endings.get(index) === "failed").map(({ id }) => id);
-  const next = failed.length === 0 ? "leave `nodes` out" : `those that failed are ${failed.join(", ")}`;
+  const failed = stored.filter(({ status }) => status === "failed").map(({ index }) => index);
+  const names = failed.sort((a, b) => a - b).map((index) => graph.node(index).id);
+  const next = failed.length === 0 ? "leave `nodes` out" : `those that failed are ${names.join(", ")}`;
   if (nodes.length === 0) throw new PawlError("PAWL_INVALID_VALUE", { message: "`nodes` names none", next });
-  const progress = progressOf(plan, stored);
+  const progress = new Progress(graph, stored);
   return new Set(
     nodes.map((node) => {
-      const index = plan.indexOf.get(node);
+      const index = graph.find(node);
       if (index === undefined)
-        throw new PawlError("PAWL_INVALID_VALUE", { message: `run "${runId}" has no node "${node}"${didYouMean(node, plan.indexOf.keys())}`, next });
+        throw new PawlError("PAWL_INVALID_VALUE", { message: `run "${runId}" has no node "${node}"${didYouMean(node, graph.plan.indexOf.keys())}`, next });
       const ending = endings.get(index);
       if (ending === "failed" || ending === "cancelled") return index;
       const is = ending ?? (progress.status(index) === "blocked" ? "blocked by one that did" : "not started");
@@ -105,19 +104,15 @@ function checkedNodes({ id: runId }: RunRecord, nodes: readonly string[], plan: 
   );
 }
 
-function progressOf(plan: Plan, stored: readonly StoredNode[]): Progress {
-  return new Progress(
-    plan,
-    stored.map(({ index, status }) => [index, status] as const),
-  );
+/** Nodes that have not ended and are not blocked. */
+function unfinished(graph: Graph, stored: readonly StoredNode[]): string[] {
+  const progress = new Progress(graph, stored);
+  const open: string[] = [];
+  for (let index = 0; index < graph.size; index++) if (UNFINISHED.has(progress.status(index))) open.push(graph.node(index).id);
+  return open;
 }
 
-/** Nodes that have not ended and are not blocked. */
-function unfinished(plan: Plan, stored: readonly StoredNode[]): string[] {
-  const progress = progressOf(plan, stored);
-  const isOpen = ({ index }: { index: number }): boolean => ["waiting", "backingOff"].includes(progress.status(index));
-  return plan.nodes.filter(isOpen).map(({ id }) => id);
-}
+const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "running"]);
 
 // ---- the commit
 
@@ -127,11 +122,11 @@ interface Reopening {
   readonly event: "run.retried" | "run.continued";
 }
 
-async function reopen(store: Store, record: RunRecord, plan: Plan, stored: readonly StoredNode[], { again, at, event }: Reopening): Promise<Reopened> {
-  const goesOn = await Promise.all(again.map((node) => nextAttempt(store, record.id, plan, node, at)));
+async function reopen(store: Store, record: RunRecord, { graph, nodes: stored }: StoredNodes, { again, at, event }: Reopening): Promise<Reopened> {
+  const goesOn = await Promise.all(again.map((node) => nextAttempt(store, record.id, graph, node, at)));
   const rows = goesOn.filter((row) => row !== undefined);
   const counted = new Set(rows.map(({ key }) => key));
-  const gone = again.map(({ index }) => plan.nodes[index]!.id).filter((id) => !counted.has(id));
+  const gone = again.map(({ index }) => graph.node(index).id).filter((id) => !counted.has(id));
   const { id, workflow: name, definition: hash, commitNo: from } = record;
   const commit: Commit = {
     runId: id,
@@ -142,26 +137,22 @@ async function reopen(store: Store, record: RunRecord, plan: Plan, stored: reado
     actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows],
     gone: [...gone, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
-    history: JSON.stringify([[event], ...again.map(({ index }) => [event, plan.nodes[index]!.id])]),
+    history: JSON.stringify([[event], ...again.map(({ index }) => [event, graph.node(index).id])]),
   };
   await write(store, commit);
   const isAgain = new Set(again);
-  return {
-    runId: id,
-    commitNo: from + 1,
-    runsAgain: unfinished(
-      plan,
-      stored.filter((node) => !isAgain.has(node)),
-    ),
-  };
+  // groups that were opened stay so
+  const kept = stored.flatMap((node) => (!isAgain.has(node) ? [node] : node.opened === undefined ? [] : [{ ...node, status: "running" as const }]));
+  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, kept) };
 }
 
 /**
  * A node whose attempts were runs of their own goes on counting: the run of an old number has ended, and stays so. It is
- * written as one whose backoff is over. Any other begins anew, without a row.
+ * written as one whose backoff is over. A group that was opened stays so. Any other begins anew, without a row.
  */
-async function nextAttempt(store: Store, runId: string, plan: Plan, { index, body }: StoredNode, at: number): Promise<ActorRecord | undefined> {
-  const { id } = plan.nodes[index]!;
+async function nextAttempt(store: Store, runId: string, graph: Graph, { index, body }: StoredNode, at: number): Promise<ActorRecord | undefined> {
+  const { id } = graph.node(index);
+  if (body.opened !== undefined) return actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: body.startedAt, opened: body.opened }), null);
   for (let attempt = 1; attempt <= body.attempt; attempt++) {
     if ((await store.readRun(childRunId(runId, id, attempt))) === undefined) continue;
     return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, endedAt: at, backoffMs: 0 }), null);

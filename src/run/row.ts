@@ -16,6 +16,20 @@ const CODEC_VERSION = 1;
 export const INPUT_KEY = "input~1";
 export const OUTPUT_KEY = "output~1";
 export const SUPERVISOR_KEY = "supervisor~1";
+/** Keys of what belongs to a node beside its own row begin with this, which comes after all that ids are made of. */
+export const BESIDE = "~";
+/** What a step of an agent gave is kept under this and its own key; see `stepRange`. */
+export function stepKey(nodeId: string, key: string): string {
+  return `${BESIDE}${nodeId}/s/${key}`;
+}
+/** Keys of all steps of a node: from the first of these, below the second. */
+export function stepRange(nodeId: string): readonly [from: string, below: string] {
+  return [`${BESIDE}${nodeId}/s/`, `${BESIDE}${nodeId}/s0`];
+}
+/** Where the progress that an attempt reported last is kept. */
+export function progressKey(nodeId: string): string {
+  return `${BESIDE}${nodeId}/p`;
+}
 /** Of machine runs: a cascade that does not rest yet, and what computes again the acts that may not have been done. */
 export const CASCADE_KEY = "cascade~1";
 export const REDO_KEY = "redo~1";
@@ -28,6 +42,8 @@ export interface NodeBody {
   readonly failure?: Failure;
   /** While it backs off: how long from `endedAt`. */
   readonly backoffMs?: number;
+  /** Of a group that was opened: how many items, or the number of the branch that was taken. */
+  readonly opened?: number;
 }
 
 /** What a run's row holds beside its status. */
@@ -80,7 +96,8 @@ export function runRow(
 /** A node's body as text; the common case without a walk over it. */
 export function nodeBodyText(body: NodeBody): string {
   if (body.failure !== undefined) return encode(body);
-  return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}}`;
+  const opened = body.opened === undefined ? "" : `,"opened":${body.opened}`;
+  return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}${opened}}`;
 }
 
 /** A run's body as text; the common case without a walk over it. */

@@ -50,8 +50,6 @@ interface Result {
 }
 
 export class Sends {
-  /** Events with an id that are under way, by their id. */
-  readonly underWay = new Map<string, Promise<SendResult>>();
   #watched: Watched | undefined;
   #results: Result[] = [];
   #ids: string[] = [];

@@ -34,7 +34,11 @@ export function readSetValues(set: SetValues, plan: Plan): SetValue[] {
 function readPath(text: string, plan: Plan): { target: number | "input"; path: FieldPath } {
   const template = parsed(text, plan);
   if (template?.kind !== "reference") throw invalid(`cannot set "${text}": it is not a path`, NEXT);
-  return { target: template.reference.node, path: checkedSteps(text, template.reference.path) };
+  const { node } = template.reference;
+  const kind = typeof node === "number" ? plan.nodes[node]!.kind : undefined;
+  if (kind === "map" || kind === "repeat")
+    throw invalid(`cannot set "${text}": ${kind === "map" ? "a map's result is that of its items" : "a loop's result is that of its last round"}`);
+  return { target: node as number | "input", path: checkedSteps(text, template.reference.path) };
 }
 
 function parsed(text: string, plan: Plan): ReturnType<typeof parseTemplate> | undefined {

@@ -18,16 +18,16 @@ interface StepSeams {
   readonly attempts: AttemptSeams;
 }
 
-/** The services of a process; `childRun` starts or finds a run and gives its result. */
-export function stepServices(seams: StepSeams, childRun: StepServices["childRun"]): StepServices {
-  const services: StepServices = { childRun, attempt: (agent, call) => attempt(seams, services, agent, call) };
+/** The services of a process; `runs` gives the results of runs of their own, and of others. */
+export function stepServices(seams: StepSeams, runs: Pick<StepServices, "childRun" | "otherRun">): StepServices {
+  const services: StepServices = { ...runs, attempt: (agent, call) => attempt(seams, services, agent, call) };
   return services;
 }
 
 async function attempt({ clock, random, attempts }: StepSeams, services: StepServices, agent: Agent, call: StepCall): Promise<unknown> {
   const { policy } = agent;
   const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [] };
-  const made = new Attempt(facts, attempts, services);
+  const made = new Attempt(facts, { clock, attempts, services });
   const abandoned = Promise.withResolvers<undefined>();
   const abandon = (code: ErrorCode): void => {
     made.abandon(code);

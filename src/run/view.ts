@@ -2,16 +2,19 @@
  * What people see of a run: derived from its rows and its stored definition, without its code, in any process.
  */
 import type { Failure } from "../../machines/node.ts";
-import { type Plan, planOfStructure } from "../define/plan.ts";
+import type { NodeKind } from "../define/node-definition.ts";
+import type { Plan } from "../define/plan.ts";
+import { planOfStructure } from "../define/stored-plan.ts";
 import { PawlError } from "../errors.ts";
 import { type RunRecord, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { decode } from "./codec.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
-import { readNodes } from "./load.ts";
 import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
 import { type ForkOrigin, readOrigin } from "./origin.ts";
+import type { Graph } from "./graph.ts";
 import { type NodeStatus, Progress } from "./progress.ts";
-import { INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow } from "./row.ts";
+import { BESIDE, INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow, progressKey } from "./row.ts";
+import { readNodes } from "./stored-nodes.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
 
 export type RunStatus = "pending" | "running" | "paused" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
@@ -65,6 +68,8 @@ export type RunDefinition =
 export interface NodeView {
   readonly id: string;
   readonly agent: string;
+  readonly kind: NodeKind;
+  readonly stage: string | undefined;
   readonly status: NodeStatus;
   readonly dependencies: readonly string[];
   readonly attempt: number;
@@ -73,6 +78,12 @@ export interface NodeView {
   readonly failure: Failure | undefined;
   /** While it backs off: when the next attempt is due. */
   readonly retryAt: number | undefined;
+  /** What its attempt reported last; see `ctx.heartbeat`. */
+  readonly progress: unknown;
+  /** Of a map or loop that was opened: how many items, or rounds, it has; they come after it. */
+  readonly items: number | undefined;
+  /** Of a choice that was made: the branch that was taken; undefined when none was. */
+  readonly branch: string | undefined;
   /** For a blocked node: the failed nodes that it, directly or not, depends on. */
   readonly upstreamFailures: readonly string[];
 }
@@ -146,34 +157,52 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   const record = await requireRun(store, runId);
   if (isMachineRun(record)) throw new PawlError("PAWL_NOT_A_WORKFLOW", { message: `run "${runId}" is one of a machine, which has no nodes` });
   const plan = known ?? (await readPlan(store, record.definition));
-  const nodes = readNodes(record, await store.readActors(runId), plan);
-  const bodies = new Map(nodes.map((node) => [node.index, node.body]));
-  const progress = new Progress(
-    plan,
-    nodes.map(({ index, status }) => [index, status] as const),
-  );
+  const { graph, nodes } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
+  const stored = new Map(nodes.map((node) => [node.index, node]));
+  const progress = new Progress(graph, nodes);
   if (record.status !== "pending") progress.queueReady();
-  const running =
-    record.status === "running" || record.status === "paused" ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  const isUnderWay = record.status === "running" || record.status === "paused";
+  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  const reported = await readProgress(store, runId, [...running.keys()]);
   const isOver = ENDED_EARLY.has(record.status);
-  return plan.nodes.map((node) => {
-    const body = bodies.get(node.index);
-    const started = running.get(node.id);
-    const derived = progress.status(node.index);
+  return [...inOrder(graph)].map((index) => {
+    const node = graph.node(index);
+    const { body, opened } = stored.get(index) ?? {};
+    const started = node.kind === "call" ? running.get(node.id) : undefined;
+    const derived = progress.status(index);
     const backsOff = derived === "backingOff" && started === undefined;
     return {
       id: node.id,
       agent: node.agent.name,
+      kind: node.kind,
+      stage: node.stage,
       status: statusOf(derived, started !== undefined, isOver),
-      dependencies: node.dependencies.map((index) => plan.nodes[index]!.id),
+      dependencies: node.dependencies.map((dependency) => plan.nodes[dependency]!.id),
       attempt: started?.attempt ?? body?.attempt ?? 0,
       startedAt: started?.at ?? body?.startedAt,
       endedAt: started === undefined ? body?.endedAt : undefined,
       failure: body?.failure,
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
-      upstreamFailures: derived === "blocked" ? failedUpstream(plan, progress, node.index) : [],
+      progress: reported.get(node.id),
+      items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
+      branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
+      upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index) : [],
     };
   });
+}
+
+/** The nodes as they were defined, each group followed by its items. */
+function* inOrder(graph: Graph): Generator<number> {
+  for (const { index } of graph.plan.nodes) {
+    yield index;
+    yield* graph.itemsOf(index);
+  }
+}
+
+/** What those that run have reported. */
+async function readProgress(store: Store, runId: string, nodes: readonly string[]): Promise<Map<string, unknown>> {
+  const rows = await store.readActors(runId, nodes.map(progressKey));
+  return new Map(rows.map((row) => (openActorRow(runId, row), [row.key.slice(BESIDE.length, -2), decode(row.output!, READABLE)])));
 }
 
 function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): NodeStatus {
@@ -194,14 +223,14 @@ async function readRunning(store: Store, runId: string): Promise<Map<string, { a
   return running;
 }
 
-function failedUpstream(plan: Plan, progress: Progress, index: number): string[] {
+function failedUpstream(graph: Graph, progress: Progress, index: number): string[] {
   const seen = new Set<number>([index]);
   const failed: string[] = [];
   for (const current of seen) {
-    if (progress.status(current) === "failed") failed.push(plan.nodes[current]!.id);
+    if (progress.status(current) === "failed") failed.push(graph.node(current).id);
     else
-      for (const dependency of plan.nodes[current]!.dependencies)
-        if (progress.status(dependency) === "blocked" || progress.status(dependency) === "failed") seen.add(dependency);
+      for (const other of [...graph.node(current).dependencies, ...(graph.plan.members.get(current) ?? []), ...graph.itemsOf(current)])
+        if (progress.status(other) === "blocked" || progress.status(other) === "failed") seen.add(other);
   }
   return failed;
 }

@@ -8,7 +8,7 @@
 import type { Clock } from "../clock.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Commit, RunFacts, Store } from "../store/store.ts";
+import type { Commit, RunFacts, Store, StoredActor } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import { isWanted } from "./child-address.ts";
 import { Commits, type PendingCommit } from "./commits.ts";
@@ -138,6 +138,14 @@ export class Worker implements RunSeams {
 
   readOutputs({ id }: HostedRun, keys: readonly string[]): Promise<string[]> {
     return readOutputs(() => this.attempt(() => this.#store.readActors(id, keys)), id, keys, this.clock, this.attempts.log);
+  }
+
+  readBeside({ id }: HostedRun, [from, below]: readonly [string, string]): Promise<StoredActor[]> {
+    return this.attempt(() => this.#store.readActorRange(id, from, below));
+  }
+
+  streamed({ id }: HostedRun, nodeId: string, chunk: unknown): void {
+    if (this.#stopped === undefined) this.onStreamed?.(id, nodeId, chunk);
   }
 
   emitted(run: HostedRun, event: AnyEvent): void {
@@ -330,6 +338,7 @@ export class Worker implements RunSeams {
   onStopped: (() => void) | undefined;
   onFenced: (() => void) | undefined;
   onWantsInbox: ((runId: string) => void) | undefined;
+  onStreamed: ((runId: string, nodeId: string, chunk: unknown) => void) | undefined;
   onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
   onStrayed: ((runId: string, key: string, event: () => string) => void) | undefined;
   onPassivated: ((wakeAt: number | null) => void) | undefined;

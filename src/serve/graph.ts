@@ -37,6 +37,7 @@ const CLASSES: Readonly<Record<NodeStatus, string>> = {
   skipped: "fill:#fef9c3,stroke:#a16207,stroke-dasharray:4,color:#111827",
   failed: "fill:#fecaca,stroke:#b91c1c,stroke-width:3px,color:#111827",
   blocked: "fill:#f5d0fe,stroke:#a21caf,color:#111827",
+  notTaken: "fill:#f9fafb,stroke:#9ca3af,stroke-dasharray:2,color:#6b7280",
   cancelled: "fill:#e5e7eb,stroke:#4b5563,stroke-dasharray:4,color:#111827",
 };
 

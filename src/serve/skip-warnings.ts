@@ -34,7 +34,7 @@ function warningsIn(template: Template, plan: Plan, at: string): SkipWarning[] {
   }
 }
 
-function warn({ node, text }: { readonly node: number | "input"; readonly text: string }, plan: Plan, at: string, becomes: string): SkipWarning[] {
-  if (node === "input" || plan.nodes[node]!.policy.onFail !== "skip") return [];
+function warn({ node, text }: { readonly node: number | string; readonly text: string }, plan: Plan, at: string, becomes: string): SkipWarning[] {
+  if (typeof node === "string" || plan.nodes[node]!.policy.onFail !== "skip") return [];
   return [{ message: `\${${text}} ${becomes} when node "${plan.nodes[node]!.id}" is skipped`, at, reference: text }];
 }

@@ -24,6 +24,7 @@ const STATUS_STYLE: Readonly<Record<NodeStatus | RunStatus, Style>> = {
   failed: "red",
   timedOut: "red",
   blocked: "magenta",
+  notTaken: "dim",
   cancelled: "yellow",
   quarantined: "red",
 };

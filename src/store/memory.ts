@@ -195,6 +195,11 @@ export class MemoryStore implements Store {
     return keys.flatMap((key) => actors.get(key) ?? []);
   }
 
+  async readActorRange(runId: string, from: string, below: string): Promise<StoredActor[]> {
+    const rows = [...(this.#runs.get(runId)?.actors.values() ?? [])].filter(({ key }) => key >= from && key < below);
+    return rows.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
   async readPast(runId: string, commitNo: number): Promise<StoredActor[] | undefined> {
     const run = this.#runs.get(runId);
     return run?.past.read(commitNo, run.actors.values());

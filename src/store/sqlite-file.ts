@@ -16,6 +16,7 @@ import { type HistoryRecord, type Outcome, type Store, type StoredActor, WAITS_F
 
 const READ_RUN = `SELECT ${RUN_COLUMNS} FROM run WHERE id = ?`;
 const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ?`;
+const READ_ACTOR_RANGE = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key >= ? AND key < ? ORDER BY key`;
 const READ_ACTORS = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?`;
 const READ_HISTORY = "SELECT commit_no AS commitNo, at, body FROM history WHERE run_id = ? AND commit_no > ? ORDER BY commit_no LIMIT ?";
 const OWNED_DUE = `SELECT ${RUN_COLUMNS} FROM run WHERE ${WAITING} AND epoch = ? AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
@@ -61,7 +62,7 @@ function sqliteCommits(connection: SqliteConnection): Calls<"commit" | "reopen">
   };
 }
 
-function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors" | "readHistory" | "dueRuns" | "readyRuns" | "walkSleepers"> {
+function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors" | "readActorRange" | "readHistory" | "dueRuns" | "readyRuns" | "walkSleepers"> {
   return {
     readRun: (runId) => {
       const row = connection.read(() => connection.get(READ_RUN, runId)) as RunRow | undefined;
@@ -72,6 +73,7 @@ function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors
         if (keys === undefined) return connection.all<StoredActor>(READ_ACTORS, runId);
         return keys.flatMap((key) => (connection.get(READ_ACTOR, runId, key) as StoredActor | undefined) ?? []);
       }),
+    readActorRange: (runId, from, below) => connection.read(() => connection.all<StoredActor>(READ_ACTOR_RANGE, runId, from, below)),
     readHistory: (runId, afterCommitNo, limit) => connection.read(() => connection.all<HistoryRecord>(READ_HISTORY, runId, afterCommitNo, limit)),
     dueRuns: (epoch, definitions, now, after, limit) =>
       connection.read(() => {

@@ -22,7 +22,7 @@ const SWEEP_GAP_MS = 5;
 
 /** What changes nothing: another process that writes does not hold it up. */
 const READS: ReadonlySet<string> = new Set<keyof Store>([
-  ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
+  ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readActorRange", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
   ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
   ...(["readEvent", "readDefinition", "definitionsOf", "countEnded"] as const),
 ]);

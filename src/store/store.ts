@@ -231,7 +231,10 @@ export interface Store {
   // ---- runs and their rows
 
   readRun(runId: string): Promise<RunRecord | undefined>;
+  /** All, or those with these keys, in the order of the keys. */
   readActors(runId: string, keys?: readonly string[]): Promise<StoredActor[]>;
+  /** Those whose key is not less than the first and less than the second, by the bytes of the keys; in that order. */
+  readActorRange(runId: string, from: string, below: string): Promise<StoredActor[]>;
   /** The rows as they were after this commit; undefined when they were not kept. The newest commit can always be read. */
   readPast(runId: string, commitNo: number): Promise<StoredActor[] | undefined>;
   /** The first commit that can be read by `readPast`; undefined when nothing was kept. */

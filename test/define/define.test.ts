@@ -8,7 +8,8 @@ import { agent } from "../../src/define/agent.ts";
 import { canonicalJson } from "../../src/define/canonical.ts";
 import { durationMs } from "../../src/define/duration.ts";
 import { parseWorkflow } from "../../src/define/parse.ts";
-import { planChanges, planOfStructure } from "../../src/define/plan.ts";
+import { planChanges } from "../../src/define/plan-structure.ts";
+import { planOfStructure } from "../../src/define/stored-plan.ts";
 import { followPath, resolveTemplate } from "../../src/define/template.ts";
 import { type Workflow, workflow } from "../../src/define/workflow.ts";
 import { cases } from "../sim/cases.ts";
@@ -90,7 +91,7 @@ describe("references", () => {
     anyWorkflow("flow", (wf) => (ids.forEach((id) => wf.node(id, echo, {})), wf.node("reader", echo, input))).plan;
   const fill = (input: unknown, results: Record<string, unknown> = {}, runInput: unknown = {}): unknown => {
     const plan = planOf(input);
-    return resolveTemplate(plan.nodes.at(-1)!.input, ({ node, path }) => followPath(node === "input" ? runInput : results[plan.nodes[node]!.id], path));
+    return resolveTemplate(plan.nodes.at(-1)!.input, ({ node, path }) => followPath(typeof node === "string" ? runInput : results[plan.nodes[node]!.id], path));
   };
 
   test("a whole value keeps its type; within text it becomes text; nothing is interpolated twice", () => {

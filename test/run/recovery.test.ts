@@ -10,6 +10,7 @@ import { AgentError, PawlError } from "../../src/errors.ts";
 import { openOn } from "../../src/open.ts";
 import { DagRun } from "../../src/run/dag-run.ts";
 import { DueTimes } from "../../src/run/due-times.ts";
+import { Graph } from "../../src/run/graph.ts";
 import { Progress, countersAgree } from "../../src/run/progress.ts";
 import type { Commit, Outcome, Store } from "../../src/store/store.ts";
 import { cases } from "../sim/cases.ts";
@@ -329,7 +330,7 @@ test("a run that could not be read at the opening is loaded by the next reconcil
   isUp = true;
   let reads = 0;
   const second = await room.boot([flow], {
-    wrap: (store) => replacing(store, { readActors: (run, keys) => (reads++ === 0 ? Promise.reject(new Error("passing")) : store.readActors(run, keys)) }),
+    wrap: (store) => replacing(store, { readActorRange: (...range) => (reads++ === 0 ? Promise.reject(new Error("passing")) : store.readActorRange(...range)) }),
   });
   await room.clock.advance(1_000);
   expect((await second.pawl.list({ status: "running" })).map(({ id }) => id)).toEqual(["a"]);
@@ -454,16 +455,17 @@ test("counters agree with a recount at any time", () => {
     wf.node("c", echo, wf.node("b", echo, a.result).result);
     wf.node("d", echo, a.result);
   });
-  const progress = new Progress(flow.plan);
+  const graph = new Graph(flow.plan);
+  const progress = new Progress(graph);
   progress.queueReady();
-  expect(countersAgree(progress, flow.plan)).toBe(true);
+  expect(countersAgree(progress, graph)).toBe(true);
   progress.settle(progress.grant()!, "completed");
   progress.release(0);
-  expect([progress.queued, progress.running, countersAgree(progress, flow.plan)]).toEqual([2, 0, true]);
+  expect([progress.queued, progress.running, countersAgree(progress, graph)]).toEqual([2, 0, true]);
   progress.backOff(progress.grant()!);
   progress.requeue(1);
   expect(progress.exhausted).toBe(false);
-  expect(countersAgree(progress, flow.plan)).toBe(true);
+  expect(countersAgree(progress, graph)).toBe(true);
 });
 
 test("a sleeping run can be cancelled; concurrent starts of one id that the disk refused all fail", async () => {

@@ -17,6 +17,8 @@ export interface StepServices {
   attempt(agent: Agent, call: StepCall): Promise<unknown>;
   /** A run of its own under the address of the step: its output. Cancelled when the signal aborts. */
   childRun(of: Startable, runId: string, input: unknown, signal: AbortSignal): Promise<unknown>;
+  /** The output of a run that others have started. */
+  otherRun(runId: unknown, signal: AbortSignal): Promise<unknown>;
 }
 
 /** One attempt of a step. */
@@ -133,7 +135,7 @@ function agentLogic(agent: Agent): AnyActorLogic {
   });
   attempts.add(attempt);
   // a run of its own takes permits itself
-  if (agent.work.kind === "machine") childRuns.set(attempt, agent.work.machine as Startable);
+  if (agent.work.kind === "run") childRuns.set(attempt, agent.work.of as Startable);
   else permitted.add(attempt);
   return stepMachine.provide({ actors: { attempt } });
 }

@@ -21,7 +21,7 @@ import { isMachine } from "./actor.ts";
 import { childRunOf, isStep } from "./step.ts";
 import { guardText, historyTargets, invokesOf, statesOf, timersOf } from "./state-nodes.ts";
 
-export { structureHash } from "../../define/plan.ts";
+export { structureHash } from "../../define/plan-structure.ts";
 
 /** A machine and all machines among its actors. */
 export interface MachineStructure {

@@ -1,0 +1,53 @@
+/**
+ * An event: a node that waits for what a person or a program sends.
+ */
+import { assign, setup } from "xstate";
+import type { Failure } from "./node.ts";
+
+export interface EventPolicy {
+  readonly timeoutMs: number;
+  readonly onFail: "block" | "skip";
+}
+
+export interface EventContext {
+  readonly policy: EventPolicy;
+  readonly failure: Failure | undefined;
+}
+
+export type EventEvent = { type: "event.received" } | { type: "node.cancelled" };
+
+const late: Failure = { kind: "timeout", code: "PAWL_EVENT_TIMEOUT", message: "the event did not come in time", retryable: false };
+
+export const eventMachine = setup({
+  types: { context: {} as EventContext, events: {} as EventEvent, input: {} as EventPolicy },
+  actions: {
+    keepFailure: assign({ failure: late }),
+  },
+  guards: {
+    maySkip: ({ context }) => context.policy.onFail === "skip",
+  },
+  delays: {
+    eventTimeout: ({ context }) => context.policy.timeoutMs,
+  },
+}).createMachine({
+  id: "event",
+  description: "A node that waits for what a person or a program sends.",
+  initial: "awaited",
+  context: ({ input }) => ({ policy: input, failure: undefined }),
+  states: {
+    awaited: {
+      description: "What it depends on is there; the event has not come.",
+      after: {
+        eventTimeout: [
+          { guard: "maySkip", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
+      },
+      on: { "event.received": "completed", "node.cancelled": "cancelled" },
+    },
+    completed: { type: "final", description: "The event came and is stored." },
+    skipped: { type: "final", description: "It did not come in time; dependents go on without it." },
+    failed: { type: "final", description: "It did not come in time; dependents are blocked." },
+    cancelled: { type: "final", description: "The run was cancelled or timed out before it came." },
+  },
+});

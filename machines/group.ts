@@ -1,0 +1,77 @@
+/**
+ * A group: a node that is made of other nodes, its members. The items of a list, the rounds of a loop, or the nodes of the
+ * branch that was taken. It begins when what it depends on is there, and ends when its members have.
+ */
+import { assign, setup } from "xstate";
+import type { Failure } from "./node.ts";
+
+export interface GroupPolicy {
+  readonly onFail: "block" | "skip";
+}
+
+export interface GroupContext {
+  readonly policy: GroupPolicy;
+  readonly failure: Failure | undefined;
+}
+
+export type GroupEvent =
+  | { type: "group.opened" }
+  | { type: "members.settled" }
+  | { type: "round.wanted" }
+  | { type: "group.closed" }
+  | { type: "group.refused"; failure: Failure }
+  | { type: "node.cancelled" };
+
+export const groupMachine = setup({
+  types: { context: {} as GroupContext, events: {} as GroupEvent, input: {} as GroupPolicy },
+  actions: {
+    /** Find out which members there are; answer with group.opened, or group.refused. */
+    openGroup: () => {},
+    /** Make the group's result of those of its members; answer with group.closed, round.wanted or group.refused. */
+    closeGroup: () => {},
+    keepFailure: assign(({ event }) => ({ failure: "failure" in event ? event.failure : undefined })),
+  },
+  guards: {
+    maySkip: ({ context }) => context.policy.onFail === "skip",
+  },
+}).createMachine({
+  id: "group",
+  description: "A node that is made of other nodes: items of a list, rounds of a loop, or the branch that was taken.",
+  initial: "opening",
+  context: ({ input }) => ({ policy: input, failure: undefined }),
+  states: {
+    opening: {
+      description: "What it depends on is there; its members are found out.",
+      entry: "openGroup",
+      on: {
+        "group.opened": "open",
+        "group.refused": [
+          { guard: "maySkip", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
+        "node.cancelled": "cancelled",
+      },
+    },
+    open: {
+      description: "Its members wait, run and end.",
+      on: { "members.settled": "closing", "node.cancelled": "cancelled" },
+    },
+    closing: {
+      description: "All members have ended; its result is put together, or a loop goes on.",
+      entry: "closeGroup",
+      on: {
+        "round.wanted": "open",
+        "group.closed": "completed",
+        "group.refused": [
+          { guard: "maySkip", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
+        "node.cancelled": "cancelled",
+      },
+    },
+    completed: { type: "final", description: "Its result is there." },
+    skipped: { type: "final", description: "It could not be opened or closed; dependents go on without a result." },
+    failed: { type: "final", description: "It could not be opened or closed; dependents are blocked." },
+    cancelled: { type: "final", description: "The run was cancelled or timed out before the group ended." },
+  },
+});

@@ -1,0 +1,154 @@
+/**
+ * What a workflow's function writes with: each call notes a node. Branches and stages are where the function stands.
+ */
+import { PawlError } from "../errors.ts";
+import type { Agent } from "./agent.ts";
+import { checkName } from "./name.ts";
+import { type NodeDefinition, type NodeKind, placeholder } from "./node-definition.ts";
+import { type AttemptOptions, type OnFail, policyOf, wholeNumber } from "./policy.ts";
+import { makeReference } from "./reference.ts";
+import type { Schema } from "./schema.ts";
+import type { Place } from "./template.ts";
+import type { Callable, NodeHandle, Workflow } from "./workflow.ts";
+
+/** What all of them may say. */
+interface Options extends AttemptOptions {
+  readonly after?: readonly NodeHandle<any>[];
+  readonly onFail?: OnFail;
+}
+
+type Draft = Omit<NodeDefinition, "place" | "after">;
+
+/** Most results are never referred to: a reference is made when it is asked for. */
+class Handle implements NodeHandle<any> {
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get result(): any {
+    return makeReference(`${this.id}.result`);
+  }
+}
+
+const WAITS_FOR_OTHERS: AttemptOptions = { timeout: "36500d", retry: { maxAttempts: 1 } };
+const agentsOf = new WeakMap<Workflow, Agent>();
+
+/** The agent that runs a workflow as a run of its own: it may take its time, and one that failed has done what it has done. */
+export function agentOf(call: Callable): Agent {
+  if (!("plan" in call)) return call;
+  const known = agentsOf.get(call);
+  if (known !== undefined) return known;
+  const { output, ...base } = placeholder(call.name);
+  const made = Object.freeze({ ...base, input: call.plan.inputSchema ?? base.input, output, work: { kind: "run" as const, of: call } });
+  agentsOf.set(call, made);
+  return made;
+}
+
+export class Builder {
+  readonly nodes: NodeDefinition[] = [];
+  readonly input = makeReference("input");
+  readonly #at: string;
+  #within: NodeDefinition["within"];
+  #stage: string | undefined;
+
+  constructor(at: string) {
+    this.#at = at;
+  }
+
+  node(id: string, agent: Agent, input: unknown, options: Options = {}): Handle {
+    return this.#add({ id, agent, input }, options);
+  }
+
+  run(id: string, workflow: Workflow, input: unknown, options: Options = {}): Handle {
+    return this.#add({ id, agent: agentOf(workflow), input }, options);
+  }
+
+  resultOf(id: string, workflow: Workflow, runId: unknown, options: Options = {}): Handle {
+    const agent: Agent = Object.freeze({
+      ...placeholder(workflow.name),
+      work: { kind: "wait" as const },
+      policy: policyOf(WAITS_FOR_OTHERS, this.#at),
+    });
+    return this.#add({ id, agent, input: { runId } }, options);
+  }
+
+  map(id: string, list: unknown, call: Callable, input: (item: unknown, index: unknown) => unknown, options: Options & { concurrency?: number } = {}): Handle {
+    const { concurrency, ...own } = options;
+    if (concurrency !== undefined) wholeNumber(concurrency, "concurrency", this.#place(id)([]));
+    return this.#add({ id, kind: "map", agent: agentOf(call), input: list, each: input(makeReference("item"), makeReference("index")), concurrency }, own);
+  }
+
+  repeat(
+    id: string,
+    call: Callable,
+    first: unknown,
+    { next, until, max, ...own }: Options & { max: number; until?: (last: unknown) => unknown; next?: (last: unknown) => unknown },
+  ): Handle {
+    wholeNumber(max, "max", this.#place(id)([]));
+    const last: unknown = makeReference("last");
+    return this.#add({ id, kind: "repeat", agent: agentOf(call), input: first, each: next?.(last) ?? first, until: until?.(last), max }, own);
+  }
+
+  when(id: string, condition: unknown, then: () => unknown, otherwise?: () => unknown, options: Options = {}): Handle {
+    return this.#choose(id, "when", condition, { then, ...(otherwise !== undefined && { else: otherwise }) }, options);
+  }
+
+  route(id: string, by: unknown, ways: Readonly<Record<string, () => unknown>>, otherwise?: () => unknown, options: Options = {}): Handle {
+    for (const name of Object.keys(ways)) if (name === "") throw new PawlError("PAWL_INVALID_ID", { message: "a way has no name", at: this.#place(id)([]) });
+    return this.#choose(id, "route", by, { ...ways, ...(otherwise !== undefined && { "": otherwise }) }, options);
+  }
+
+  event(id: string, schema: Schema, options: Options = {}): Handle {
+    return this.#add({ id, kind: "event", agent: placeholder("event", schema), input: {} }, options);
+  }
+
+  stage<T>(name: string, define: () => T): T {
+    checkName(name, "stage name", this.#at);
+    const outer = this.#stage;
+    this.#stage = name;
+    try {
+      return define();
+    } finally {
+      this.#stage = outer;
+    }
+  }
+
+  /** The choice stands before its members in the definition. */
+  #choose(id: string, kind: NodeKind, by: unknown, ways: Readonly<Record<string, () => unknown>>, options: Options): Handle {
+    const position = this.nodes.length;
+    const handle = this.#add({ id, kind, agent: placeholder(kind), input: by }, options);
+    const outer = this.#within;
+    const branches = Object.entries(ways).map(([name, define], branch) => {
+      this.#within = { choice: id, branch };
+      const result = define();
+      if (result instanceof Handle)
+        throw new PawlError("PAWL_REFERENCE_MISUSE", {
+          message: `the way "${name}" of "${id}" returns node "${result.id}" itself`,
+          next: "return its result: wf.node(…).result",
+          at: this.#place(id)([]),
+        });
+      return { name, result };
+    });
+    this.#within = outer;
+    this.nodes[position] = { ...this.nodes[position]!, branches };
+    return handle;
+  }
+
+  #add(draft: Draft, { after, ...own }: Options): Handle {
+    this.nodes.push({
+      ...own,
+      ...draft,
+      ...(this.#within !== undefined && { within: this.#within }),
+      ...(this.#stage !== undefined && { stage: this.#stage }),
+      ...(after !== undefined && { after: after.map((node) => node.id) }),
+      place: this.#place(draft.id),
+    });
+    return new Handle(draft.id);
+  }
+
+  #place(id: string): Place {
+    return (path) => [`${this.#at} node "${id}"`, ...path].join(" ");
+  }
+}

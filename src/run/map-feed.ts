@@ -1,0 +1,75 @@
+/**
+ * Items of groups, one after the other, as there is room for them: a map says how many may be under way at once.
+ */
+import type { Graph } from "./graph.ts";
+import type { NodeStatus } from "./progress.ts";
+
+interface Feed {
+  /** The position of the first item that may still wait. */
+  next: number;
+  /** Items that were given and have not settled. */
+  active: number;
+  isQueued: boolean;
+}
+
+export class MapFeed {
+  readonly #graph: Graph;
+  readonly #statusOf: (index: number) => NodeStatus;
+  readonly #feeds = new Map<number, Feed>();
+
+  constructor(graph: Graph, statusOf: (index: number) => NodeStatus) {
+    this.#graph = graph;
+    this.#statusOf = statusOf;
+  }
+
+  has(group: number): boolean {
+    return this.#feeds.has(group);
+  }
+
+  /** The group has items, or more of them. Answers whether it is to be queued. */
+  add(group: number): boolean {
+    if (!this.#feeds.has(group)) {
+      let active = 0;
+      for (const item of this.#graph.itemsOf(group)) if (this.#statusOf(item) === "backingOff") active++;
+      this.#feeds.set(group, { next: 0, active, isQueued: false });
+    }
+    return this.hasMore(group);
+  }
+
+  /** The next item that waits, now under way. */
+  next(group: number): number | undefined {
+    const feed = this.#feeds.get(group)!;
+    feed.isQueued = false;
+    const index = this.#waiting(group, feed);
+    if (index === undefined) return undefined;
+    feed.next++;
+    feed.active++;
+    return index;
+  }
+
+  /** Is there one more, and room for it? Whoever asks queues the group then. */
+  hasMore(group: number): boolean {
+    const feed = this.#feeds.get(group)!;
+    if (feed.isQueued) return false;
+    const { concurrency = Number.POSITIVE_INFINITY } = this.#graph.plan.nodes[group]!;
+    feed.isQueued = feed.active < concurrency && this.#waiting(group, feed) !== undefined;
+    return feed.isQueued;
+  }
+
+  /** One of its items has settled. Answers whether the group is to be queued. */
+  settled(group: number): boolean {
+    const feed = this.#feeds.get(group);
+    if (feed === undefined) return false;
+    feed.active--;
+    return this.hasMore(group);
+  }
+
+  /** Items that were given before a restart, and have settled, are passed over. */
+  #waiting(group: number, feed: Feed): number | undefined {
+    for (;;) {
+      const index = this.#graph.itemAt(group, feed.next);
+      if (index === undefined || this.#statusOf(index) === "waiting") return index;
+      feed.next++;
+    }
+  }
+}
