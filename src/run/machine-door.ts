@@ -14,11 +14,12 @@ import { type IdleSeams, unhosted } from "./hosted-run.ts";
 import { loadMachine } from "./load.ts";
 import type { Definitions } from "./definitions.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
+import { isMachineRun } from "./machine-view.ts";
 import { MachineRun } from "./machine-run.ts";
 import type { Request } from "./requests.ts";
 import type { PendingSend, SendResult } from "./sends.ts";
 import type { Executing } from "./starting.ts";
-import { isOver, requireRun } from "./view.ts";
+import { isOver, readPlan, requireRun } from "./view.ts";
 import type { AnySnapshot } from "./xstate/actor.ts";
 
 export interface SendOptions {
@@ -112,8 +113,11 @@ export class MachineDoor {
   /** The owner checks the event, and asks whether it was consumed before. */
   async #sendByInbox({ id, event, eventId, timeoutMs }: Outgoing, definition: MachineDefinition | undefined): Promise<SendResult> {
     typeOf(event);
-    const known = definition ?? this.#seams.definitions.byHash.get((await requireRun(this.#seams.store, id)).definition);
+    const record = await requireRun(this.#seams.store, id);
+    const known = definition ?? this.#seams.definitions.byHash.get(record.definition);
     if (known?.kind === "dag") await checkedNodeEvent(known.workflow.plan, event);
+    // where its code is not, its stored structure tells what it waits for
+    else if (known === undefined && !isMachineRun(record)) await checkedNodeEvent(await readPlan(this.#seams.store, record.definition), event);
     const request: Request = { kind: "send", event: encode(event), ...(eventId !== undefined && { eventId }) };
     const answer = await this.#seams.asks.ask(id, request, timeoutMs);
     if ("sent" in answer) return answer.sent;
@@ -194,10 +198,6 @@ export class MachineDoor {
       await new Promise<void>((resolve) => this.#seams.clock.after(AGAIN_MS, resolve));
     }
   }
-}
-
-function notAMachine(id: string): PawlError {
-  return new PawlError("PAWL_NOT_A_MACHINE", { message: `run "${id}" is one of a workflow` });
 }
 
 function typeOf(event: SentEvent): string {

@@ -17,6 +17,7 @@ import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
 import type { SendResult } from "./sends.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
+import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
@@ -106,8 +107,7 @@ export class Pawl implements AsyncDisposable {
     if (record === undefined && !this.#home.starts.has(id)) throw new PawlError("PAWL_RUN_NOT_FOUND", { message: `there is no run "${id}"` });
     if (of === undefined) return new Run<unknown>(this.#home, id);
     const definition = await versionFor(this.#store, of, id);
-    if (record !== undefined && record.workflow !== definition.name)
-      throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to "${record.workflow}"` });
+    if (record !== undefined) refuseOthers(record, definition, "ask for it with its own workflow or machine, or with its id alone");
     return this.#handle(id, definition);
   }
 

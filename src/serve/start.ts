@@ -2,7 +2,7 @@
  * `pawl start`: records a run for whichever worker takes it on, and prints its id.
  */
 import { type Pawl, type RunView, type StartOptions, type Workflow, isPawlError, open } from "../index.ts";
-import { loadDefinition, machineOf } from "./definition-file.ts";
+import { kindOf, loadOffered } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { readInput } from "./input.ts";
 import { toJson } from "./json.ts";
@@ -22,15 +22,14 @@ export interface StartVerbOptions {
 
 export async function start(file: string, options: StartVerbOptions): Promise<number> {
   const isJson = options.json === true;
-  const definition = await loadDefinition(file, options.export);
-  const kind = machineOf(definition) === undefined ? "workflow" : "machine";
+  const offered = await loadOffered(file, options.export);
   const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
   // only who executes makes a store
   if (!storeExists(options.store)) await (await open(storePath(options.store))).close();
   await using pawl = await open(storePath(options.store), { execute: false });
   try {
     const isThere = options.id !== undefined && (await isKnown(pawl, options.id));
-    const run = await pawl.start(definition as Workflow, startOptions(kind, input, options));
+    const run = await pawl.start(offered as Workflow, startOptions(kindOf(offered), input, options));
     const [{ status, workflow }, workers] = await Promise.all([run.status(), workersOf(pawl, run)]);
     if (isJson) process.stdout.write(`${toJson({ runId: run.id, workflow, status, workers: workers.map(({ pid }) => pid) })}\n`);
     else {

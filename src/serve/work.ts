@@ -4,7 +4,7 @@
  */
 import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, checkDefinition, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
-import { type Definition, loadDefinitions } from "./definition-file.ts";
+import { type Offered, loadAllOffered, versionsOf } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { eventText } from "./line-reporter.ts";
@@ -23,13 +23,13 @@ export interface WorkOptions {
 
 export async function work(files: readonly string[], options: WorkOptions): Promise<number> {
   const isJson = options.json === true;
-  const definitions: Definition[] = [];
-  for (const file of files) definitions.push(...(await loadDefinitions(file, options.export)));
-  const names = definitions.map((definition) => checkDefinition(definition).name);
+  const offered: Offered[] = [];
+  for (const file of files) offered.push(...(await loadAllOffered(file, options.export)));
+  const names = offered.map((each) => checkDefinition(versionsOf(each)[0]).name);
   const { makeLog } = await import("../watch/log.ts");
   const fatal = Promise.withResolvers<never>();
   const path = storePath(options.store);
-  const pawl = await open(path, { workflows: definitions, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
+  const pawl = await open(path, { workflows: offered, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
   const stop = stopSignal();
   pawl.subscribe((change) => tellEnd(change, isJson));
   if (isJson) process.stdout.write(`${toJson({ type: "ready", pid: process.pid, store: path, definitions: names })}\n`);
@@ -37,7 +37,7 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
   try {
     await Promise.race([stop, fatal.promise]);
     process.stderr.write(`${CLOSING}\n`);
-    await closeWorker(pawl, definitions);
+    await closeWorker(pawl, offered);
     return EXIT.completed;
   } catch (error) {
     await pawl.close().catch(() => {});
@@ -52,8 +52,8 @@ function tellEnd({ runId, commitNo, at, events, status, isEnd }: RunChange, isJs
   process.stdout.write(`${text}\n`);
 }
 
-async function closeWorker(pawl: Pawl, definitions: readonly Definition[]): Promise<void> {
-  const [other] = await otherWorkers(pawl, definitions);
+async function closeWorker(pawl: Pawl, offered: readonly Offered[]): Promise<void> {
+  const [other] = await otherWorkers(pawl, offered);
   await pawl.close();
   process.stderr.write(
     other === undefined ? "closed; unfinished runs go on when a worker is there again\n" : `closed; worker ${other.pid} goes on with unfinished runs\n`,
