@@ -92,12 +92,12 @@ export class Builder {
   }
 
   when(id: string, condition: unknown, then: () => unknown, otherwise?: () => unknown, options: Options = {}): Handle {
-    return this.#choose(id, "when", condition, { then, ...(otherwise !== undefined && { else: otherwise }) }, options);
+    return this.#choose(id, "when", condition, [["then", then], ...(otherwise === undefined ? [] : [["else", otherwise] as const])], options);
   }
 
   route(id: string, by: unknown, ways: Readonly<Record<string, () => unknown>>, otherwise?: () => unknown, options: Options = {}): Handle {
     for (const name of Object.keys(ways)) if (name === "") throw new PawlError("PAWL_INVALID_ID", { message: "a way has no name", at: this.#place(id)([]) });
-    return this.#choose(id, "route", by, { ...ways, ...(otherwise !== undefined && { "": otherwise }) }, options);
+    return this.#choose(id, "route", by, [...Object.entries(ways), ...(otherwise === undefined ? [] : [["", otherwise] as const])], options);
   }
 
   event(id: string, schema: Schema, options: Options = {}): Handle {
@@ -116,11 +116,11 @@ export class Builder {
   }
 
   /** The choice stands before its members in the definition. */
-  #choose(id: string, kind: NodeKind, by: unknown, ways: Readonly<Record<string, () => unknown>>, options: Options): Handle {
+  #choose(id: string, kind: NodeKind, by: unknown, ways: readonly (readonly [name: string, define: () => unknown])[], options: Options): Handle {
     const position = this.nodes.length;
     const handle = this.#add({ id, kind, agent: placeholder(kind), input: by }, options);
     const outer = this.#within;
-    const branches = Object.entries(ways).map(([name, define], branch) => {
+    const branches = ways.map(([name, define], branch) => {
       this.#within = { choice: id, branch };
       const result = define();
       if (result instanceof Handle)

@@ -10,7 +10,7 @@ import type { PlanStructure } from "./plan-structure.ts";
 export function planOfStructure(structureText: string): Plan {
   const { name, nodes, output } = JSON.parse(structureText) as PlanStructure;
   const agents = new Map<string, Agent>();
-  const definitions = nodes.map(({ schema: _, ...node }): NodeDefinition => {
+  const definitions = nodes.map((node): NodeDefinition => {
     if (!agents.has(node.agent)) agents.set(node.agent, placeholder(node.agent));
     return { ...node, agent: agents.get(node.agent)!, place: () => `node "${node.id}"` };
   });

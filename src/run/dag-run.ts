@@ -5,41 +5,35 @@
  * 3. While a commit is in flight nothing is applied. Readiness is derived, never written.
  */
 import type { EventEvent } from "../../machines/event.ts";
-import type { Failure, NodeEvent } from "../../machines/node.ts";
+import type { Failure } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowEvent } from "../../machines/workflow.ts";
 import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
-import { type ActorRecord, type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
-import { Attempt, type Outcome } from "./attempt.ts";
-import { FACT, SUPERVISOR_INPUT, type SupervisorSnapshot, TIMER, type WorkflowSnapshot, nodeChart, supervisorChart, workflowChart } from "./charts.ts";
+import { type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
+import { Calls } from "./calls.ts";
+import { FACT, SUPERVISOR_INPUT, type SupervisorSnapshot, TIMER, type WorkflowSnapshot, supervisorChart, workflowChart } from "./charts.ts";
 import { decode, encode } from "./codec.ts";
+import { DagRows, type Ending } from "./dag-rows.ts";
 import { type EventActor, EventNodes } from "./event-nodes.ts";
-import { failureOf, makeFailure } from "./failure.ts";
+import { failureOf } from "./failure.ts";
 import { Failures } from "./failures.ts";
-import { Graph, type RunNode } from "./graph.ts";
-import { type GroupActor, Groups } from "./groups.ts";
-import { HistoryWriter, NODE_EVENTS, RUN_EVENTS } from "./history.ts";
+import { Graph } from "./graph.ts";
+import { Groups } from "./groups.ts";
+import { RUN_EVENTS } from "./history.ts";
+import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { LiveNodes } from "./live-nodes.ts";
 import { WorkMeter } from "./meter.ts";
+import { Abandoned, type NodeActor, type Stimulus, type StoredRun } from "./node-actor.ts";
 import { NodeTimers, type Timed, type Timer } from "./node-timers.ts";
-import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
-import { Abandoned, type NodeActor, type Stimulus, type StoredRun, newNode, nodeRow, restoredBackoffs, withDraw } from "./node-actor.ts";
+import { NodeTurns } from "./node-turns.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Progress, type Settled } from "./progress.ts";
-import type { SendResult } from "./sends.ts";
 import type { InboxItem } from "./requests.ts";
+import { restoreNodes } from "./restore-nodes.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, nodeBodyText, runRow, valueRow } from "./row.ts";
-import { lineOf, stepRow } from "./run-line.ts";
-
-/** How a group or event has ended. */
-interface Ending {
-  readonly since: number;
-  readonly opened?: number;
-  readonly output: string | undefined;
-  readonly failure: Failure | undefined;
-}
+import { INPUT_KEY, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, runRow, valueRow } from "./row.ts";
+import type { SendResult } from "./sends.ts";
 
 export class DagRun implements HostedRun {
   readonly id: string;
@@ -60,14 +54,16 @@ export class DagRun implements HostedRun {
   readonly #events: EventNodes;
   readonly #timers: NodeTimers;
   readonly #failures = new Failures();
-  readonly #history = new HistoryWriter();
+  readonly #rows: DagRows;
+  readonly #calls: Calls;
+  readonly #turns: NodeTurns;
   readonly #outgoing = new Outgoing();
   #isTerminated = false;
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
-  #rows: ActorRecord[] = [];
   readonly #abandoned = new Abandoned();
   #acts: (() => void)[] = [];
+  #isAdvancing = false;
 
   constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
     this.id = id;
@@ -85,13 +81,29 @@ export class DagRun implements HostedRun {
     const graph = (this.#graph = stored?.graph ?? new Graph(plan));
     const progress = (this.progress = new Progress(graph, stored?.nodes));
     const results = (this.#results = new Results(graph, progress, input));
+    const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }));
+    const calls = (this.#calls = new Calls(this, seams, results, this.#failures, this.#nodes));
+    const act = (work: () => void): void => void this.#acts.push(work);
+    this.#turns = new NodeTurns({
+      id,
+      seams,
+      graph,
+      progress,
+      nodes: this.#nodes,
+      timers: this.#timers,
+      rows,
+      calls,
+      abandoned: this.#abandoned,
+      act,
+      ended: ({ index }, status, output, failure) => this.#settled(index, status, output, failure, () => progress.settle(index, status)),
+    });
     this.#groups = new Groups({
       graph,
       progress,
       results,
       now: () => seams.clock.now(),
-      read: (missing, group) => void this.#acts.push(() => this.#load(missing, (texts) => this.receive({ kind: "group", group, texts }))),
-      opened: (group) => this.#opened(group, group.since, group.opened),
+      read: (missing, group) => act(() => calls.read(missing, (texts) => this.receive({ kind: "group", group, texts }))),
+      opened: ({ index, since, opened }) => rows.opened(graph.node(index), since, opened),
       ended: ({ index, since, opened }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure }),
       failureOf: (index) => this.#failures.ofSkipped(index),
     });
@@ -99,16 +111,15 @@ export class DagRun implements HostedRun {
       graph,
       progress,
       timers: this.#timers,
-      act: (act) => void this.#acts.push(act),
-      opened: (event) => this.#opened(event, seams.steadyNow()),
-      cameEarly: (index, text) =>
-        void this.#rows.push(actorRow(id, graph.node(index).id, "waiting", nodeBodyText({ attempt: 0, startedAt: seams.clock.now() }), text)),
+      act,
+      opened: ({ index }) => rows.opened(graph.node(index), seams.steadyNow()),
+      cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since }, status, output, failure) => this.#ended(index, status, { since, output, failure }),
     });
     this.#workflow = workflowChart.initial(plan).snapshot;
     if (stored !== undefined) this.#restore(stored);
     else {
-      this.#rows.push(valueRow(id, INPUT_KEY, input));
+      rows.add(valueRow(id, INPUT_KEY, input));
       this.#inbox.push({ kind: "begin" });
     }
   }
@@ -195,22 +206,22 @@ export class DagRun implements HostedRun {
       case "group":
         return this.#supervisor?.status === "active" ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
       case "step":
-        return this.#keepStep(stimulus);
+        return this.#turns.keepStep(stimulus.node, stimulus.attempt, stimulus.step);
       case "silent":
-        return this.#silent(stimulus.node, stimulus.attempt);
+        return this.#turns.silent(stimulus.node, stimulus.attempt);
       case "outputs":
         return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
       case "timer":
         return this.#fired(stimulus.node, stimulus.timer);
       case "attempt":
-        return this.#applyOutcome(stimulus.node, stimulus.attempt, stimulus.outcome);
+        return this.#turns.outcome(stimulus.node, stimulus.attempt, stimulus.outcome);
     }
   }
 
   #fired(node: Timed, timer: Timer): void {
     if (node.timer !== timer) return;
     const of = node as NodeActor | EventActor;
-    if (of.kind === "call") this.#tellNode(of, withDraw(timer.event, this.#seams.random));
+    if (of.kind === "call") this.#turns.fired(of, timer);
     else this.#events.tell(of, timer.event as EventEvent);
   }
 
@@ -232,61 +243,11 @@ export class DagRun implements HostedRun {
     this.#advance();
   }
 
-  #applyOutcome(node: NodeActor, attempt: Attempt, outcome: Outcome): void {
-    if (node.attempt !== attempt) return;
-    node.attempt = undefined;
-    if (outcome.failure !== undefined) return this.#tellNode(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#seams.random.next() });
-    this.#tellNode(node, FACT.succeeded, outcome.output);
-  }
-
   grant(): void {
-    const index = this.progress.grant();
-    if (index === undefined) return;
-    let node = this.#nodes.at(index);
-    if (node === undefined) {
-      const of = this.#graph.node(index);
-      node = newNode(of, nodeChart.initial(of.policy).snapshot);
-      this.#nodes.add(node);
-    }
-    node.since = this.#seams.clock.now();
-    this.#nodes.holds(node);
-    this.#tellNode(node, FACT.granted);
+    this.#turns.grant();
   }
 
   // ---- turns, depth first: node → supervisor → workflow
-
-  #tellNode(node: NodeActor, event: NodeEvent, output?: string): void {
-    const before = node.snapshot.value;
-    const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
-    node.snapshot = snapshot;
-    for (const effect of effects) {
-      if (effect.kind === "schedule") {
-        const timer = (node.timer = { delayMs: effect.delayMs, event: effect.event as NodeEvent });
-        this.#acts.push(() => this.#timers.arm(node, timer));
-      } else if (effect.kind === "cancel") this.#timers.clear(node);
-      else if (effect.type === "callAgent") this.#acts.push(() => this.#callAgent(node));
-      else if (effect.type === "abortAgent") this.#abandoned.add(this.id, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
-    }
-    if (snapshot.value === before) return;
-    if (before === "running") this.#nodes.release(node);
-    if (snapshot.status === "done") this.#nodeEnded(node, snapshot.value as Settled, output);
-    else if (snapshot.value === "running") this.#history.node("node.started", node.node.id, snapshot.context.attempt);
-    else if (snapshot.value === "backingOff") this.#nodeBacksOff(node);
-    else this.progress.requeue(node.index);
-  }
-
-  #nodeBacksOff(node: NodeActor): void {
-    this.progress.backOff(node.index);
-    this.#writeNode(node, null);
-    this.#timers.waits(node);
-  }
-
-  #nodeEnded(node: NodeActor, status: Settled, output: string | undefined): void {
-    this.#timers.clear(node);
-    this.#nodes.delete(node);
-    this.#writeNode(node, output ?? null);
-    this.#settled(node.index, status, output, node.snapshot.context.failure, () => this.progress.settle(node.index, status));
-  }
 
   #settled(index: number, status: Settled, output: string | undefined, failure: Failure | undefined, settle: () => void): void {
     if (output !== undefined) this.#results.keep(index, output);
@@ -297,34 +258,21 @@ export class DagRun implements HostedRun {
     this.#tellSupervisor(FACT.nodeSettled, index);
   }
 
-  // ---- groups and events
-
   /** Opens and closes what is to be, until all of it waits for something. */
   #advance(): void {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
     for (let index = this.progress.takeTransit(); index !== undefined; index = this.progress.takeTransit())
       if (isGroup(this.plan.nodes[index]!.kind)) this.#groups.advance(index);
       else this.#events.open(index);
+    this.#isAdvancing = false;
   }
 
-  #opened({ index }: GroupActor | EventActor, since: number, opened?: number): void {
-    const { id } = this.plan.nodes[index]!;
-    this.#rows.push(actorRow(this.id, id, "running", nodeBodyText({ attempt: 0, startedAt: since, ...(opened !== undefined && { opened }) }), null));
-    this.#history.node("node.started", id, 0);
-  }
-
-  #ended(index: number, status: Settled, { since, opened, output, failure }: Ending): void {
-    const { id, kind } = this.plan.nodes[index]!;
-    const body = {
-      attempt: 0,
-      startedAt: since,
-      endedAt: this.#seams.clock.now(),
-      ...(opened !== undefined && { opened }),
-      ...(failure !== undefined && { failure }),
-    };
-    this.#rows.push(actorRow(this.id, id, status, nodeBodyText(body), output ?? null));
-    this.#history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
-    this.#settled(index, status, output, failure, () =>
-      kind === "event" ? this.progress.settleAwaited(index, status) : this.progress.settleInTransit(index, status),
+  #ended(index: number, status: Settled, ending: Ending): void {
+    const node = this.plan.nodes[index]!;
+    this.#rows.ended(node, status, ending);
+    this.#settled(index, status, ending.output, ending.failure, () =>
+      node.kind === "event" ? this.progress.settleAwaited(index, status) : this.progress.settleInTransit(index, status),
     );
   }
 
@@ -334,7 +282,7 @@ export class DagRun implements HostedRun {
   }
 
   #enterSupervisor({ snapshot, effects }: ReturnType<typeof supervisorChart.initial>, settled?: number): void {
-    if (snapshot.value !== this.#supervisor?.value) this.#rows.push(actorRow(this.id, SUPERVISOR_KEY, snapshot.value, "{}", null));
+    if (snapshot.value !== this.#supervisor?.value) this.#rows.add(actorRow(this.id, SUPERVISOR_KEY, snapshot.value, "{}", null));
     this.#supervisor = snapshot;
     for (const effect of effects) {
       if (effect.kind !== "action") continue;
@@ -350,7 +298,7 @@ export class DagRun implements HostedRun {
 
   #cancelNodes(): void {
     this.#abandoned.addChildren(this.#nodes.leftChildren(this.id, this.#graph, this.progress));
-    for (const node of this.#nodes.all()) this.#tellNode(node, FACT.nodeCancelled);
+    for (const node of this.#nodes.all()) this.#turns.tell(node, FACT.nodeCancelled);
     this.#groups.cancel();
     this.#events.cancel();
     this.progress.stop();
@@ -361,7 +309,7 @@ export class DagRun implements HostedRun {
     const { snapshot, effects } = workflowChart.turn(this.#workflow, event);
     this.#workflow = snapshot;
     const entered = before === "paused" && snapshot.value === "running" ? "run.resumed" : RUN_EVENTS[snapshot.value];
-    if (entered !== undefined && snapshot.value !== before) this.#history.run(entered, snapshot.context.failure);
+    if (entered !== undefined && snapshot.value !== before) this.#rows.history.run(entered, snapshot.context.failure);
     for (const effect of effects) {
       if (effect.kind !== "action") continue;
       if (effect.type === "startSupervisor") this.#enterSupervisor(supervisorChart.initial(SUPERVISOR_INPUT));
@@ -373,74 +321,21 @@ export class DagRun implements HostedRun {
   /** Puts the run's output together, now if its parts are in memory, else when they were read. */
   #collectOutput(loaded?: Texts): void {
     const missing = this.#results.missing(this.plan.outputReads);
-    if (missing.length > 0 && loaded === undefined) {
-      this.#acts.push(() => this.#load(missing, (texts) => this.receive({ kind: "outputs", texts })));
-      return;
-    }
+    const read = (): void => this.#calls.read(missing, (texts) => this.receive({ kind: "outputs", texts }));
+    if (missing.length > 0 && loaded === undefined) return void this.#acts.push(read);
     try {
-      this.#rows.push(valueRow(this.id, OUTPUT_KEY, encode(this.#results.resolve(this.plan.output, loaded))));
+      this.#rows.add(valueRow(this.id, OUTPUT_KEY, encode(this.#results.resolve(this.plan.output, loaded))));
     } catch (error) {
       return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
     }
     this.#tellWorkflow(FACT.collected);
   }
 
-  // ---- what is done once the commit is durable
-
-  #callAgent(node: NodeActor): void {
-    if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
-    const { id: nodeId, agent, input, reads, dependencies, policy, of } = node.node;
-    const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
-    const attempt = new Attempt(
-      { runId: this.id, nodeId, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures },
-      this.#seams,
-      lineOf(this, node, this.#seams),
-    );
-    // a run of its own takes permits itself
-    if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);
-    node.attempt = attempt;
-    attempt.guard(policy.heartbeatMs, () => this.receive({ kind: "silent", node, attempt }));
-    const given = (loaded?: Texts): unknown => (of === undefined ? this.#results.resolve(input, loaded) : this.#results.itemInput(node.index, loaded));
-    const perform = (loaded?: Texts): void =>
-      void attempt
-        .perform(agent, () => given(loaded), policy.nonRetryable)
-        .then((outcome) => outcome && this.receive({ kind: "attempt", node, attempt, outcome }));
-    const missing = of === undefined ? this.#results.missing(reads) : this.#results.missingFor(node.index);
-    if (missing.length === 0) perform();
-    else this.#load(missing, perform);
-  }
-
-  #keepStep({ node, attempt, step }: Stimulus & { readonly kind: "step" }): void {
-    if (node.attempt !== attempt) return;
-    this.#rows.push(stepRow(this.id, node.node.id, step));
-    this.#acts.push(() => step.kept());
-  }
-
-  #silent(node: NodeActor, attempt: Attempt): void {
-    if (node.attempt !== attempt) return;
-    node.attempt = undefined;
-    this.#abandoned.tellLater(attempt, "PAWL_HEARTBEAT_TIMEOUT");
-    const failure = makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", `no progress was reported for ${node.node.policy.heartbeatMs} ms`);
-    this.#tellNode(node, { type: "attempt.failed", failure, jitter: this.#seams.random.next() });
-  }
-
-  /** Reads results back from the store and goes on with them, unless the run breaks over it. */
-  #load(missing: readonly number[], goOn: (texts: Texts) => void): void {
-    const read = this.#results.load(missing, (keys) => this.#seams.readOutputs(this, keys));
-    void read.then(goOn, (error: unknown) => this.#seams.broken(this, error));
-  }
-
   // ---- commits
 
-  #writeNode(node: NodeActor, output: string | null): void {
-    const { id } = node.node;
-    const { value, context } = node.snapshot;
-    this.#rows.push(nodeRow(this.id, node, value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(), output));
-    this.#history.node(NODE_EVENTS[value]!, id, context.attempt, value === "completed" ? undefined : context.failure);
-  }
-
+  /** Also what is only to be done, such as reading results back, waits for a commit. */
   get isDirty(): boolean {
-    return this.#rows.length > 0 || !this.#history.isEmpty || !this.#outgoing.isEmpty;
+    return !this.#rows.isEmpty || !this.#outgoing.isEmpty || this.#acts.length > 0;
   }
 
   takeCommit(epoch: number): Commit {
@@ -449,16 +344,13 @@ export class DagRun implements HostedRun {
     const { commitNo, plan } = this;
     const { degraded, failure } = this.#workflow.context;
     const body: RunBody = { state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure, ...(this.#isTerminated && { terminated: true }) };
-    const actors = this.#rows;
-    this.#rows = [];
     return {
       runId: this.id,
       from: commitNo,
       epoch,
       at: this.#seams.clock.now(),
       run: runRow(this.id, commitNo + 1, plan, this, body),
-      actors,
-      history: this.#history.take(),
+      ...this.#rows.take(),
       ...this.#outgoing.take(commitNo + 1),
       ...this.#abandoned.takePosts(),
     };
@@ -480,11 +372,7 @@ export class DagRun implements HostedRun {
     this.#abandoned.tell();
     this.#meter.working = false;
     this.#events.drop();
-    for (const node of this.#nodes.drop()) {
-      this.#timers.clear(node);
-      node.attempt?.abandon(code);
-      node.attempt = undefined;
-    }
+    for (const node of this.#nodes.drop(code)) this.#timers.clear(node);
     this.#inbox.length = 0;
     this.#acts = [];
   }
@@ -492,29 +380,17 @@ export class DagRun implements HostedRun {
   #restore({ body, nodes, wakeAt }: StoredRun): void {
     const { state, degraded, failure } = body;
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
-    if (state === "paused" && wakeAt === null) this.#history.run("run.recovered");
+    if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
     this.#workflow = workflowChart.restore(state, { policy: this.plan, degraded, failure });
     const isSettled = state !== "running" && state !== "paused";
     if (state !== "pending") this.#supervisor = supervisorChart.restore(isSettled ? "settled" : "running", undefined as never);
-    for (const { index, status, body: node, early } of nodes.toSorted((a, b) => a.commitNo - b.commitNo)) {
-      const { kind, of } = this.#graph.node(index) as RunNode;
-      if (node.failure !== undefined) this.#failures.note(this.#graph.node(index), status, node.failure);
-      if (status !== "backingOff" && status !== "running" && status !== "waiting") this.#results.readerSettled(index);
-      if (early !== undefined) this.#events.restoreEarly(index, early);
-      else if (status === "running" && kind === "event") this.#events.restore(index, node.startedAt, this.#seams.steadyNow());
-      else if (status === "running" && of === undefined) this.#groups.restore(index, node.opened ?? -1, node.startedAt);
-    }
-    for (const node of restoredBackoffs(this.#graph, nodes, this.#seams.steadyNow())) {
-      this.#nodes.add(node);
-      this.#timers.restore(node);
-    }
+    const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
+    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, nodes: this.#nodes, timers: this.#timers });
   }
 
   resume(): void {
     if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);
-    // what reads results back waits for a commit, also when there is nothing else to write
-    if (this.#workflow.value === "collecting") this.#history.run("run.recovered");
-    else if (this.#history.isEmpty) this.#history.recovered();
+    if (this.#rows.history.isEmpty) this.#rows.history.recovered();
     if (this.#workflow.value === "collecting") return this.#collectOutput();
     this.progress.queueReady();
     this.#advance();

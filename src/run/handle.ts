@@ -15,6 +15,7 @@ import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
 import type { Reopened } from "./reopen.ts";
 import type { Request } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
+import type { RunStream, StreamOptions, Streams } from "./streams.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
 import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, requireRun, viewDefinition, viewNodes, viewRun } from "./view.ts";
@@ -67,6 +68,7 @@ export interface RunHome {
   request(id: string, request: Request, options: RequestOptions): Promise<void>;
   resume(id: string, options: RequestOptions): Promise<void>;
   readonly again: Again;
+  readonly streams: Streams;
 }
 
 export class Run<Output> {
@@ -213,6 +215,20 @@ export class Run<Output> {
    */
   send(event: SentEvent & Readonly<Record<string, unknown>>, options: SendOptions = {}): Promise<SendResult> {
     return this.#pawl.send(this.id, event, options);
+  }
+
+  /**
+   * What its agents stream by `ctx.stream` from now on, when it runs in this process. Ends when the run does. Not stored: what
+   * nobody listened to is gone, and an attempt that is made again streams again.
+   *
+   * @example
+   * ```ts
+   * for await (const { node, chunk } of run.stream<string>()) process.stdout.write(chunk);
+   * ```
+   * @throws PAWL_INVALID_VALUE; while it is read PAWL_RUN_NOT_FOUND, PAWL_CLOSED, PAWL_STORE_FAILED
+   */
+  stream<Chunk = unknown>(options: StreamOptions = {}): RunStream<Chunk> {
+    return this.#pawl.streams.listen(this.#pawl, this.id, options);
   }
 
   /** A handle like this of another run. */

@@ -26,6 +26,7 @@ import { Retention } from "./retention.ts";
 import { RunWatch } from "./run-watch.ts";
 import type { SendResult } from "./sends.ts";
 import type { Startable } from "./startable.ts";
+import { Streams } from "./streams.ts";
 import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { terminateUnowned } from "./terminate.ts";
@@ -49,6 +50,7 @@ export class Home implements RunHome {
   readonly again: Again;
   readonly emitted: Emitted<AnyEvent, { readonly runId: string }>;
   readonly changes: Emitted<RunChange>;
+  readonly streams = new Streams();
   readonly #store: Store;
   readonly #seams: Seams;
   readonly #executing: Executing | undefined;
@@ -117,6 +119,7 @@ export class Home implements RunHome {
       childRuns(this, (id, definition, input) => this.starts.start(id, definition, input)),
     );
     worker.onEmitted = (runId, event) => this.emitted.tell(event, { runId });
+    worker.onStreamed = (runId, node, chunk) => this.streams.tell(runId, node, chunk);
     worker.onCommitted((run, commit) => this.#committed(run, commit));
     worker.onStopped = () => {
       peers.stop();

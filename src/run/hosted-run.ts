@@ -4,7 +4,7 @@
 import type { Clock } from "../clock.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Commit, StoredActor } from "../store/store.ts";
+import type { Commit, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import type { InboxItem } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
@@ -83,10 +83,8 @@ export interface RunSeams {
   wake(run: HostedRun): void;
   /** An attempt no longer holds its permit. */
   released(): void;
-  /** Reads outputs of rows of this run. */
-  readOutputs(run: HostedRun, keys: readonly string[]): Promise<string[]>;
-  /** Reads rows that lie beside those of its nodes: from the first of these keys, below the second. */
-  readBeside(run: HostedRun, range: readonly [from: string, below: string]): Promise<StoredActor[]>;
+  /** Reads from the store. */
+  read<T>(call: (store: Store) => Promise<T>): Promise<T>;
   /** An attempt of a node streams something to whoever listens. */
   streamed(run: HostedRun, nodeId: string, chunk: unknown): void;
   /** The run is no longer paused: what was left in its inbox can be given to it. */
@@ -117,8 +115,7 @@ export function unhosted({ clock, random, attempts, epoch, startedAt, services }
     steadyNow: () => startedAt,
     wake: nothing,
     released: nothing,
-    readOutputs: refuse,
-    readBeside: refuse,
+    read: refuse,
     streamed: nothing,
     wantsInbox: nothing,
     emitted: nothing,

@@ -3,6 +3,7 @@
  * its permit back and goes on running: then it only waits for that run.
  */
 import { childRunId } from "./attempt.ts";
+import type { DropCode } from "./hosted-run.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { NodeActor } from "./node-actor.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
@@ -77,12 +78,14 @@ export class LiveNodes {
   }
 
   /** Forgets them, and gives back their permits: whoever counted them as held does not see that. */
-  drop(): NodeActor[] {
+  drop(code: DropCode): NodeActor[] {
     const nodes = this.all();
     this.#nodes.clear();
     for (const node of nodes) {
       if (node.hasPermit) this.#released();
       node.hasPermit = false;
+      node.attempt?.abandon(code);
+      node.attempt = undefined;
     }
     return nodes;
   }

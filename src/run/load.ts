@@ -2,9 +2,7 @@
  * From rows to a run in memory. Every row is checked before a machine sees it.
  */
 import type { Plan } from "../define/plan.ts";
-import type { Clock } from "../clock.ts";
-import type { Log } from "../define/agent.ts";
-import { PawlError, isPawlError } from "../errors.ts";
+import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
 import { DagRun } from "./dag-run.ts";
 import type { RunSeams } from "./hosted-run.ts";
@@ -14,9 +12,6 @@ import { migratedRows } from "./migrate.ts";
 import type { StoredRun } from "./node-actor.ts";
 import { INPUT_KEY, openActorRow, openRunRow } from "./row.ts";
 import { readNodes } from "./stored-nodes.ts";
-
-/** A read that failed is tried again after this. */
-const READ_AGAIN_MS = 1_000;
 
 export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
   const body = openRunRow(record);
@@ -49,29 +44,4 @@ function inputOf({ id }: RunRecord, rows: readonly StoredActor[]): string {
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${id}" has no input row` });
   openActorRow(id, input);
   return input.output;
-}
-
-/** Reads rows until they are read: a read that fails for a moment harms no run. A failure of the store is none of these. */
-async function readAgain(read: () => Promise<StoredActor[]>, clock: Clock, log: Log): Promise<StoredActor[]> {
-  for (;;) {
-    try {
-      return await read();
-    } catch (error) {
-      if (isPawlError(error)) throw error;
-      log.warn({ error }, "results will be read again");
-      await new Promise<void>((resolve) => clock.after(READ_AGAIN_MS, resolve));
-    }
-  }
-}
-
-/** Results of nodes, checked, in the order of the keys. */
-export async function readOutputs(read: () => Promise<StoredActor[]>, runId: string, keys: readonly string[], clock: Clock, log: Log): Promise<string[]> {
-  const rows = new Map((await readAgain(read, clock, log)).map((row) => [row.key, row]));
-  return keys.map((key) => {
-    const row = rows.get(key);
-    if (row === undefined || row.output === null)
-      throw new PawlError("PAWL_ROW_CORRUPT", { message: `the result of node "${key}" of run "${runId}" is missing` });
-    openActorRow(runId, row);
-    return row.output;
-  });
 }

@@ -25,7 +25,7 @@ export function lineOf(run: Listener, node: NodeActor, seams: RunSeams): Attempt
   let toldAt = Number.NEGATIVE_INFINITY;
   return {
     async readSteps() {
-      const rows = await seams.readBeside(run, stepRange(nodeId));
+      const rows = await seams.read((store) => store.readActorRange(run.id, ...stepRange(nodeId)));
       return new Map(
         rows.map((row) => {
           openActorRow(run.id, row);

@@ -8,13 +8,12 @@
 import type { Clock } from "../clock.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Commit, RunFacts, Store, StoredActor } from "../store/store.ts";
+import type { Commit, RunFacts, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import { isWanted } from "./child-address.ts";
 import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
-import { readOutputs } from "./load.ts";
 import { Permits } from "./permits.ts";
 import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
@@ -136,12 +135,8 @@ export class Worker implements RunSeams {
     return this.#time.latest();
   }
 
-  readOutputs({ id }: HostedRun, keys: readonly string[]): Promise<string[]> {
-    return readOutputs(() => this.attempt(() => this.#store.readActors(id, keys)), id, keys, this.clock, this.attempts.log);
-  }
-
-  readBeside({ id }: HostedRun, [from, below]: readonly [string, string]): Promise<StoredActor[]> {
-    return this.attempt(() => this.#store.readActorRange(id, from, below));
+  read<T>(call: (store: Store) => Promise<T>): Promise<T> {
+    return this.attempt(() => call(this.#store));
   }
 
   streamed({ id }: HostedRun, nodeId: string, chunk: unknown): void {
@@ -335,7 +330,7 @@ export class Worker implements RunSeams {
     this.onPassivated?.(wakeAt);
   }
 
-  /** Set by those who want to hear: that nothing goes on, what actors emit, when a run that left memory wants to come back. */
+  // set by those who want to hear
   onStopped: (() => void) | undefined;
   onFenced: (() => void) | undefined;
   onWantsInbox: ((runId: string) => void) | undefined;

@@ -3,7 +3,9 @@
  */
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { agent } from "../../src/define/agent.ts";
+import { setup } from "xstate";
+import { type Agent, agent } from "../../src/define/agent.ts";
+import { step } from "../../src/run/xstate/step.ts";
 import { workflow } from "../../src/define/workflow.ts";
 import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
 
@@ -36,6 +38,11 @@ test("an empty map is an empty list; what is no list fails the map, and an item 
   const flow = anyWorkflow("flow", (wf) => wf.map("m", wf.input.list, echo, (item) => ({ item })).result);
   expect(await resultOf(flow, { list: [] })).toEqual([]);
   await expect(resultOf(flow, { list: 5 })).rejects.toMatchObject({ code: "PAWL_RUN_FAILED", message: expect.stringContaining("not a list") as string });
+  const room = new MachineRoom();
+  const { pawl } = await room.boot([flow]);
+  const failing = await room.settled(pawl.start(flow, { input: { list: null } }));
+  await room.settled(failing.ended());
+  expect((await failing.nodes())[0]).toMatchObject({ status: "failed", failure: { code: "PAWL_NOT_A_LIST", retryable: false } });
   const picky = anyAgent(
     "picky",
     ({ item }: { item: number }) => {
@@ -172,13 +179,20 @@ test("an event that does not come in time fails, or is skipped; the time goes on
   expect(await room.settled(run.result())).toEqual({ went: undefined });
   expect(room.clock.mono() - before).toBeLessThan(110_000);
   expect(await run.status()).toMatchObject({ degraded: true });
+  expect((await run.nodes())[0]).toMatchObject({ status: "skipped", failure: { code: "PAWL_EVENT_TIMEOUT" } });
 });
 
 test("a workflow runs as a part of another, and of a map; a run of others is waited for", async () => {
   const room = new MachineRoom();
   const inner = workflow({ name: "inner", input: z.object({ n: z.number() }) }, (wf) => ({ n: wf.node("n", echo, { n: wf.input.n }).result.n as number }));
   const gate = deferred<number>();
-  const slow = anyWorkflow("slow", (wf) => ({ n: wf.node("n", anyAgent("gate", () => gate.promise), {}).result }));
+  const slow = anyWorkflow("slow", (wf) => ({
+    n: wf.node(
+      "n",
+      anyAgent("gate", () => gate.promise),
+      {},
+    ).result,
+  }));
   const outer = anyWorkflow("outer", (wf) => {
     const one = wf.run("one", inner, { n: 1 });
     const many = wf.map("many", [2, 3], inner, (n) => ({ n }));
@@ -226,18 +240,29 @@ test("steps of an agent are done once, however often the node is tried, and in w
   expect(done).toEqual(["1:0", "1:1", "2:2", "2:3", "3:4"]);
 });
 
-test("the key of a step is used once; a step of an attempt that is not wanted is not kept", async () => {
-  const twice = anyAgent(
-    "twice",
-    async (_, ctx) => {
-      await ctx.step("a", () => 1);
-      return ctx.step("a", () => 2);
-    },
-    { retry: { maxAttempts: 1 } },
-  );
-  await expect(resultOf(anyWorkflow("flow", (wf) => wf.node("n", twice, {}).result))).rejects.toMatchObject({
-    message: expect.stringContaining('two steps "a"') as string,
+test("the key of a step is used once; an agent that a machine calls has no steps", async () => {
+  const room = new MachineRoom();
+  const codes: unknown[] = [];
+  const noting = (first: string, second: string): Agent =>
+    anyAgent("noting", async (_, ctx) => {
+      try {
+        await ctx.step(first, () => 1);
+        return await ctx.step(second, () => 2);
+      } catch (error) {
+        codes.push((error as { code: unknown }).code);
+        return "refused";
+      }
+    });
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", noting("a", "a"), {}).result);
+  const machine = setup({ actors: { call: step(noting("a", "b")) } }).createMachine({
+    id: "m",
+    initial: "calling",
+    states: { calling: { invoke: { src: "call", input: {}, onDone: "done" } }, done: { type: "final" } },
   });
+  const { pawl } = await room.boot([flow, machine]);
+  expect(await room.settled((await room.settled(pawl.start(flow, { input: {} }))).result())).toBe("refused");
+  await room.settled((await room.settled(pawl.start(machine, {}))).ended());
+  expect(codes).toEqual(["PAWL_STEP_REPEATED", "PAWL_STEP_UNSUPPORTED"]);
 });
 
 test("an attempt that is silent beyond its heartbeat has failed; what it reports is shown", async () => {

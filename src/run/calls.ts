@@ -1,0 +1,63 @@
+/**
+ * Calls of agents by the nodes of a DAG run, once the commit that says so is durable.
+ */
+import type { StoredActor } from "../store/store.ts";
+import { Attempt } from "./attempt.ts";
+import type { Failures } from "./failures.ts";
+import type { HostedRun, RunSeams } from "./hosted-run.ts";
+import { readOutputs } from "./read-outputs.ts";
+import type { LiveNodes } from "./live-nodes.ts";
+import type { NodeActor, Stimulus } from "./node-actor.ts";
+import type { Results, Texts } from "./results.ts";
+import { lineOf } from "./run-line.ts";
+
+/** The run whose nodes call. */
+interface Caller extends HostedRun {
+  receive(stimulus: Stimulus): void;
+}
+
+export class Calls {
+  readonly #run: Caller;
+  readonly #seams: RunSeams;
+  readonly #results: Results;
+  readonly #failures: Failures;
+  readonly #nodes: LiveNodes;
+
+  constructor(run: Caller, seams: RunSeams, results: Results, failures: Failures, nodes: LiveNodes) {
+    this.#run = run;
+    this.#seams = seams;
+    this.#results = results;
+    this.#failures = failures;
+    this.#nodes = nodes;
+  }
+
+  /** Begins the attempt that the node was granted, unless it is no longer wanted. */
+  begin(node: NodeActor): void {
+    if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
+    const run = this.#run;
+    const { id: nodeId, agent, input, reads, dependencies, policy, of } = node.node;
+    const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
+    const facts = { runId: run.id, nodeId, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures };
+    const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
+    // a run of its own takes permits itself
+    if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);
+    attempt.guard(policy.heartbeatMs, () => run.receive({ kind: "silent", node, attempt }));
+    const given = (loaded?: Texts): unknown => (of === undefined ? this.#results.resolve(input, loaded) : this.#results.itemInput(node.index, loaded));
+    const perform = async (loaded?: Texts): Promise<void> => {
+      const outcome = await attempt.perform(agent, () => given(loaded), policy.nonRetryable);
+      if (outcome !== undefined) run.receive({ kind: "attempt", node, attempt, outcome });
+    };
+    const missing = of === undefined ? this.#results.missing(reads) : this.#results.missingFor(node.index);
+    if (missing.length === 0) void perform();
+    else this.read(missing, (texts) => void perform(texts));
+  }
+
+  /** Reads results back from the store and goes on with them, unless the run breaks over it. */
+  read(missing: readonly number[], goOn: (texts: Texts) => void): void {
+    const { clock, attempts } = this.#seams;
+    const { id } = this.#run;
+    const rowsOf = (keys: readonly string[]): Promise<StoredActor[]> => this.#seams.read((store) => store.readActors(id, keys));
+    const read = this.#results.load(missing, (keys) => readOutputs(() => rowsOf(keys), id, keys, clock, attempts.log));
+    void read.then(goOn, (error: unknown) => this.#seams.broken(this.#run, error));
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What a DAG run writes with its next commit: rows, and the history of what they say.
+ */
+import type { Failure } from "../../machines/node.ts";
+import type { ActorRecord } from "../store/store.ts";
+import type { RunNode } from "./graph.ts";
+import { HistoryWriter, NODE_EVENTS } from "./history.ts";
+import { type NodeActor, nodeRow } from "./node-actor.ts";
+import type { Settled } from "./progress.ts";
+import { actorRow, nodeBodyText } from "./row.ts";
+
+/** How a group or event has ended. */
+export interface Ending {
+  readonly since: number;
+  readonly opened?: number;
+  readonly output: string | undefined;
+  readonly failure: Failure | undefined;
+}
+
+/** Readings of the clock: as people see it, and as lengths are kept by. */
+interface Clocks {
+  now(): number;
+  steadyNow(): number;
+}
+
+export class DagRows {
+  readonly history = new HistoryWriter();
+  readonly #runId: string;
+  readonly #clocks: Clocks;
+  #rows: ActorRecord[] = [];
+
+  constructor(runId: string, clocks: Clocks) {
+    this.#runId = runId;
+    this.#clocks = clocks;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.length === 0 && this.history.isEmpty;
+  }
+
+  add(row: ActorRecord): void {
+    this.#rows.push(row);
+  }
+
+  /** A call has ended, or backs off. */
+  called(actor: NodeActor, output: string | null): void {
+    const { node, snapshot } = actor;
+    const { value, context } = snapshot;
+    this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output));
+    this.history.node(NODE_EVENTS[value]!, node.id, context.attempt, value === "completed" ? undefined : context.failure);
+  }
+
+  /** A group is open, or an event is awaited. */
+  opened({ id }: RunNode, since: number, opened?: number): void {
+    this.add(actorRow(this.#runId, id, "running", nodeBodyText({ attempt: 0, startedAt: since, ...(opened !== undefined && { opened }) }), null));
+    this.history.node("node.started", id, 0);
+  }
+
+  /** A group or event has ended. */
+  ended({ id }: RunNode, status: Settled, { since, opened, output, failure }: Ending): void {
+    const endedAt = this.#clocks.now();
+    const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...(failure !== undefined && { failure }) };
+    this.add(actorRow(this.#runId, id, status, nodeBodyText(body), output ?? null));
+    this.history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
+  }
+
+  /** An event came before the run got there. */
+  cameEarly({ id }: RunNode, text: string): void {
+    this.add(actorRow(this.#runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#clocks.now() }), text));
+  }
+
+  take(): { readonly actors: readonly ActorRecord[]; readonly history: string } {
+    const actors = this.#rows;
+    this.#rows = [];
+    return { actors, history: this.history.take() };
+  }
+}

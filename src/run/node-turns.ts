@@ -1,0 +1,120 @@
+/**
+ * Turns of the nodes that call agents: what happened to one, what its chart makes of it, and what follows.
+ */
+import type { Failure, NodeEvent } from "../../machines/node.ts";
+import type { Attempt, Outcome } from "./attempt.ts";
+import type { KeptStep } from "./attempt-line.ts";
+import type { Calls } from "./calls.ts";
+import { FACT, nodeChart } from "./charts.ts";
+import type { DagRows } from "./dag-rows.ts";
+import { makeFailure } from "./failure.ts";
+import type { Graph } from "./graph.ts";
+import type { RunSeams } from "./hosted-run.ts";
+import type { LiveNodes } from "./live-nodes.ts";
+import { type Abandoned, type NodeActor, newNode, withDraw } from "./node-actor.ts";
+import type { NodeTimers, Timer } from "./node-timers.ts";
+import type { Progress, Settled } from "./progress.ts";
+import { stepRow } from "./run-line.ts";
+
+/** What these turns need of their run. */
+interface TurnHost {
+  readonly id: string;
+  readonly seams: RunSeams;
+  readonly graph: Graph;
+  readonly progress: Progress;
+  readonly nodes: LiveNodes;
+  readonly timers: NodeTimers;
+  readonly rows: DagRows;
+  readonly calls: Calls;
+  readonly abandoned: Abandoned;
+  /** What is to be done once the commit is durable. */
+  act(act: () => void): void;
+  /** The node has ended. */
+  ended(node: NodeActor, status: Settled, output: string | undefined, failure: Failure | undefined): void;
+}
+
+export class NodeTurns {
+  readonly #host: TurnHost;
+
+  constructor(host: TurnHost) {
+    this.#host = host;
+  }
+
+  /** The next node that waits for it gets a permit. */
+  grant(): void {
+    const { graph, nodes, progress, seams } = this.#host;
+    const index = progress.grant();
+    if (index === undefined) return;
+    let node = nodes.at(index);
+    if (node === undefined) {
+      const of = graph.node(index);
+      nodes.add((node = newNode(of, nodeChart.initial(of.policy).snapshot)));
+    }
+    node.since = seams.clock.now();
+    nodes.holds(node);
+    this.tell(node, FACT.granted);
+  }
+
+  tell(node: NodeActor, event: NodeEvent, output?: string): void {
+    const { id, nodes, timers, rows, calls, abandoned, progress } = this.#host;
+    const before = node.snapshot.value;
+    const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
+    node.snapshot = snapshot;
+    for (const effect of effects) {
+      if (effect.kind === "schedule") {
+        const timer = (node.timer = { delayMs: effect.delayMs, event: effect.event });
+        this.#host.act(() => timers.arm(node, timer));
+      } else if (effect.kind === "cancel") timers.clear(node);
+      else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
+      else if (effect.type === "abortAgent") abandoned.add(id, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+    }
+    if (snapshot.value === before) return;
+    if (before === "running") nodes.release(node);
+    if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
+    else if (snapshot.value === "running") rows.history.node("node.started", node.node.id, snapshot.context.attempt);
+    else if (snapshot.value === "backingOff") this.#backsOff(node);
+    else progress.requeue(node.index);
+  }
+
+  #backsOff(node: NodeActor): void {
+    const { progress, rows, timers } = this.#host;
+    progress.backOff(node.index);
+    rows.called(node, null);
+    timers.waits(node);
+  }
+
+  #ended(node: NodeActor, status: Settled, output: string | undefined): void {
+    const { timers, nodes, rows } = this.#host;
+    timers.clear(node);
+    nodes.delete(node);
+    rows.called(node, output ?? null);
+    this.#host.ended(node, status, output, node.snapshot.context.failure);
+  }
+
+  fired(node: NodeActor, { event }: Timer): void {
+    this.tell(node, withDraw(event, this.#host.seams.random));
+  }
+
+  /** The attempt has ended, unless it was given up before. */
+  outcome(node: NodeActor, attempt: Attempt, outcome: Outcome): void {
+    if (node.attempt !== attempt) return;
+    node.attempt = undefined;
+    if (outcome.failure === undefined) return this.tell(node, FACT.succeeded, outcome.output);
+    this.tell(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#host.seams.random.next() });
+  }
+
+  /** A step of the attempt has ended. */
+  keepStep(node: NodeActor, attempt: Attempt, step: KeptStep): void {
+    if (node.attempt !== attempt) return;
+    this.#host.rows.add(stepRow(this.#host.id, node.node.id, step));
+    this.#host.act(() => step.kept());
+  }
+
+  /** The attempt has not shown itself for too long. */
+  silent(node: NodeActor, attempt: Attempt): void {
+    if (node.attempt !== attempt) return;
+    this.#host.abandoned.tellLater(attempt, "PAWL_HEARTBEAT_TIMEOUT");
+    const message = `no progress was reported for ${node.node.policy.heartbeatMs} ms`;
+    this.outcome(node, attempt, { failure: makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", message) });
+  }
+}
