@@ -3,9 +3,10 @@
  */
 import { PawlError } from "../errors.ts";
 import type { Agent } from "./agent.ts";
+import { agentOf, waitingAgent } from "./callable.ts";
 import { checkName } from "./name.ts";
 import { type NodeDefinition, type NodeKind, placeholder } from "./node-definition.ts";
-import { type AttemptOptions, type OnFail, policyOf, wholeNumber } from "./policy.ts";
+import { type AttemptOptions, type OnFail, wholeNumber } from "./policy.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -32,29 +33,18 @@ class Handle implements NodeHandle<any> {
   }
 }
 
-const WAITS_FOR_OTHERS: AttemptOptions = { timeout: "36500d", retry: { maxAttempts: 1 } };
-const agentsOf = new WeakMap<Workflow, Agent>();
-
-/** The agent that runs a workflow as a run of its own: it may take its time, and one that failed has done what it has done. */
-export function agentOf(call: Callable): Agent {
-  if (!("plan" in call)) return call;
-  const known = agentsOf.get(call);
-  if (known !== undefined) return known;
-  const { output, ...base } = placeholder(call.name);
-  const made = Object.freeze({ ...base, input: call.plan.inputSchema ?? base.input, output, work: { kind: "run" as const, of: call } });
-  agentsOf.set(call, made);
-  return made;
-}
-
 export class Builder {
   readonly nodes: NodeDefinition[] = [];
   readonly input = makeReference("input");
   readonly #at: string;
+  readonly #placeOf: (id: string) => Place;
   #within: NodeDefinition["within"];
   #stage: string | undefined;
 
-  constructor(at: string) {
+  /** `placeOf` is asked when a node is added: where it is written. */
+  constructor(at: string, placeOf?: (id: string) => Place) {
     this.#at = at;
+    this.#placeOf = placeOf ?? ((id) => (path) => [`${at} node "${id}"`, ...path].join(" "));
   }
 
   node(id: string, agent: Agent, input: unknown, options: Options = {}): Handle {
@@ -66,17 +56,12 @@ export class Builder {
   }
 
   resultOf(id: string, workflow: Workflow, runId: unknown, options: Options = {}): Handle {
-    const agent: Agent = Object.freeze({
-      ...placeholder(workflow.name),
-      work: { kind: "wait" as const },
-      policy: policyOf(WAITS_FOR_OTHERS, this.#at),
-    });
-    return this.#add({ id, agent, input: { runId } }, options);
+    return this.#add({ id, agent: waitingAgent(workflow), input: { runId } }, options);
   }
 
   map(id: string, list: unknown, call: Callable, input: (item: unknown, index: unknown) => unknown, options: Options & { concurrency?: number } = {}): Handle {
     const { concurrency, ...own } = options;
-    if (concurrency !== undefined) wholeNumber(concurrency, "concurrency", this.#place(id)([]));
+    if (concurrency !== undefined) wholeNumber(concurrency, "concurrency", this.#placeOf(id)(["concurrency"]));
     return this.#add({ id, kind: "map", agent: agentOf(call), input: list, each: input(makeReference("item"), makeReference("index")), concurrency }, own);
   }
 
@@ -86,7 +71,7 @@ export class Builder {
     first: unknown,
     { next, until, max, ...own }: Options & { max: number; until?: (last: unknown) => unknown; next?: (last: unknown) => unknown },
   ): Handle {
-    wholeNumber(max, "max", this.#place(id)([]));
+    wholeNumber(max, "max", this.#placeOf(id)(["max"]));
     const last: unknown = makeReference("last");
     return this.#add({ id, kind: "repeat", agent: agentOf(call), input: first, each: next?.(last) ?? first, until: until?.(last), max }, own);
   }
@@ -96,7 +81,7 @@ export class Builder {
   }
 
   route(id: string, by: unknown, ways: Readonly<Record<string, () => unknown>>, otherwise?: () => unknown, options: Options = {}): Handle {
-    for (const name of Object.keys(ways)) if (name === "") throw new PawlError("PAWL_INVALID_ID", { message: "a way has no name", at: this.#place(id)([]) });
+    for (const name of Object.keys(ways)) if (name === "") throw new PawlError("PAWL_INVALID_ID", { message: "a way has no name", at: this.#placeOf(id)([]) });
     return this.#choose(id, "route", by, [...Object.entries(ways), ...(otherwise === undefined ? [] : [["", otherwise] as const])], options);
   }
 
@@ -127,7 +112,7 @@ export class Builder {
         throw new PawlError("PAWL_REFERENCE_MISUSE", {
           message: `the way "${name}" of "${id}" returns node "${result.id}" itself`,
           next: "return its result: wf.node(…).result",
-          at: this.#place(id)([]),
+          at: this.#placeOf(id)([]),
         });
       return { name, result };
     });
@@ -143,12 +128,8 @@ export class Builder {
       ...(this.#within !== undefined && { within: this.#within }),
       ...(this.#stage !== undefined && { stage: this.#stage }),
       ...(after !== undefined && { after: after.map((node) => node.id) }),
-      place: this.#place(draft.id),
+      place: this.#placeOf(draft.id),
     });
     return new Handle(draft.id);
-  }
-
-  #place(id: string): Place {
-    return (path) => [`${this.#at} node "${id}"`, ...path].join(" ");
   }
 }

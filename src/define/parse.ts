@@ -18,3 +18,17 @@ export async function parseWorkflow(text: string, options: DocumentOptions = {})
   const { readDocument } = await import("./document.ts");
   return readDocument(text, options);
 }
+
+/**
+ * The JSON Schema of such documents, for editors: save it beside them, and begin them with
+ * `# yaml-language-server: $schema=./pawl.schema.json`.
+ *
+ * @example
+ * ```ts
+ * await writeFile('pawl.schema.json', JSON.stringify(await documentSchema()));
+ * ```
+ */
+export async function documentSchema(): Promise<object> {
+  const { documentJsonSchema } = await import("./document-shape.ts");
+  return documentJsonSchema();
+}

@@ -127,11 +127,22 @@ function parseReference(text: string, scope: Scope): Reference {
   throw noSuchNode(text, scope);
 }
 
+/** Where each local is known. */
+const HOMES: Readonly<Record<Local, string>> = {
+  item: "what the items of a map are given",
+  index: "what the items of a map are given",
+  last: "what the rounds of a repeat are given after the first, and in its `until`",
+};
+
 function noSuchNode(text: string, scope: Scope): PawlError {
   const id = text.split(".result")[0]!.split(/[.[]/)[0]!;
   const named = text.includes(".result") ? text.slice(0, text.indexOf(".result")) : id;
   if (scope.find(named) !== undefined || scope.find(id) !== undefined) {
     return unknown(text, `\${${text}} lacks .result`, scope, `write \${${id}.result} for the result of node "${id}"`);
+  }
+  if (Object.hasOwn(HOMES, id)) {
+    const home = HOMES[id as Local];
+    throw unknown(text, `\${${text}} is known only in ${home}`, scope, `use it there; what others are to know is a part of the result`);
   }
   const ids = [...scope.ids];
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");

@@ -3,6 +3,7 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { ActorRecord } from "../store/store.ts";
+import { WITHOUT_END_MS } from "./event-nodes.ts";
 import type { RunNode } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS } from "./history.ts";
 import { type NodeActor, nodeRow } from "./node-actor.ts";
@@ -51,9 +52,11 @@ export class DagRows {
   }
 
   /** A group is open, or an event is awaited. */
-  opened({ id }: RunNode, since: number, opened?: number): void {
-    this.add(actorRow(this.#runId, id, "running", nodeBodyText({ attempt: 0, startedAt: since, ...(opened !== undefined && { opened }) }), null));
-    this.history.node("node.started", id, 0);
+  opened({ id, kind, branches, policy }: RunNode, since: number, opened?: number): void {
+    const due = kind === "event" && policy.timeoutMs < WITHOUT_END_MS ? { dueAt: since + policy.timeoutMs } : {};
+    this.add(actorRow(this.#runId, id, "running", nodeBodyText({ attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due }), null));
+    const branch = branches?.[opened ?? -1]?.name;
+    this.history.opened(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
   }
 
   /** A group or event has ended. */

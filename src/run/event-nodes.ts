@@ -9,7 +9,7 @@ import type { NodeTimers, Timed, Timer } from "./node-timers.ts";
 import type { Progress, Settled } from "./progress.ts";
 
 /** A timeout that is none. */
-const WITHOUT_END_MS = 36_500 * 86_400_000;
+export const WITHOUT_END_MS = 36_500 * 86_400_000;
 
 /** An event that is awaited. */
 export interface EventActor extends Timed {

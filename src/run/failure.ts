@@ -5,6 +5,15 @@ import type { Failure } from "../../machines/node.ts";
 import { AgentError, type FailureKind, isPawlError } from "../errors.ts";
 
 const MESSAGE_LENGTH_MAX = 2_000;
+/** What is wrong with a definition, or with what was given. */
+const CONFIGURATION: ReadonlySet<string> = new Set([
+  "PAWL_INPUT_INVALID",
+  "PAWL_AGENT_UNCONFIGURED",
+  "PAWL_UNKNOWN_AGENT",
+  "PAWL_NOT_A_LIST",
+  "PAWL_STEP_REPEATED",
+  "PAWL_STEP_UNSUPPORTED",
+]);
 /** Whatever a service asks for, the next attempt comes within a day. */
 const RETRY_AFTER_MAX_MS = 86_400_000;
 const CODE = /^[A-Za-z0-9_.-]{1,64}$/;
@@ -59,7 +68,7 @@ function codeOf(error: Error): string {
 
 function kindOf(code: string): FailureKind {
   if (code === "PAWL_OUTPUT_INVALID") return "invalidOutput";
-  if (code === "PAWL_INPUT_INVALID" || code === "PAWL_AGENT_UNCONFIGURED" || code === "PAWL_UNKNOWN_AGENT") return "configuration";
+  if (CONFIGURATION.has(code)) return "configuration";
   if (code === "PAWL_VALUE_NOT_STORABLE" || code === "PAWL_VALUE_TOO_LARGE") return "critical";
   return "transient";
 }

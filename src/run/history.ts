@@ -45,7 +45,16 @@ export interface HistoryEvent {
   /** Why, for failures. */
   readonly message?: string;
   readonly code?: string;
+  /** Of a map that was opened: how many items it has. */
+  readonly items?: number;
+  /** Of a choice that was made: the branch that was taken; absent when none was. */
+  readonly branch?: string;
+  /** Of an event that is awaited from then on: when its timeout strikes, in ms since 1970. */
+  readonly dueAt?: number;
 }
+
+/** What a group was opened with, or until when an event is awaited. */
+type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {
@@ -64,7 +73,7 @@ export interface RunChange extends HistoryEntry {
   readonly isEnd: boolean;
 }
 
-type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string, message?: string] | MachineEntry;
+type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string | Opening, message?: string] | MachineEntry;
 /** Of a machine run: the actor, the event or name, and the state value when it changed. */
 type MachineEntry = [type: MachineType, actor: string, name: string, value?: unknown];
 type MachineType = "machine.turned" | "actor.started" | "actor.ended" | "action.performed";
@@ -113,6 +122,11 @@ export class HistoryWriter {
     this.#events.push(failure === undefined ? [type, node, attempt] : [type, node, attempt, failure.code, failure.message]);
   }
 
+  /** A group was opened, or an event is awaited from now on. */
+  opened(node: string, opening: Opening): void {
+    this.#events.push(Object.keys(opening).length === 0 ? ["node.started", node] : ["node.started", node, 0, opening]);
+  }
+
   run(type: HistoryType, failure?: { code: string; message: string }): void {
     this.#events.push(failure === undefined ? [type] : [type, 0, 0, failure.code, failure.message]);
   }
@@ -153,7 +167,7 @@ function readEvent(compact: Compact): HistoryEvent {
     type,
     ...(node && { node }),
     ...(attempt && { attempt }),
-    ...(code !== undefined && { code }),
+    ...(typeof code === "object" ? code : code !== undefined && { code }),
     ...(message !== undefined && { message }),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { PawlError } from "../errors.ts";
 import type { RunRecord, Store, StoredActor } from "../store/store.ts";
+import type { AwaitedEvent } from "./awaited.ts";
 import { type Foreigners, decode } from "./codec.ts";
 import { openActorRow } from "./row.ts";
 import type { ActorTimer, Life, TimerPolicy } from "./xstate/actor.ts";
@@ -45,12 +46,17 @@ export interface ActorView {
   readonly commitNo: number;
 }
 
-/** What a machine's run waits for that has nothing to do. */
+/** What a run waits for: of a machine's run that has nothing to do, of a workflow's also while some of its nodes run. */
 export interface WaitingFor {
-  /** Types of events that the machine takes in its present state, as they are written; guards may still say no. */
+  /**
+   * Types of events. Of a machine those that it takes in its present state, as they are written; guards may still say no. Of
+   * a workflow those that its nodes wait for.
+   */
   readonly events: readonly string[];
-  /** Of all its actors, in the order in which they are due. */
+  /** Of a machine's run: those of all its actors, in the order in which they are due. */
   readonly timers: readonly TimerView[];
+  /** Of a workflow's run: its events, the one first that it has waited for longest. */
+  readonly awaited?: readonly AwaitedEvent[];
 }
 
 interface StoredState {

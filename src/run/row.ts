@@ -44,6 +44,8 @@ export interface NodeBody {
   readonly backoffMs?: number;
   /** Of a group that was opened: how many items, or the number of the branch that was taken. */
   readonly opened?: number;
+  /** Of an event that is awaited: when its timeout strikes. */
+  readonly dueAt?: number;
 }
 
 /** What a run's row holds beside its status. */
@@ -96,7 +98,7 @@ export function runRow(
 /** A node's body as text; the common case without a walk over it. */
 export function nodeBodyText(body: NodeBody): string {
   if (body.failure !== undefined) return encode(body);
-  const opened = body.opened === undefined ? "" : `,"opened":${body.opened}`;
+  const opened = (body.opened === undefined ? "" : `,"opened":${body.opened}`) + (body.dueAt === undefined ? "" : `,"dueAt":${body.dueAt}`);
   return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}${opened}}`;
 }
 

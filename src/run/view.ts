@@ -3,15 +3,17 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { NodeKind } from "../define/node-definition.ts";
+import type { PlanStructure as WorkflowStructure } from "../define/plan-structure.ts";
 import type { Plan } from "../define/plan.ts";
 import { planOfStructure } from "../define/stored-plan.ts";
 import { PawlError } from "../errors.ts";
 import { type RunRecord, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
+import { viewAwaited } from "./awaited.ts";
 import { decode } from "./codec.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
 import { type ForkOrigin, readOrigin } from "./origin.ts";
-import type { Graph } from "./graph.ts";
+import type { Graph, RunNode } from "./graph.ts";
 import { type NodeStatus, Progress } from "./progress.ts";
 import { BESIDE, INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow, progressKey } from "./row.ts";
 import { readNodes } from "./stored-nodes.ts";
@@ -55,13 +57,15 @@ export interface RunView extends RunSummary {
   readonly reason: string | null;
   /** Of a machine's run: the machine's state value. */
   readonly state: unknown;
-  /** Of a machine's run that has nothing to do: what it waits for. */
+  /** What it waits for; undefined while it waits for nothing. */
   readonly waitingFor: WaitingFor | undefined;
 }
 
+export type { PlanStructure as WorkflowStructure } from "../define/plan-structure.ts";
+
 /** What a run was defined as, as data. The structure of a workflow has its nodes, that of a machine its states. */
 export type RunDefinition =
-  | { readonly kind: "workflow"; readonly name: string; readonly hash: string; readonly structure: object }
+  | { readonly kind: "workflow"; readonly name: string; readonly hash: string; readonly structure: WorkflowStructure }
   | { readonly kind: "machine"; readonly name: string; readonly hash: string; readonly structure: MachineStructure };
 
 /** A node of a run. */
@@ -70,6 +74,8 @@ export interface NodeView {
   readonly agent: string;
   readonly kind: NodeKind;
   readonly stage: string | undefined;
+  /** The map or loop of which it is an item or round, or the choice of which it is a member, of this branch. */
+  readonly memberOf: MemberOf | undefined;
   readonly status: NodeStatus;
   readonly dependencies: readonly string[];
   readonly attempt: number;
@@ -80,6 +86,8 @@ export interface NodeView {
   readonly retryAt: number | undefined;
   /** What its attempt reported last; see `ctx.heartbeat`. */
   readonly progress: unknown;
+  /** Of an event that is awaited: when its timeout strikes; undefined when it has none. */
+  readonly dueAt: number | undefined;
   /** Of a map or loop that was opened: how many items, or rounds, it has; they come after it. */
   readonly items: number | undefined;
   /** Of a choice that was made: the branch that was taken; undefined when none was. */
@@ -87,6 +95,9 @@ export interface NodeView {
   /** For a blocked node: the failed nodes that it, directly or not, depends on. */
   readonly upstreamFailures: readonly string[];
 }
+
+/** Where a node belongs that is a part of another one. */
+export type MemberOf = { readonly group: string; readonly position: number } | { readonly group: string; readonly branch: string };
 
 const OVER: ReadonlySet<string> = new Set(["completed", "failed", "timedOut", "cancelled", "quarantined"]);
 
@@ -135,15 +146,16 @@ export async function viewRun(store: Store, record: RunRecord): Promise<RunView>
     return decode(row.output, READABLE);
   };
   const { degraded, terminated = false, failure } = openRunRow(record);
-  const machine = isMachineRun(record) ? await viewMachine(store, record) : undefined;
-  return { ...summaryOf(record), ...nothing, ...machine, degraded, terminated, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
+  const waits = isMachineRun(record) ? await viewMachine(store, record) : { waitingFor: await viewAwaited(store, record) };
+  return { ...summaryOf(record), ...nothing, ...waits, degraded, terminated, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
 }
 
 /** What a run was defined as when it started, or last taken over by another definition. */
 export async function viewDefinition(store: Store, record: RunRecord): Promise<RunDefinition> {
   const { workflow: name, definition: hash } = record;
-  const structure = await readStructure(store, record);
-  return isMachineRun(record) ? { kind: "machine", name, hash, structure } : { kind: "workflow", name, hash, structure };
+  const structure: object = await readStructure(store, record);
+  if (isMachineRun(record)) return { kind: "machine", name, hash, structure: structure as MachineStructure };
+  return { kind: "workflow", name, hash, structure: structure as WorkflowStructure };
 }
 
 /** The graph of a run, as it was defined when it started. */
@@ -159,23 +171,26 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   const plan = known ?? (await readPlan(store, record.definition));
   const { graph, nodes } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
   const stored = new Map(nodes.map((node) => [node.index, node]));
-  const progress = new Progress(graph, nodes);
-  if (record.status !== "pending") progress.queueReady();
   const isUnderWay = record.status === "running" || record.status === "paused";
   const running = isUnderWay ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  for (const id of running.keys()) growTo(graph, id);
+  const progress = new Progress(graph, nodes);
+  if (record.status !== "pending") progress.queueReady();
   const reported = await readProgress(store, runId, [...running.keys()]);
   const isOver = ENDED_EARLY.has(record.status);
   return [...inOrder(graph)].map((index) => {
     const node = graph.node(index);
     const { body, opened } = stored.get(index) ?? {};
     const started = node.kind === "call" ? running.get(node.id) : undefined;
-    const derived = progress.status(index);
+    // an item waits for nothing but its turn
+    const derived = node.of !== undefined && progress.status(index) === "waiting" ? "queued" : progress.status(index);
     const backsOff = derived === "backingOff" && started === undefined;
     return {
       id: node.id,
       agent: node.agent.name,
       kind: node.kind,
-      stage: node.stage,
+      stage: (node.of === undefined ? node : plan.nodes[node.of.group]!).stage,
+      memberOf: memberOf(node, plan),
       status: statusOf(derived, started !== undefined, isOver),
       dependencies: node.dependencies.map((dependency) => plan.nodes[dependency]!.id),
       attempt: started?.attempt ?? body?.attempt ?? 0,
@@ -184,6 +199,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       failure: body?.failure,
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
       progress: reported.get(node.id),
+      dueAt: derived === "running" ? body?.dueAt : undefined,
       items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
       branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
       upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index) : [],
@@ -197,6 +213,24 @@ function* inOrder(graph: Graph): Generator<number> {
     yield index;
     yield* graph.itemsOf(index);
   }
+}
+
+function memberOf({ of, within }: RunNode, { nodes }: Plan): MemberOf | undefined {
+  if (of !== undefined) return { group: nodes[of.group]!.id, position: of.position };
+  if (within === undefined) return undefined;
+  const { id, branches } = nodes[within.choice]!;
+  return { group: id, branch: branches![within.branch]!.name };
+}
+
+const ROUND = /^(.+)\[(\d+)\]$/;
+
+/** The newest round of a loop has no row before its first attempt has ended: that it runs, the history tells. */
+function growTo(graph: Graph, id: string): void {
+  const [, loop, position] = ROUND.exec(id) ?? [];
+  const index = loop === undefined ? undefined : graph.plan.indexOf.get(loop);
+  if (index === undefined || graph.plan.nodes[index]!.kind !== "repeat") return;
+  const lacking = Number(position) + 1 - graph.countOf(index);
+  if (lacking > 0) graph.grow(index, lacking);
 }
 
 /** What those that run have reported. */

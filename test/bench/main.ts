@@ -18,8 +18,10 @@ import { resume } from "./resume.ts";
 import { rows } from "./rows.ts";
 import { scaling } from "./scaling.ts";
 import { sends } from "./sends.ts";
+import { shapes } from "./shapes.ts";
 import { shared } from "./shared.ts";
 import { sleepers } from "./sleepers.ts";
+import { stream } from "./stream.ts";
 import { tableOf } from "./table.ts";
 import { takeover } from "./takeover.ts";
 
@@ -39,6 +41,8 @@ const BENCHMARKS: readonly Benchmark[] = [
   inbox,
   shared,
   prunes,
+  shapes,
+  stream,
   disk,
 ];
 const ROUNDS = 5;

@@ -1,0 +1,189 @@
+/**
+ * What may stand in a document, in one place: what documents are checked by, and the JSON Schema that editors complete and
+ * check them by. A document is checked part by part, so that its mistakes are told of the part they are in: nodes within a
+ * part are whatever they are until it is their turn. In the JSON Schema they are spelt out.
+ */
+import { z } from "zod";
+import type { Duration } from "./duration.ts";
+
+/** One reference and nothing else. */
+const REFERENCE = /^\$\{[^}]+\}$/;
+const FILE = /\.(ya?ml|json)$/;
+
+/** Does it name a document of its own, rather than a workflow that is known here? */
+export function isDocumentFile(name: string): boolean {
+  return FILE.test(name);
+}
+
+const reference = (description: string) => z.string().regex(REFERENCE, 'it has to be one reference, for example "${plan.result.kind}"').describe(description);
+const duration = (description: string) =>
+  z.union([z.number(), z.string().meta({ pattern: "^\\d+(\\.\\d+)?(ms|s|m|h|d)$" })]).describe(description) as unknown as z.ZodType<Duration>;
+const jsonSchema = (description: string) => z.record(z.string(), z.unknown()).describe(description);
+const data = (description: string) => z.unknown().describe(`${description} References are written "\${node.result.path}".`);
+
+const retry = z
+  .strictObject({
+    maxAttempts: z.number().describe("Attempts in all, the first included. Default 3.").optional(),
+    initialInterval: duration("The wait before the second attempt. Default 1s.").optional(),
+    backoffCoefficient: z.number().describe("What each further wait is multiplied by. Default 2.").optional(),
+    maxInterval: duration("The longest wait. Default 60s.").optional(),
+    jitter: z.enum(["full", "none"]).describe("'full' (default) draws each wait between 0 and its length.").optional(),
+    nonRetryable: z.array(z.string()).describe("Names, codes or kinds of errors that are never tried again.").optional(),
+  })
+  .meta({ id: "retry", description: "When and how often a failed attempt is repeated." });
+
+// ---- where agents and workflows come from
+
+export const httpAgent = z
+  .strictObject({
+    http: z.strictObject({
+      url: z
+        .union([z.string(), z.strictObject({ env: z.string(), default: z.string().optional() })])
+        .describe("Its address, or the environment variable that holds it."),
+      headers: z.record(z.string(), z.string()).describe("Further request headers.").optional(),
+    }),
+    input: jsonSchema("JSON Schema of what it takes; checked before each call.").optional(),
+    output: jsonSchema("JSON Schema of what it gives; checked before the result is stored.").optional(),
+    timeout: duration("The longest time of one attempt. Default 5m.").optional(),
+    retry: retry.optional(),
+  })
+  .describe("A service: it gets the input as a JSON POST, and answers with the result as JSON.");
+
+const fromModule = (what: string) =>
+  z
+    .strictObject({
+      module: z.string().describe("A path relative to this document, or a package."),
+      export: z.string().describe("Default: the name that it has here.").optional(),
+    })
+    .describe(`${what} that a module exports.`);
+export const moduleAgent = fromModule("An agent");
+export const moduleWorkflow = fromModule("A workflow");
+
+// ---- nodes
+
+const callee = {
+  agent: z.string().describe("The agent that is called.").optional(),
+  workflow: z.string().describe("The workflow that is run, as a run of its own: a name of `workflows`, or the path of a document.").optional(),
+};
+const CALLEE = { oneOf: [{ required: ["agent"] }, { required: ["workflow"] }] };
+const waits = {
+  after: z.array(z.string()).describe("Nodes to wait for without using their result.").optional(),
+  stage: z.string().describe("A label; nodes of a choice have that of the choice unless they have one of their own.").optional(),
+};
+const tried = {
+  ...waits,
+  onFail: z.enum(["block", "skip"]).describe("When its attempts are used up: 'block' its dependents (default), or 'skip' it.").optional(),
+  timeout: duration("The longest time of one attempt. Default: that of the agent, or 5m.").optional(),
+  heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
+  retry: retry.optional(),
+};
+
+export const NODE_KEYS = ["map", "repeat", "when", "route", "event", "resultOf"] as const;
+export type WrittenKind = "call" | (typeof NODE_KEYS)[number];
+
+/** The shape of each kind of node; `node` is what stands for the nodes within. */
+function nodeShapes<N extends z.ZodType>(node: N) {
+  const way = z
+    .strictObject({
+      nodes: z.record(z.string(), node).describe("What runs when this way is taken.").optional(),
+      result: data("The result of the choice when this way is taken.").optional(),
+    })
+    .meta({ id: "way", description: "One way of a choice." });
+  return {
+    call: z
+      .strictObject({ ...callee, input: data("What it is given.").optional(), ...tried })
+      .meta({ id: "call", description: "One call of an agent, or one run of a workflow.", ...CALLEE }),
+    map: z
+      .strictObject({
+        map: z.union([reference("The list."), z.array(z.unknown())]).describe("A list, or a reference to one."),
+        ...callee,
+        input: data('What each item is given: "${item}" is the item, "${index}" its position.').optional(),
+        concurrency: z.int().min(1).describe("At most so many items at once. Default: no limit of its own.").optional(),
+        ...tried,
+      })
+      .meta({ id: "map", description: "One call for each item of a list; the result is the list of their results.", ...CALLEE }),
+    repeat: z
+      .strictObject({
+        repeat: z.strictObject({
+          max: z.int().min(1).describe("At most so many rounds; the last one is the result, enough or not."),
+          until: reference('The loop ends when this is true of the last round, "${last.good}".').optional(),
+          next: data('What each further round is given: "${last}" is what the last one gave. Default: what the first was given.').optional(),
+        }),
+        ...callee,
+        input: data("What the first round is given.").optional(),
+        ...tried,
+      })
+      .meta({ id: "repeat", description: "Calls one after the other, until it is enough; the result is that of the last round.", ...CALLEE }),
+    when: z
+      .strictObject({ when: reference("What it goes by: true is neither false, 0, '' nor missing."), then: way, else: way.optional(), ...waits })
+      .meta({ id: "when", description: "One of two ways." }),
+    route: z
+      .strictObject({
+        route: reference("The name of the way."),
+        ways: z.record(z.string(), way).describe("The ways by their names."),
+        otherwise: way.describe("The way for every other name. Without it none is taken, and the result is undefined.").optional(),
+        ...waits,
+      })
+      .meta({ id: "route", description: "One way of several, by name." }),
+    event: z
+      .strictObject({
+        event: jsonSchema("JSON Schema of the event's fields, which are the result. `{}` takes any."),
+        ...waits,
+        onFail: tried.onFail.describe("When the timeout strikes: 'block' its dependents (default), or 'skip' it."),
+        timeout: duration("How long it is waited for. Default: without end.").optional(),
+      })
+      .meta({ id: "event", description: "Waits for an event that a person or a program sends, by the name of the node." }),
+    resultOf: z
+      .strictObject({
+        resultOf: z.string().describe("The id of the run."),
+        workflow: z.string().describe("The workflow that it is a run of: a name of `workflows`, or the path of a document."),
+        ...tried,
+      })
+      .meta({ id: "resultOf", description: "Waits for the end of a run that was started elsewhere; its output is the result." }),
+  };
+}
+
+// ---- documents
+
+function documentShapes<N extends z.ZodType, W extends z.ZodType>(node: N, workflow: W) {
+  const body = {
+    description: z.string().optional(),
+    input: jsonSchema("JSON Schema of what a run is given; checked at start.").optional(),
+    timeout: duration("The longest time in which a run could work. Default 30m.").optional(),
+    onTimeout: z.enum(["partial", "abort"]).describe("At the timeout: end `timedOut` with the results (default), or end `failed`.").optional(),
+    nodes: z.record(z.string(), node).describe("The nodes by their ids, which are unique in the whole workflow."),
+    output: data("What a run gives.").optional(),
+  };
+  return {
+    inner: z.strictObject(body).meta({ id: "workflow", description: "A workflow that is written here, to be run by nodes." }),
+    document: z
+      .strictObject({
+        $schema: z.string().describe("The JSON Schema that an editor checks this document by.").optional(),
+        name: z.string().describe("1 to 128 of A-Z a-z 0-9 . _ -"),
+        ...body,
+        agents: z
+          .record(z.string(), z.union([moduleAgent, httpAgent]))
+          .describe("Agents by the names that nodes call them by.")
+          .optional(),
+        workflows: z.record(z.string(), workflow).describe("Workflows by the names that nodes run them by.").optional(),
+      })
+      .meta({ title: "pawl workflow", description: "A durable workflow of agents: which nodes there are, and what each is given." }),
+  };
+}
+
+/** By which nodes are checked, each alone. */
+export const NODE_SHAPES = nodeShapes(z.unknown());
+export const { inner: innerShape, document: documentShape } = documentShapes(z.unknown(), z.unknown());
+
+export type NodeShapes = typeof NODE_SHAPES;
+export type DocumentShape = z.infer<typeof documentShape>;
+export type InnerShape = z.infer<typeof innerShape>;
+export type WrittenNode<K extends WrittenKind> = z.infer<NodeShapes[K]>;
+export type Way = NonNullable<WrittenNode<"when">["else"]>;
+
+/** The JSON Schema of documents, for editors: `# yaml-language-server: $schema=…`. */
+export function documentJsonSchema(): object {
+  const node: z.ZodType = z.lazy(() => z.union(Object.values(nodeShapes(node))).meta({ id: "node" }));
+  const workflow: z.ZodType = z.lazy(() => z.union([moduleWorkflow, documentShapes(node, workflow).inner]));
+  return z.toJSONSchema(documentShapes(node, workflow).document, { io: "input" });
+}
