@@ -22,12 +22,13 @@ const ROOMS: Readonly<Record<string, { readonly refused: readonly string[]; read
   },
   "src/run/xstate": { refused: ["../worker.ts", "../../store/store.ts"], fine: ["xstate", "./chart.ts", "../codec.ts", "../../errors.ts"] },
   "src/watch": { refused: ["../run/row.ts", "xstate"], fine: ["pino", "../index.ts"] },
+  "src/ai": { refused: ["zod", "../run/worker.ts", "@ai-sdk/provider"], fine: ["ai", "./usage.ts", "../index.ts", "../define/schema.ts"] },
   "src/serve": { refused: ["../run/row.ts", "../store/sqlite.ts"], fine: ["commander", "./cli.ts", "../index.ts", "../watch/log.ts"] },
   "src/testing": {
     refused: ["vitest", "fast-check", "@xstate/graph", "../run/worker.ts", "../store/sqlite.ts", "node:timers"],
     fine: ["xstate", "xstate/graph", "zod", "./story.ts", "../index.ts", "../open.ts", "../store/memory.ts"],
   },
-  "examples/one": { refused: ["../../src/index.ts"], fine: ["pawl", "pawl/testing", "xstate", "./agents.ts"] },
+  "examples/one": { refused: ["../../src/index.ts"], fine: ["pawl", "pawl/ai", "pawl/testing", "xstate", "./agents.ts"] },
 };
 
 test("an import across a border is a lint error in every room", async () => {

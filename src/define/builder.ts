@@ -6,6 +6,7 @@ import type { Agent } from "./agent.ts";
 import { agentOf, waitingAgent } from "./callable.ts";
 import { checkName } from "./name.ts";
 import { type NodeDefinition, type NodeKind, placeholder } from "./node-definition.ts";
+import { Handle } from "./node-handle.ts";
 import { type AttemptOptions, type OnFail, wholeNumber } from "./policy.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
@@ -19,19 +20,6 @@ interface Options extends AttemptOptions {
 }
 
 type Draft = Omit<NodeDefinition, "place" | "after">;
-
-/** Most results are never referred to: a reference is made when it is asked for. */
-class Handle implements NodeHandle<any> {
-  readonly id: string;
-
-  constructor(id: string) {
-    this.id = id;
-  }
-
-  get result(): any {
-    return makeReference(`${this.id}.result`);
-  }
-}
 
 export class Builder {
   readonly nodes: NodeDefinition[] = [];
@@ -107,14 +95,7 @@ export class Builder {
     const outer = this.#within;
     const branches = ways.map(([name, define], branch) => {
       this.#within = { choice: id, branch };
-      const result = define();
-      if (result instanceof Handle)
-        throw new PawlError("PAWL_REFERENCE_MISUSE", {
-          message: `the way "${name}" of "${id}" returns node "${result.id}" itself`,
-          next: "return its result: wf.node(…).result",
-          at: this.#placeOf(id)([]),
-        });
-      return { name, result };
+      return { name, result: define() };
     });
     this.#within = outer;
     this.nodes[position] = { ...this.nodes[position]!, branches };

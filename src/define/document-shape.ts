@@ -36,12 +36,20 @@ const retry = z
 
 export const httpAgent = z
   .strictObject({
-    http: z.strictObject({
-      url: z
-        .union([z.string(), z.strictObject({ env: z.string(), default: z.string().optional() })])
-        .describe("Its address, or the environment variable that holds it."),
-      headers: z.record(z.string(), z.string()).describe("Further request headers.").optional(),
-    }),
+    http: z
+      .strictObject({
+        url: z
+          .union([
+            z.string(),
+            z.strictObject({
+              env: z.string().describe("The environment variable, read when the agent is first called."),
+              default: z.string().describe("Its address when the variable is not set.").optional(),
+            }),
+          ])
+          .describe("Its address, or the environment variable that holds it."),
+        headers: z.record(z.string(), z.string()).describe("Further request headers.").optional(),
+      })
+      .describe("Where it is reached."),
     input: jsonSchema("JSON Schema of what it takes; checked before each call.").optional(),
     output: jsonSchema("JSON Schema of what it gives; checked before the result is stored.").optional(),
     timeout: duration("The longest time of one attempt. Default 5m.").optional(),
@@ -61,11 +69,10 @@ export const moduleWorkflow = fromModule("A workflow");
 
 // ---- nodes
 
-const callee = {
-  agent: z.string().describe("The agent that is called.").optional(),
-  workflow: z.string().describe("The workflow that is run, as a run of its own: a name of `workflows`, or the path of a document.").optional(),
-};
-const CALLEE = { oneOf: [{ required: ["agent"] }, { required: ["workflow"] }] };
+const agent = z.string().describe("The agent that is called.");
+const workflow = z.string().describe("The workflow that is run, as a run of its own: a name of `workflows`, or the path of a document.");
+/** What is called. */
+type Callee = { readonly agent?: z.ZodType<string | undefined>; readonly workflow?: z.ZodType<string | undefined> };
 const waits = {
   after: z.array(z.string()).describe("Nodes to wait for without using their result.").optional(),
   stage: z.string().describe("A label; nodes of a choice have that of the choice unless they have one of their own.").optional(),
@@ -81,8 +88,8 @@ const tried = {
 export const NODE_KEYS = ["map", "repeat", "when", "route", "event", "resultOf"] as const;
 export type WrittenKind = "call" | (typeof NODE_KEYS)[number];
 
-/** The shape of each kind of node; `node` is what stands for the nodes within. */
-function nodeShapes<N extends z.ZodType>(node: N) {
+/** The shape of each kind of node; `node` is what stands for the nodes within, `names` begins the names of what calls. */
+function nodeShapes<N extends z.ZodType, C extends Callee>(node: N, callee: C, names = "") {
   const way = z
     .strictObject({
       nodes: z.record(z.string(), node).describe("What runs when this way is taken.").optional(),
@@ -92,7 +99,7 @@ function nodeShapes<N extends z.ZodType>(node: N) {
   return {
     call: z
       .strictObject({ ...callee, input: data("What it is given.").optional(), ...tried })
-      .meta({ id: "call", description: "One call of an agent, or one run of a workflow.", ...CALLEE }),
+      .meta({ id: `${names}call`, description: "One call of an agent, or one run of a workflow." }),
     map: z
       .strictObject({
         map: z.union([reference("The list."), z.array(z.unknown())]).describe("A list, or a reference to one."),
@@ -101,19 +108,21 @@ function nodeShapes<N extends z.ZodType>(node: N) {
         concurrency: z.int().min(1).describe("At most so many items at once. Default: no limit of its own.").optional(),
         ...tried,
       })
-      .meta({ id: "map", description: "One call for each item of a list; the result is the list of their results.", ...CALLEE }),
+      .meta({ id: `${names}map`, description: "One call for each item of a list; the result is the list of their results." }),
     repeat: z
       .strictObject({
-        repeat: z.strictObject({
-          max: z.int().min(1).describe("At most so many rounds; the last one is the result, enough or not."),
-          until: reference('The loop ends when this is true of the last round, "${last.good}".').optional(),
-          next: data('What each further round is given: "${last}" is what the last one gave. Default: what the first was given.').optional(),
-        }),
+        repeat: z
+          .strictObject({
+            max: z.int().min(1).describe("At most so many rounds; the last one is the result, enough or not."),
+            until: reference('The loop ends when this is true of the last round, "${last.good}".').optional(),
+            next: data('What each further round is given: "${last}" is what the last one gave. Default: what the first was given.').optional(),
+          })
+          .describe("When the loop ends, and how it goes on."),
         ...callee,
         input: data("What the first round is given.").optional(),
         ...tried,
       })
-      .meta({ id: "repeat", description: "Calls one after the other, until it is enough; the result is that of the last round.", ...CALLEE }),
+      .meta({ id: `${names}repeat`, description: "Calls one after the other, until it is enough; the result is that of the last round." }),
     when: z
       .strictObject({ when: reference("What it goes by: true is neither false, 0, '' nor missing."), then: way, else: way.optional(), ...waits })
       .meta({ id: "when", description: "One of two ways." }),
@@ -147,7 +156,7 @@ function nodeShapes<N extends z.ZodType>(node: N) {
 
 function documentShapes<N extends z.ZodType, W extends z.ZodType>(node: N, workflow: W) {
   const body = {
-    description: z.string().optional(),
+    description: z.string().describe("What it does, for people.").optional(),
     input: jsonSchema("JSON Schema of what a run is given; checked at start.").optional(),
     timeout: duration("The longest time in which a run could work. Default 30m.").optional(),
     onTimeout: z.enum(["partial", "abort"]).describe("At the timeout: end `timedOut` with the results (default), or end `failed`.").optional(),
@@ -172,7 +181,7 @@ function documentShapes<N extends z.ZodType, W extends z.ZodType>(node: N, workf
 }
 
 /** By which nodes are checked, each alone. */
-export const NODE_SHAPES = nodeShapes(z.unknown());
+export const NODE_SHAPES = nodeShapes(z.unknown(), { agent: agent.optional(), workflow: workflow.optional() });
 export const { inner: innerShape, document: documentShape } = documentShapes(z.unknown(), z.unknown());
 
 export type NodeShapes = typeof NODE_SHAPES;
@@ -183,7 +192,10 @@ export type Way = NonNullable<WrittenNode<"when">["else"]>;
 
 /** The JSON Schema of documents, for editors: `# yaml-language-server: $schema=…`. */
 export function documentJsonSchema(): object {
-  const node: z.ZodType = z.lazy(() => z.union(Object.values(nodeShapes(node))).meta({ id: "node" }));
-  const workflow: z.ZodType = z.lazy(() => z.union([moduleWorkflow, documentShapes(node, workflow).inner]));
-  return z.toJSONSchema(documentShapes(node, workflow).document, { io: "input" });
+  const node: z.ZodType = z.lazy(() => {
+    const { call, map, repeat } = nodeShapes(node, { workflow }, "workflow-");
+    return z.union([...Object.values(nodeShapes(node, { agent }, "agent-")), call, map, repeat]).meta({ id: "node" });
+  });
+  const inner: z.ZodType = z.lazy(() => z.union([moduleWorkflow, documentShapes(node, inner).inner]));
+  return z.toJSONSchema(documentShapes(node, inner).document, { io: "input" });
 }

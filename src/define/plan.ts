@@ -89,7 +89,7 @@ export function makePlan(definition: PlanDefinition): Plan {
   const indexOf = indexById(definition.nodes);
   const policies = new Map<Agent, Policy>();
   const written = definition.nodes.map((node) => ({ ...node, ...(withReferenceTexts(templatesOf(node)) as ReturnType<typeof templatesOf>) }));
-  const nodes = written.map((node, index) => planNode(node, index, indexOf, policies));
+  const nodes = written.map((node, index) => planNode(node, index, indexOf, policies)).map((node, _, all) => withForeignReads(node, all));
   const members = membersOf(nodes);
   refuseCycles(definition, nodes, members);
   const writtenOutput = withReferenceTexts(definition.output);
@@ -159,6 +159,18 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
     after,
     policy: nodePolicy(node, policies),
   };
+}
+
+/** What a way results in and is none of the choice's members has to be there before: it is read like what the choice goes by. */
+function withForeignReads(node: PlanNode, nodes: readonly PlanNode[]): PlanNode {
+  const foreign = node.collects.filter((read) => !isWithin(nodes, read, node.index) && !node.reads.includes(read));
+  if (foreign.length === 0) return node;
+  return { ...node, reads: [...node.reads, ...foreign], dependencies: [...new Set([...node.dependencies, ...foreign])] };
+}
+
+function isWithin(nodes: readonly PlanNode[], member: number, choice: number): boolean {
+  const outer = nodes[member]!.within?.choice;
+  return outer !== undefined && (outer === choice || isWithin(nodes, outer, choice));
 }
 
 function indexOfNamed(id: string, indexOf: ReadonlyMap<string, number>, place: Place, path: Scope["path"]): number {

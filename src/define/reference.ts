@@ -13,9 +13,12 @@ export interface RefOf<out T> {
 }
 
 type Leaf = string | number | boolean | bigint | symbol | null | undefined | Date | ((...args: never) => unknown);
-type IsAny<T> = 0 extends 1 & T ? true : false;
+export type IsAny<T> = 0 extends 1 & T ? true : false;
 
-/** A reference whose fields are references to the fields of `T`. */
+/**
+ * A reference whose fields are references to the fields of `T`. Of a list nobody knows how long it will be: so with
+ * `noUncheckedIndexedAccess` an item of it is to be asserted, `list[0]!`, as everywhere; of a tuple it is not.
+ */
 export type Ref<T> = RefOf<T> & Fields<T, NonNullable<T>>;
 
 type Lost<T> = undefined extends T ? undefined : never;
@@ -25,7 +28,9 @@ type Fields<T, Present> =
     : Present extends Leaf
       ? unknown
       : Present extends readonly (infer Item)[]
-        ? { readonly [index: number]: Ref<Item | Lost<T>> }
+        ? number extends Present["length"]
+          ? { readonly [index: number]: Ref<Item | Lost<T>> }
+          : { readonly [I in Extract<keyof Present, `${number}`>]: Ref<Present[I] | Lost<T>> }
         : Present extends object
           ? { readonly [K in keyof Present]-?: Ref<Present[K] | Lost<T>> }
           : unknown;

@@ -5,6 +5,7 @@
  */
 import { PawlError } from "../errors.ts";
 import { didYouMean } from "./name.ts";
+import { Handle } from "./node-handle.ts";
 
 /** What is known only where a node works for an item of a list, or in a round of a loop. */
 export type Local = "item" | "index" | "last";
@@ -60,6 +61,12 @@ export function parseTemplate(data: unknown, scope: Scope): Template {
       ? { kind: "value", value: objectOf(fields.map(([key, field]) => [key, (field as { value: unknown }).value])) }
       : { kind: "object", fields };
   }
+  if (data instanceof Handle)
+    throw new PawlError("PAWL_REFERENCE_MISUSE", {
+      message: `node "${data.id}" itself is used where a value is wanted`,
+      next: "use its result: wf.node(…).result",
+      at: scope.place(scope.path),
+    });
   return { kind: "value", value: data };
 }
 

@@ -7,7 +7,7 @@ import { Builder } from "./builder.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { type Plan, makePlan } from "./plan.ts";
 import type { AttemptOptions, OnFail } from "./policy.ts";
-import type { Arg, ArgsOf, Ref, RefOf, Unref } from "./reference.ts";
+import type { Arg, ArgsOf, IsAny, Ref, RefOf, Unref } from "./reference.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
 
@@ -104,13 +104,13 @@ export interface WorkflowBuilder<Input> {
    * const notes = wf.map('read', plan.result.questions, reader, (question) => ({ question }), { concurrency: 5 });
    * ```
    */
-  map<Item, Given, Result, F extends OnFail = "block">(
+  map<const List extends RefOf<readonly unknown[]> | readonly unknown[], Given, Result, F extends OnFail = "block">(
     id: string,
-    list: RefOf<readonly Item[]> | readonly Arg<Item>[],
+    list: List,
     call: Callable<Given, Result>,
-    input: (item: Ref<Item>, index: Ref<number>) => ArgsOf<NoInfer<Given>>,
+    input: (item: Ref<ItemOf<List>>, index: Ref<number>) => ArgsOf<NoInfer<Given>>,
     options?: MapOptions<F>,
-  ): NodeHandle<Skippable<Result, F>[]>;
+  ): NodeHandle<EachOf<Unref<List>, Skippable<Result, F>>>;
 
   /**
    * Calls an agent, or runs a workflow, again and again, until it is enough. Each round is given what `next` makes of the
@@ -138,20 +138,20 @@ export interface WorkflowBuilder<Input> {
    *
    * @example
    * ```ts
-   * const end = wf.when('good?', review.result.approved, () => wf.node('merge', merger, {}).result, () => 'refused');
+   * const end = wf.when('good', review.result.approved, () => wf.node('merge', merger, {}).result, () => 'refused');
    * ```
    */
   when<const Then, const Else = undefined>(
     id: string,
     condition: RefOf<unknown>,
-    then: () => Then,
-    otherwise?: () => Else,
+    then: () => Then & NoNode<Then>,
+    otherwise?: () => Else & NoNode<Else>,
     options?: AfterOptions,
   ): NodeHandle<Unref<Then> | Unref<Else>>;
 
   /**
    * Goes the way whose name the value is, or `otherwise`; the nodes of all others end `notTaken`. What the function that was
-   * taken returns is the result, `undefined` when none was.
+   * taken returns is the result, `undefined` when none was. With a way for each name that the value can be one always is.
    *
    * @example
    * ```ts
@@ -161,13 +161,13 @@ export interface WorkflowBuilder<Input> {
    * });
    * ```
    */
-  route<Name extends string, Ways extends { readonly [N in Name]?: () => unknown }, const Else = undefined>(
+  route<By extends RefOf<string | undefined>, Ways extends { readonly [N in NameOf<By>]?: () => unknown }, const Else = undefined>(
     id: string,
-    by: RefOf<Name>,
-    ways: Ways,
-    otherwise?: () => Else,
+    by: By,
+    ways: Ways & WaysFor<NameOf<By>, Ways>,
+    otherwise?: () => Else & NoNode<Else>,
     options?: AfterOptions,
-  ): NodeHandle<Returned<Ways[keyof Ways]> | Unref<Else>>;
+  ): NodeHandle<Returned<Ways[keyof Ways]> | (NameOf<By, "missing"> extends keyof Ways ? never : Unref<Else>)>;
 
   /**
    * Waits for an event: a person, or a program, sends it by `run.send({ type: id, … })`. Its fields, checked by the schema,
@@ -178,6 +178,21 @@ export interface WorkflowBuilder<Input> {
   /** Labels the nodes that the function adds; answers what it returns. Stages may lie in each other: the innermost counts. */
   stage<T>(name: string, define: () => T): T;
 }
+
+/** What a list, or a reference to one, is a list of. */
+type ItemOf<List, Items = Unref<List>> = IsAny<Items> extends true ? any : Items extends readonly (infer Item)[] ? Item : never;
+
+/** So many results as the list has items: a list that is written out has a length. */
+type EachOf<List, Result> = IsAny<List> extends true ? Result[] : List extends readonly unknown[] ? { -readonly [I in keyof List]: Result } : never;
+
+/** The names that a value can be; `Missing` stands for none. */
+type NameOf<By, Missing = never, Name = Unref<By>> = IsAny<Name> extends true ? string : Extract<Name, string> | (undefined extends Name ? Missing : never);
+
+/** A node in the place of its result is a mistake, and so is a way that no name leads to. */
+type NoNode<T> = IsAny<T> extends true ? unknown : T extends NodeHandle<any> ? "use its .result" : unknown;
+type WaysFor<Name extends string, Ways> = {
+  readonly [N in keyof Ways]: N extends Name ? (Ways[N] extends () => infer R ? () => NoNode<R> : unknown) : "the value is never this name";
+};
 
 type Returned<W> = W extends () => infer R ? Unref<R> : never;
 
@@ -217,7 +232,7 @@ export const RUN_TIMEOUT_DEFAULT: Duration = "30m";
  */
 export function workflow<I extends Schema, const Output>(
   options: WorkflowOptions<I>,
-  define: (wf: WorkflowBuilder<OutputOf<I>>) => Output,
+  define: (wf: WorkflowBuilder<OutputOf<I>>) => Output & NoNode<Output>,
 ): Workflow<InputOf<I>, Unref<Output>> {
   const at = `workflow "${options.name}"`;
   const place: Place = (path) => [at, ...path].join(" ");

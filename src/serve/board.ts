@@ -1,40 +1,23 @@
 /**
  * How a run stands, node by node, kept up to date from its history: a step per event, never a scan of all nodes.
- * 1. Fed every entry from the first, it shows what `run.nodes()` would, but for the instants of next attempts.
- * 2. A node is queued when all it waits for has settled well; what depends on a failed node is blocked.
+ * 1. Fed every entry from the first, it shows what `run.nodes()` would, but for the instants of next attempts and what
+ * attempts report. 2. A node is ready when all it waits for has settled well, and the choice that it is a member of has taken
+ * its branch; what depends on a failed node is blocked, and so is a group by its member.
  * 3. A run that had ended and goes on again has its cut-off nodes open again, and the failed ones that its history names.
  */
 import type { HistoryEntry, HistoryEvent, HistoryType, NodeStatus } from "../index.ts";
+import { type BoardNode, type GraphNode, itemOf, newNode } from "./board-node.ts";
 
-/** A node as the graph has it. */
-export interface GraphNode {
-  readonly id: string;
-  readonly agent: string;
-  readonly dependencies: readonly string[];
-  /** Of a fork: what the node had from the first. */
-  readonly kept?: NodeStatus;
-}
-
-export interface BoardNode extends GraphNode {
-  status: NodeStatus;
-  attempt: number;
-  startedAt: number | undefined;
-  endedAt: number | undefined;
-  failure: { readonly code: string; readonly message: string } | undefined;
-  /** When it backs off: the instant of its next attempt, once it is known. */
-  retryAt: number | undefined;
-  /** Dependencies that have not settled well. */
-  left: number;
-}
-
-const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped"]);
+const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped", "notTaken"]);
 const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
 const ACTIVE: ReadonlySet<NodeStatus> = new Set(["running", "backingOff"]);
 const CUT_OFF: ReadonlySet<HistoryType> = new Set(["run.failed", "run.timedOut", "run.cancelled"]);
 const GOES_ON: ReadonlySet<HistoryType> = new Set(["run.retried", "run.continued"]);
 
 export class Board {
-  readonly nodes: readonly BoardNode[];
+  /** The nodes of the definition, in its order. */
+  readonly top: readonly BoardNode[];
+  /** Of all nodes, items and rounds among them. */
   readonly counts = new Map<NodeStatus, number>();
   /** Those that run or back off, in the order in which they began. */
   readonly active = new Set<BoardNode>();
@@ -42,39 +25,40 @@ export class Board {
   /** The instant of the first entry. */
   startedAt: number | undefined;
   isPaused = false;
-  readonly #byId: ReadonlyMap<string, BoardNode>;
+  /** All nodes there are. */
+  size = 0;
+  readonly #byId = new Map<string, BoardNode>();
   readonly #dependents = new Map<string, BoardNode[]>();
+  readonly #members = new Map<string, BoardNode[]>();
 
   constructor(graph: readonly GraphNode[]) {
-    this.nodes = graph.map((node): BoardNode => ({
-      id: node.id,
-      agent: node.agent,
-      dependencies: node.dependencies,
-      status: "waiting",
-      attempt: 0,
-      startedAt: undefined,
-      endedAt: undefined,
-      failure: undefined,
-      retryAt: undefined,
-      left: node.dependencies.length,
-    }));
-    this.#byId = new Map(this.nodes.map((node) => [node.id, node]));
-    this.counts.set("waiting", this.nodes.length);
-    for (const node of this.nodes) {
-      for (const id of node.dependencies) this.#addDependent(id, node);
-      if (node.left === 0) this.#set(node, "queued");
+    this.top = graph.map((node) => this.#add(newNode(node)));
+    for (const node of this.top) {
+      for (const id of node.dependencies) push(this.#dependents, id, node);
+      if (node.memberOf !== undefined) push(this.#members, node.memberOf.group, node);
     }
-    for (const { id, kept } of graph) {
-      if (kept === undefined) continue;
-      this.#set(this.node(id)!, kept);
-      this.#release(this.node(id)!);
-    }
+    for (const node of this.top) if (node.left === 0) this.#ready(node);
+    for (const { id, open } of graph) if (open !== undefined) this.#begin(this.#byId.get(id)!, { type: "node.started", ...open });
+    for (const { id, kept } of graph) if (kept !== undefined) this.#keep(this.#byId.get(id)!, kept);
+    for (const { id, keptItems = [] } of graph) for (const item of keptItems) this.#keep(this.#byId.get(id)!.parts[item.position], item.status);
   }
 
-  #addDependent(id: string, dependent: BoardNode): void {
-    const known = this.#dependents.get(id);
-    if (known === undefined) this.#dependents.set(id, [dependent]);
-    else known.push(dependent);
+  #add(node: BoardNode): BoardNode {
+    this.#byId.set(node.id, node);
+    this.size++;
+    this.#count(node.status, 1, node);
+    return node;
+  }
+
+  #keep(node: BoardNode | undefined, status: NodeStatus): void {
+    if (node === undefined) return;
+    this.#set(node, status);
+    this.#flow(node);
+  }
+
+  /** In the order of the definition, items and rounds after what they are of. */
+  get nodes(): BoardNode[] {
+    return this.top.flatMap((node) => [node, ...node.parts]);
   }
 
   node(id: string): BoardNode | undefined {
@@ -86,9 +70,16 @@ export class Board {
     return (this.counts.get("completed") ?? 0) + (this.counts.get("skipped") ?? 0);
   }
 
+  /** How many there are that may be done. */
+  get wanted(): number {
+    return this.size - (this.counts.get("notTaken") ?? 0);
+  }
+
   /** What a node still waits for. */
-  awaited(node: BoardNode): string[] {
-    return node.dependencies.filter((id) => !SETTLED_WELL.has(this.#byId.get(id)?.status ?? "completed"));
+  awaited({ dependencies, memberOf }: BoardNode): string[] {
+    const open = dependencies.filter((id) => !SETTLED_WELL.has(this.#byId.get(id)?.status ?? "completed"));
+    const choice = memberOf !== undefined && "branch" in memberOf ? this.#byId.get(memberOf.group) : undefined;
+    return choice === undefined || choice.isOpened ? open : [choice.id, ...open];
   }
 
   apply(entry: HistoryEntry): void {
@@ -103,26 +94,31 @@ export class Board {
   /** An attempt that a crash cut off waits for its turn again; what is open when a run ends never starts. */
   #applyRun({ type, node: id }: HistoryEvent): void {
     this.isPaused = type === "run.paused" || (this.isPaused && type === "run.recovered");
-    if (type === "run.recovered") for (const node of [...this.active]) if (node.status === "running") this.#set(node, "queued");
+    if (type === "run.recovered") for (const node of [...this.active]) if (node.kind === "call" && node.status === "running") this.#set(node, "queued");
     if (CUT_OFF.has(type)) for (const node of this.nodes) if (OPEN.has(node.status)) this.#set(node, "cancelled");
     if (!GOES_ON.has(type)) return;
     for (const node of id === undefined ? this.nodes.filter(({ status }) => status === "cancelled") : [this.#byId.get(id)]) this.#reopen(node);
   }
 
+  /** A group that was opened stays so. */
   #reopen(node: BoardNode | undefined): void {
     if (node === undefined) return;
-    [node.attempt, node.failure, node.startedAt, node.endedAt, node.retryAt] = [0, undefined, undefined, undefined, undefined];
-    this.#set(node, node.left === 0 ? "queued" : "waiting");
+    [node.attempt, node.failure, node.endedAt, node.retryAt] = [0, undefined, undefined, undefined];
+    if (node.isOpened) return this.#set(node, "running");
+    node.startedAt = node.dueAt = undefined;
+    if (node.left > 0) this.#set(node, "waiting");
+    else this.#ready(node);
   }
 
   /** Of nodes that failed some may be open again: what is blocked now is what the others block. */
   #blockAgain(): void {
-    for (const node of this.nodes) if (node.status === "blocked") this.#set(node, "waiting");
+    for (const node of this.nodes) if (node.status === "blocked") this.#set(node, node.isOpened ? "running" : "waiting");
     for (const node of this.failed) this.#block(node);
   }
 
-  #applyNode({ type, node: id, attempt, code, message }: HistoryEvent, at: number): void {
-    const node = this.#byId.get(id!);
+  #applyNode(event: HistoryEvent, at: number): void {
+    const { type, node: id, attempt, code, message } = event;
+    const node = this.#byId.get(id!) ?? this.#newRound(id!);
     if (node === undefined) return;
     const status = (type === "node.started" ? "running" : type.slice("node.".length)) as NodeStatus;
     node.attempt = attempt ?? node.attempt;
@@ -132,32 +128,109 @@ export class Board {
     if (status === "running") [node.startedAt, node.endedAt] = [at, undefined];
     else node.endedAt = at;
     this.#set(node, status);
-    if (SETTLED_WELL.has(status)) this.#release(node);
+    if (status === "running") this.#begin(node, event);
+    else if (SETTLED_WELL.has(status)) this.#flow(node);
     else if (status === "failed") this.#block(node);
+    if (status === "skipped") for (const member of this.#membersOf(node)) this.#notTake(member);
   }
 
-  #release(settled: BoardNode): void {
-    for (const node of this.#dependents.get(settled.id) ?? []) if (--node.left === 0 && node.status === "waiting") this.#set(node, "queued");
+  /** A further round of a loop. */
+  #newRound(id: string): BoardNode | undefined {
+    const bracket = id.lastIndexOf("[");
+    const loop = this.#byId.get(id.slice(0, bracket));
+    if (loop?.kind !== "repeat") return undefined;
+    this.#grow(loop, Number(id.slice(bracket + 1, -1)) + 1 - loop.parts.length);
+    return this.#byId.get(id);
+  }
+
+  #grow(group: BoardNode, amount: number): void {
+    for (let left = amount; left > 0; left--) group.parts.push(this.#add(itemOf(group, group.parts.length)));
+  }
+
+  /** A group was opened, or an event is awaited. */
+  #begin(node: BoardNode, { items = 0, branch, dueAt }: HistoryEvent): void {
+    node.dueAt = dueAt;
+    if (node.kind === "call" || node.kind === "event") return;
+    node.isOpened = true;
+    if (node.status !== "running") this.#set(node, "running");
+    if (node.kind === "map") return this.#grow(node, items - node.parts.length);
+    if (node.kind === "repeat") return this.#grow(node, Math.max(items, 1) - node.parts.length);
+    node.branch = branch;
+    for (const member of this.#membersOf(node)) this.#take(member, branch);
+  }
+
+  #take(member: BoardNode, branch: string | undefined): void {
+    if (!("branch" in member.memberOf!) || member.memberOf.branch !== branch) return this.#notTake(member);
+    if (member.isDoomed) return this.#blockAll([member]);
+    if (--member.left === 0 && member.status === "waiting") this.#ready(member);
+  }
+
+  #membersOf({ id }: BoardNode): readonly BoardNode[] {
+    return this.#members.get(id) ?? [];
+  }
+
+  /** The member, and all beneath it, will not run; who waits for it waits no more. */
+  #notTake(first: BoardNode): void {
+    const open = [first];
+    const left: BoardNode[] = [];
+    for (const node of open) {
+      if (node.status !== "waiting") continue;
+      node.isDoomed = false;
+      this.#set(node, "notTaken");
+      left.push(node);
+      open.push(...this.#membersOf(node));
+    }
+    for (const node of left) this.#flow(node);
+  }
+
+  #flow(settled: BoardNode): void {
+    for (const node of this.#dependents.get(settled.id) ?? []) if (--node.left === 0 && node.status === "waiting") this.#ready(node);
+  }
+
+  /** A call waits for its turn; a group or event begins of itself. */
+  #ready(node: BoardNode): void {
+    this.#set(node, node.kind === "call" ? "queued" : "running");
   }
 
   #block(failed: BoardNode): void {
-    const open = [failed];
-    for (let next = open.pop(); next !== undefined; next = open.pop()) {
-      for (const node of this.#dependents.get(next.id) ?? []) {
-        if (node.status !== "waiting") continue;
-        this.#set(node, "blocked");
-        open.push(node);
+    const parent = failed.memberOf === undefined ? undefined : this.#byId.get(failed.memberOf.group);
+    this.#blockAll([...this.#membersOf(failed), ...(this.#dependents.get(failed.id) ?? []), ...(parent === undefined ? [] : [parent])]);
+  }
+
+  #blockAll(open: BoardNode[]): void {
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      const isOpen = node.isOpened && node.status === "running";
+      if (!isOpen && node.status !== "waiting") continue;
+      const choice = node.memberOf === undefined ? undefined : this.#byId.get(node.memberOf.group);
+      if (choice?.status === "waiting") {
+        node.isDoomed = true;
+        continue;
       }
+      this.#set(node, "blocked");
+      if (!isOpen) open.push(...this.#membersOf(node));
+      open.push(...(this.#dependents.get(node.id) ?? []));
+      if (choice !== undefined) open.push(choice);
     }
   }
 
   #set(node: BoardNode, status: NodeStatus): void {
-    this.counts.set(node.status, this.counts.get(node.status)! - 1);
-    this.counts.set(status, (this.counts.get(status) ?? 0) + 1);
+    this.#count(node.status, -1, node);
+    this.#count(status, 1, node);
     node.status = status;
     if (ACTIVE.has(status)) this.active.add(node);
     else this.active.delete(node);
     if (status === "failed") this.failed.add(node);
     else this.failed.delete(node);
   }
+
+  /** A group has a count of its parts. */
+  #count(status: NodeStatus, change: number, { of }: BoardNode): void {
+    for (const counts of of === undefined ? [this.counts] : [this.counts, of.counts]) counts.set(status, (counts.get(status) ?? 0) + change);
+  }
+}
+
+function push(map: Map<string, BoardNode[]>, key: string, node: BoardNode): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, [node]);
+  else known.push(node);
 }

@@ -1,27 +1,38 @@
 /**
  * A run as a table that lives at the lower end of the terminal: a line per node with its status, attempt, time, and what
- * it waits for. With more nodes than lines: counts by status, and the nodes that run or failed.
+ * it waits for, and below them the events that are awaited. With more nodes than lines: counts by status, and the nodes that run
+ * or failed.
  */
 import { styleText } from "node:util";
-import type { NodeView, Run } from "../index.ts";
-import type { Board, BoardNode } from "./board.ts";
+import type { NodeView, WaitingFor } from "../index.ts";
+import type { Board } from "./board.ts";
+import type { BoardNode } from "./board-node.ts";
+import { type NodeRow, type ShownParts, headCells, notable, noteCell, rowsOf } from "./node-rows.ts";
+import { awaitedText, noteOf, sendCommand } from "./node-text.ts";
 import { type Opening, type Reporter, openingLine } from "./reporter.ts";
 import { Screen } from "./screen.ts";
-import { type Cell, alignColumns, count, durationText, oneLine, statusCell, timeOfDay } from "./text.ts";
+import { type Cell, alignColumns, count, durationText } from "./text.ts";
 
 /** Ten frames a second at most. */
 const FRAME_MS = 100;
-/** Instants of next attempts are read from the store: this often at most, and only for runs of this size at most. */
-const RETRY_TIMES_EVERY_MS = 1_000;
-const RETRY_TIMES_NODES_MAX = 1_000;
+/**
+ * Instants of next attempts and what attempts report are read from the store: this often at most, for so small a part of the
+ * time, and only for runs of this size at most.
+ */
+const ROWS_EVERY_MS = 1_000;
+const ROWS_TIME_SHARE = 20;
+const ROWS_NODES_MAX = 10_000;
+/** So many awaited events have a line. */
+const WAITS_SHOWN_MAX = 3;
 
 export class TableReporter implements Reporter {
   readonly #stream: NodeJS.WriteStream;
   readonly #screen: Screen;
+  #opening: Opening | undefined;
   #board: Board | undefined;
-  #run: Run<unknown> | undefined;
+  #waits: string[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #retryTimesAt = 0;
+  #readRowsAt = 0;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
@@ -31,7 +42,7 @@ export class TableReporter implements Reporter {
   begins(opening: Opening): void {
     if (opening.standing.kind !== "workflow") throw new TypeError("this table is for nodes");
     this.#board = opening.standing.board;
-    this.#run = opening.run;
+    this.#opening = opening;
     this.#screen.above(openingLine(opening));
     this.#draw();
     this.#timer = setInterval(() => this.#draw(), FRAME_MS);
@@ -40,7 +51,10 @@ export class TableReporter implements Reporter {
   /** The next frame shows it. */
   happened(): void {}
 
-  waits(): void {}
+  waits({ awaited = [] }: WaitingFor): void {
+    const lines = awaited.slice(0, WAITS_SHOWN_MAX).flatMap((event) => [`waits for ${awaitedText(event)}`, `  ${sendCommand(event, this.#opening!.words)}`]);
+    this.#waits = awaited.length > WAITS_SHOWN_MAX ? [...lines, `and for ${count(awaited.length - WAITS_SHOWN_MAX, "more event")}`] : lines;
+  }
 
   says(line: string): void {
     this.#screen.above(line);
@@ -50,26 +64,33 @@ export class TableReporter implements Reporter {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#waits = [];
+    this.#readRowsAt = Number.POSITIVE_INFINITY;
     this.#draw();
     this.#screen.leave();
   }
 
   #draw(): void {
     const now = new Date().getTime();
-    this.#screen.draw(tableLines(this.#board!, { now, rows: this.#screen.rows, stream: this.#stream }));
-    if (now >= this.#retryTimesAt + RETRY_TIMES_EVERY_MS) void this.#readRetryTimes(now);
+    const waits = this.#waits.map((line) => styleText("dim", line, { stream: this.#stream }));
+    this.#screen.draw(tableLines(this.#board!, { now, rows: this.#screen.rows, stream: this.#stream, waits }));
+    if (now >= this.#readRowsAt) void this.#readRows(now);
   }
 
-  /** History does not say when a next attempt is due; the rows do. What cannot be read is left out of the table. */
-  async #readRetryTimes(now: number): Promise<void> {
-    const lacking = [...this.#board!.active].some(({ status, retryAt }) => status === "backingOff" && retryAt === undefined);
-    if (!lacking || this.#board!.nodes.length > RETRY_TIMES_NODES_MAX) return;
-    this.#retryTimesAt = now;
-    const views = await this.#run!.nodes().catch((): NodeView[] => []);
-    for (const { id, retryAt } of views) {
+  /** History does not say when a next attempt is due, nor how far one is; the rows do. What cannot be read is left out of the table. */
+  async #readRows(now: number): Promise<void> {
+    const isLacking = [...this.#board!.active].some(({ kind, status, retryAt }) => kind === "call" && (status === "running" || retryAt === undefined));
+    if (!isLacking || this.#board!.size > ROWS_NODES_MAX) return;
+    this.#readRowsAt = Number.POSITIVE_INFINITY;
+    const views = await this.#opening!.run.nodes().catch((): NodeView[] => []);
+    for (const { id, retryAt, progress } of views) {
       const node = this.#board!.node(id);
-      if (node?.status === "backingOff") node.retryAt = retryAt;
+      if (node === undefined) continue;
+      node.progress = progress;
+      if (node.status === "backingOff") node.retryAt = retryAt;
     }
+    const tookMs = new Date().getTime() - now;
+    this.#readRowsAt = now + tookMs + Math.max(ROWS_EVERY_MS, tookMs * ROWS_TIME_SHARE);
   }
 }
 
@@ -77,21 +98,47 @@ interface TableSpace {
   readonly now: number;
   readonly rows: number;
   readonly stream: NodeJS.WriteStream;
+  /** What is said of events that are awaited; each line is one of the table's. */
+  readonly waits?: readonly string[];
 }
 
 /** The lines of the table, no more than there are rows. */
-export function tableLines(board: Board, { now, rows, stream }: TableSpace): string[] {
+export function tableLines(board: Board, { now, rows, stream, waits = [] }: TableSpace): string[] {
   const paused = board.isPaused ? "; paused" : "";
-  const head = styleText("dim", `${board.done} of ${count(board.nodes.length, "node")} done, ${durationText(now - (board.startedAt ?? now))}${paused}`, {
+  const notTaken = board.size - board.wanted;
+  const others = notTaken === 0 ? "" : `, ${notTaken} not taken`;
+  const head = styleText("dim", `${board.done} of ${count(board.wanted, "node")} done${others}, ${durationText(now - (board.startedAt ?? now))}${paused}`, {
     stream,
   });
-  const fits = board.nodes.length < rows;
-  const shown = fits ? board.nodes : [...take(board.failed, rows - 2), ...take(board.active, rows - 2)].slice(0, rows - 2);
+  const tail = waits.slice(0, Math.max(0, rows - 3));
+  const room = rows - tail.length;
+  // a run with more nodes than lines is not looked through for each frame
+  const all = board.top.length < rows * NODES_PER_LINE ? rowsOf(board.top, partsOf(board)) : undefined;
+  const fits = all !== undefined && all.length < room;
+  const urgent = (): NodeRow<BoardNode>[] => [...take(board.failed, room - 2), ...take(board.active, room - 2)].slice(0, room - 2).map((node) => ({ kind: "node", node, depth: 0 }));
+  const shown = fits ? all : urgent();
+  const heads = headCells(shown);
   const table = alignColumns(
-    shown.map((node) => nodeCells(node, board, now)),
+    shown.map((row, i) => ["", ...heads[i]!, ...(row.kind === "node" ? nodeCells(row.node, board, now) : ["", "", noteCell(row.text)])]),
     stream,
   );
-  return fits ? [head, ...table] : [head, countsText(board), ...table];
+  return [head, ...(fits ? [] : [countsText(board)]), ...table, ...tail];
+}
+
+/** Rows that are left out of the table are counted, but not forever. */
+const NODES_PER_LINE = 20;
+
+/** The parts of each group that are worth a row, without a look at the others. */
+function partsOf(board: Board): (group: BoardNode) => ShownParts<BoardNode> {
+  const byGroup = new Map<BoardNode, BoardNode[]>();
+  for (const nodes of [board.failed, board.active])
+    for (const node of nodes) {
+      if (node.of === undefined) continue;
+      const known = byGroup.get(node.of);
+      if (known === undefined) byGroup.set(node.of, [node]);
+      else known.push(node);
+    }
+  return (group) => notable(byGroup.get(group) ?? []);
 }
 
 function* take<T>(items: Iterable<T>, amount: number): Iterable<T> {
@@ -105,20 +152,11 @@ function countsText(board: Board): string {
 }
 
 function nodeCells(node: BoardNode, board: Board, now: number): (string | Cell)[] {
-  const { id, status, attempt, startedAt, endedAt } = node;
+  const { status, attempt, startedAt, endedAt } = node;
   const time = startedAt === undefined || status === "queued" ? "" : durationText((endedAt ?? now) - startedAt);
-  return ["", id, statusCell(status), attempt > 1 ? `attempt ${attempt}` : "", time, noteOf(node, board, now)];
+  return [attempt > 1 ? `attempt ${attempt}` : "", time, noteOf(node, node.counts, awaitedOf(node, board), now)];
 }
 
-function noteOf(node: BoardNode, board: Board, now: number): string {
-  const reason = node.failure === undefined ? "" : oneLine(`${node.failure.code} ${node.failure.message}`, 120);
-  if (node.status === "waiting") return `waits for ${listed(board.awaited(node))}`;
-  if (node.status === "blocked") return `needs ${listed(board.awaited(node))}`;
-  if (node.status !== "backingOff") return node.status === "running" ? "" : reason;
-  const due = node.retryAt === undefined ? "" : `next attempt at ${timeOfDay(node.retryAt)} (in ${durationText(Math.max(0, node.retryAt - now))}) after `;
-  return due + reason;
-}
-
-function listed(ids: readonly string[]): string {
-  return ids.slice(0, 3).join(", ") + (ids.length > 3 ? ` and ${ids.length - 3} more` : "");
+function awaitedOf(node: BoardNode, board: Board): string[] {
+  return node.status === "waiting" || (node.status === "blocked" && !node.isOpened) ? board.awaited(node) : [];
 }

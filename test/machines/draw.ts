@@ -17,8 +17,11 @@ xstate's \`createActor\` with these actions provided, and in pawl under a host t
 No machine reads a clock or draws a random number: lengths come from its input, and what is drawn comes with the event.
 Timers are xstate's \`after\`; their delays have names, which are given beside the states they leave.
 
-Three machines make a run of a workflow. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
-dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow. A **step** is what a user's machine invokes by \`step(agent)\`.
+Five machines make a run of a workflow. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
+dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow. What calls no agent itself
+is not a node's machine but one of two others: a **group** is a node made of other nodes, which are the items of a map, the rounds of a
+loop, or the members of a choice; an **event** is a node that waits for what somebody sends. They begin and end as nodes do, and the
+supervisor cannot tell them apart. A **step** is what a user's machine invokes by \`step(agent)\`.
 
 This page is written by \`npm run draw\`. The words in its tables stand in the machines, as \`description\`.
 `;
@@ -53,6 +56,25 @@ Its host
 
 The wait before the next attempt is \`initialIntervalMs\` · \`backoffCoefficient\`^(attempt − 1), at most \`maxIntervalMs\`, times the
 jitter when the policy's is \`full\`; never less than the failure's \`retryAfterMs\`, which may exceed \`maxIntervalMs\`.`,
+  group: `Its members are counted beside it, so its size does not grow with the list that a map is given. A member that fails blocks the group
+beside this machine, as it blocks whatever depends on it: the group then stays \`open\` until the run ends, and goes on from there if the
+member is tried again.
+
+Its host
+- on \`openGroup\` reads what the group goes by, and answers \`group.opened\` with the items, the first round or the branch found, or
+  \`group.refused\` with the failure, as of a map that is given no list;
+- queues the members once \`group.opened\` is told; an item or round is a node of its own, whose failures are its own;
+- sends \`members.settled\` when all members are completed, skipped or not taken, at once when there are none;
+- on \`closeGroup\` puts the group's result together from those of its members, and answers \`group.closed\`; of a loop that is to
+  go on \`round.wanted\`, with one more round; or \`group.refused\`.
+
+A group that was opened is restored as \`open\`; one that was not opens anew.`,
+  event: `It is started when what it depends on is there, like a node, and asks its host for nothing.
+
+Its host
+- checks what is sent, and tells \`event.received\` once; what comes before the event is awaited it keeps, and tells it then;
+- arms \`eventTimeout\` in steady time, which goes on while nobody runs the run, or not at all when the policy's \`timeoutMs\` is
+  without end.`,
   step: `The one machine here that invokes: \`attempt\` is a promise, and xstate tells the machine how it settled. So it is run by the
 host of users' machines, as a child of the one that invoked it.
 

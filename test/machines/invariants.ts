@@ -1,6 +1,8 @@
 /**
  * What must hold at every moment of a machine's life, as predicates over the moments up to now.
  */
+import type { EventContext } from "../../machines/event.ts";
+import type { GroupContext } from "../../machines/group.ts";
 import type { NodeContext } from "../../machines/node.ts";
 import type { StepContext } from "../../machines/step.ts";
 import type { WorkflowContext } from "../../machines/workflow.ts";
@@ -13,6 +15,8 @@ const newest = (moments: readonly Moment[]): Moment => moments.at(-1)!;
 const node = (moments: readonly Moment[]): NodeContext => newest(moments).context;
 const step = (moments: readonly Moment[]): StepContext => newest(moments).context;
 const run = (moments: readonly Moment[]): WorkflowContext => newest(moments).context;
+const group = (moments: readonly Moment[]): GroupContext => newest(moments).context;
+const awaited = (moments: readonly Moment[]): EventContext => newest(moments).context;
 const timesAsked = (moments: readonly Moment[], action: string): number => moments.flatMap(({ actions }) => actions).filter((name) => name === action).length;
 const isIn = (moments: readonly Moment[], ...values: string[]): boolean => values.includes(newest(moments).value);
 
@@ -96,8 +100,45 @@ export const stepWaitsAsTold: Invariant = (moments) =>
   (!isIn(moments, "backingOff") || newest(moments).timersMs[0] === step(moments).failure?.waitMs) &&
   isIn(moments, "completed") === (step(moments).result !== undefined);
 
+const changed = (moments: readonly Moment[]): boolean => moments.at(-2)?.value !== newest(moments).value;
+
+/** Its members are found out once, before anything else, whatever comes of it. */
+export const opensOnce: Invariant = (moments) => timesAsked(moments, "openGroup") === 1 && moments[0]!.actions.includes("openGroup");
+
+/** Its result is asked for exactly when its members have settled, once each time. */
+export const closesWhatSettled: Invariant = (moments) =>
+  newest(moments).actions.includes("closeGroup") === (isIn(moments, "closing") && changed(moments)) &&
+  (!(isIn(moments, "closing") && changed(moments)) || moments.at(-2)?.value === "open");
+
+/** A group has a result only if it was opened and its members have settled; it waits for no time. */
+export const completesInOrder: Invariant = (moments) => {
+  const ways = moments.filter((_, i) => changed(moments.slice(0, i + 1))).map(({ value }) => value);
+  if (moments.some(({ timersMs }) => timersMs.length > 0)) return false;
+  return !isIn(moments, "completed") || /^opening(,open,closing)+,completed$/.test(ways.join());
+};
+
+/** It has a failure exactly when it ended by it, as its policy says. */
+export const groupEndsWithReason: Invariant = (moments) => {
+  const { failure, policy } = group(moments);
+  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+  return failure === undefined;
+};
+
+/** It waits for as long as its policy says, and for nothing once it has ended. */
+export const waitsAsLongAsSaid: Invariant = (moments) =>
+  isIn(moments, "awaited") ? newest(moments).timersMs.join() === String(awaited(moments).policy.timeoutMs) : newest(moments).timersMs.length === 0;
+
+/** An event that does not come in time is a failure of kind timeout, as its policy says; what came has none. */
+export const lateIsAFailure: Invariant = (moments) => {
+  const { failure, policy } = awaited(moments);
+  if (isIn(moments, "failed", "skipped")) return failure?.kind === "timeout" && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+  return failure === undefined;
+};
+
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
+  event: { staysEnded, waitsAsLongAsSaid, lateIsAFailure },
+  group: { staysEnded, opensOnce, closesWhatSettled, completesInOrder, groupEndsWithReason },
   node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping },

@@ -114,6 +114,26 @@ describe("these checks catch", () => {
     expect(() => followAll(broken)).toThrow("backsOffToRetry does not hold");
   });
 
+  const broken = (id: string, change: (config: any) => void): AnyStateMachine => copyOf(machines.find((machine) => machine.id === id)!, change);
+  const followEach = (machine: AnyStateMachine): void => {
+    const script = SCRIPTS[machine.id]!;
+    for (const input of Object.values(script.inputs)) findPaths("getSimplePaths", machine, script, input).forEach((path) => follow(machine, input, path));
+  };
+
+  test.each([
+    ["opensOnce", "group", "that is never opened", (config: any) => delete config.states.opening.entry],
+    ["opensOnce", "group", "that is opened again for a round", (config: any) => (config.states.open.entry = "openGroup")],
+    ["closesWhatSettled", "group", "that makes no result", (config: any) => delete config.states.closing.entry],
+    ["completesInOrder", "group", "that closes before its members settled", (config: any) => (config.states.open.on["group.closed"] = "completed")],
+    ["groupEndsWithReason", "group", "that is skipped though it blocks", (config: any) => (config.states.closing.on["group.refused"] = "skipped")],
+    ["groupEndsWithReason", "group", "that forgets its failure", (config: any) => delete config.states.opening.on["group.refused"][1].actions],
+    ["waitsAsLongAsSaid", "event", "that has no timer", (config: any) => delete config.states.awaited.after],
+    ["lateIsAFailure", "event", "that is skipped though it blocks", (config: any) => config.states.awaited.after.eventTimeout.reverse()],
+    ["lateIsAFailure", "event", "that completes when it is late", (config: any) => (config.states.awaited.after.eventTimeout[1].target = "completed")],
+  ])("%s: a %s %s", (name, id, _, change) => {
+    expect(() => followEach(broken(id, change))).toThrow(`${name} does not hold of ${id}`);
+  });
+
   test("an action that was forgotten", () => {
     const broken = copyOf(node, (config) => delete config.states.running.entry);
     expect(() => followAll(broken)).toThrow("callsPerAttempt does not hold");

@@ -3,6 +3,8 @@
  * Timers are not listed here; they are read from the machine. What xstate tells a machine of the actors it invoked is.
  */
 import type { EventFrom, InputFrom } from "xstate";
+import type { eventMachine } from "../../machines/event.ts";
+import type { groupMachine } from "../../machines/group.ts";
 import type { Failure, nodeMachine } from "../../machines/node.ts";
 import type { supervisorMachine } from "../../machines/supervisor.ts";
 import type { workflowMachine } from "../../machines/workflow.ts";
@@ -45,6 +47,29 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "node.cancelled" },
 ];
 
+const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
+  "blocks its dependents": { onFail: "block" },
+  "is skipped": { onFail: "skip" },
+};
+
+const noList: Failure = { kind: "configuration", code: "PAWL_NOT_A_LIST", message: "not a list", retryable: false };
+
+const groupEvents: EventFrom<typeof groupMachine>[] = [
+  { type: "group.opened" },
+  { type: "members.settled" },
+  { type: "round.wanted" },
+  { type: "group.closed" },
+  { type: "group.refused", failure: noList },
+  { type: "node.cancelled" },
+];
+
+const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
+  "blocks its dependents": { timeoutMs: 172_800_000, onFail: "block" },
+  "is skipped": { timeoutMs: 1, onFail: "skip" },
+};
+
+const eventEvents: EventFrom<typeof eventMachine>[] = [{ type: "event.received" }, { type: "node.cancelled" }];
+
 const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [{ type: "node.settled" }, { type: "nodes.exhausted" }, { type: "supervisor.stop" }];
 
 const runInputs: Record<string, InputFrom<typeof workflowMachine>> = {
@@ -75,6 +100,8 @@ const stepEvents: AnyEvent[] = [
 
 /** By the id of the machine. */
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
+  event: { inputs: eventInputs, events: eventEvents },
+  group: { inputs: groupInputs, events: groupEvents },
   node: { inputs: nodeInputs, events: nodeEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
