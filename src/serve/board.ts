@@ -29,10 +29,12 @@ export class Board {
   size = 0;
   readonly #byId = new Map<string, BoardNode>();
   readonly #dependents = new Map<string, BoardNode[]>();
+  readonly #events: readonly BoardNode[];
   readonly #members = new Map<string, BoardNode[]>();
 
   constructor(graph: readonly GraphNode[]) {
     this.top = graph.map((node) => this.#add(newNode(node)));
+    this.#events = this.top.filter(({ kind }) => kind === "event");
     for (const node of this.top) {
       for (const id of node.dependencies) push(this.#dependents, id, node);
       if (node.memberOf !== undefined) push(this.#members, node.memberOf.group, node);
@@ -73,6 +75,11 @@ export class Board {
   /** How many there are that may be done. */
   get wanted(): number {
     return this.size - (this.counts.get("notTaken") ?? 0);
+  }
+
+  /** Does it wait for an event? */
+  get isAwaiting(): boolean {
+    return this.#events.some(({ status }) => status === "running");
   }
 
   /** What a node still waits for. */
@@ -125,7 +132,7 @@ export class Board {
     node.retryAt = undefined;
     if (code !== undefined) node.failure = { code, message: message ?? "" };
     if (status === "completed") node.failure = undefined;
-    if (status === "running") [node.startedAt, node.endedAt] = [at, undefined];
+    if (status === "running") [node.startedAt, node.endedAt, node.progress] = [at, undefined, undefined];
     else node.endedAt = at;
     this.#set(node, status);
     if (status === "running") this.#begin(node, event);

@@ -31,11 +31,12 @@ export async function follow(run: Run<unknown>, options: FollowOptions): Promise
   try {
     let seen = await tell(run, options, 0, options.toldCommitNo);
     options.begins();
-    for (let restSeen = -1; ;) {
+    const waits = new Waits(run, options);
+    for (;;) {
       const isLast = ending.isSettled;
       if (!ending.hasFailed) seen = await tell(run, options, seen);
       if (isLast) return await ending.view;
-      if (!ending.hasFailed && options.standing.kind === "machine" && seen !== restSeen) await tellWait(run, options.reporter, (restSeen = seen));
+      if (!ending.hasFailed) await waits.tell(seen);
       await bell.rung();
     }
   } catch (error) {
@@ -52,10 +53,32 @@ export async function follow(run: Run<unknown>, options: FollowOptions): Promise
   }
 }
 
-/** Tells what a machine's run waits for, if it has nothing to do and all that came before was told. */
-async function tellWait(run: Run<unknown>, reporter: Reporter, seen: number): Promise<void> {
-  const { waitingFor, commitNo } = await run.status();
-  if (waitingFor !== undefined && commitNo === seen) reporter.waits(waitingFor);
+/** Tells what the run waits for, if all that came before was told. */
+class Waits {
+  readonly #run: Run<unknown>;
+  readonly #standing: Standing;
+  readonly #reporter: Reporter;
+  #seen = -1;
+  #told = "";
+
+  constructor(run: Run<unknown>, { standing, reporter }: FollowOptions) {
+    this.#run = run;
+    this.#standing = standing;
+    this.#reporter = reporter;
+  }
+
+  async tell(seen: number): Promise<void> {
+    const { kind, board } = this.#standing;
+    if (seen === this.#seen || (kind === "workflow" && !board.isAwaiting)) return;
+    this.#seen = seen;
+    const { waitingFor, commitNo } = await this.#run.status();
+    if (commitNo !== seen) return;
+    const events = JSON.stringify(waitingFor?.events);
+    // a workflow goes on with other nodes while it waits
+    if (waitingFor === undefined || (kind === "workflow" && events === this.#told)) return;
+    this.#told = events;
+    this.#reporter.waits(waitingFor);
+  }
 }
 
 /** Puts entries after `seen` on the board and tells those that are news; answers the last. */

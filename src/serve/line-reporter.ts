@@ -1,16 +1,22 @@
 /**
- * A run as plain lines, one per event: for files, pipes and terminals that cannot draw.
+ * A run as plain lines, one per event: for files, pipes and terminals that cannot draw. The items of a long map have none of
+ * their own.
  */
 import { styleText } from "node:util";
-import type { HistoryEntry, HistoryEvent, HistoryType, WaitingFor } from "../index.ts";
+import type { HistoryEntry, HistoryEvent, WaitingFor } from "../index.ts";
 import type { Board } from "./board.ts";
-import { machineEventText, waitsText } from "./machine-text.ts";
+import { type KnownNode, eventText } from "./event-text.ts";
+import { waitsText } from "./machine-text.ts";
+import { MapLines } from "./map-lines.ts";
+import { awaitedText, sendCommand } from "./node-text.ts";
 import { type Opening, type Reporter, openingLine } from "./reporter.ts";
-import { durationText, oneLine, timeOfDay } from "./text.ts";
+import { timeOfDay } from "./text.ts";
 
 export class LineReporter implements Reporter {
   readonly #stream: NodeJS.WriteStream;
   #board: Board | undefined;
+  #maps: MapLines | undefined;
+  #words: readonly string[] = [];
   #waits = "";
 
   constructor(stream: NodeJS.WriteStream) {
@@ -19,16 +25,22 @@ export class LineReporter implements Reporter {
 
   begins(opening: Opening): void {
     this.#board = opening.standing.kind === "workflow" ? opening.standing.board : undefined;
+    this.#maps = this.#board && new MapLines(this.#board);
+    this.#words = opening.words;
     this.says(openingLine(opening));
   }
 
   happened({ at, events }: HistoryEntry): void {
-    for (const event of events) this.says(eventLine(at, event, this.#stream, this.#board));
+    for (const event of events)
+      if (this.#maps?.takes(event) !== true) this.says(eventLine(at, event, this.#stream, (id) => this.#board?.node(id)));
+    for (const text of this.#maps?.news(at) ?? []) this.says(timed(at, text, this.#stream));
   }
 
   waits(waitingFor: WaitingFor): void {
-    const text = waitsText(waitingFor);
-    if (text !== this.#waits) this.says(`          ${text}`);
+    const { awaited } = waitingFor;
+    const lines = awaited?.flatMap((event) => [`waits for ${awaitedText(event)}`, `  ${sendCommand(event, this.#words)}`]) ?? [waitsText(waitingFor)];
+    const text = lines.map((line) => `          ${line}`).join("\n");
+    if (text !== this.#waits) this.says(text);
     this.#waits = text;
   }
 
@@ -40,34 +52,10 @@ export class LineReporter implements Reporter {
 }
 
 /** An event with the time of day. */
-export function eventLine(at: number, event: HistoryEvent, stream: NodeJS.WriteStream, board?: Board): string {
-  return `${styleText("dim", timeOfDay(at), { stream })}  ${eventText(event, board)}`;
+export function eventLine(at: number, event: HistoryEvent, stream: NodeJS.WriteStream, nodeOf?: (id: string) => KnownNode | undefined): string {
+  return timed(at, eventText(event, nodeOf), stream);
 }
 
-/** What happened, where the word for it is another one. */
-const VERBS: Partial<Record<HistoryType, string>> = {
-  "node.backingOff": "backs off",
-  "run.timedOut": "timed out",
-  "run.recovered": "was taken up by a worker",
-  "run.forked": "began as a fork",
-  "run.resumed": "goes on after its pause",
-  "run.retried": "is tried again",
-  "run.continued": "goes on where it was cut off",
-};
-
-/** `web completed in 1.2s`, `web failed, attempt 3: CODE message`. */
-export function eventText(event: HistoryEvent, board?: Board): string {
-  const { type, node, attempt, code, message } = event;
-  const ofMachine = machineEventText(event);
-  if (ofMachine !== undefined) return ofMachine;
-  const verb = VERBS[type] ?? type.slice(type.indexOf(".") + 1);
-  const reason = code === undefined ? "" : `: ${code} ${oneLine(message ?? "")}`;
-  if (node === undefined) return `run ${verb}${reason}`;
-  const nth = attempt !== undefined && (attempt > 1 || code !== undefined) ? `, attempt ${attempt}` : "";
-  return `${node} ${verb}${nth}${type === "node.completed" ? tookText(node, board) : ""}${reason}`;
-}
-
-function tookText(id: string, board: Board | undefined): string {
-  const { startedAt, endedAt } = board?.node(id) ?? {};
-  return startedAt === undefined || endedAt === undefined ? "" : ` in ${durationText(endedAt - startedAt)}`;
+function timed(at: number, text: string, stream: NodeJS.WriteStream): string {
+  return `${styleText("dim", timeOfDay(at), { stream })}  ${text}`;
 }

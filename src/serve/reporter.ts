@@ -16,6 +16,8 @@ export interface Opening {
   readonly standing: Standing;
   /** It was there before. */
   readonly isContinued: boolean;
+  /** What to type after a verb to mean the run. */
+  readonly words: readonly string[];
   /** The command that goes on with it, when it runs in this process. */
   readonly command?: string;
 }
@@ -24,7 +26,7 @@ export interface Reporter {
   begins(opening: Opening): void;
   /** An entry that is already on the board. */
   happened(entry: HistoryEntry): void;
-  /** A machine's run has nothing to do: what it waits for. Told once for each rest. */
+  /** What the run waits for: of a machine's once for each rest, of a workflow's when the events are others than before. */
   waits(waitingFor: WaitingFor): void;
   /** A line about something else: of the log, or of this command. */
   says(line: string): void;
@@ -52,5 +54,5 @@ export function openingLine({ run, workflow, standing, isContinued, command }: O
   const paused = standing.board.isPaused ? "; it is paused" : "";
   if (standing.kind === "machine" && standing.board.root.state === undefined) return `run ${run.id} of ${workflow}: it had not begun${paused}`;
   if (standing.kind === "machine") return `run ${run.id} of ${workflow}: it was in ${stateText(standing.board.root.state)}${paused}`;
-  return `run ${run.id} of ${workflow}: ${standing.board.done} of ${standing.board.nodes.length} nodes were done before${paused}`;
+  return `run ${run.id} of ${workflow}: ${standing.board.done} of ${standing.board.wanted} nodes were done before${paused}`;
 }

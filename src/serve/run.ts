@@ -107,7 +107,8 @@ async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporte
   const { kind, known } = request;
   const standing = await standingOf(run, kind);
   const { workflow } = await run.status();
-  const opening = { run, workflow, standing, isContinued: known !== undefined, command: continueCommand(run.id, request) };
+  const words = runWords(run.id, request.options.store);
+  const opening = { run, workflow, standing, isContinued: known !== undefined, words, command: continueCommand(run.id, request) };
   return follow(run, {
     standing,
     reporter,

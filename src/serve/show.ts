@@ -5,7 +5,7 @@ import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView, Worke
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
-import { eventText } from "./line-reporter.ts";
+import { eventText } from "./event-text.ts";
 import { stateText, waitsText } from "./machine-text.ts";
 import { findRun, isOver, openToLook } from "./stored.ts";
 import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell, timeOfDay } from "./text.ts";

@@ -4,7 +4,7 @@
  * or failed.
  */
 import { styleText } from "node:util";
-import type { NodeView, WaitingFor } from "../index.ts";
+import type { AwaitedEvent, NodeView, WaitingFor } from "../index.ts";
 import type { Board } from "./board.ts";
 import type { BoardNode } from "./board-node.ts";
 import { type NodeRow, type ShownParts, headCells, notable, noteCell, rowsOf } from "./node-rows.ts";
@@ -21,7 +21,7 @@ const FRAME_MS = 100;
  */
 const ROWS_EVERY_MS = 1_000;
 const ROWS_TIME_SHARE = 20;
-const ROWS_NODES_MAX = 10_000;
+const ROWS_NODES_MAX = 1_000;
 /** So many awaited events have a line. */
 const WAITS_SHOWN_MAX = 3;
 
@@ -30,7 +30,7 @@ export class TableReporter implements Reporter {
   readonly #screen: Screen;
   #opening: Opening | undefined;
   #board: Board | undefined;
-  #waits: string[] = [];
+  #awaited: readonly AwaitedEvent[] = [];
   #timer: NodeJS.Timeout | undefined;
   #readRowsAt = 0;
 
@@ -52,8 +52,7 @@ export class TableReporter implements Reporter {
   happened(): void {}
 
   waits({ awaited = [] }: WaitingFor): void {
-    const lines = awaited.slice(0, WAITS_SHOWN_MAX).flatMap((event) => [`waits for ${awaitedText(event)}`, `  ${sendCommand(event, this.#opening!.words)}`]);
-    this.#waits = awaited.length > WAITS_SHOWN_MAX ? [...lines, `and for ${count(awaited.length - WAITS_SHOWN_MAX, "more event")}`] : lines;
+    this.#awaited = awaited;
   }
 
   says(line: string): void {
@@ -64,7 +63,6 @@ export class TableReporter implements Reporter {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#waits = [];
     this.#readRowsAt = Number.POSITIVE_INFINITY;
     this.#draw();
     this.#screen.leave();
@@ -72,9 +70,15 @@ export class TableReporter implements Reporter {
 
   #draw(): void {
     const now = new Date().getTime();
-    const waits = this.#waits.map((line) => styleText("dim", line, { stream: this.#stream }));
+    const waits = this.#waits().map((line) => styleText("dim", line, { stream: this.#stream }));
     this.#screen.draw(tableLines(this.#board!, { now, rows: this.#screen.rows, stream: this.#stream, waits }));
     if (now >= this.#readRowsAt) void this.#readRows(now);
+  }
+
+  #waits(): string[] {
+    const awaited = this.#awaited.filter(({ type }) => this.#board!.node(type)?.status === "running");
+    const lines = awaited.slice(0, WAITS_SHOWN_MAX).flatMap((event) => [`waits for ${awaitedText(event)}`, `  ${sendCommand(event, this.#opening!.words)}`]);
+    return awaited.length > WAITS_SHOWN_MAX ? [...lines, `and for ${count(awaited.length - WAITS_SHOWN_MAX, "more event")}`] : lines;
   }
 
   /** History does not say when a next attempt is due, nor how far one is; the rows do. What cannot be read is left out of the table. */

@@ -5,7 +5,7 @@ import { follow } from "./follow.ts";
 import { tellOutcome } from "./outcome.ts";
 import { makeReporter } from "./reporter.ts";
 import { standingOf } from "./standing.ts";
-import { findRun, isOver, openToLook } from "./stored.ts";
+import { findRun, isOver, openToLook, runWords } from "./stored.ts";
 import { canDraw } from "./terminal.ts";
 import { NO_WORKER, workersOf } from "./workers.ts";
 
@@ -29,7 +29,7 @@ export async function watch(id: string, options: WatchOptions): Promise<number> 
       reporter,
       toldCommitNo: commitNo,
       begins: () => {
-        reporter.begins({ run, workflow, standing, isContinued: true });
+        reporter.begins({ run, workflow, standing, isContinued: true, words: runWords(run.id, options.store) });
         if (hasNoWorker) reporter.says(`no worker has it: ${NO_WORKER}`);
       },
       pawl,

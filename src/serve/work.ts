@@ -7,7 +7,7 @@ import type { LogOptions } from "../watch/log.ts";
 import { type Offered, loadAllOffered, versionsOf } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
-import { eventText } from "./line-reporter.ts";
+import { eventText } from "./event-text.ts";
 import { showProblem } from "./problem.ts";
 import { CLOSING, stopSignal } from "./stop-signals.ts";
 import { storePath } from "./stored.ts";

@@ -8,7 +8,7 @@ import { type ModelAgentSpec, type ModelCall, type ModelChunk, type WithUsage, m
 import type { Agent } from "../../src/define/agent.ts";
 import { AgentError } from "../../src/errors.ts";
 import { MachineRoom, anyWorkflow, deferred } from "../sim/machine-room.ts";
-import { type Said, scriptedModel } from "./scripted-model.ts";
+import { CUT_OFF, type Said, scriptedModel } from "./scripted-model.ts";
 
 const input = z.object({ question: z.string() });
 const output = z.object({ answer: z.string() });
@@ -151,7 +151,7 @@ test("tools that nobody could call, or that need approval, are refused when the 
   const { model } = scriptedModel(() => "");
   const make = (each: ToolSet[string]) => () => asking({ model, asked: [] }, { tools: { each } });
   expect(make(tool({ inputSchema, outputSchema: z.string() }))).toThrow(expect.objectContaining({ code: "PAWL_MISSING_FIELD" }));
-  expect(make({ inputSchema, execute: () => 1, needsApproval: true } as ToolSet[string])).toThrow(expect.objectContaining({ code: "PAWL_INVALID_VALUE" }));
+  expect(make({ inputSchema, execute: () => 1, needsApproval: true })).toThrow(expect.objectContaining({ code: "PAWL_INVALID_VALUE" }));
   for (const maxRounds of [0, 1.5, 1_001])
     expect(() => asking({ model, asked: [] }, { maxRounds })).toThrow(expect.objectContaining({ code: "PAWL_INVALID_VALUE" }));
 });
@@ -197,11 +197,11 @@ test("an output that is text is the model's text; one that changes what it is gi
   expect(await resultOf(modelAgent({ name: "doubler", model, input, output: doubled, prompt: ({ question }) => question }))).toEqual({ n: 8 });
 });
 
-test("what the model says is streamed while it says it, and each word is a sign of life", async () => {
+test("what the model says is streamed while it says it", async () => {
   const room = new MachineRoom();
-  const scripted = scriptedModel((turn) => [lookUp("a"), answered("in five short words now")][turn]!);
   const gate = deferred<void>();
-  const asker = asking(scripted, { stream: true, tools: search(async (q) => (await gate.promise, q)) });
+  const scripted = scriptedModel(async (turn) => (await gate.promise, [lookUp("a"), answered("in five short words now")][turn]!));
+  const asker = asking(scripted, { stream: true, tools: search((q) => q) });
   const { run } = await start(asker, room);
   const chunks: ModelChunk[] = [];
   const heard = (async () => {
@@ -219,8 +219,34 @@ test("what the model says is streamed while it says it, and each word is a sign 
     chunks
       .slice(1)
       .map((chunk) => chunk.kind === "text" && chunk.round === 2 && chunk.text)
-      .join(" "),
+      .join(""),
   ).toBe(answered("in five short words now"));
+});
+
+test("each word that is streamed is a sign of life", async () => {
+  for (const [heartbeat, attempts] of [
+    ["10s", 1],
+    ["7s", 2],
+  ] as const) {
+    const room = new MachineRoom();
+    const scripted = scriptedModel(
+      () => answered("in five words"),
+      () => new Promise((resolve) => room.clock.after(scripted.asked.length > 1 ? 1 : 8_000, resolve)),
+    );
+    const { run } = await start(asking(scripted, { stream: true, heartbeat }), room);
+    expect(await room.settled(run.result())).toEqual({ answer: "in five words" });
+    expect(scripted.asked.length).toBe(attempts);
+  }
+});
+
+test("an answer that was cut off is asked for again, by the next attempt", async () => {
+  for (const stream of [false, true]) {
+    const scripted = scriptedModel(() => (scripted.asked.length === 1 ? CUT_OFF : answered("whole")));
+    const { room, run } = await start(asking(scripted, { stream }));
+    expect(await room.settled(run.result())).toEqual({ answer: "whole" });
+    expect((await run.nodes())[0]).toMatchObject({ attempt: 2 });
+    expect(scripted.asked[1]!.prompt.length).toBe(1);
+  }
 });
 
 test("tokens are summed over all rounds, also those of before a crash; each call that is made is told once", async () => {

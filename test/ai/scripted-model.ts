@@ -1,7 +1,7 @@
 /**
  * A model that says what a test tells it to, each answer after what it has been told so far; it notes each call.
  */
-import { MockLanguageModelV4, convertArrayToReadableStream } from "ai/test";
+import { MockLanguageModelV4 } from "ai/test";
 
 type Options = Parameters<MockLanguageModelV4["doGenerate"]>[0];
 type Generated = Awaited<ReturnType<MockLanguageModelV4["doGenerate"]>>;
@@ -17,8 +17,11 @@ export interface ScriptedModel {
   readonly asked: Options[];
 }
 
+/** An answer cut off by the provider. */
+export const CUT_OFF = "…";
+
 /** Which answer is given depends on how often the model has spoken in the conversation, not on how often it was called. */
-export function scriptedModel(script: (turn: number, options: Options) => Said | Promise<Said>, words = / |(?= )/): ScriptedModel {
+export function scriptedModel(script: (turn: number, options: Options) => Said | Promise<Said>, pace: () => Promise<void> = async () => {}): ScriptedModel {
   const asked: Options[] = [];
   const say = async (options: Options): Promise<Said> => {
     asked.push(options);
@@ -27,7 +30,7 @@ export function scriptedModel(script: (turn: number, options: Options) => Said |
   const model = new MockLanguageModelV4({
     modelId: "scripted",
     doGenerate: async (options) => generated(await say(options)),
-    doStream: async (options) => ({ stream: convertArrayToReadableStream(partsOf(await say(options), words)) }),
+    doStream: async (options) => ({ stream: paced(partsOf(await say(options)), pace) }),
   });
   return { model, asked };
 }
@@ -47,12 +50,26 @@ function contentOf(said: Said): Generated["content"] {
 }
 
 function reasonOf(said: Said): Generated["finishReason"] {
-  return { unified: typeof said === "string" ? "stop" : "tool-calls", raw: undefined };
+  if (typeof said !== "string") return { unified: "tool-calls", raw: undefined };
+  return { unified: said.endsWith(CUT_OFF) ? "interrupted" : "stop", raw: undefined };
 }
 
-function partsOf(said: Said, words: RegExp): Part[] {
+function partsOf(said: Said): Part[] {
   const finish: Part = { type: "finish", finishReason: reasonOf(said), usage: USAGE };
   if (typeof said !== "string") return [...(contentOf(said) as Part[]), finish];
-  const deltas = said.split(words).map((delta): Part => ({ type: "text-delta", id: "t", delta }));
+  const deltas = said.split(/(?= )/).map((delta): Part => ({ type: "text-delta", id: "t", delta }));
   return [{ type: "text-start", id: "t" }, ...deltas, { type: "text-end", id: "t" }, finish];
+}
+
+/** `pace` is waited for before each part. */
+function paced(parts: readonly Part[], pace: () => Promise<void>): ReadableStream<Part> {
+  const left = [...parts];
+  return new ReadableStream({
+    async pull(controller) {
+      await pace();
+      const part = left.shift();
+      if (part === undefined) controller.close();
+      else controller.enqueue(part);
+    },
+  });
 }

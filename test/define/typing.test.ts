@@ -10,6 +10,11 @@ import { afterAll, expect, test } from "vitest";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const generated = join(root, "test/define/misuse/generated");
 
+/** The first line of a message: about three lines of a terminal. */
+const MESSAGE_LENGTH_MAX = 330;
+/** In types that xstate makes. */
+const OF_XSTATE = "SingleOrArray<";
+
 afterAll(() => rmSync(generated, { recursive: true, force: true }));
 
 /** What the compiler says of the files, by file and line. */
@@ -40,8 +45,14 @@ test("each misuse gets its message, on its line, and nothing else does", () => {
     const got = reports.filter((report) => report.line === line).map((report) => report.text);
     expect(got.join("\n"), `line ${line}`).toContain(text);
   }
+  const long = reports.filter(({ text }) => text.split("\n")[0]!.length > MESSAGE_LENGTH_MAX && !text.includes(OF_XSTATE));
+  expect(long, "messages that nobody reads").toEqual([]);
   const lines = new Set(expected.map(({ line }) => line));
   expect(reports.filter(({ line }) => !lines.has(line))).toEqual([]);
+});
+
+test("right uses need no cast, and give exactly the types that they should", () => {
+  expect(compile(join(root, "test/define/misuse/right.ts"))).toEqual([]);
 });
 
 test("a workflow of 1,000 nodes in a row type-checks", () => {

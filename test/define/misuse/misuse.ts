@@ -36,6 +36,79 @@ export const wrong = workflow({ name: "wrong", input: z.object({ topic: z.string
   return { notes: later.result.notes, count: plan.result.count };
 });
 
+const triage = agent({ name: "triage", input: z.object({ text: z.string() }), output: z.object({ kind: z.enum(["bug", "question"]), sure: z.boolean(), list: z.array(z.string()), maybe: z.array(z.string()).optional(), pair: z.tuple([z.string(), z.number()]) }), run: () => null as never });
+const part = workflow({ name: "part", input: z.object({ q: z.string() }) }, (wf) => ({ said: wf.input.q, n: 1 }));
+
+workflow({ name: "groups", input: z.object({ text: z.string() }) }, (wf) => {
+  const { result } = wf.node("triage", triage, { text: wf.input.text });
+  // expect: Argument of type 'RefOf<"bug" | "question">' is not assignable to parameter of type 'readonly unknown[] | RefOf<readonly unknown[]>'
+  wf.map("a", result.kind, searcher, (q) => ({ q }));
+  // expect: 'string[] | undefined' is not assignable to type 'readonly unknown[]'
+  wf.map("b", result.maybe, searcher, (q) => ({ q }));
+  // expect: Property 'q' is missing in type '{ query: RefOf<string>; }'
+  wf.map("c", result.list, searcher, (query) => ({ query }));
+  // expect: Property 'text' does not exist on type 'RefOf<string>'
+  wf.map("d", result.list, searcher, (item) => ({ q: item.text }));
+  // expect: Type 'RefOf<number>' is not assignable to type 'string | RefOf<string>'
+  wf.map("e", result.list, searcher, (_, index) => ({ q: index }));
+  // expect: Type 'RefOf<1 | 2>' is not assignable to type 'string | RefOf<string>'
+  wf.map("f", [1, 2], searcher, (q) => ({ q }));
+  // expect: Type 'string' is not assignable to type 'number'
+  const found = wf.map("g", result.list, searcher, (q) => ({ q }), { concurrency: "5" });
+  // expect: Did you mean 'notes'?
+  wf.node("h", searcher, { q: found.result[0]!.note });
+  // expect: Object is possibly 'undefined'
+  wf.node("i", searcher, { q: found.result[0].notes });
+  // expect: Property '2' does not exist on type
+  wf.node("j", searcher, { q: result.pair[2] });
+
+  // expect: Argument of type 'boolean' is not assignable to parameter of type 'RefOf<unknown>'
+  wf.when("k", result.kind === "bug", () => 1);
+  // expect: Type 'RefOf<string | undefined>' is not assignable to type 'string | RefOf<string>'
+  wf.node("l", searcher, { q: wf.when("m", result.sure, () => wf.node("n", searcher, { q: "" }).result).result.notes });
+  // expect: is not assignable to type '"use its .result"'
+  wf.when("o", result.sure, () => wf.node("p", searcher, { q: "" }));
+  // expect: is not assignable to type '"use its .result"'
+  wf.when("o", result.sure, () => 1, () => wf.node("p", searcher, { q: "" }));
+  // expect: 'bgu' does not exist in type
+  wf.route("q", result.kind, { bgu: () => 1 });
+  // expect: is not assignable to type '"the value is never this name"'
+  wf.route("r", result.kind, { bug: () => 1, qestion: () => 2 });
+  // expect: is not assignable to type '() => "use its .result"'
+  wf.route("s", result.kind, { bug: () => wf.node("t", searcher, { q: "" }) });
+  // expect: Argument of type 'RefOf<boolean>' is not assignable to parameter of type 'RefOf<string | undefined>'
+  wf.route("u", result.sure, { true: () => 1 });
+  // expect: Type 'RefOf<string | number>' is not assignable to type 'string | RefOf<string>'
+  wf.node("v", searcher, { q: wf.route("w", result.kind, { bug: () => result.pair[1], question: () => result.pair[0] }).result });
+
+  // expect: Property 'max' is missing
+  wf.repeat("x", searcher, { q: "" }, { until: (last) => last.notes });
+  // expect: Did you mean 'notes'?
+  wf.repeat("y", searcher, { q: "" }, { max: 3, until: (last) => last.note });
+  // expect: Type 'boolean' is not assignable to type 'RefOf<unknown>'
+  wf.repeat("z", searcher, { q: "" }, { max: 3, until: () => true });
+  // expect: Property 'q' is missing in type '{ notes: RefOf<string>; }'
+  wf.repeat("aa", searcher, { q: "" }, { max: 3, next: ({ notes }) => ({ notes }) });
+  // expect: 'query' does not exist in type
+  wf.repeat("ab", searcher, { query: "" }, { max: 3 });
+
+  // expect: 'retry' does not exist in type 'EventOptions<"block">'
+  wf.event("ac", z.object({ by: z.string() }), { retry: { maxAttempts: 2 } });
+  // expect: Type 'RefOf<string | undefined>' is not assignable to type 'string | RefOf<string>'
+  wf.node("ad", searcher, { q: wf.event("ae", z.object({ by: z.string() }), { onFail: "skip" }).result.by });
+  // expect: 'query' does not exist in type
+  wf.run("af", part, { query: "" });
+  // expect: Property 'plan' is missing in type 'Agent<
+  wf.run("ag", searcher, { q: "" });
+  // expect: Type 'RefOf<1>' is not assignable to type 'string | RefOf<string>'
+  wf.node("ah", searcher, { q: wf.run("ai", part, { q: "" }).result.n });
+  // expect: 'RefOf<boolean>' is not assignable to parameter of type 'string | RefOf<string>'
+  wf.resultOf("aj", part, result.sure);
+  return 1;
+});
+// expect: is not assignable to type '"use its .result"'
+workflow({ name: "node", input: z.object({}) }, (wf) => wf.node("a", searcher, { q: "" }));
+
 // expect: Type 'number' is not assignable to type 'string'
 agent({ name: "x", input: z.object({}), output: z.object({ text: z.string() }), run: () => ({ text: 1 }) });
 // expect: Property 'output' is missing

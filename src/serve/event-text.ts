@@ -1,0 +1,58 @@
+/**
+ * What happened in a run, in words: an entry of its history as people say it.
+ */
+import type { HistoryEvent, HistoryType, NodeView } from "../index.ts";
+import { machineEventText } from "./machine-text.ts";
+import { branchText } from "./node-text.ts";
+import { count, dateAndTime, durationText, oneLine } from "./text.ts";
+
+/** What is known of a node that something happened to. */
+export interface KnownNode {
+  readonly kind: NodeView["kind"];
+  /** When its newest attempt started and ended, to tell how long it took; left out when it is long ago. */
+  readonly startedAt?: number | undefined;
+  readonly endedAt?: number | undefined;
+}
+
+/** What happened, where the word for it is another one. */
+const VERBS: Partial<Record<HistoryType, string>> = {
+  "node.backingOff": "backs off",
+  "run.timedOut": "timed out",
+  "run.recovered": "was taken up by a worker",
+  "run.forked": "began as a fork",
+  "run.resumed": "goes on after its pause",
+  "run.retried": "is tried again",
+  "run.continued": "goes on where it was cut off",
+};
+
+/** `web completed in 1.2s`, `web failed, attempt 3: CODE message`, `read opened with 3 items`, `kind took bug`, `approval is awaited`. */
+export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNode | undefined): string {
+  const { type, node: id, attempt, code, message } = event;
+  const ofMachine = machineEventText(event);
+  if (ofMachine !== undefined) return ofMachine;
+  const verb = VERBS[type] ?? type.slice(type.indexOf(".") + 1);
+  const reason = code === undefined ? "" : `: ${code} ${oneLine(message ?? "")}`;
+  if (id === undefined) return `run ${verb}${reason}`;
+  const node = nodeOf?.(id);
+  const own = ownText(event, node);
+  if (own !== undefined) return `${id} ${own}`;
+  const nth = attempt !== undefined && (attempt > 1 || code !== undefined) ? `, attempt ${attempt}` : "";
+  return `${id} ${verb}${nth}${type === "node.completed" ? tookText(" in ", node) : ""}${reason}`;
+}
+
+/** What groups and events do that calls do not. */
+function ownText({ type, code, items, branch, dueAt }: HistoryEvent, node: KnownNode | undefined): string | undefined {
+  const kind = node?.kind;
+  if (code === "PAWL_EVENT_TIMEOUT") return `did not come in time${type === "node.skipped" ? ": skipped" : ""}`;
+  if (type === "node.completed") return kind === "event" ? `came${tookText(" after ", node)}` : undefined;
+  if (type !== "node.started") return undefined;
+  if (items !== undefined) return `opened with ${count(items, "item")}`;
+  if (branch !== undefined) return `took ${branchText(branch)}`;
+  if (kind === "when" || kind === "route") return "took no branch";
+  if (kind === "event" || dueAt !== undefined) return `is awaited${dueAt === undefined ? "" : `, until ${dateAndTime(dueAt)}`}`;
+  return undefined;
+}
+
+function tookText(before: string, { startedAt, endedAt }: Partial<KnownNode> = {}): string {
+  return startedAt === undefined || endedAt === undefined ? "" : `${before}${durationText(endedAt - startedAt)}`;
+}
