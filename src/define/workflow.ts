@@ -224,7 +224,7 @@ export const RUN_TIMEOUT_DEFAULT: Duration = "30m";
  * ```ts
  * const research = workflow({ name: 'research', input: z.object({ topic: z.string() }) }, (wf) => {
  *   const plan = wf.node('plan', planner, { topic: wf.input.topic });
- *   const web = wf.node('web', searcher, { q: plan.result.questions[0] });
+ *   const web = wf.node('web', searcher, { q: plan.result.questions[0]! });
  *   return { notes: web.result.notes };
  * });
  * ```

@@ -67,9 +67,8 @@ function paced(parts: readonly Part[], pace: () => Promise<void>): ReadableStrea
   return new ReadableStream({
     async pull(controller) {
       await pace();
-      const part = left.shift();
-      if (part === undefined) controller.close();
-      else controller.enqueue(part);
+      controller.enqueue(left.shift()!);
+      if (left.length === 0) controller.close();
     },
   });
 }
