@@ -63,11 +63,16 @@ export function newNode(index: number, snapshot: NodeSnapshot): NodeActor {
  * steady time. When the clock was set back since, a node begins its backoff anew, with a row that says so: else it would
  * begin it each time that it comes back.
  */
-export function restoredBackoffs(runId: string, plan: Plan, nodes: StoredRun["nodes"], now: number): { readonly node: NodeActor; readonly row?: ActorRecord }[] {
+export function restoredBackoffs(
+  runId: string,
+  plan: Plan,
+  nodes: StoredRun["nodes"],
+  now: number,
+): { readonly node: NodeActor; readonly row?: ActorRecord }[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
   return backingOff.map(({ index, body }) => {
-    const { attempt, failure, startedAt = now, endedAt = 0, backoffMs = 0 } = body;
+    const { attempt, failure, startedAt, endedAt = 0, backoffMs = 0 } = body;
     const { id, policy } = plan.nodes[index]!;
     const node = newNode(index, nodeChart.restore("backingOff", { policy, attempt, failure, backoffMs }));
     node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
