@@ -57,7 +57,11 @@ export const ERRORS = {
   PAWL_AGENT_UNCONFIGURED: entry("an agent's URL is not set", "set the environment variable, or give the URL in the definition"),
   PAWL_NOT_A_LIST: entry("a map was given something that is not a list", "give it a list; an agent can make one of it"),
   PAWL_EVENT_TIMEOUT: entry("an event did not come in time", "raise `timeout`, or let those that wait go on without it: onFail: 'skip'"),
-  PAWL_HEARTBEAT_TIMEOUT: entry("an attempt reported no progress for longer than its `heartbeat`", "call ctx.heartbeat() more often, or raise `heartbeat`", true),
+  PAWL_HEARTBEAT_TIMEOUT: entry(
+    "an attempt reported no progress for longer than its `heartbeat`",
+    "call ctx.heartbeat() more often, or raise `heartbeat`",
+    true,
+  ),
   PAWL_STEP_REPEATED: entry("an attempt used the key of a step twice", "give each step a key of its own, for example `call-${round}`"),
   PAWL_STEP_UNSUPPORTED: entry("a step of a machine has no steps of its own", "call the agent from a node of a workflow"),
   PAWL_EVENT_REFUSED: entry("an event cannot be sent to this machine", "send one of the events that the message names"),

@@ -7,13 +7,13 @@ import { WITHOUT_END_MS } from "./event-nodes.ts";
 import type { RunNode } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS } from "./history.ts";
 import { type NodeActor, nodeRow } from "./node-actor.ts";
-import type { Settled } from "./progress.ts";
-import { actorRow, nodeBodyText } from "./row.ts";
+import type { NodeStatus, Settled } from "./progress.ts";
+import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
 
 /** How a group or event has ended. */
 export interface Ending {
   readonly since: number;
-  readonly opened?: number;
+  readonly opened?: number | undefined;
   readonly output: string | undefined;
   readonly failure: Failure | undefined;
 }
@@ -22,6 +22,11 @@ export interface Ending {
 interface Clocks {
   now(): number;
   steadyNow(): number;
+}
+
+/** Until when an event is awaited. */
+export function dueOf({ kind, policy }: RunNode, since: number): { readonly dueAt?: number } {
+  return kind === "event" && policy.timeoutMs < WITHOUT_END_MS ? { dueAt: since + policy.timeoutMs } : {};
 }
 
 export class DagRows {
@@ -51,10 +56,16 @@ export class DagRows {
     this.history.node(NODE_EVENTS[value]!, node.id, context.attempt, value === "completed" ? undefined : context.failure);
   }
 
+  /** A row of which history has nothing to say. */
+  written({ id }: RunNode, status: NodeStatus, body: NodeBody): void {
+    this.add(actorRow(this.#runId, id, status, nodeBodyText(body), null));
+  }
+
   /** A group is open, or an event is awaited. */
-  opened({ id, kind, branches, policy }: RunNode, since: number, opened?: number): void {
-    const due = kind === "event" && policy.timeoutMs < WITHOUT_END_MS ? { dueAt: since + policy.timeoutMs } : {};
-    this.add(actorRow(this.#runId, id, "running", nodeBodyText({ attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due }), null));
+  opened(node: RunNode, since: number, opened?: number): void {
+    const { id, kind, branches } = node;
+    const due = dueOf(node, since);
+    this.written(node, "running", { attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due });
     const branch = branches?.[opened ?? -1]?.name;
     this.history.opened(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
   }

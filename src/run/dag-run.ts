@@ -112,7 +112,8 @@ export class DagRun implements HostedRun {
       progress,
       timers: this.#timers,
       act,
-      opened: ({ index }) => rows.opened(graph.node(index), seams.steadyNow()),
+      now: () => seams.steadyNow(),
+      opened: ({ index, since }) => rows.opened(graph.node(index), since),
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since }, status, output, failure) => this.#ended(index, status, { since, output, failure }),
     });
@@ -385,7 +386,7 @@ export class DagRun implements HostedRun {
     const isSettled = state !== "running" && state !== "paused";
     if (state !== "pending") this.#supervisor = supervisorChart.restore(isSettled ? "settled" : "running", undefined as never);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
-    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, nodes: this.#nodes, timers: this.#timers });
+    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, nodes: this.#nodes, timers: this.#timers, rows: this.#rows });
   }
 
   resume(): void {

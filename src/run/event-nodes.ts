@@ -22,6 +22,8 @@ export interface EventHost {
   readonly graph: Graph;
   readonly progress: Progress;
   readonly timers: NodeTimers;
+  /** In steady time. */
+  now(): number;
   /** What is to be done once the commit is durable. */
   act(act: () => void): void;
   /** It waits from now on: its row says so. */
@@ -51,7 +53,7 @@ export class EventNodes {
   /** It has waited since then, in steady time; `now` is in steady time, too. */
   restore(index: number, since: number, now: number): void {
     const { policy } = this.#host.graph.plan.nodes[index]!;
-    const actor = this.#actorOf(index, eventChart.restore("awaited", { policy, failure: undefined }));
+    const actor = this.#actorOf(index, eventChart.restore("awaited", { policy, failure: undefined }), since);
     this.#actors.set(index, actor);
     this.#host.progress.restoreAwaited();
     if (policy.timeoutMs >= WITHOUT_END_MS) return;
@@ -59,14 +61,14 @@ export class EventNodes {
     this.#host.timers.restore(actor);
   }
 
-  #actorOf(index: number, snapshot: EventSnapshot): EventActor {
-    return { kind: "event", index, snapshot, since: 0, timer: undefined, cancelTimer: undefined };
+  #actorOf(index: number, snapshot: EventSnapshot, since: number): EventActor {
+    return { kind: "event", index, snapshot, since, timer: undefined, cancelTimer: undefined };
   }
 
   /** What it depends on is there. */
   open(index: number): void {
     const { snapshot, effects } = eventChart.initial(this.#host.graph.plan.nodes[index]!.policy);
-    const actor = this.#actorOf(index, snapshot);
+    const actor = this.#actorOf(index, snapshot, this.#host.now());
     this.#actors.set(index, actor);
     this.#host.progress.awaits(index);
     const early = this.#early.get(index);

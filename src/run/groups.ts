@@ -22,8 +22,8 @@ export interface GroupActor {
   readonly index: number;
   snapshot: GroupSnapshot;
   readonly since: number;
-  /** What it was opened with. */
-  opened: number;
+  /** What it was opened with: how many items, or the number of the branch, -1 for none; undefined until then. */
+  opened: number | undefined;
 }
 
 /** What groups need of their run. */
@@ -61,7 +61,7 @@ export class Groups {
     const known = this.#actors.get(index);
     if (known !== undefined) return this.#tell(known, GROUP_FACT.membersSettled);
     const { snapshot } = groupChart.initial(this.#node(index).policy);
-    const actor: GroupActor = { index, snapshot, since: this.#host.now(), opened: -1 };
+    const actor: GroupActor = { index, snapshot, since: this.#host.now(), opened: undefined };
     this.#actors.set(index, actor);
     this.#open(actor);
   }
@@ -106,12 +106,12 @@ export class Groups {
   #open(actor: GroupActor, texts?: Texts): void {
     const { reads } = this.#node(actor.index);
     this.#with(actor, reads, texts, () => {
-      actor.opened = this.#membersOf(actor.index, texts);
+      const opened = (actor.opened = this.#membersOf(actor.index, texts));
       this.#tell(actor, GROUP_FACT.opened);
       this.#host.opened(actor);
       const { progress } = this.#host;
-      if (isChoice(this.#node(actor.index).kind)) progress.take(actor.index, actor.opened);
-      else progress.grow(actor.index, actor.opened);
+      if (isChoice(this.#node(actor.index).kind)) progress.take(actor.index, opened);
+      else progress.grow(actor.index, opened);
     });
   }
 
@@ -133,7 +133,7 @@ export class Groups {
     const node = this.#node(actor.index);
     if (node.kind === "map") return this.#tell(actor, GROUP_FACT.closed);
     if (node.kind === "repeat") return this.#closeRound(actor, node, texts);
-    const taken = node.branches?.[actor.opened];
+    const taken = node.branches?.[actor.opened ?? -1];
     if (taken === undefined) return this.#tell(actor, GROUP_FACT.closed, encode(undefined));
     this.#with(actor, node.collects, texts, () => {
       this.#tell(actor, GROUP_FACT.closed, encode(this.#host.results.resolve(taken.result, texts)));

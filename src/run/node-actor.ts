@@ -57,10 +57,11 @@ export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
 export function restoredBackoffs(graph: Graph, nodes: StoredRun["nodes"], now: number): NodeActor[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
-  return backingOff.map(({ index, body: { attempt, failure, backoffMs = 0, endedAt = 0 } }) => {
+  return backingOff.map(({ index, body: { attempt, failure, startedAt, backoffMs = 0, endedAt = 0 } }) => {
     const of = graph.node(index);
     const node = newNode(of, nodeChart.restore("backingOff", { policy: of.policy, attempt, failure, backoffMs }));
-    node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
+    node.since = startedAt;
+    node.timer = { delayMs: Math.max(0, endedAt + backoffMs - now), event: TIMER.backedOff };
     return node;
   });
 }

@@ -45,8 +45,7 @@ export class NodeTimers {
 
   /** The node only waits from now on, until its timer is due. */
   waits(node: Timed): void {
-    node.since = this.#steadyNow();
-    this.#waits.add(node.since + node.timer!.delayMs, node.timer!);
+    this.#waits.add(this.#steadyNow() + node.timer!.delayMs, node.timer!);
   }
 
   /** A node that came back goes on waiting. */

@@ -31,8 +31,7 @@ export class LineReporter implements Reporter {
   }
 
   happened({ at, events }: HistoryEntry): void {
-    for (const event of events)
-      if (this.#maps?.takes(event) !== true) this.says(eventLine(at, event, this.#stream, (id) => this.#board?.node(id)));
+    for (const event of events) if (this.#maps?.takes(event) !== true) this.says(eventLine(at, event, this.#stream, (id) => this.#board?.node(id)));
     for (const text of this.#maps?.news(at) ?? []) this.says(timed(at, text, this.#stream));
   }
 

@@ -129,6 +129,10 @@ function fieldsOf(schema: unknown): [name: string, value: string][] | undefined 
 function valueText(schema: unknown): string {
   const { type, enum: values, const: only } = (schema ?? {}) as Described;
   if (only !== undefined) return oneLine(toJson(only), PROGRESS_LENGTH_MAX);
-  if (Array.isArray(values)) return `<${values.slice(0, VALUES_MAX).map((value) => toJson(value)).join("|")}${values.length > VALUES_MAX ? "|…" : ""}>`;
+  if (Array.isArray(values))
+    return `<${values
+      .slice(0, VALUES_MAX)
+      .map((value) => toJson(value))
+      .join("|")}${values.length > VALUES_MAX ? "|…" : ""}>`;
   return typeof type === "string" ? `<${type}>` : "<any>";
 }

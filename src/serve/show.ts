@@ -21,7 +21,18 @@ export interface ShowOptions {
 /** More nodes than these are for programs: those that need attention come first, and `--json` has all. */
 const NODES_SHOWN_MAX = 100;
 /** The order in which nodes need attention. */
-const URGENCY: readonly NodeView["status"][] = ["failed", "running", "backingOff", "queued", "skipped", "blocked", "cancelled", "waiting", "completed", "notTaken"];
+const URGENCY: readonly NodeView["status"][] = [
+  "failed",
+  "running",
+  "backingOff",
+  "queued",
+  "skipped",
+  "blocked",
+  "cancelled",
+  "waiting",
+  "completed",
+  "notTaken",
+];
 
 export async function show(id: string, options: ShowOptions): Promise<number> {
   await using pawl = await openToLook(options.store);

@@ -119,7 +119,8 @@ export function tableLines(board: Board, { now, rows, stream, waits = [] }: Tabl
   // a run with more nodes than lines is not looked through for each frame
   const all = board.top.length < rows * NODES_PER_LINE ? rowsOf(board.top, partsOf(board)) : undefined;
   const fits = all !== undefined && all.length < room;
-  const urgent = (): NodeRow<BoardNode>[] => [...take(board.failed, room - 2), ...take(board.active, room - 2)].slice(0, room - 2).map((node) => ({ kind: "node", node, depth: 0 }));
+  const urgent = (): NodeRow<BoardNode>[] =>
+    [...take(board.failed, room - 2), ...take(board.active, room - 2)].slice(0, room - 2).map((node) => ({ kind: "node", node, depth: 0 }));
   const shown = fits ? all : urgent();
   const heads = headCells(shown);
   const table = alignColumns(

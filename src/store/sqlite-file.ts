@@ -62,7 +62,9 @@ function sqliteCommits(connection: SqliteConnection): Calls<"commit" | "reopen">
   };
 }
 
-function sqliteRuns(connection: SqliteConnection): Calls<"readRun" | "readActors" | "readActorRange" | "readHistory" | "dueRuns" | "readyRuns" | "walkSleepers"> {
+function sqliteRuns(
+  connection: SqliteConnection,
+): Calls<"readRun" | "readActors" | "readActorRange" | "readHistory" | "dueRuns" | "readyRuns" | "walkSleepers"> {
   return {
     readRun: (runId) => {
       const row = connection.read(() => connection.get(READ_RUN, runId)) as RunRow | undefined;

@@ -114,7 +114,11 @@ describe("these checks catch", () => {
     expect(() => followAll(broken)).toThrow("backsOffToRetry does not hold");
   });
 
-  const broken = (id: string, change: (config: any) => void): AnyStateMachine => copyOf(machines.find((machine) => machine.id === id)!, change);
+  const broken = (id: string, change: (config: any) => void): AnyStateMachine =>
+    copyOf(
+      machines.find((machine) => machine.id === id)!,
+      change,
+    );
   const followEach = (machine: AnyStateMachine): void => {
     const script = SCRIPTS[machine.id]!;
     for (const input of Object.values(script.inputs)) findPaths("getSimplePaths", machine, script, input).forEach((path) => follow(machine, input, path));

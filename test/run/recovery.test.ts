@@ -91,6 +91,32 @@ test("a wall clock that jumps back, or forth, moves no length", async () => {
   }
 });
 
+test("a backoff that was written before the wall clock was set back begins once anew, whatever is done to its run meanwhile", async () => {
+  const room = new MachineRoom();
+  const at: number[] = [];
+  const flaky = anyAgent(
+    "flaky",
+    (_, { attempt }) => {
+      at.push(room.clock.mono());
+      if (attempt === 1) throw new Error("down");
+      return "up";
+    },
+    { retry: { initialInterval: "8s", jitter: "none" } },
+  );
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", flaky, {}).result);
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(1_000);
+  first.kill();
+  room.clock.wallOffsetMs -= 3_600_000;
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.run("r"));
+  await room.settled(run.pause());
+  await room.settled(run.resume());
+  expect(await room.settled(run.result())).toBe("up");
+  expect(at[1]! - at[0]!).toBeLessThan(10_000);
+});
+
 test("runs that only wait leave memory and come back in due order", async () => {
   const room = new MachineRoom();
   const hosted = vi.spyOn(DagRun.prototype, "drop");
@@ -330,7 +356,8 @@ test("a run that could not be read at the opening is loaded by the next reconcil
   isUp = true;
   let reads = 0;
   const second = await room.boot([flow], {
-    wrap: (store) => replacing(store, { readActorRange: (...range) => (reads++ === 0 ? Promise.reject(new Error("passing")) : store.readActorRange(...range)) }),
+    wrap: (store) =>
+      replacing(store, { readActorRange: (...range) => (reads++ === 0 ? Promise.reject(new Error("passing")) : store.readActorRange(...range)) }),
   });
   await room.clock.advance(1_000);
   expect((await second.pawl.list({ status: "running" })).map(({ id }) => id)).toEqual(["a"]);
