@@ -1,0 +1,79 @@
+/**
+ * Random workflows of everything, with scripted outcomes, agree with the reference model, whatever dies when.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { cases } from "../sim/cases.ts";
+import type { Fault } from "../sim/process.ts";
+import { shapeSpec } from "../sim/shapes.ts";
+import { playShapes } from "../sim/shapes-world.ts";
+
+const at =
+  (group: number, fault: Fault) =>
+  (now: number): Fault | undefined =>
+    now === group ? fault : undefined;
+
+const permits = fc.constantFrom(undefined, undefined, 1, 2);
+const close = fc.option(fc.integer({ min: 0, max: 60_000 }), { nil: undefined });
+const lives = (...faults: (Fault | undefined)[]): fc.Arbitrary<((group: number) => Fault | undefined)[]> =>
+  fc
+    .array(fc.array(fc.constantFrom(undefined, undefined, undefined, undefined, ...faults), { maxLength: 16 }), { maxLength: 3 })
+    .map((all) => all.map((life) => Object.assign((group: number) => life[group - 1], { [fc.toStringMethod]: () => JSON.stringify(life) })));
+
+test("random workflows agree with the model, with a crash before and after every commit", async () => {
+  let [commits, crashes] = [0, 0];
+  const { numRuns, ...parameters } = cases({ short: 25, long: 2_000 });
+  await fc.assert(
+    fc.asyncProperty(shapeSpec(5), fc.nat(), permits, async (spec, seed, permits) => {
+      const calm = await playShapes({ spec, seed, permits });
+      commits += calm.groups;
+      for (let group = 1; group <= calm.groups; group++)
+        for (const fault of ["crashBefore", "crashAfter"] as const)
+          crashes += (await playShapes({ spec, seed, permits, faults: [at(group, fault)] })).processes - 1;
+    }),
+    { numRuns, ...parameters },
+  );
+  console.log(`${numRuns} workflows, ${commits} commits, ${crashes} crashes`);
+  expect(crashes).toBeGreaterThan(numRuns);
+}, 3_000_000);
+
+test("a crash during the recovery from a crash, twice, changes nothing", async () => {
+  const crash = fc.record({ group: fc.integer({ min: 1, max: 8 }), fault: fc.constantFrom<Fault>("crashBefore", "crashAfter") });
+  await fc.assert(
+    fc.asyncProperty(shapeSpec(5), fc.nat(), permits, fc.array(crash, { minLength: 3, maxLength: 3 }), async (spec, seed, permits, crashes) => {
+      await playShapes({ spec, seed, permits, faults: crashes.map(({ group, fault }) => at(group, fault)) });
+    }),
+    cases({ short: 60, long: 2_000 }),
+  );
+}, 3_000_000);
+
+test("unknown outcomes, a disk that is full for a while, crashes and closings together change nothing", async () => {
+  const faults = lives("unknownApplied", "unknownLost", "full", "crashBefore", "crashAfter");
+  await fc.assert(
+    fc.asyncProperty(shapeSpec(5), fc.nat(), permits, fc.array(close, { maxLength: 4 }), faults, async (spec, seed, permits, closeAfterMs, faults) => {
+      await playShapes({ spec, seed, permits, closeAfterMs, faults });
+    }),
+    cases({ short: 80, long: 2_000 }),
+  );
+}, 3_000_000);
+
+test("pauses at any moment, with crashes in between, change nothing", async () => {
+  const pauses = fc.array(fc.record({ atMs: fc.integer({ min: 0, max: 40_000 }), forMs: fc.integer({ min: 0, max: 40_000 }) }), { minLength: 1, maxLength: 2 });
+  await fc.assert(
+    fc.asyncProperty(shapeSpec(5), fc.nat(), pauses, lives("crashBefore", "crashAfter"), async (spec, seed, pauses, faults) => {
+      await playShapes({ spec, seed, pauses, faults });
+    }),
+    cases({ short: 60, long: 2_000 }),
+  );
+}, 3_000_000);
+
+test("after a cancel that resolved nothing starts, whatever crashed or was closed before", async () => {
+  const faults = lives("crashBefore", "crashAfter", "unknownApplied", "unknownLost");
+  const plot = [shapeSpec(5), fc.nat(), fc.integer({ min: 0, max: 40_000 }), fc.array(close, { maxLength: 3 }), faults] as const;
+  await fc.assert(
+    fc.asyncProperty(...plot, async (spec, seed, cancelAfterMs, closeAfterMs, faults) => {
+      await playShapes({ spec, seed, cancelAfterMs, closeAfterMs, faults });
+    }),
+    cases({ short: 60, long: 2_000 }),
+  );
+}, 3_000_000);

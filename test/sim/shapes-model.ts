@@ -1,0 +1,207 @@
+/**
+ * The reference model: what must come of a random workflow, worked out without any engine. Only which events came in time
+ * is not its own: that is told.
+ */
+import { INPUT, type Act, type ChoiceSpec, type NodeSpec, type Source, type Spec } from "./shapes.ts";
+
+export interface Expected {
+  readonly status: "completed" | "failed";
+  readonly degraded: boolean;
+  /** All nodes, items and rounds, in the order in which they are shown. */
+  readonly nodes: ReadonlyMap<string, Fate>;
+  /** The value of each node, when the run completes. */
+  readonly output: readonly unknown[];
+}
+
+export interface Fate {
+  readonly status: "completed" | "skipped" | "failed" | "blocked" | "notTaken";
+  readonly attempt: number;
+  readonly value?: unknown;
+}
+
+/** What is told: which events came, with what; and nodes that have their fate already, by their id. */
+export interface Told {
+  readonly events: ReadonlyMap<string, { readonly came: boolean; readonly data?: unknown }>;
+  readonly kept?: ReadonlyMap<string, Fate>;
+}
+
+/** Acts after which the agent is called again, while attempts are left. */
+const RETRIED: ReadonlySet<Act> = new Set<Act>(["tooLate", "throws", "throwsUndefined", "hangs", "silent", "invalid"]);
+const DONE: ReadonlySet<Act> = new Set<Act>(["ok", "okLater", "beats"]);
+const BAD: ReadonlySet<string> = new Set(["failed", "blocked"]);
+
+/** A number that depends on all of the data. */
+export function digest(data: unknown): number {
+  const text = JSON.stringify(data, (_, value: unknown) => (value === undefined ? "~" : value));
+  let sum = 7;
+  for (let i = 0; i < text.length; i++) sum = (sum * 31 + text.charCodeAt(i)) % 1_000_003;
+  return sum;
+}
+
+/** What an agent gives at this node, item or round. */
+export function given(spec: NodeSpec, id: string, position: number, input: unknown): object {
+  const { gives } = spec as { gives: { length: number | undefined; flag: boolean; way: string } };
+  const value = digest([id, input]);
+  const flag = spec.kind === "repeat" ? position === spec.enoughAt : gives.flag;
+  const list =
+    gives.length === undefined
+      ? "no list"
+      : Array.from({ length: gives.length }, (_, i) => ({ value: value + i, list: [{ value: i }], way: "a", flag: i % 2 === 0 }));
+  return { value, list, flag, way: gives.way };
+}
+
+/** What the runs give that were started elsewhere. */
+export const OTHER_RESULT = { value: 77, list: [{ value: 1 }], flag: true, way: "a" };
+
+function follow(root: unknown, path: Source["path"]): unknown {
+  let value = root;
+  for (const step of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}
+
+export function expectedOf(spec: Spec, told: Told): Expected {
+  return new Model(spec, told).expected();
+}
+
+class Model {
+  readonly #spec: Spec;
+  readonly #told: Told;
+  readonly #nodes = new Map<string, Fate>();
+  /** The branches that were taken. */
+  readonly #taken = new Map<number, number>();
+
+  constructor(spec: Spec, told: Told) {
+    this.#spec = spec;
+    this.#told = told;
+  }
+
+  expected(): Expected {
+    this.#spec.forEach(({ within }, index) => within === undefined && this.#settle(index, "lives"));
+    const statuses = [...this.#nodes.values()].map(({ status }) => status);
+    return {
+      status: statuses.includes("failed") ? "failed" : "completed",
+      degraded: statuses.includes("skipped"),
+      nodes: this.#nodes,
+      output: this.#spec.map((_, index) => this.#value(index)),
+    };
+  }
+
+  #fate(index: number): Fate {
+    return this.#nodes.get(`n${index}`)!;
+  }
+
+  #value(index: number): unknown {
+    const fate = this.#fate(index);
+    return fate.status === "completed" ? fate.value : undefined;
+  }
+
+  #read({ node, path }: Source): unknown {
+    return follow(node < 0 ? INPUT : this.#value(node), path);
+  }
+
+  /** `above` is what became of the choices around it. */
+  #settle(index: number, above: "lives" | "blocked" | "notTaken"): void {
+    const node = this.#spec[index]!;
+    const id = `n${index}`;
+    const kept = this.#told.kept?.get(id);
+    const isUp = above === "lives" && !dependenciesOf(node).some((dependency) => BAD.has(this.#fate(dependency).status));
+    if (kept !== undefined && ["call", "event", "other"].includes(node.kind)) return void this.#nodes.set(id, kept);
+    if (!isUp) this.#nodes.set(id, { status: above === "notTaken" ? "notTaken" : "blocked", attempt: 0 });
+    switch (node.kind) {
+      case "when":
+      case "route":
+        return this.#choose(index, node, isUp ? "lives" : above === "notTaken" ? "notTaken" : "blocked");
+      case "map":
+        return isUp ? this.#map(id, node) : undefined;
+      case "repeat":
+        return isUp ? this.#repeat(id, node) : undefined;
+      case "event":
+        return isUp ? void this.#nodes.set(id, this.#event(id, node.onFail)) : undefined;
+      case "other":
+        return isUp ? void this.#nodes.set(id, otherFate(node)) : undefined;
+      case "call":
+        return isUp ? void this.#nodes.set(id, this.#call(node, id, 0, { read: node.reads.map((read) => this.#read(read)) })) : undefined;
+    }
+  }
+
+  #choose(index: number, node: ChoiceSpec, fate: "lives" | "blocked" | "notTaken"): void {
+    const id = `n${index}`;
+    const taken = fate === "lives" ? branchOf(node, this.#read(node.by)) : -1;
+    if (fate === "lives") this.#nodes.set(id, { status: "blocked", attempt: 0 });
+    const members = this.#spec.flatMap(({ within }, member) => (within?.choice === index ? { member, branch: within.branch } : []));
+    for (const { member, branch } of members) this.#settle(member, fate !== "lives" ? fate : branch === taken ? "lives" : "notTaken");
+    if (fate !== "lives") return;
+    this.#taken.set(index, taken);
+    if (members.some(({ member, branch }) => branch === taken && BAD.has(this.#fate(member).status))) return;
+    const result = node.branches[taken]?.result;
+    const value = result === undefined ? undefined : result === "constant" ? { value: 1, way: "b" } : { got: result.map((source) => this.#read(source)) };
+    this.#nodes.set(id, this.#told.kept?.get(id) ?? { status: "completed", attempt: 0, value });
+  }
+
+  #event(id: string, onFail: "block" | "skip"): Fate {
+    const told = this.#told.events.get(id);
+    if (told?.came === true) return { status: "completed", attempt: 0, value: told.data };
+    return { status: onFail === "skip" ? "skipped" : "failed", attempt: 0 };
+  }
+
+  #call(node: Extract<NodeSpec, { calls: unknown }>, id: string, position: number, input: unknown): Fate {
+    const kept = this.#told.kept?.get(id);
+    if (kept !== undefined) return kept;
+    const script = node.scripts[position % node.scripts.length]!;
+    // whatever fails a run of its own fails the node's attempt, which may be tried again
+    const isRetried = (act: Act): boolean => (node.calls === "workflow" ? !DONE.has(act) : RETRIED.has(act));
+    let attempt = 1;
+    while (isRetried(script[attempt - 1]!) && attempt < node.maxAttempts) attempt++;
+    if (DONE.has(script[attempt - 1]!)) return { status: "completed", attempt, value: given(node, id, position, input) };
+    return { status: node.onFail === "skip" ? "skipped" : "failed", attempt };
+  }
+
+  #map(id: string, node: Extract<NodeSpec, { kind: "map" }>): void {
+    const list = Array.isArray(node.list) ? node.list.map((source: Source) => this.#read(source)) : this.#read(node.list as Source);
+    if (!Array.isArray(list)) return void this.#nodes.set(id, { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 0 });
+    this.#nodes.set(id, { status: "blocked", attempt: 0 });
+    const read = node.reads.map((source) => this.#read(source));
+    const items = list.map((item: unknown, index) => this.#call(node, `${id}[${index}]`, index, { item, index, read }));
+    items.forEach((fate, index) => this.#nodes.set(`${id}[${index}]`, fate));
+    if (items.some(({ status }) => status === "failed")) return;
+    this.#nodes.set(id, { status: "completed", attempt: 0, value: items.map(({ value }) => value) });
+  }
+
+  #repeat(id: string, node: Extract<NodeSpec, { kind: "repeat" }>): void {
+    const read = node.reads.map((source) => this.#read(source));
+    this.#nodes.set(id, { status: "blocked", attempt: 0 });
+    let input: object = { read };
+    for (let position = 0; ; position++) {
+      const round = this.#call(node, `${id}[${position}]`, position, input);
+      this.#nodes.set(`${id}[${position}]`, round);
+      if (round.status === "failed") return;
+      if (round.status === "skipped") return void this.#nodes.set(id, { status: "skipped", attempt: 0 });
+      const last = round.value as { value: number; flag: boolean };
+      if (position + 1 >= node.max || (node.hasUntil && last.flag)) return void this.#nodes.set(id, { status: "completed", attempt: 0, value: round.value });
+      input = { read, last: last.value };
+    }
+  }
+}
+
+function otherFate(node: Extract<NodeSpec, { kind: "other" }>): Fate {
+  if (node.run === "good") return { status: "completed", attempt: 1, value: OTHER_RESULT };
+  return { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 1 };
+}
+
+function branchOf({ kind, branches }: ChoiceSpec, value: unknown): number {
+  const named = (name: string): number => branches.findIndex((branch) => branch.name === name);
+  if (kind === "when") return named(value ? "then" : "else");
+  const way = value === "" ? -1 : named(String(value));
+  return way === -1 ? named("") : way;
+}
+
+/** The nodes that a node waits for. */
+export function dependenciesOf(node: NodeSpec): number[] {
+  const sources = "reads" in node ? [...node.reads] : [];
+  if (node.kind === "map") sources.push(...(Array.isArray(node.list) ? node.list : [node.list as Source]));
+  if (node.kind === "when" || node.kind === "route") sources.push(node.by);
+  return [...new Set([...sources.map((source) => source.node), ...node.after])].filter((index) => index >= 0);
+}

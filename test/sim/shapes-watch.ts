@@ -1,0 +1,127 @@
+/**
+ * Watches a random workflow commit by commit and call by call. What is checked:
+ * 1. Nothing is called before what it depends on, and its group's opening, is durable. 2. Nothing is called again whose end, or
+ * the failure of that attempt, is durable. 3. No step is performed again that is durable. 4. No more items are under way than
+ * the map allows.
+ */
+import type { ActorRecord, Commit, StoredActor } from "../../src/store/store.ts";
+import { decode } from "../../src/run/codec.ts";
+import type { Spec } from "./shapes.ts";
+import { dependenciesOf } from "./shapes-model.ts";
+import type { Call } from "./shapes-workflow.ts";
+
+interface Known {
+  readonly status: string;
+  readonly attempt: number;
+  readonly opened: number | undefined;
+  readonly output: string | null;
+}
+
+const ENDED: ReadonlySet<string> = new Set(["completed", "skipped", "failed", "cancelled"]);
+const WELL: ReadonlySet<string> = new Set(["completed", "skipped"]);
+
+export class ShapeWatch {
+  readonly violations: string[] = [];
+  readonly #spec: Spec;
+  readonly #rows = new Map<string, Known>();
+  readonly #steps = new Set<string>();
+  /** Items under way, by run and map. */
+  readonly #underWay = new Map<string, Set<string>>();
+
+  constructor(spec: Spec) {
+    this.#spec = spec;
+  }
+
+  /** The row of a node of a run, as it is durable. */
+  row(runId: string, id: string): Known | undefined {
+    return this.#rows.get(`${runId}/${id}`);
+  }
+
+  /** The run is as these rows say. */
+  reload(runId: string, rows: readonly StoredActor[]): void {
+    for (const key of this.#rows.keys()) if (key.startsWith(`${runId}/`) && key.split("/").length === 2) this.#rows.delete(key);
+    for (const row of rows) this.#note(runId, row);
+    for (const key of this.#underWay.keys()) if (key.startsWith(`${runId}/`)) this.#underWay.delete(key);
+  }
+
+  // ---- what is written
+
+  committed({ runId, actors, history }: Commit): void {
+    for (const actor of actors) this.#note(runId, actor);
+    if (runId.includes("/")) return;
+    for (const [type, node] of JSON.parse(history ?? "[]") as [string, string | undefined][]) this.#count(runId, type, node);
+  }
+
+  #note(runId: string, { key, status, body, output }: ActorRecord): void {
+    if (key.startsWith("~")) {
+      if (status === "step") this.#steps.add(`${runId}/${key.slice(1)}`);
+      return;
+    }
+    const { attempt = 0, opened } = decode(body) as { attempt?: number; opened?: number };
+    this.#rows.set(`${runId}/${key}`, { status, attempt, opened, output });
+  }
+
+  #count(runId: string, type: string, node: string | undefined): void {
+    if (type === "run.recovered") {
+      for (const [key, items] of this.#underWay)
+        if (key.startsWith(`${runId}/`)) for (const item of items) if (this.row(runId, item)?.status !== "backingOff") items.delete(item);
+      return;
+    }
+    const group = /^(n\d+)\[\d+\]$/.exec(node ?? "")?.[1];
+    if (group === undefined) return;
+    const key = `${runId}/${group}`;
+    const items = this.#underWay.get(key) ?? new Set<string>();
+    this.#underWay.set(key, items);
+    if (type !== "node.started" && type !== "node.backingOff") return void items.delete(node!);
+    items.add(node!);
+    const spec = this.#spec[Number(group.slice(1))]!;
+    const limit = spec.kind === "map" ? spec.concurrency : 1;
+    if (limit !== undefined && items.size > limit) this.violations.push(`${key} has ${[...items].join(", ")} under way, more than ${limit}`);
+  }
+
+  // ---- what is called
+
+  called(call: Call): void {
+    const { runId, id, index, attempt, keptBy } = call;
+    const own = this.row(runId, id);
+    const told = (what: string): void => void this.violations.push(`${keptBy} ${what}`);
+    if (own !== undefined && ENDED.has(own.status)) told(`ran though it was ${own.status}`);
+    if (ENDED.has(this.#rows.get(keptBy)?.status ?? "")) told("ran though it had ended as a run of its own");
+    if (own?.status === "backingOff" && attempt <= own.attempt) told(`ran attempt ${attempt} although its failure was durable`);
+    for (const dependency of dependenciesOf(this.#spec[index]!)) if (!this.#isWell(runId, dependency)) told(`ran before n${dependency} had settled`);
+    if (!this.#isTaken(runId, index)) told("ran though its choice had not been made so");
+    const { kind } = this.#spec[index]!;
+    if (kind !== "map" && kind !== "repeat") return;
+    const group = this.row(runId, `n${index}`);
+    if (group?.status !== "running") told(`ran though its group was ${group?.status}`);
+    else if (kind === "map" && call.position >= group.opened!) told(`ran though its map had ${group.opened} items`);
+    if (kind === "repeat" && call.position > 0 && this.row(runId, `n${index}[${call.position - 1}]`)?.status !== "completed")
+      told("ran before the round before it had ended");
+  }
+
+  stepped({ keptBy }: Call, key: string): void {
+    if (this.#steps.has(`${keptBy}/s/${key}`)) this.violations.push(`step ${key} of ${keptBy} was performed again`);
+  }
+
+  #isWell(runId: string, index: number): boolean {
+    const row = this.row(runId, `n${index}`);
+    if (row === undefined || !WELL.has(row.status)) return this.#isLeftOut(runId, index);
+    if (this.#spec[index]!.kind !== "map" || row.status === "skipped") return true;
+    return Array.from({ length: row.opened! }, (_, i) => this.row(runId, `n${index}[${i}]`)).every((item) => WELL.has(item?.status ?? ""));
+  }
+
+  /** A choice around it was made otherwise. */
+  #isLeftOut(runId: string, index: number): boolean {
+    for (let within = this.#spec[index]!.within; within !== undefined; within = this.#spec[within.choice]!.within) {
+      const opened = this.row(runId, `n${within.choice}`)?.opened;
+      if (opened !== undefined && opened !== within.branch) return true;
+    }
+    return false;
+  }
+
+  #isTaken(runId: string, index: number): boolean {
+    const { within } = this.#spec[index]!;
+    if (within === undefined) return true;
+    return this.row(runId, `n${within.choice}`)?.opened === within.branch && this.#isTaken(runId, within.choice);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * One run of a random workflow in a simulated world, through crashes and faults of the store, closings, pauses and a cancel,
+ * held against the model. Whoever sends events sends them again, under the same ids, until each was answered.
+ */
+import type { Run } from "../../src/run/handle.ts";
+import type { NodeView, RunView } from "../../src/run/view.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
+import type { Store } from "../../src/store/store.ts";
+import { SimClock } from "./clock.ts";
+import { type Fault, SimProcess } from "./process.ts";
+import { INPUT, type Spec } from "./shapes.ts";
+import { compareRun, consistentWhenCut } from "./shapes-compare.ts";
+import { Senders } from "./shapes-senders.ts";
+import { ShapeWatch } from "./shapes-watch.ts";
+import { type Flows, flowsOf } from "./shapes-workflow.ts";
+
+export interface ShapePlot {
+  readonly spec: Spec;
+  readonly seed: number;
+  /** Faults of the first, second, … process: what happens to which group of commits. */
+  readonly faults?: readonly ((group: number) => Fault | undefined)[];
+  /** After so many ms of its life the first, second, … process is closed. */
+  readonly closeAfterMs?: readonly (number | undefined)[];
+  readonly cancelAfterMs?: number | undefined;
+  readonly pauses?: readonly { readonly atMs: number; readonly forMs: number }[];
+  readonly permits?: number | undefined;
+  readonly wrap?: (store: Store) => Store;
+}
+
+export interface ShapeEnding {
+  readonly groups: number;
+  readonly processes: number;
+  readonly calls: number;
+  readonly statuses: readonly string[];
+}
+
+interface Ended {
+  readonly run: RunView;
+  readonly nodes: NodeView[];
+}
+
+const LIVES_MAX = 20;
+/** What a run is asked that has ended, or a process that is being closed. */
+const HARMLESS: ReadonlySet<string> = new Set(["PAWL_CLOSED", "PAWL_RUN_ENDED", "PAWL_RUN_NOT_RETRYABLE", "PAWL_SEND_PENDING"]);
+
+/** Plays the plot to its end. Throws when it ends otherwise than the model says. */
+export function playShapes(plot: ShapePlot): Promise<ShapeEnding> {
+  return new World(plot).play();
+}
+
+class World {
+  readonly #plot: ShapePlot;
+  readonly #clock = new SimClock();
+  readonly #store = new MemoryStore();
+  readonly #watch: ShapeWatch;
+  readonly #flows: Flows;
+  readonly #senders: Senders;
+  #process!: SimProcess;
+  #calls = 0;
+  #groups = 0;
+  #isCancelled = false;
+  /** How many processes were closed. */
+  #closes = 0;
+
+  constructor(plot: ShapePlot) {
+    this.#plot = plot;
+    this.#watch = new ShapeWatch(plot.spec);
+    this.#senders = new Senders(plot.spec);
+    this.#flows = flowsOf(
+      () => plot.spec,
+      () => {
+        const process = this.#process;
+        return {
+          called: (call) => {
+            if (!process.isAlive) return false;
+            this.#calls++;
+            this.#watch.called(call);
+            if (this.#isCancelled && call.keptBy === `run/${call.id}`) this.#watch.violations.push(`${call.id} ran after the cancel was on the disk`);
+            return true;
+          },
+          stepped: (call, key) => process.isAlive && this.#watch.stepped(call, key),
+          later: (delayMs, callback) => void process.clock.after(delayMs, callback),
+        };
+      },
+    );
+  }
+
+  async play(): Promise<ShapeEnding> {
+    for (let life = 0; life < LIVES_MAX; life++) {
+      const ended = await this.#live(life);
+      this.#groups += this.#process.groups;
+      if (ended === undefined) continue;
+      const { spec, cancelAfterMs } = this.#plot;
+      if (ended.run.status === "cancelled" && cancelAfterMs !== undefined) {
+        consistentWhenCut(spec, ended.nodes, this.#watch, "run");
+        await this.#cancelReachesAll();
+      } else compareRun(spec, ended.run, ended.nodes, this.#watch);
+      this.#watch.violations.push(...this.#senders.contradictions(this.#watch, "run"));
+      this.#check();
+      await this.#shut();
+      return { groups: this.#groups, processes: life + 1, calls: this.#calls, statuses: ended.nodes.map(({ status }) => status) };
+    }
+    throw new Error("it never ends");
+  }
+
+  /** Also runs of its own have ended some time later, whatever dies meanwhile. */
+  async #cancelReachesAll(): Promise<void> {
+    await this.#clock.advance(100_000);
+    if (!this.#process.isAlive || this.#closes > 0) {
+      this.#process.kill();
+      this.#process = this.#born(LIVES_MAX);
+      void this.#process.boot();
+      await this.#clock.advance(200_000);
+    }
+    for (const { id, status } of await this.#store.listRuns({ limit: 1_000 }))
+      if (status === "running" || status === "pending") this.#watch.violations.push(`${id} is ${status} long after the cancel`);
+  }
+
+  #check(): void {
+    if (this.#watch.violations.length > 0) throw new Error(this.#watch.violations.join("; "));
+  }
+
+  #born(life: number): SimProcess {
+    const { seed, faults, wrap, permits } = this.#plot;
+    return new SimProcess({
+      clock: this.#clock,
+      store: this.#store,
+      seed: seed + life,
+      workflows: this.#flows.all,
+      fault: faults?.[life] ?? (() => undefined),
+      onApplied: (group, outcomes) => group.forEach((commit, i) => outcomes[i] === "committed" && this.#watch.committed(commit)),
+      ...(wrap !== undefined && { wrap }),
+      ...(permits !== undefined && { maxConcurrentAttempts: permits }),
+    });
+  }
+
+  /** One life of a process: undefined when it died or was closed before the run ended. */
+  async #live(life: number): Promise<Ended | undefined> {
+    const process = (this.#process = this.#born(life));
+    let ended: Ended | undefined;
+    let failure: unknown;
+    let isClosed = false;
+    const fails = (error: unknown): void => {
+      const { code } = error as { code?: string };
+      if (!HARMLESS.has(code ?? "")) failure ??= error;
+    };
+    const story = async (): Promise<void> => {
+      await process.boot();
+      const after = this.#plot.closeAfterMs?.[life];
+      if (after !== undefined) process.clock.after(after, () => void (this.#closes++, process.pawl.close({ graceMs: 3_000 })).then(() => (isClosed = true)));
+      const run = await this.#start(process);
+      this.#senders.sendAll(run, process.clock, fails);
+      this.#disturb(process, run, fails);
+      const view = await run.ended();
+      ended = { run: view, nodes: await run.nodes() };
+    };
+    story().catch(fails);
+    await this.#clock.until(() => !process.isAlive || ended !== undefined || isClosed || failure !== undefined || this.#watch.violations.length > 0);
+    this.#check();
+    if (failure !== undefined && process.isAlive) throw failure;
+    return process.isAlive && !isClosed ? ended : undefined;
+  }
+
+  /** A start that a full disk refused is tried again, as a user would. Those that are waited for are there before. */
+  async #start(process: SimProcess): Promise<Run<unknown>> {
+    const [, , other] = this.#flows.all;
+    const others = new Set(this.#plot.spec.flatMap((node) => (node.kind === "other" ? [node.run] : [])));
+    const start = async (flow: Flows["main"], id: string, input: unknown): Promise<Run<unknown>> => {
+      for (;;) {
+        try {
+          return await process.pawl.start(flow, { id, input });
+        } catch (error) {
+          if ((error as { code?: string }).code !== "PAWL_STORE_FULL") throw error;
+          await new Promise<void>((resolve) => process.clock.after(1_000, resolve));
+        }
+      }
+    };
+    for (const which of others) await start(other!, `other-${which}`, { which });
+    return start(this.#flows.main, "run", INPUT);
+  }
+
+  /** In the first life the run is paused; in any it is cancelled, so long after the start of the world. */
+  #disturb(process: SimProcess, run: Run<unknown>, fails: (error: unknown) => void): void {
+    const { pauses = [], cancelAfterMs } = this.#plot;
+    const { clock } = process;
+    const at = (ms: number, act: () => Promise<unknown>): void => void clock.after(ms - clock.mono(), () => void act().catch(fails));
+    for (const { atMs, forMs } of pauses) {
+      at(atMs, () => run.pause());
+      at(atMs + forMs, () => (this.#isCancelled ? Promise.resolve() : resumed(run)));
+    }
+    if (cancelAfterMs === undefined) return;
+    at(cancelAfterMs, async () => {
+      await run.cancel();
+      const { status } = await run.status();
+      if (status === "running") this.#watch.violations.push("a cancel resolved and the run is running");
+      this.#isCancelled = status === "cancelled";
+    });
+  }
+
+  async #shut(): Promise<void> {
+    let isShut = false;
+    void this.#process.pawl.close({ graceMs: 1 }).then(() => (isShut = true));
+    await this.#clock.until(() => isShut || !this.#process.isAlive);
+    if (this.#process.fatal !== undefined) throw this.#process.fatal;
+  }
+}
+
+/** To resume a run that was cancelled would be to continue it. */
+async function resumed(run: Run<unknown>): Promise<void> {
+  if ((await run.status()).status === "paused") await run.resume();
+}

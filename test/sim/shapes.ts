@@ -1,0 +1,230 @@
+/**
+ * Random workflows of all that a workflow can be made of: calls, maps, loops, choices within choices, events, runs of their
+ * own and of others, with scripted outcomes. Node `i` is called `n<i>`; choices stand before their members.
+ */
+import fc from "fast-check";
+
+/** What the agent does in one attempt. `silent` says nothing for longer than its heartbeat, `beats` reports meanwhile. */
+export type Act = "ok" | "okLater" | "beats" | "tooLate" | "throws" | "throwsUndefined" | "fatal" | "hangs" | "silent" | "invalid" | "unstorable";
+
+/** Something that is read: of the run's input (-1), or of an earlier node's result. */
+export interface Source {
+  readonly node: number;
+  readonly path: readonly (string | number)[];
+}
+
+/** What a call gives, beside its value: a list, or none; what `when` goes by, and what `route` goes by. */
+export interface Gives {
+  readonly length: number | undefined;
+  readonly flag: boolean;
+  readonly way: string;
+}
+
+interface Common {
+  readonly within?: { readonly choice: number; readonly branch: number };
+  readonly after: readonly number[];
+}
+
+/** What is called: an agent, or a workflow as a run of its own. */
+interface Called extends Common {
+  readonly calls: "agent" | "workflow";
+  readonly reads: readonly Source[];
+  readonly onFail: "block" | "skip";
+  readonly maxAttempts: number;
+  /** What each attempt does, by the position of the item or round. */
+  readonly scripts: readonly (readonly Act[])[];
+  readonly steps: number;
+  readonly hasHeartbeat: boolean;
+  readonly gives: Gives;
+}
+
+export interface CallSpec extends Called {
+  readonly kind: "call";
+}
+export interface MapSpec extends Called {
+  readonly kind: "map";
+  readonly list: Source | readonly Source[];
+  readonly concurrency: number | undefined;
+}
+export interface RepeatSpec extends Called {
+  readonly kind: "repeat";
+  readonly max: number;
+  /** The position of the round that is enough. */
+  readonly enoughAt: number;
+  readonly hasUntil: boolean;
+}
+/** Waits for a run that was started elsewhere. */
+export interface OtherSpec extends Common {
+  readonly kind: "other";
+  readonly run: "good" | "bad";
+  readonly onFail: "block" | "skip";
+}
+export interface EventSpec extends Common {
+  readonly kind: "event";
+  readonly hasTimeout: boolean;
+  readonly onFail: "block" | "skip";
+  /** When it is sent, in ms from the start: several times, perhaps, each time something else. */
+  readonly sentAtMs: readonly number[];
+}
+export interface ChoiceSpec extends Common {
+  readonly kind: "when" | "route";
+  readonly by: Source;
+  readonly branches: readonly { readonly name: string; readonly result: readonly Source[] | "constant" }[];
+}
+export type NodeSpec = CallSpec | MapSpec | RepeatSpec | OtherSpec | EventSpec | ChoiceSpec;
+export type Spec = readonly NodeSpec[];
+
+export const INPUT = { value: 5, list: [{ value: 1 }, { value: 2, list: [{ value: 3 }] }], flag: true, way: "b", number: 3, text: "b", nothing: null };
+export const EVENT_TIMEOUT_MS = 30_000;
+/** Longer than all rounds and backoffs together. */
+export const RUN_TIMEOUT_MS = 20 * 3_600_000;
+
+// ---- the generator: a tree of drafts, then laid flat, with links to what comes before
+
+interface Link {
+  readonly to: number;
+  readonly path: number;
+}
+interface Draft {
+  readonly kind: NodeSpec["kind"];
+  readonly links: readonly Link[];
+  readonly after: readonly number[];
+  readonly called: Omit<Called, "reads" | "after" | "within">;
+  readonly list: { readonly link: Link; readonly fixed: boolean };
+  readonly concurrency: number | undefined;
+  readonly max: number;
+  readonly enoughAt: number;
+  readonly hasUntil: boolean;
+  readonly run: "good" | "bad";
+  readonly event: { readonly hasTimeout: boolean; readonly sentAtMs: readonly number[] };
+  readonly branches: readonly { readonly results: readonly Link[]; readonly isConstant: boolean; readonly nodes: readonly Draft[] }[];
+  readonly hasElse: boolean;
+}
+
+const link = fc.record({ to: fc.nat(40), path: fc.nat(7) });
+const act: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 12, arbitrary: fc.constantFrom<Act>("ok", "okLater") },
+  { weight: 4, arbitrary: fc.constantFrom<Act>("beats", "tooLate", "throws", "throwsUndefined", "fatal", "hangs", "silent", "invalid", "unstorable") },
+);
+const called = fc.record({
+  calls: fc.oneof({ weight: 5, arbitrary: fc.constant<"agent">("agent") }, { weight: 1, arbitrary: fc.constant<"workflow">("workflow") }),
+  onFail: fc.constantFrom<"block" | "skip">("block", "skip"),
+  maxAttempts: fc.integer({ min: 1, max: 3 }),
+  scripts: fc.array(fc.array(act, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+  steps: fc.constantFrom(0, 0, 0, 1, 2),
+  hasHeartbeat: fc.constantFrom(false, false, true),
+  gives: fc.record({
+    length: fc.constantFrom(undefined, 0, 1, 2, 2, 3, 4),
+    flag: fc.boolean(),
+    way: fc.constantFrom("a", "b", "c", ""),
+  }),
+});
+const sentAtMs = fc.integer({ min: 0, max: 60_000 });
+
+function draft(kind: fc.Arbitrary<NodeSpec["kind"]>, branches: fc.Arbitrary<Draft["branches"]>): fc.Arbitrary<Draft> {
+  return fc.record({
+    kind,
+    links: fc.array(link, { maxLength: 2 }),
+    after: fc.array(fc.nat(40), { maxLength: 1 }),
+    called,
+    list: fc.record({ link, fixed: fc.constantFrom(false, false, false, true) }),
+    concurrency: fc.constantFrom(undefined, 1, 2),
+    max: fc.integer({ min: 1, max: 3 }),
+    enoughAt: fc.nat(3),
+    hasUntil: fc.constantFrom(true, true, false),
+    run: fc.constantFrom<"good" | "bad">("good", "good", "bad"),
+    event: fc.record({ hasTimeout: fc.boolean(), sentAtMs: fc.array(sentAtMs, { maxLength: 3 }) }),
+    branches,
+    hasElse: fc.boolean(),
+  });
+}
+
+const leaf = draft(fc.constantFrom("call", "call", "call", "map", "map", "repeat", "event", "other"), fc.constant([]));
+
+function tree(depth: number): fc.Arbitrary<Draft> {
+  if (depth === 0) return leaf;
+  const nodes = fc.array(tree(depth - 1), { maxLength: 3 });
+  const branches = fc.array(fc.record({ results: fc.array(link, { maxLength: 2 }), isConstant: fc.boolean(), nodes }), { minLength: 1, maxLength: 2 });
+  const choice = draft(fc.constantFrom("when", "route"), branches);
+  return fc.oneof({ weight: 5, arbitrary: leaf }, { weight: 2, arbitrary: choice });
+}
+
+/** A workflow of up to `nodesMax` nodes beside those within choices. */
+export function shapeSpec(nodesMax: number): fc.Arbitrary<Spec> {
+  return fc.array(tree(2), { minLength: 1, maxLength: nodesMax }).map((drafts) => flat(drafts));
+}
+
+const OBJECT_PATHS: readonly Source["path"][] = [["value"], ["list"], [], ["flag"], ["way"], ["list", 0], ["list", 1, "value"], ["nowhere", 3]];
+const LIST_PATHS: readonly Source["path"][] = [[], [0, "value"], [1], [9], [0, "list"], [2, "value"], [], ["length"]];
+const CHOICE_PATHS: readonly Source["path"][] = [[], ["got"], ["got", 0], ["got", 1, "value"], ["value"], [], ["got", 0, "list"], ["got"]];
+const WANTED = { list: ["list", "list", "list", "value", "list"], when: ["flag", "flag", "value", "list"], route: ["way", "way", "way", "value"] } as const;
+
+function flat(drafts: readonly Draft[]): Spec {
+  const specs: NodeSpec[] = [];
+  const ancestors: number[] = [];
+  const place = (node: Draft, within: Common["within"]): void => {
+    const index = specs.length;
+    const earlier = specs.map((_, i) => i).filter((i) => !ancestors.includes(i));
+    const linked = (to: number): number => (earlier.length === 0 || to % 8 === 7 ? -1 : earlier.at(-1 - (to % earlier.length))!);
+    const common: Common = {
+      after: [...new Set(node.after.map(linked))].filter((i) => i >= 0),
+      ...(within !== undefined && { within }),
+    };
+    if (node.kind !== "when" && node.kind !== "route") return void specs.push(leafOf(node, common, linked, specs));
+    const by = wantedOf(linked(node.list.link.to), node.list.link.path, node.kind, specs);
+    const names = node.kind === "when" ? ["then", "else"] : ["a", "b"];
+    const drafted = node.branches.slice(0, node.kind === "when" && !node.hasElse ? 1 : 2);
+    specs.push({ ...common, kind: node.kind, by, branches: [] });
+    const branches = drafted.map((branch, number) => {
+      ancestors.push(index);
+      const first = specs.length;
+      for (const inner of branch.nodes) place(inner, { choice: index, branch: number });
+      ancestors.pop();
+      const name = node.kind === "route" && node.hasElse && number === 1 ? "" : names[number]!;
+      // results lie within the branch, or before the choice among what it waits for
+      const known = [...specs.keys()].filter((i) => i >= first || i === by.node || common.after.includes(i));
+      const results = branch.results.flatMap(({ to, path }) => (known.length === 0 ? [] : readOf(known[to % known.length]!, path, specs)));
+      return { name, result: branch.isConstant ? ("constant" as const) : results };
+    });
+    specs[index] = { ...common, kind: node.kind, by, branches };
+  };
+  for (const node of drafts) place(node, undefined);
+  return specs;
+}
+
+function leafOf(node: Draft, common: Common, linked: (to: number) => number, specs: Spec): NodeSpec {
+  const reads = node.links.map(({ to, path }) => readOf(linked(to), path, specs));
+  const { kind, called: own } = node;
+  switch (kind) {
+    case "map": {
+      const { link: from, fixed } = node.list;
+      const list = fixed ? reads : wantedOf(linked(from.to), from.path, "list", specs);
+      return { ...common, ...own, kind, reads, list, concurrency: node.concurrency };
+    }
+    case "repeat":
+      return { ...common, ...own, kind, reads, max: node.max, enoughAt: node.enoughAt, hasUntil: node.hasUntil };
+    case "other":
+      return { ...common, kind, run: node.run, onFail: own.onFail };
+    case "event": {
+      // one that is awaited without end must come
+      const sent = node.event.hasTimeout || node.event.sentAtMs.length > 0 ? node.event.sentAtMs : [20_000];
+      return { ...common, kind, onFail: own.onFail, hasTimeout: node.event.hasTimeout, sentAtMs: sent };
+    }
+    default:
+      return { ...common, ...own, kind: "call", reads };
+  }
+}
+
+function readOf(node: number, path: number, specs: Spec): Source {
+  const kind = specs[node]?.kind;
+  const paths = kind === "map" ? LIST_PATHS : kind === "when" || kind === "route" ? CHOICE_PATHS : OBJECT_PATHS;
+  return { node, path: paths[path]! };
+}
+
+function wantedOf(node: number, path: number, what: keyof typeof WANTED, specs: Spec): Source {
+  const wanted = WANTED[what];
+  const kind = specs[node]?.kind;
+  if (kind === "map" && what === "list") return { node, path: path === 0 ? [0, "list"] : [] };
+  if (kind === "when" || kind === "route") return { node, path: CHOICE_PATHS[path]! };
+  return { node, path: kind === "map" ? [0, wanted[path % wanted.length]!] : [wanted[path % wanted.length]!] };
+}
