@@ -6,7 +6,7 @@ import type { Failure } from "./node.ts";
 
 export interface EventPolicy {
   readonly timeoutMs: number;
-  readonly onFail: "block" | "skip";
+  readonly onFail: "block" | "skip" | "compensate";
 }
 
 export interface EventContext {

@@ -6,7 +6,7 @@ import { assign, setup } from "xstate";
 import type { Failure } from "./node.ts";
 
 export interface GroupPolicy {
-  readonly onFail: "block" | "skip";
+  readonly onFail: "block" | "skip" | "compensate";
 }
 
 export interface GroupContext {

@@ -13,7 +13,10 @@ export interface NodePolicy {
   readonly maxIntervalMs: number;
   readonly jitter: "full" | "none";
   readonly timeoutMs: number;
-  readonly onFail: "block" | "skip";
+  /** Who takes over when the attempts are used up. */
+  readonly alternative?: NodePolicy | undefined;
+  /** When nobody takes over: those that depend on it are blocked, or go on without its result, or the run is unwound. */
+  readonly onFail: "block" | "skip" | "compensate";
 }
 
 /** Why an attempt failed, as it is stored and shown. */
@@ -26,9 +29,14 @@ export interface Failure {
 }
 
 export interface NodeContext {
+  /** Of the agent that is called now. */
   readonly policy: NodePolicy;
+  /** How many alternatives have taken over. */
+  readonly alternative: number;
   /** Attempts granted so far. */
   readonly attempt: number;
+  /** Those of the agents before this one. */
+  readonly attemptsBefore: number;
   /** The last failure, kept when a later attempt succeeds. */
   readonly failure: Failure | undefined;
   /** The wait before the next attempt, drawn when the last one failed. */
@@ -39,7 +47,8 @@ export type NodeEvent =
   | { type: "node.granted" }
   | { type: "attempt.succeeded" }
   | { type: "attempt.failed"; failure: Failure; jitter: number }
-  | { type: "node.cancelled" };
+  | { type: "node.cancelled" }
+  | { type: "run.unwinds" };
 
 const timedOut: Failure = { kind: "timeout", code: "PAWL_AGENT_TIMEOUT", message: "the attempt took longer than its timeout", retryable: true };
 
@@ -66,13 +75,22 @@ export const nodeMachine = setup({
     /** The running call is no longer wanted: abort its signal and ignore its answer. */
     abortAgent: () => {},
     countAttempt: assign({ attempt: ({ context }) => context.attempt + 1 }),
+    /** The running call is asked to stop: abort its signal; its answer is still waited for. */
+    stopAgent: () => {},
     keepFailure: assign(({ context, event }) => ({
       failure: failureOf(event),
-      backoffMs: backoffMs(context.policy, context.attempt, event),
+      backoffMs: backoffMs(context.policy, context.attempt - context.attemptsBefore, event),
+    })),
+    turnToAlternative: assign(({ context }) => ({
+      policy: context.policy.alternative!,
+      alternative: context.alternative + 1,
+      attemptsBefore: context.attempt,
+      backoffMs: 0,
     })),
   },
   guards: {
-    mayRetry: ({ context, event }) => failureOf(event).retryable && context.attempt < context.policy.maxAttempts,
+    mayRetry: ({ context, event }) => failureOf(event).retryable && context.attempt - context.attemptsBefore < context.policy.maxAttempts,
+    hasAlternative: ({ context }) => context.policy.alternative !== undefined,
     maySkip: ({ context }) => context.policy.onFail === "skip",
   },
   delays: {
@@ -83,13 +101,14 @@ export const nodeMachine = setup({
   id: "node",
   description: "One call of an agent within a run, with its attempts.",
   initial: "queued",
-  context: ({ input }) => ({ policy: input, attempt: 0, failure: undefined, backoffMs: 0 }),
+  context: ({ input }) => ({ policy: input, alternative: 0, attempt: 0, attemptsBefore: 0, failure: undefined, backoffMs: 0 }),
   states: {
     queued: {
       description: "All dependencies are complete; waits until an attempt is granted.",
       on: {
         "node.granted": { target: "running", actions: "countAttempt" },
         "node.cancelled": "cancelled",
+        "run.unwinds": "cancelled",
       },
     },
     running: {
@@ -98,6 +117,7 @@ export const nodeMachine = setup({
       after: {
         attemptTimeout: [
           { guard: "mayRetry", target: "backingOff", actions: ["abortAgent", "keepFailure"] },
+          { guard: "hasAlternative", target: "backingOff", actions: ["abortAgent", "keepFailure", "turnToAlternative"] },
           { guard: "maySkip", target: "skipped", actions: ["abortAgent", "keepFailure"] },
           { target: "failed", actions: ["abortAgent", "keepFailure"] },
         ],
@@ -106,20 +126,31 @@ export const nodeMachine = setup({
         "attempt.succeeded": "completed",
         "attempt.failed": [
           { guard: "mayRetry", target: "backingOff", actions: "keepFailure" },
+          { guard: "hasAlternative", target: "backingOff", actions: ["keepFailure", "turnToAlternative"] },
           { guard: "maySkip", target: "skipped", actions: "keepFailure" },
           { target: "failed", actions: "keepFailure" },
         ],
         "node.cancelled": { target: "cancelled", actions: "abortAgent" },
+        "run.unwinds": { target: "stopping", actions: "stopAgent" },
+      },
+    },
+    stopping: {
+      description: "The run is unwound: the call was asked to stop, and its end is waited for, no longer than its timeout.",
+      after: { attemptTimeout: { target: "cancelled", actions: "abortAgent" } },
+      on: {
+        "attempt.succeeded": "completed",
+        "attempt.failed": "cancelled",
+        "node.cancelled": { target: "cancelled", actions: "abortAgent" },
       },
     },
     backingOff: {
-      description: "The last attempt failed; the next one is queued when the backoff has passed.",
+      description: "The last attempt failed; the next one, perhaps an alternative's, is queued when the backoff has passed.",
       after: { backoff: "queued" },
-      on: { "node.cancelled": "cancelled" },
+      on: { "node.cancelled": "cancelled", "run.unwinds": "cancelled" },
     },
     completed: { type: "final", description: "The agent answered and its result is stored." },
     skipped: { type: "final", description: "All attempts failed; dependents go on without a result." },
-    failed: { type: "final", description: "All attempts failed; dependents are blocked." },
-    cancelled: { type: "final", description: "The run was cancelled or timed out before the node ended." },
+    failed: { type: "final", description: "All attempts failed; dependents are blocked, or the run is unwound." },
+    cancelled: { type: "final", description: "The run was cancelled, unwound or timed out before the node ended." },
   },
 });

@@ -17,6 +17,8 @@ export interface WorkflowContext {
   /** It completed, or will, without the result of a node that was skipped. */
   readonly degraded: boolean;
   readonly failure: (Failure & { readonly node?: string | undefined }) | undefined;
+  /** What was done is undone, because a node failed or the run was cancelled. */
+  readonly unwinds: "failed" | "cancelled" | undefined;
 }
 
 export type WorkflowEvent =
@@ -26,7 +28,13 @@ export type WorkflowEvent =
   | { type: "output.refused"; failure: Failure }
   | { type: "run.pause" }
   | { type: "run.resume" }
-  | { type: "run.cancel" };
+  /** `undoes`: compensations are declared, and wanted. */
+  | { type: "run.cancel"; undoes?: boolean }
+  /** At once: nothing is undone. */
+  | { type: "run.terminate" }
+  /** A node failed for which the run is unwound. */
+  | { type: "run.unwind"; failure: WorkflowContext["failure"] }
+  | { type: "supervisor.unwound" };
 
 const timedOut: Failure = { kind: "timeout", code: "PAWL_RUN_TIMED_OUT", message: "Timeout", retryable: false };
 
@@ -41,13 +49,19 @@ export const workflowMachine = setup({
     startSupervisor: () => {},
     /** Tell the supervisor to stop. */
     stopSupervisor: () => {},
+    /** Tell the supervisor to undo what was done. */
+    unwindSupervisor: () => {},
     /** Gather the run's output from its nodes' results; answer with output.collected or output.refused. */
     collectOutput: () => {},
     keepOutcome: assign(({ context, event }) => (event.type === "supervisor.settled" ? { degraded: event.degraded, failure: event.failure } : context)),
     keepFailure: assign({ failure: ({ event }) => ("failure" in event ? event.failure : timedOut) }),
+    unwindsAsFailed: assign({ unwinds: "failed" }),
+    unwindsAsCancelled: assign({ unwinds: "cancelled" }),
   },
   guards: {
     anyFailed: ({ event }) => event.type === "supervisor.settled" && event.failure !== undefined,
+    undoes: ({ event }) => event.type === "run.cancel" && event.undoes === true,
+    hasFailed: ({ context }) => context.unwinds === "failed",
     keepsPartial: ({ context }) => context.policy.onTimeout === "partial",
   },
   delays: {
@@ -57,11 +71,11 @@ export const workflowMachine = setup({
   id: "workflow",
   description: "The life of a run; its state is the run's status.",
   initial: "pending",
-  context: ({ input }) => ({ policy: input, degraded: false, failure: undefined }),
+  context: ({ input }) => ({ policy: input, degraded: false, failure: undefined, unwinds: undefined }),
   states: {
     pending: {
       description: "Accepted and stored, not started.",
-      on: { "run.started": { target: "running", actions: "startSupervisor" }, "run.cancel": "cancelled" },
+      on: { "run.started": { target: "running", actions: "startSupervisor" }, "run.cancel": "cancelled", "run.terminate": "cancelled" },
     },
     running: {
       description: "Its nodes run.",
@@ -77,7 +91,12 @@ export const workflowMachine = setup({
           { target: "collecting", actions: "keepOutcome" },
         ],
         "run.pause": "paused",
-        "run.cancel": { target: "cancelled", actions: "stopSupervisor" },
+        "run.unwind": { target: "compensating", actions: ["keepFailure", "unwindsAsFailed", "unwindSupervisor"] },
+        "run.cancel": [
+          { guard: "undoes", target: "compensating", actions: ["unwindsAsCancelled", "unwindSupervisor"] },
+          { target: "cancelled", actions: "stopSupervisor" },
+        ],
+        "run.terminate": { target: "cancelled", actions: "stopSupervisor" },
       },
     },
     paused: {
@@ -87,8 +106,20 @@ export const workflowMachine = setup({
           { guard: "anyFailed", target: "failed", actions: "keepOutcome" },
           { target: "collecting", actions: "keepOutcome" },
         ],
+        "run.unwind": { target: "compensating", actions: ["keepFailure", "unwindsAsFailed", "unwindSupervisor"] },
         "run.resume": "running",
-        "run.cancel": { target: "cancelled", actions: "stopSupervisor" },
+        "run.cancel": [
+          { guard: "undoes", target: "compensating", actions: ["unwindsAsCancelled", "unwindSupervisor"] },
+          { target: "cancelled", actions: "stopSupervisor" },
+        ],
+        "run.terminate": { target: "cancelled", actions: "stopSupervisor" },
+      },
+    },
+    compensating: {
+      description: "What was done is undone, in the opposite order. It can be cut off, not paused.",
+      on: {
+        "supervisor.unwound": [{ guard: "hasFailed", target: "failed" }, { target: "cancelled" }],
+        "run.terminate": { target: "cancelled", actions: "stopSupervisor" },
       },
     },
     collecting: {
@@ -98,6 +129,7 @@ export const workflowMachine = setup({
         "output.collected": "completed",
         "output.refused": { target: "failed", actions: "keepFailure" },
         "run.cancel": "cancelled",
+        "run.terminate": "cancelled",
       },
     },
     completed: { type: "final", description: "Ended with its output." },

@@ -5,7 +5,8 @@ export { type Agent, type AgentContext, type AgentSpec, type HttpService, type L
 export type { Duration } from "./define/duration.ts";
 export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";
-export type { AttemptOptions, OnFail, RetryOptions } from "./define/policy.ts";
+export type { Alternative, OnFail } from "./define/on-fail.ts";
+export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
 export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";

@@ -7,7 +7,8 @@ import { agentOf, waitingAgent } from "./callable.ts";
 import { checkName } from "./name.ts";
 import { type NodeDefinition, type NodeKind, placeholder } from "./node-definition.ts";
 import { Handle } from "./node-handle.ts";
-import { type AttemptOptions, type OnFail, wholeNumber } from "./policy.ts";
+import type { OnFail } from "./on-fail.ts";
+import { type AttemptOptions, wholeNumber } from "./policy.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -17,6 +18,7 @@ import type { Callable, NodeHandle, Workflow } from "./workflow.ts";
 interface Options extends AttemptOptions {
   readonly after?: readonly NodeHandle<any>[];
   readonly onFail?: OnFail;
+  readonly compensate?: Agent;
 }
 
 type Draft = Omit<NodeDefinition, "place" | "after">;

@@ -2,7 +2,8 @@
  * A node as it is written down, in whatever language: what plans are made of.
  */
 import type { Agent } from "./agent.ts";
-import { type AttemptOptions, type OnFail, policyOf } from "./policy.ts";
+import type { OnFail } from "./on-fail.ts";
+import { type AttemptOptions, policyOf } from "./policy.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
 
@@ -32,7 +33,9 @@ export interface NodeDefinition extends AttemptOptions {
   readonly stage?: string | undefined;
   /** Nodes to wait for without using their result. */
   readonly after?: readonly string[];
-  readonly onFail?: OnFail;
+  readonly onFail?: OnFail | undefined;
+  /** Undoes what the node has done. */
+  readonly compensate?: Agent | undefined;
   /** Where it, or a part of it, is written, for errors. */
   readonly place: Place;
 }

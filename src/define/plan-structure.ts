@@ -4,7 +4,8 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "./canonical.ts";
 import type { NodeDefinition, NodeKind } from "./node-definition.ts";
-import type { OnFail } from "./policy.ts";
+import { alternativesOf, finalWordOf } from "./on-fail.ts";
+import type { FinalWord } from "./policy.ts";
 import { jsonSchemaOf } from "./schema.ts";
 
 interface StoredNode {
@@ -19,7 +20,12 @@ interface StoredNode {
   readonly within?: { readonly choice: string; readonly branch: number };
   readonly stage?: string;
   readonly after?: readonly string[];
-  readonly onFail?: OnFail;
+  /** What follows when nobody takes over, unless that is 'block'. */
+  readonly onFail?: FinalWord;
+  /** Names of the agents that take over. */
+  readonly alternatives?: readonly string[];
+  /** Name of the agent that undoes what it has done. */
+  readonly compensate?: string;
   /** Of an event: what is to be sent, as JSON Schema, where its schema can say that. */
   readonly schema?: unknown;
 }
@@ -41,7 +47,8 @@ export function structureOf(name: string, nodes: readonly NodeDefinition[], outp
 }
 
 function storedNode(node: NodeDefinition): StoredNode {
-  const { id, kind = "call", agent, input, each, until, max, branches, within, stage, after = [], onFail } = node;
+  const { id, kind = "call", agent, input, each, until, max, branches, within, stage, after = [], onFail, compensate } = node;
+  const [finalWord, alternatives] = [finalWordOf(onFail), alternativesOf(onFail)];
   const schema = kind === "event" ? jsonSchemaOf(agent.output) : undefined;
   return {
     id,
@@ -55,7 +62,9 @@ function storedNode(node: NodeDefinition): StoredNode {
     ...(within !== undefined && { within }),
     ...(stage !== undefined && { stage }),
     ...(after.length > 0 && { after }),
-    ...(onFail === "skip" && { onFail }),
+    ...(finalWord !== "block" && { onFail: finalWord }),
+    ...(alternatives.length > 0 && { alternatives: alternatives.map(({ name }) => name) }),
+    ...(compensate !== undefined && { compensate: compensate.name }),
     ...(schema !== undefined && { schema }),
   };
 }
@@ -66,7 +75,7 @@ export function eventSchemas(structureText: string): Map<string, unknown> {
   return new Map(nodes.filter(({ kind }) => kind === "event").map(({ id, schema }) => [id, schema]));
 }
 
-const COMPARED = ["kind", "agent", "input", "each", "until", "max", "branches", "within", "stage", "after", "onFail", "schema"] as const;
+const COMPARED = ["kind", "agent", "input", "each", "until", "max", "branches", "within", "stage", "after", "onFail", "alternatives", "compensate", "schema"] as const;
 
 /** What is different between two structures, a line each; at most 20 lines. */
 export function planChanges(beforeText: string, afterText: string): string[] {

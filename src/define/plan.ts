@@ -8,6 +8,7 @@ import type { Agent } from "./agent.ts";
 import { canonicalJson } from "./canonical.ts";
 import { checkName, didYouMean } from "./name.ts";
 import { type NodeDefinition, type NodeKind, isGroup } from "./node-definition.ts";
+import { alternativesOf, withOnFail } from "./on-fail.ts";
 import { type Policy, oneOf, policyOf } from "./policy.ts";
 import { refuseCycles } from "./plan-cycles.ts";
 import { structureHash, structureOf } from "./plan-structure.ts";
@@ -38,6 +39,10 @@ export interface PlanNode {
   readonly kind: NodeKind;
   /** What it calls; of an event the check of what is received, of a choice nothing. */
   readonly agent: Agent;
+  /** Those that take over when its attempts are used up, in order. */
+  readonly alternatives: readonly Agent[];
+  /** What undoes what it has done. */
+  readonly compensate?: Agent;
   /** What a call is given; of a map the list; of a loop what the first round is given; of a choice what it goes by. */
   readonly input: Template;
   /** What an item of a map, or each further round of a loop, is given. */
@@ -61,6 +66,11 @@ export interface PlanNode {
   /** Indices of the nodes that it names in `after`. */
   readonly after: readonly number[];
   readonly policy: Policy;
+}
+
+/** All agents that a node may call. */
+export function agentsOf({ agent, alternatives, compensate }: PlanNode): Agent[] {
+  return [agent, ...alternatives, ...(compensate === undefined ? [] : [compensate])];
 }
 
 export interface Plan {
@@ -145,6 +155,8 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
     id: node.id,
     kind,
     agent: node.agent,
+    alternatives: alternativesOf(node.onFail),
+    ...(node.compensate !== undefined && { compensate: node.compensate }),
     input,
     ...(each !== undefined && { each }),
     ...(until !== undefined && { until }),
@@ -190,7 +202,7 @@ function withinOf(
 /** Nodes that say nothing of their own share the policy object of their agent. */
 function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy {
   if (node.retry !== undefined || node.timeout !== undefined || node.heartbeat !== undefined || (node.onFail ?? "block") !== "block")
-    return policyOf(node, node.place([]), node.agent.policy);
+    return withOnFail(policyOf(node, node.place([]), node.agent.policy), node.onFail, node.place([]));
   const known = policies.get(node.agent);
   if (known !== undefined) return known;
   policies.set(node.agent, node.agent.policy);

@@ -29,9 +29,6 @@ export interface AttemptOptions {
   readonly retry?: RetryOptions | undefined;
 }
 
-/** What a failure means for those that depend on the node, when its attempts are used up. */
-export type OnFail = "block" | "skip";
-
 /** The checked options of one node, durations in ms. */
 export interface Policy {
   readonly maxAttempts: number;
@@ -41,9 +38,15 @@ export interface Policy {
   readonly jitter: "full" | "none";
   readonly timeoutMs: number;
   readonly heartbeatMs?: number | undefined;
-  readonly onFail: OnFail;
   readonly nonRetryable: readonly string[];
+  /** Of the agent that takes over when the attempts are used up. */
+  readonly alternative?: Policy | undefined;
+  /** What follows when nobody takes over. */
+  readonly onFail: FinalWord;
 }
+
+/** What a failure means in the end: dependents are blocked, or go on without a result, or what was done is undone. */
+export type FinalWord = "block" | "skip" | "compensate";
 
 const DEFAULTS: Policy = {
   maxAttempts: 3,
@@ -57,7 +60,7 @@ const DEFAULTS: Policy = {
 };
 
 /** The policy that these options ask for; what they leave out is taken from `base`. */
-export function policyOf(options: AttemptOptions & { onFail?: OnFail }, at: string, base: Policy = DEFAULTS): Policy {
+export function policyOf(options: AttemptOptions, at: string, base: Policy = DEFAULTS): Policy {
   const retry = options.retry ?? {};
   const ms = (value: Duration | undefined, field: string, otherwise: number): number => (value === undefined ? otherwise : durationMs(value, field, at));
   return {
@@ -68,8 +71,8 @@ export function policyOf(options: AttemptOptions & { onFail?: OnFail }, at: stri
     jitter: oneOf(retry.jitter ?? base.jitter, ["full", "none"], "retry.jitter", at),
     timeoutMs: ms(options.timeout, "timeout", base.timeoutMs),
     ...((options.heartbeat ?? base.heartbeatMs) !== undefined && { heartbeatMs: ms(options.heartbeat, "heartbeat", base.heartbeatMs ?? 0) }),
-    onFail: oneOf(options.onFail ?? base.onFail, ["block", "skip"], "onFail", at),
     nonRetryable: retry.nonRetryable ?? base.nonRetryable,
+    onFail: base.onFail,
   };
 }
 

@@ -6,7 +6,8 @@ import type { Agent } from "./agent.ts";
 import { Builder } from "./builder.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { type Plan, makePlan } from "./plan.ts";
-import type { AttemptOptions, OnFail } from "./policy.ts";
+import type { OnFail } from "./on-fail.ts";
+import type { AttemptOptions, FinalWord } from "./policy.ts";
 import type { Arg, ArgsOf, IsAny, Ref, RefOf, Unref } from "./reference.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -23,22 +24,44 @@ export interface AfterOptions {
   readonly after?: readonly NodeHandle<any>[];
 }
 
+/** What a node that failed, or is undone, was about: what its compensation is given. */
+export interface Undo<Given, Result> {
+  /** What the node was given. */
+  readonly input: Given;
+  /** What it gave; undefined when that is not known. */
+  readonly result: Result | undefined;
+  /** What failed, and where; undefined when the run was cancelled. */
+  readonly error: { readonly code: string; readonly message: string; readonly node: string } | undefined;
+}
+
 /** What a node says of its own; its agent's options are the defaults. */
-export interface NodeOptions<F extends OnFail = OnFail> extends AttemptOptions, AfterOptions {
+export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = any> extends AttemptOptions, AfterOptions {
   /**
-   * When its attempts are used up: 'block' its dependents (default), or 'skip' the node: they go on and read `undefined`.
+   * When its attempts are used up: 'block' its dependents (default); 'skip' the node: they go on and read `undefined`;
+   * `{ use: agent }` takes over, and they read its result; or 'compensate': the run is unwound and fails.
    */
   readonly onFail?: F;
+  /**
+   * Undoes what the node has done, when the run is unwound or cancelled: the compensations of all nodes that have completed
+   * run then, in the opposite order. Called at least once. Whether it was done at all may be unknown: then there is no result.
+   *
+   * @example
+   * ```ts
+   * const paid = wf.node('pay', pay, { order: wf.input.order }, { compensate: refund });
+   * const sent = wf.node('ship', ship, { payment: paid.result.id }, { onFail: 'compensate' });
+   * ```
+   */
+  readonly compensate?: Agent<Undo<Given, Result>>;
 }
 
 /** What a map says beside what its items have in common. `onFail` is that of each item. */
-export interface MapOptions<F extends OnFail = OnFail> extends NodeOptions<F> {
+export interface MapOptions<F extends OnFail = OnFail, Given = any, Result = any> extends NodeOptions<F, Given, Result> {
   /** At most so many items at once. Default: as many as the worker has permits for. */
   readonly concurrency?: number;
 }
 
 /** When a loop ends, and how it goes on. */
-export interface RepeatOptions<Given, Result, F extends OnFail = OnFail> extends NodeOptions<F> {
+export interface RepeatOptions<Given, Result, F extends OnFail = OnFail> extends NodeOptions<F, Given, Result> {
   /** The loop ends when this is true of the last round: neither false, 0, '' nor missing. */
   readonly until?: (last: Ref<Result>) => RefOf<unknown>;
   /** What each further round is given. Default: what the first was given. */
@@ -48,17 +71,19 @@ export interface RepeatOptions<Given, Result, F extends OnFail = OnFail> extends
 }
 
 /** How long an event is waited for. */
-export interface EventOptions<F extends OnFail = OnFail> extends AfterOptions {
+export interface EventOptions<F extends FinalWord = FinalWord> extends AfterOptions {
   /** Default: without end. */
   readonly timeout?: Duration;
-  /** When the timeout strikes: 'block' the dependents (default), or 'skip': they go on and read `undefined`. */
+  /** When the timeout strikes: 'block' the dependents (default); 'skip': they go on and read `undefined`; or 'compensate'. */
   readonly onFail?: F;
 }
 
 /** What can be called: an agent, or a workflow, which then is a run of its own. */
 export type Callable<Given = any, Result = any> = Agent<Given, Result> | Workflow<Given, Result>;
 
-type Skippable<Result, F extends OnFail> = F extends "skip" ? Result | undefined : Result;
+/** What dependents read: perhaps nothing, if the last word is 'skip'. */
+type Skippable<Result, F> = Skips<F> extends true ? Result | undefined : Result;
+type Skips<F> = F extends "skip" ? true : F extends { readonly onFail: infer Next } ? Skips<Next> : false;
 
 /** Writes a workflow down, node by node. */
 export interface WorkflowBuilder<Input> {
@@ -66,29 +91,29 @@ export interface WorkflowBuilder<Input> {
   readonly input: Ref<Input>;
 
   /** Adds a node: this agent, called with this input when all that the input refers to is there. */
-  node<Given, Result, F extends OnFail = "block">(
+  node<Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
     id: string,
     agent: Agent<Given, Result>,
     input: ArgsOf<NoInfer<Given>>,
-    options?: NodeOptions<F>,
+    options?: NodeOptions<F, NoInfer<Given>, NoInfer<Result>>,
   ): NodeHandle<Skippable<Result, F>>;
 
   /**
    * Runs another workflow as a part of this one: a run of its own, named `run/id`, which is cancelled with this one. Its
    * output is the result.
    */
-  run<Given, Result, F extends OnFail = "block">(
+  run<Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
     id: string,
     workflow: Workflow<Given, Result>,
     input: ArgsOf<NoInfer<Given>>,
-    options?: NodeOptions<F>,
+    options?: NodeOptions<F, NoInfer<Given>, NoInfer<Result>>,
   ): NodeHandle<Skippable<Result, F>>;
 
   /**
    * Waits for the end of a run that was started elsewhere; its output is the result. When this run is cancelled that one
    * goes on.
    */
-  resultOf<Result, F extends OnFail = "block">(
+  resultOf<Result, const F extends OnFail<any, NoInfer<Result>> = "block">(
     id: string,
     workflow: Workflow<any, Result>,
     runId: Arg<string>,
@@ -104,12 +129,12 @@ export interface WorkflowBuilder<Input> {
    * const notes = wf.map('read', plan.result.questions, reader, (question) => ({ question }), { concurrency: 5 });
    * ```
    */
-  map<const List extends RefOf<readonly unknown[]> | readonly unknown[], Given, Result, F extends OnFail = "block">(
+  map<const List extends RefOf<readonly unknown[]> | readonly unknown[], Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
     id: string,
     list: List,
     call: Callable<Given, Result>,
     input: (item: Ref<ItemOf<List>>, index: Ref<number>) => ArgsOf<NoInfer<Given>>,
-    options?: MapOptions<F>,
+    options?: MapOptions<F, NoInfer<Given>, NoInfer<Result>>,
   ): NodeHandle<EachOf<Unref<List>, Skippable<Result, F>>>;
 
   /**
@@ -125,7 +150,7 @@ export interface WorkflowBuilder<Input> {
    * });
    * ```
    */
-  repeat<Given, Result, F extends OnFail = "block">(
+  repeat<Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
     id: string,
     call: Callable<Given, Result>,
     first: ArgsOf<NoInfer<Given>>,
@@ -173,7 +198,7 @@ export interface WorkflowBuilder<Input> {
    * Waits for an event: a person, or a program, sends it by `run.send({ type: id, … })`. Its fields, checked by the schema,
    * are the result. One that comes early is kept until the run gets there; only the first is taken.
    */
-  event<S extends Schema, F extends OnFail = "block">(id: string, schema: S, options?: EventOptions<F>): NodeHandle<Skippable<OutputOf<S>, F>>;
+  event<S extends Schema, F extends FinalWord = "block">(id: string, schema: S, options?: EventOptions<F>): NodeHandle<Skippable<OutputOf<S>, F>>;
 
   /** Labels the nodes that the function adds; answers what it returns. Stages may lie in each other: the innermost counts. */
   stage<T>(name: string, define: () => T): T;

@@ -22,6 +22,8 @@ export interface AttemptFacts {
   readonly runId: string;
   readonly nodeId: string;
   readonly attempt: number;
+  /** How many alternatives have taken over. */
+  readonly alternative?: number;
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
 }
@@ -48,6 +50,7 @@ export class Attempt implements AgentContext {
   readonly attempt: number;
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
+  readonly #alternative: number;
   readonly #needs: AttemptNeeds;
   readonly #line: AttemptLine | undefined;
   #abort: AbortController | undefined;
@@ -63,12 +66,13 @@ export class Attempt implements AgentContext {
     this.attempt = facts.attempt;
     this.deadlineAt = facts.deadlineAt;
     this.upstreamFailures = facts.upstreamFailures;
+    this.#alternative = facts.alternative ?? 0;
     this.#needs = needs;
     this.#line = line;
   }
 
   get idempotencyKey(): string {
-    return `${this.runId}/${this.nodeId}#1`;
+    return `${this.runId}/${this.nodeId}${this.#alternative > 0 ? `+${this.#alternative}` : ""}#1`;
   }
 
   /** Made when first asked for: most agents that answer at once never look. */

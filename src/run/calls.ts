@@ -7,7 +7,7 @@ import type { Failures } from "./failures.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
 import { readOutputs } from "./read-outputs.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import type { NodeActor, Stimulus } from "./node-actor.ts";
+import { type NodeActor, type Stimulus, agentOf, policyOf } from "./node-actor.ts";
 import type { Results, Texts } from "./results.ts";
 import { lineOf } from "./run-line.ts";
 
@@ -35,9 +35,11 @@ export class Calls {
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, agent, input, reads, dependencies, policy, of } = node.node;
+    const { id: nodeId, input, reads, dependencies, of } = node.node;
+    const [agent, policy] = [agentOf(node), policyOf(node)];
+    const { attempt: number, alternative } = node.snapshot.context;
     const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
-    const facts = { runId: run.id, nodeId, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures };
+    const facts = { runId: run.id, nodeId, attempt: number, alternative, deadlineAt: node.since + policy.timeoutMs, upstreamFailures };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
     // a run of its own takes permits itself
     if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);

@@ -53,7 +53,9 @@ export class DagRows {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
     this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output));
-    this.history.node(NODE_EVENTS[value]!, node.id, context.attempt, value === "completed" ? undefined : context.failure);
+    const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
+    const type = isTurned ? "node.alternative" : NODE_EVENTS[value]!;
+    this.history.node(type, node.id, context.attempt, value === "completed" ? undefined : context.failure);
   }
 
   /** A row of which history has nothing to say. */

@@ -2,6 +2,7 @@
  * What runs are made of: a workflow of nodes or a machine, under one face.
  */
 import { PawlError } from "../errors.ts";
+import { agentsOf } from "../define/plan.ts";
 import { planChanges } from "../define/plan-structure.ts";
 import { describeIssues, validate } from "../define/schema.ts";
 import type { Workflow } from "../define/workflow.ts";
@@ -46,7 +47,7 @@ export function checkDefinition(given: Startable): { readonly name: string; read
 /** What its nodes or steps start as runs of their own. */
 export function childrenOf(definition: Definition): Definition[] {
   if (definition.kind === "machine") return childRunsOf(definition.machine).map(definitionOf);
-  return definition.workflow.plan.nodes.flatMap(({ agent }) => (agent.work.kind === "run" ? definitionOf(agent.work.of as Startable) : []));
+  return definition.workflow.plan.nodes.flatMap(agentsOf).flatMap(({ work }) => (work.kind === "run" ? definitionOf(work.of as Startable) : []));
 }
 
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */

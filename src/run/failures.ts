@@ -16,9 +16,11 @@ export class Failures {
   /** By the node that they are of, or the group that it is an item of. */
   readonly #ofSkipped = new Map<number, UpstreamFailure[]>();
   #first: WorkflowContext["failure"];
+  #isDegraded = false;
 
-  /** A node has settled, with this as its last failure. */
-  note(node: RunNode, status: NodeStatus, failure: Failure): void {
+  /** A node has settled, with this as its last failure, after so many alternatives had taken over. */
+  note(node: RunNode, status: NodeStatus, failure: Failure, alternative = 0): void {
+    this.#isDegraded ||= status === "skipped" || (status === "completed" && alternative > 0);
     if (status === "failed") this.#first ??= { ...failure, node: node.id };
     if (status !== "skipped") return;
     const of = node.of?.group ?? node.index;
@@ -39,7 +41,7 @@ export class Failures {
 
   /** What the workflow is told when all nodes have settled. */
   outcome(): WorkflowEvent {
-    if (this.#first === undefined && this.#ofSkipped.size === 0) return FACT.settledWell;
-    return { type: "supervisor.settled", degraded: this.#ofSkipped.size > 0, failure: this.#first };
+    if (this.#first === undefined && !this.#isDegraded) return FACT.settledWell;
+    return { type: "supervisor.settled", degraded: this.#isDegraded, failure: this.#first };
   }
 }

@@ -47,6 +47,8 @@ export class Graph {
       id: `${node.id}[${position}]`,
       kind: "call",
       agent: node.agent,
+      alternatives: node.alternatives,
+      ...(node.compensate !== undefined && { compensate: node.compensate }),
       input: position === 0 && node.kind === "repeat" ? node.input : node.each!,
       dependencies: [],
       reads: node.reads,

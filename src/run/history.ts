@@ -20,6 +20,7 @@ export type HistoryType =
   | "node.started"
   | "node.completed"
   | "node.backingOff"
+  | "node.alternative"
   | "node.failed"
   | "node.skipped"
   | "node.cancelled"

@@ -2,11 +2,15 @@
  * The nodes of a DAG run that are in memory, and the permits that they hold. A node whose agent is a run of its own gives
  * its permit back and goes on running: then it only waits for that run.
  */
+import type { Agent } from "../define/agent.ts";
+import { agentsOf } from "../define/plan.ts";
 import { childRunId } from "./attempt.ts";
 import type { DropCode } from "./hosted-run.ts";
 import type { Graph, RunNode } from "./graph.ts";
-import type { NodeActor } from "./node-actor.ts";
+import { type NodeActor, agentOf } from "./node-actor.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
+
+const isRun = ({ work }: Agent): boolean => work.kind === "run";
 
 /** Nodes whose next attempt may have begun without a row that says so. */
 const OPEN: ReadonlySet<NodeStatus> = new Set(["queued", "backingOff"]);
@@ -67,12 +71,13 @@ export class LiveNodes {
 
   /** What the runs would be called that nodes had begun when the run was stored, of nodes that have not been granted again. */
   leftChildren(runId: string, graph: Graph, progress: Progress): string[] {
-    if (!this.#isRestored || !graph.plan.nodes.some(({ agent }) => agent.work.kind === "run")) return [];
+    if (!this.#isRestored || !graph.plan.nodes.some((node) => agentsOf(node).some(isRun))) return [];
     const mayHave: RunNode[] = [];
     for (let index = 0; index < graph.size; index++) {
       const node = graph.node(index);
       const isOpen = OPEN.has(progress.status(index)) || (node.of !== undefined && progress.status(index) === "waiting");
-      if (node.kind === "call" && node.agent.work.kind === "run" && isOpen) mayHave.push(node);
+      const live = this.at(index);
+      if (node.kind === "call" && isOpen && isRun(live === undefined ? node.agent : agentOf(live))) mayHave.push(node);
     }
     return mayHave.map(({ index, id }) => childRunId(runId, id, (this.at(index)?.snapshot.context.attempt ?? 0) + 1));
   }

@@ -6,6 +6,8 @@ import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import { CANCEL_BODY } from "./hosted-run.ts";
 import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
+import type { Agent } from "../define/agent.ts";
+import type { Policy } from "../define/policy.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { InboxItem } from "./requests.ts";
@@ -49,6 +51,22 @@ export interface StoredRun {
   readonly nodes: readonly StoredNode[];
 }
 
+/** The agent that it calls now. */
+export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Agent {
+  const { alternative } = snapshot.context;
+  return alternative === 0 ? node.agent : node.alternatives[alternative - 1]!;
+}
+
+/** The policy of the agent that it calls now. */
+export function policyOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Policy {
+  return policyAt(node.policy, snapshot.context.alternative);
+}
+
+/** The policy of the agent that is called after so many alternatives have taken over. */
+export function policyAt(policy: Policy, alternative: number): Policy {
+  return alternative === 0 ? policy : policyAt(policy.alternative!, alternative - 1);
+}
+
 export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
   return { kind: "call", index: node.index, node, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
 }
@@ -57,9 +75,10 @@ export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
 export function restoredBackoffs(graph: Graph, nodes: StoredRun["nodes"], now: number): NodeActor[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
-  return backingOff.map(({ index, body: { attempt, failure, startedAt, backoffMs = 0, endedAt = 0 } }) => {
+  return backingOff.map(({ index, body: { attempt, failure, startedAt, backoffMs = 0, endedAt = 0, alternative = 0, attemptsBefore = 0 } }) => {
     const of = graph.node(index);
-    const node = newNode(of, nodeChart.restore("backingOff", { policy: of.policy, attempt, failure, backoffMs }));
+    const policy = policyAt(of.policy, alternative);
+    const node = newNode(of, nodeChart.restore("backingOff", { policy, alternative, attempt, attemptsBefore, failure, backoffMs }));
     node.since = startedAt;
     node.timer = { delayMs: Math.max(0, endedAt + backoffMs - now), event: TIMER.backedOff };
     return node;
@@ -73,12 +92,13 @@ export function withDraw(event: Timer["event"], random: Random): NodeEvent {
 
 /** The row of a node that has ended, or backs off, at this instant. */
 export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
-  const { attempt, failure, backoffMs } = snapshot.context;
+  const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
   const body: NodeBody = {
     attempt,
     startedAt: since,
     endedAt,
     ...(failure !== undefined && { failure }),
+    ...(alternative > 0 && { alternative, attemptsBefore }),
     ...(snapshot.value === "backingOff" && { backoffMs }),
   };
   return actorRow(runId, id, snapshot.value, nodeBodyText(body), output);
@@ -90,9 +110,8 @@ export class Abandoned {
   #posts: Post[] = [];
 
   /** A run of the node's own is told by its inbox, too: a crash must not leave it behind. */
-  add(runId: string, node: NodeActor, code: ErrorCode): void {
-    const { id, agent } = node.node;
-    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, id, node.snapshot.context.attempt), body: CANCEL_BODY });
+  add(runId: string, node: NodeActor, agent: Agent, code: ErrorCode): void {
+    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, node.node.id, node.snapshot.context.attempt), body: CANCEL_BODY });
     if (node.attempt !== undefined) this.#attempts.push([node.attempt, code]);
     node.attempt = undefined;
   }

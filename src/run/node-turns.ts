@@ -11,7 +11,7 @@ import { makeFailure } from "./failure.ts";
 import type { Graph } from "./graph.ts";
 import type { RunSeams } from "./hosted-run.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, type NodeActor, newNode, withDraw } from "./node-actor.ts";
+import { type Abandoned, type NodeActor, agentOf, newNode, policyOf, withDraw } from "./node-actor.ts";
 import type { NodeTimers, Timer } from "./node-timers.ts";
 import type { Progress, Settled } from "./progress.ts";
 import { stepRow } from "./run-line.ts";
@@ -57,7 +57,7 @@ export class NodeTurns {
 
   tell(node: NodeActor, event: NodeEvent, output?: string): void {
     const { id, nodes, timers, rows, calls, abandoned, progress } = this.#host;
-    const before = node.snapshot.value;
+    const [before, agent] = [node.snapshot.value, agentOf(node)];
     const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
     node.snapshot = snapshot;
     for (const effect of effects) {
@@ -66,7 +66,7 @@ export class NodeTurns {
         this.#host.act(() => timers.arm(node, timer));
       } else if (effect.kind === "cancel") timers.clear(node);
       else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
-      else if (effect.type === "abortAgent") abandoned.add(id, node, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
     }
     if (snapshot.value === before) return;
     if (before === "running") nodes.release(node);
@@ -114,7 +114,7 @@ export class NodeTurns {
   silent(node: NodeActor, attempt: Attempt): void {
     if (node.attempt !== attempt) return;
     this.#host.abandoned.tellLater(attempt, "PAWL_HEARTBEAT_TIMEOUT");
-    const message = `no progress was reported for ${node.node.policy.heartbeatMs} ms`;
+    const message = `no progress was reported for ${policyOf(node).heartbeatMs} ms`;
     this.outcome(node, attempt, { failure: makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", message) });
   }
 }

@@ -31,7 +31,7 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, { rows,
   const waiting = stored.map((node) => begunBy(node, now, rows, graph));
   for (const { index, status, body, early } of waiting.toSorted((a, b) => a.commitNo - b.commitNo)) {
     const node = graph.node(index);
-    if (body.failure !== undefined) failures.note(node, status, body.failure);
+    if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);

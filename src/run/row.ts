@@ -42,6 +42,9 @@ export interface NodeBody {
   readonly failure?: Failure;
   /** While it backs off: how long from `endedAt`. */
   readonly backoffMs?: number;
+  /** How many alternatives have taken over, and the attempts of the agents before the one that is called now. */
+  readonly alternative?: number;
+  readonly attemptsBefore?: number;
   /** Of a group that was opened: how many items, or the number of the branch that was taken. */
   readonly opened?: number;
   /** Of an event that is awaited: when its timeout strikes. */
