@@ -55,6 +55,7 @@ export class Attempt implements AgentContext {
   readonly #line: AttemptLine | undefined;
   #abort: AbortController | undefined;
   #abandoned: unknown;
+  #stopped: unknown;
   #silence: Silence | undefined;
   #steps: Promise<Map<string, string>> | undefined;
   #stepKeys: Set<string> | undefined;
@@ -78,7 +79,8 @@ export class Attempt implements AgentContext {
   /** Made when first asked for: most agents that answer at once never look. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#abandoned !== undefined) this.#abort.abort(this.#abandoned);
+    const reason = this.#abandoned ?? this.#stopped;
+    if (reason !== undefined) this.#abort.abort(reason);
     return this.#abort.signal;
   }
 
@@ -99,6 +101,12 @@ export class Attempt implements AgentContext {
     this.#abandoned = new PawlError(code);
     this.#silence?.end();
     this.#abort?.abort(this.#abandoned);
+  }
+
+  /** It is asked to end; its answer still counts. */
+  stop(code: ErrorCode): void {
+    this.#stopped ??= new PawlError(code);
+    this.#abort?.abort(this.#stopped);
   }
 
   /** From now on it must report progress at least so often; `strikes` is called when it does not. */

@@ -22,20 +22,23 @@ export class Calls {
   readonly #results: Results;
   readonly #failures: Failures;
   readonly #nodes: LiveNodes;
+  readonly #cause: () => unknown;
 
-  constructor(run: Caller, seams: RunSeams, results: Results, failures: Failures, nodes: LiveNodes) {
+  /** `cause` is why the run is unwound. */
+  constructor(run: Caller, seams: RunSeams, results: Results, failures: Failures, nodes: LiveNodes, cause: () => unknown) {
     this.#run = run;
     this.#seams = seams;
     this.#results = results;
     this.#failures = failures;
     this.#nodes = nodes;
+    this.#cause = cause;
   }
 
   /** Begins the attempt that the node was granted, unless it is no longer wanted. */
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, input, reads, dependencies, of } = node.node;
+    const { id: nodeId, input, reads, dependencies, of, undoes } = node.node;
     const [agent, policy] = [agentOf(node), policyOf(node)];
     const { attempt: number, alternative } = node.snapshot.context;
     const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
@@ -44,14 +47,22 @@ export class Calls {
     // a run of its own takes permits itself
     if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);
     attempt.guard(policy.heartbeatMs, () => run.receive({ kind: "silent", node, attempt }));
-    const given = (loaded?: Texts): unknown => (of === undefined ? this.#results.resolve(input, loaded) : this.#results.itemInput(node.index, loaded));
+    const given = (loaded?: Texts): unknown => {
+      if (undoes !== undefined) return this.#results.undoInput(undoes, this.#cause(), loaded);
+      return of === undefined ? this.#results.resolve(input, loaded) : this.#results.itemInput(node.index, loaded);
+    };
     const perform = async (loaded?: Texts): Promise<void> => {
       const outcome = await attempt.perform(agent, () => given(loaded), policy.nonRetryable);
       if (outcome !== undefined) run.receive({ kind: "attempt", node, attempt, outcome });
     };
-    const missing = of === undefined ? this.#results.missing(reads) : this.#results.missingFor(node.index);
+    const missing = this.#missingFor(node);
     if (missing.length === 0) void perform();
     else this.read(missing, (texts) => void perform(texts));
+  }
+
+  #missingFor({ index, node }: NodeActor): number[] {
+    if (node.undoes !== undefined) return this.#results.missingForUndo(node.undoes);
+    return node.of === undefined ? this.#results.missing(node.reads) : this.#results.missingFor(index);
   }
 
   /** Reads results back from the store and goes on with them, unless the run breaks over it. */

@@ -25,6 +25,9 @@ const fact = <E extends { readonly type: string }>(event: E): E => Object.freeze
 export const FACT = {
   started: fact<WorkflowEvent>({ type: "run.started" }),
   cancel: fact<WorkflowEvent>({ type: "run.cancel" }),
+  cancelUndoing: fact<WorkflowEvent>({ type: "run.cancel", undoes: true }),
+  terminate: fact<WorkflowEvent>({ type: "run.terminate" }),
+  unwound: fact<WorkflowEvent>({ type: "supervisor.unwound" }),
   pause: fact<WorkflowEvent>({ type: "run.pause" }),
   resume: fact<WorkflowEvent>({ type: "run.resume" }),
   settledWell: fact<WorkflowEvent>({ type: "supervisor.settled", degraded: false }),
@@ -32,9 +35,11 @@ export const FACT = {
   nodeSettled: fact<SupervisorEvent>({ type: "node.settled" }),
   exhausted: fact<SupervisorEvent>({ type: "nodes.exhausted" }),
   stop: fact<SupervisorEvent>({ type: "supervisor.stop" }),
+  unwind: fact<SupervisorEvent>({ type: "supervisor.unwind" }),
   granted: fact<NodeEvent>({ type: "node.granted" }),
   succeeded: fact<NodeEvent>({ type: "attempt.succeeded" }),
   nodeCancelled: fact<NodeEvent>({ type: "node.cancelled" }),
+  unwinds: fact<NodeEvent>({ type: "run.unwinds" }),
 } as const;
 
 export const GROUP_FACT = {

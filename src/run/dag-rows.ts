@@ -4,8 +4,8 @@
 import type { Failure } from "../../machines/node.ts";
 import type { ActorRecord } from "../store/store.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
-import type { RunNode } from "./graph.ts";
-import { HistoryWriter, NODE_EVENTS } from "./history.ts";
+import { type RunNode, baseOf } from "./graph.ts";
+import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { type NodeActor, nodeRow } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
@@ -48,14 +48,26 @@ export class DagRows {
     this.#rows.push(row);
   }
 
+  /**
+   * An attempt was granted. A call that can be undone has a row from then on: after a crash it is known that it may have
+   * done something.
+   */
+  began({ node, snapshot, since }: NodeActor): void {
+    const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
+    if (node.compensate !== undefined)
+      this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...(alternative > 0 && { alternative, attemptsBefore }) });
+    if (node.undoes === undefined) this.history.node("node.started", node.id, attempt);
+    else this.history.node("node.compensating", baseOf(node), attempt);
+  }
+
   /** A call has ended, or backs off. */
   called(actor: NodeActor, output: string | null): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
     this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output));
     const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
-    const type = isTurned ? "node.alternative" : NODE_EVENTS[value]!;
-    this.history.node(type, node.id, context.attempt, value === "completed" ? undefined : context.failure);
+    const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
+    this.history.node(type, baseOf(node), context.attempt, value === "completed" ? undefined : context.failure);
   }
 
   /** A row of which history has nothing to say. */

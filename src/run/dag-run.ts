@@ -6,21 +6,17 @@
  */
 import type { EventEvent } from "../../machines/event.ts";
 import type { Failure } from "../../machines/node.ts";
-import type { SupervisorEvent } from "../../machines/supervisor.ts";
-import type { WorkflowEvent } from "../../machines/workflow.ts";
 import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
 import { type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import { Calls } from "./calls.ts";
-import { FACT, SUPERVISOR_INPUT, type SupervisorSnapshot, TIMER, type WorkflowSnapshot, supervisorChart, workflowChart } from "./charts.ts";
+import { FACT, TIMER } from "./charts.ts";
 import { decode, encode } from "./codec.ts";
 import { DagRows, type Ending } from "./dag-rows.ts";
 import { type EventActor, EventNodes } from "./event-nodes.ts";
-import { failureOf } from "./failure.ts";
 import { Failures } from "./failures.ts";
-import { Graph } from "./graph.ts";
+import { Graph, type RunNode } from "./graph.ts";
 import { Groups } from "./groups.ts";
-import { RUN_EVENTS } from "./history.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { LiveNodes } from "./live-nodes.ts";
 import { WorkMeter } from "./meter.ts";
@@ -28,12 +24,25 @@ import { Abandoned, type NodeActor, type Stimulus, type StoredRun } from "./node
 import { NodeTimers, type Timed, type Timer } from "./node-timers.ts";
 import { NodeTurns } from "./node-turns.ts";
 import { Outgoing } from "./outgoing.ts";
+import { Phases } from "./phases.ts";
 import { Progress, type Settled } from "./progress.ts";
 import type { InboxItem } from "./requests.ts";
 import { restoreNodes } from "./restore-nodes.ts";
 import { Results, type Texts } from "./results.ts";
-import { INPUT_KEY, OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, runRow, valueRow } from "./row.ts";
+import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import type { SendResult } from "./sends.ts";
+import { Unwinding } from "./unwinding.ts";
+
+/** How a node, group or event has settled. */
+interface Settling {
+  readonly attempt?: number;
+  readonly alternative?: number;
+  readonly output: string | undefined;
+  readonly failure: Failure | undefined;
+}
+
+/** A run that is so far is not held up. */
+const UNPAUSABLE: ReadonlySet<string> = new Set(["collecting", "compensating"]);
 
 export class DagRun implements HostedRun {
   readonly id: string;
@@ -55,12 +64,11 @@ export class DagRun implements HostedRun {
   readonly #timers: NodeTimers;
   readonly #failures = new Failures();
   readonly #rows: DagRows;
-  readonly #calls: Calls;
   readonly #turns: NodeTurns;
   readonly #outgoing = new Outgoing();
   #isTerminated = false;
-  #workflow: WorkflowSnapshot;
-  #supervisor: SupervisorSnapshot | undefined;
+  readonly #phases: Phases;
+  readonly #unwinding: Unwinding;
   readonly #abandoned = new Abandoned();
   #acts: (() => void)[] = [];
   #isAdvancing = false;
@@ -82,7 +90,8 @@ export class DagRun implements HostedRun {
     const progress = (this.progress = new Progress(graph, stored?.nodes));
     const results = (this.#results = new Results(graph, progress, input));
     const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }));
-    const calls = (this.#calls = new Calls(this, seams, results, this.#failures, this.#nodes));
+    const calls = new Calls(this, seams, results, this.#failures, this.#nodes, () => this.#cause);
+    this.#unwinding = new Unwinding(graph);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
       id,
@@ -95,7 +104,8 @@ export class DagRun implements HostedRun {
       calls,
       abandoned: this.#abandoned,
       act,
-      ended: ({ index }, status, output, failure) => this.#settled(index, status, output, failure, () => progress.settle(index, status)),
+      ended: ({ node, snapshot: { context } }, status, output, failure) =>
+        this.#settled(node, status, { ...context, output, failure }, () => progress.settle(node.index, status)),
     });
     this.#groups = new Groups({
       graph,
@@ -117,7 +127,13 @@ export class DagRun implements HostedRun {
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since }, status, output, failure) => this.#ended(index, status, { since, output, failure }),
     });
-    this.#workflow = workflowChart.initial(plan).snapshot;
+    this.#phases = new Phases({
+      ...{ id, plan, graph, progress, results, rows, calls, act },
+      ...{ failures: this.#failures, unwinding: this.#unwinding, nodes: this.#nodes, turns: this.#turns, groups: this.#groups, events: this.#events },
+      abandoned: this.#abandoned,
+      advance: () => this.#advance(),
+      outputsRead: (texts) => this.receive({ kind: "outputs", texts }),
+    });
     if (stored !== undefined) this.#restore(stored);
     else {
       rows.add(valueRow(id, INPUT_KEY, input));
@@ -126,7 +142,7 @@ export class DagRun implements HostedRun {
   }
 
   get isPaused(): boolean {
-    return this.#workflow.value === "paused";
+    return this.#phases.state === "paused";
   }
 
   get queued(): number {
@@ -150,11 +166,11 @@ export class DagRun implements HostedRun {
   }
 
   get finished(): boolean {
-    return this.#workflow.status === "done";
+    return this.#phases.isOver;
   }
 
   get status(): string {
-    return this.#workflow.value === "collecting" ? "running" : this.#workflow.value;
+    return this.#phases.state === "collecting" ? "running" : this.#phases.state;
   }
 
   get wakeAt(): number | null {
@@ -194,24 +210,23 @@ export class DagRun implements HostedRun {
   #apply(stimulus: Stimulus): void {
     switch (stimulus.kind) {
       case "begin":
-        return this.#tellWorkflow(FACT.started);
+        return this.#phases.tellWorkflow(FACT.started);
       case "cancel":
-        this.#isTerminated ||= stimulus.now && !this.finished;
-        return this.finished ? undefined : this.#tellWorkflow(FACT.cancel);
+        return this.finished ? undefined : this.#cancel(stimulus.now);
       case "item":
         return this.#take(stimulus.item);
       case "exhausted":
-        return this.progress.exhausted ? this.#tellSupervisor(FACT.exhausted) : undefined;
+        return this.#phases.lookAround();
       case "timeout":
-        return this.finished ? undefined : this.#tellWorkflow(TIMER.runTimedOut);
+        return this.finished ? undefined : this.#phases.tellWorkflow(TIMER.runTimedOut);
       case "group":
-        return this.#supervisor?.status === "active" ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
+        return this.#phases.isActive ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
       case "step":
         return this.#turns.keepStep(stimulus.node, stimulus.attempt, stimulus.step);
       case "silent":
         return this.#turns.silent(stimulus.node, stimulus.attempt);
       case "outputs":
-        return this.#workflow.value === "collecting" ? this.#collectOutput(stimulus.texts) : undefined;
+        return this.#phases.collect(stimulus.texts);
       case "timer":
         return this.#fired(stimulus.node, stimulus.timer);
       case "attempt":
@@ -228,13 +243,18 @@ export class DagRun implements HostedRun {
 
   /** What is asked of a run that has ended, or is about to, is left: who asked will find that it has. */
   #take(item: InboxItem): void {
-    const { value } = this.#workflow;
+    const { state } = this.#phases;
     if (item.kind === "dropped") return this.#outgoing.done(item, item.reply);
     if (item.kind === "event") return this.finished ? undefined : this.#takeEvent(item);
-    if (this.finished ? item.kind !== "cancel" || value !== "cancelled" : item.kind === "pause" && value === "collecting") return;
+    if (this.finished ? item.kind !== "cancel" || state !== "cancelled" : item.kind === "pause" && UNPAUSABLE.has(state)) return;
     if (item.kind === "cancel") this.#apply({ kind: "cancel", now: item.now === true });
-    else this.#tellWorkflow(FACT[item.kind]);
+    else this.#phases.tellWorkflow(FACT[item.kind]);
     this.#outgoing.done(item);
+  }
+
+  #cancel(now: boolean): void {
+    this.#isTerminated ||= now;
+    this.#phases.tellWorkflow(now ? FACT.terminate : this.#unwinding.hasAny || this.#nodes.haveUndo ? FACT.cancelUndoing : FACT.cancel);
   }
 
   #takeEvent(item: InboxItem & { readonly kind: "event" }): void {
@@ -248,15 +268,20 @@ export class DagRun implements HostedRun {
     this.#turns.grant();
   }
 
-  // ---- turns, depth first: node → supervisor → workflow
+  // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
-  #settled(index: number, status: Settled, output: string | undefined, failure: Failure | undefined, settle: () => void): void {
-    if (output !== undefined) this.#results.keep(index, output);
-    this.#results.readerSettled(index);
-    if (failure !== undefined) this.#failures.note(this.#graph.node(index), status, failure);
-    if (this.#supervisor?.status !== "active") return;
+  #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure }: Settling, settle: () => void): void {
+    const { index, undoes } = node;
+    if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
+    else {
+      if (output !== undefined) this.#results.keep(index, output);
+      this.#results.readerSettled(index);
+      if (failure !== undefined) this.#failures.note(node, status, failure, alternative);
+      this.#unwinding.ended(node, status, attempt, failure, this.commitNo + 1);
+    }
+    if (!this.#phases.isActive) return;
     settle();
-    this.#tellSupervisor(FACT.nodeSettled, index);
+    this.#phases.settled(index, status, failure);
   }
 
   /** Opens and closes what is to be, until all of it waits for something. */
@@ -272,64 +297,9 @@ export class DagRun implements HostedRun {
   #ended(index: number, status: Settled, ending: Ending): void {
     const node = this.plan.nodes[index]!;
     this.#rows.ended(node, status, ending);
-    this.#settled(index, status, ending.output, ending.failure, () =>
+    this.#settled(node, status, ending, () =>
       node.kind === "event" ? this.progress.settleAwaited(index, status) : this.progress.settleInTransit(index, status),
     );
-  }
-
-  #tellSupervisor(event: SupervisorEvent, settled?: number): void {
-    if (this.#supervisor?.status !== "active") return;
-    this.#enterSupervisor(supervisorChart.turn(this.#supervisor, event), settled);
-  }
-
-  #enterSupervisor({ snapshot, effects }: ReturnType<typeof supervisorChart.initial>, settled?: number): void {
-    if (snapshot.value !== this.#supervisor?.value) this.#rows.add(actorRow(this.id, SUPERVISOR_KEY, snapshot.value, "{}", null));
-    this.#supervisor = snapshot;
-    for (const effect of effects) {
-      if (effect.kind !== "action") continue;
-      if (effect.type === "startReady") this.progress.queueReady();
-      else if (effect.type === "startDependents") this.progress.release(settled!);
-      else if (effect.type === "cancelNodes") this.#cancelNodes();
-    }
-    if (snapshot.value === "settled") return this.#tellWorkflow(this.#failures.outcome());
-    if (snapshot.value !== "running") return;
-    this.#advance();
-    if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
-  }
-
-  #cancelNodes(): void {
-    this.#abandoned.addChildren(this.#nodes.leftChildren(this.id, this.#graph, this.progress));
-    for (const node of this.#nodes.all()) this.#turns.tell(node, FACT.nodeCancelled);
-    this.#groups.cancel();
-    this.#events.cancel();
-    this.progress.stop();
-  }
-
-  #tellWorkflow(event: WorkflowEvent): void {
-    const before = this.#workflow.value;
-    const { snapshot, effects } = workflowChart.turn(this.#workflow, event);
-    this.#workflow = snapshot;
-    const entered = before === "paused" && snapshot.value === "running" ? "run.resumed" : RUN_EVENTS[snapshot.value];
-    if (entered !== undefined && snapshot.value !== before) this.#rows.history.run(entered, snapshot.context.failure);
-    for (const effect of effects) {
-      if (effect.kind !== "action") continue;
-      if (effect.type === "startSupervisor") this.#enterSupervisor(supervisorChart.initial(SUPERVISOR_INPUT));
-      else if (effect.type === "stopSupervisor") this.#tellSupervisor(FACT.stop);
-      else if (effect.type === "collectOutput") this.#collectOutput();
-    }
-  }
-
-  /** Puts the run's output together, now if its parts are in memory, else when they were read. */
-  #collectOutput(loaded?: Texts): void {
-    const missing = this.#results.missing(this.plan.outputReads);
-    const read = (): void => this.#calls.read(missing, (texts) => this.receive({ kind: "outputs", texts }));
-    if (missing.length > 0 && loaded === undefined) return void this.#acts.push(read);
-    try {
-      this.#rows.add(valueRow(this.id, OUTPUT_KEY, encode(this.#results.resolve(this.plan.output, loaded))));
-    } catch (error) {
-      return this.#tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
-    }
-    this.#tellWorkflow(FACT.collected);
   }
 
   // ---- commits
@@ -343,8 +313,13 @@ export class DagRun implements HostedRun {
     this.inFlight = true;
     this.#meter.working = !this.finished && !this.isPaused && this.queued + this.running + this.progress.inTransit > 0;
     const { commitNo, plan } = this;
-    const { degraded, failure } = this.#workflow.context;
-    const body: RunBody = { state: this.#workflow.value, workedMs: this.#meter.workedMs, degraded, failure, ...(this.#isTerminated && { terminated: true }) };
+    const { degraded, failure, unwinds } = this.#phases.context;
+    const { failed: undoFailed } = this.#unwinding;
+    const body: RunBody = {
+      ...{ state: this.#phases.state, workedMs: this.#meter.workedMs, degraded, failure },
+      ...(this.#isTerminated && { terminated: true }),
+      ...(unwinds !== undefined && { unwinds, undoFailed }),
+    };
     return {
       runId: this.id,
       from: commitNo,
@@ -379,22 +354,23 @@ export class DagRun implements HostedRun {
   }
 
   #restore({ body, nodes, wakeAt }: StoredRun): void {
-    const { state, degraded, failure } = body;
+    const { state } = body;
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
     if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
-    this.#workflow = workflowChart.restore(state, { policy: this.plan, degraded, failure });
-    const isSettled = state !== "running" && state !== "paused";
-    if (state !== "pending") this.#supervisor = supervisorChart.restore(isSettled ? "settled" : "running", undefined as never);
+    this.#phases.restore(body);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
-    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, nodes: this.#nodes, timers: this.#timers, rows: this.#rows });
+    const more = { nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
+    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state, nextCommitNo: this.commitNo + 1 });
   }
 
   resume(): void {
-    if (this.#workflow.value === "pending") return this.#tellWorkflow(FACT.started);
-    if (this.#rows.history.isEmpty) this.#rows.history.recovered();
-    if (this.#workflow.value === "collecting") return this.#collectOutput();
-    this.progress.queueReady();
-    this.#advance();
-    if (this.progress.exhausted) this.#tellSupervisor(FACT.exhausted);
+    if (this.#phases.state !== "pending" && this.#rows.history.isEmpty) this.#rows.history.recovered();
+    this.#phases.resume();
+  }
+
+  /** Why the run is unwound, as compensations are told. */
+  get #cause(): { readonly code: string; readonly message: string; readonly node: string } | undefined {
+    const { failure } = this.#phases.context;
+    return failure === undefined ? undefined : { code: failure.code, message: failure.message, node: failure.node ?? "" };
   }
 }

@@ -3,11 +3,19 @@
  * plan's, and a few bytes; its description is made when it is asked for.
  */
 import type { Plan, PlanNode } from "../define/plan.ts";
+import { type Template, parseTemplate } from "../define/template.ts";
 
 /** A node of a run. */
 export interface RunNode extends PlanNode {
   /** It is the item, or round, of this group at this position. */
   readonly of?: { readonly group: number; readonly position: number };
+  /** It is the compensation of this node. */
+  readonly undoes?: number;
+}
+
+/** The id of the node, or of the one that it is the compensation of. */
+export function baseOf({ id, undoes }: RunNode): string {
+  return undoes === undefined ? id : id.slice(0, -UNDO.length);
 }
 
 /** Nodes that follow each other, as items of a group. */
@@ -18,6 +26,11 @@ interface Span {
 
 const FIRST_CAPACITY = 64;
 
+/** What the key of a compensation's row ends in. */
+const UNDO = "[undo]";
+const NO_GROUP = -1;
+const NO_INPUT: Template = parseTemplate(null, { find: () => undefined, ids: [], place: () => "", path: [] });
+
 /** The key of an item's row. */
 const ITEM = /^(.+)\[(0|[1-9]\d*)\]$/;
 
@@ -27,6 +40,9 @@ export class Graph {
   #groups = new Int32Array(0);
   #positions = new Int32Array(0);
   readonly #spans = new Map<number, Span[]>();
+  /** Compensations by the nodes that they undo, and the other way round. */
+  readonly #undos = new Map<number, number>();
+  readonly #undone = new Map<number, number>();
 
   constructor(plan: Plan) {
     this.plan = plan;
@@ -38,6 +54,8 @@ export class Graph {
   }
 
   node(index: number): RunNode {
+    const undoes = this.#undone.get(index);
+    if (undoes !== undefined) return this.#undo(index, this.node(undoes));
     const group = this.groupOf(index);
     if (group === undefined) return this.plan.nodes[index]!;
     const node = this.plan.nodes[group]!;
@@ -59,14 +77,39 @@ export class Graph {
     };
   }
 
+  #undo(index: number, { id, index: undoes, compensate }: RunNode): RunNode {
+    const agent = compensate!;
+    const nothing = { alternatives: [], dependencies: [], reads: [], collects: [], after: [] };
+    return { index, id: `${id}${UNDO}`, kind: "call", agent, input: NO_INPUT, ...nothing, policy: agent.policy, undoes };
+  }
+
+  /** The compensation of this node, which is added when there is none. */
+  undo(of: number): number {
+    const known = this.#undos.get(of);
+    if (known !== undefined) return known;
+    const index = this.#size++;
+    this.#reserve(this.#size - this.plan.nodes.length);
+    this.#groups[index - this.plan.nodes.length] = NO_GROUP;
+    this.#undos.set(of, index);
+    this.#undone.set(index, of);
+    return index;
+  }
+
+  /** The node of which this is the compensation. */
+  undoes(index: number): number | undefined {
+    return this.#undone.get(index);
+  }
+
   /** The group that it grew from. */
   groupOf(index: number): number | undefined {
-    return index < this.plan.nodes.length ? undefined : this.#groups[index - this.plan.nodes.length]!;
+    if (index < this.plan.nodes.length) return undefined;
+    const group = this.#groups[index - this.plan.nodes.length]!;
+    return group === NO_GROUP ? undefined : group;
   }
 
   /** The group that it is a member of: also a choice. */
   parentOf(index: number): number | undefined {
-    return this.groupOf(index) ?? this.plan.nodes[index]!.within?.choice;
+    return this.groupOf(index) ?? this.plan.nodes[index]?.within?.choice;
   }
 
   dependentsOf(index: number): readonly number[] {
@@ -138,6 +181,10 @@ export class Graph {
   find(id: string): number | undefined {
     const static_ = this.plan.indexOf.get(id);
     if (static_ !== undefined) return static_;
+    if (id.endsWith(UNDO)) {
+      const of = this.find(id.slice(0, -UNDO.length));
+      return of === undefined || this.node(of).compensate === undefined ? undefined : this.undo(of);
+    }
     const [, group, position] = ITEM.exec(id) ?? [];
     const owner = group === undefined ? undefined : this.plan.indexOf.get(group);
     return owner === undefined ? undefined : this.itemAt(owner, Number(position));

@@ -17,6 +17,7 @@ export type HistoryType =
   | "run.failed"
   | "run.timedOut"
   | "run.cancelled"
+  | "run.compensating"
   | "node.started"
   | "node.completed"
   | "node.backingOff"
@@ -24,6 +25,9 @@ export type HistoryType =
   | "node.failed"
   | "node.skipped"
   | "node.cancelled"
+  | "node.compensating"
+  | "node.compensated"
+  | "node.compensationFailed"
   | "machine.turned"
   | "actor.started"
   | "actor.ended"
@@ -89,6 +93,7 @@ export const RUN_EVENTS: Readonly<Record<string, HistoryType>> = {
   failed: "run.failed",
   timedOut: "run.timedOut",
   cancelled: "run.cancelled",
+  compensating: "run.compensating",
 };
 export const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
   completed: "node.completed",
@@ -96,6 +101,13 @@ export const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
   skipped: "node.skipped",
   cancelled: "node.cancelled",
   backingOff: "node.backingOff",
+};
+/** What happens to the compensation of a node. */
+export const UNDO_EVENTS: Readonly<Record<string, HistoryType>> = {
+  completed: "node.compensated",
+  failed: "node.compensationFailed",
+  cancelled: "node.compensationFailed",
+  backingOff: "node.compensating",
 };
 
 /** An actor whose turns are noted, with the text of the state value that was noted last. */

@@ -32,6 +32,12 @@ export class LiveNodes {
     return this.#held;
   }
 
+  /** An attempt of one that can be undone is under way. */
+  get haveUndo(): boolean {
+    for (const { node, snapshot } of this.#nodes.values()) if (node.compensate !== undefined && snapshot.context.attempt > 0) return true;
+    return false;
+  }
+
   at(index: number): NodeActor | undefined {
     return this.#nodes.get(index);
   }

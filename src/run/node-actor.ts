@@ -107,6 +107,7 @@ export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeAc
 /** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */
 export class Abandoned {
   #attempts: (readonly [Attempt, ErrorCode])[] = [];
+  readonly #stopped: Attempt[] = [];
   #posts: Post[] = [];
 
   /** A run of the node's own is told by its inbox, too: a crash must not leave it behind. */
@@ -129,6 +130,11 @@ export class Abandoned {
     return { posts };
   }
 
+  /** One that is asked to stop, and whose end is waited for. */
+  stop({ attempt }: NodeActor): void {
+    if (attempt !== undefined) this.#stopped.push(attempt);
+  }
+
   /** One that ended without being told. */
   tellLater(attempt: Attempt, code: ErrorCode): void {
     this.#attempts.push([attempt, code]);
@@ -138,5 +144,6 @@ export class Abandoned {
     const attempts = this.#attempts;
     this.#attempts = [];
     for (const [attempt, code] of attempts) attempt.abandon(code);
+    for (const attempt of this.#stopped.splice(0)) attempt.stop("PAWL_RUN_CANCELLED");
   }
 }

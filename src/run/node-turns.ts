@@ -67,11 +67,14 @@ export class NodeTurns {
       } else if (effect.kind === "cancel") timers.clear(node);
       else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
       else if (effect.type === "abortAgent") abandoned.add(id, node, agent, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "stopAgent") abandoned.stop(node);
     }
     if (snapshot.value === before) return;
-    if (before === "running") nodes.release(node);
+    // whoever is asked to stop still runs
+    if (snapshot.value === "stopping") return;
+    if (before === "running" || before === "stopping") nodes.release(node);
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
-    else if (snapshot.value === "running") rows.history.node("node.started", node.node.id, snapshot.context.attempt);
+    else if (snapshot.value === "running") rows.began(node);
     else if (snapshot.value === "backingOff") this.#backsOff(node);
     else progress.requeue(node.index);
   }

@@ -50,7 +50,8 @@ export class Progress {
     this.#status = new Uint8Array(graph.size);
     this.#left = Int32Array.from(nodes, ({ dependencies, within }) => dependencies.length + (within === undefined ? 0 : 1));
     this.#feed = new MapFeed(graph, (index) => this.status(index));
-    for (const { index, status } of stored) this.#status[index] = CODE[status];
+    // a call that has a row while it runs was cut off
+    for (const { index, status } of stored) this.#status[index] = CODE[status === "running" && graph.node(index).kind === "call" ? "waiting" : status];
     this.#restore(stored);
   }
 
@@ -154,11 +155,7 @@ export class Progress {
   grow(group: number, count: number): void {
     this.#inTransit--;
     this.#graph.grow(group, count);
-    if (this.#graph.size > this.#status.length) {
-      const grown = new Uint8Array(Math.max(this.#graph.size, this.#status.length * 2));
-      grown.set(this.#status);
-      this.#status = grown;
-    }
+    this.#reserve();
     this.#members.set(group, (this.#members.get(group) ?? 0) + count);
     if (count === 0) this.#transit(group);
     else this.#startItems(group);
@@ -252,12 +249,30 @@ export class Progress {
     if (flows) for (const index of open) if (this.#status[index] === CODE.notTaken) this.#flow(index);
   }
 
-  /** The run stops: what has not settled never starts. */
-  stop(): void {
+  /** The run stops: what has not settled never starts. With `unwinds`, the end of what runs is waited for. */
+  stop(unwinds = false): void {
     this.#queue.clear();
     this.#transits.clear();
-    this.#running = this.#backingOff = this.#inTransit = this.#awaited = 0;
-    for (let index = 0; index < this.#graph.size; index++) if (this.#status[index]! < CODE.completed) this.#status[index] = CODE.cancelled;
+    this.#inTransit = this.#awaited = 0;
+    this.#members.clear();
+    if (!unwinds) this.#running = this.#backingOff = 0;
+    for (let index = 0; index < this.#graph.size; index++) {
+      const goesOn = unwinds && (this.#status[index] === CODE.running || this.#graph.undoes(index) !== undefined);
+      if (this.#status[index]! < CODE.completed && !goesOn) this.#status[index] = CODE.cancelled;
+    }
+  }
+
+  /** Queues a compensation. */
+  undo(index: number): void {
+    this.#reserve();
+    this.#enqueue(index);
+  }
+
+  #reserve(): void {
+    if (this.#graph.size <= this.#status.length) return;
+    const grown = new Uint8Array(Math.max(this.#graph.size, this.#status.length * 2));
+    grown.set(this.#status);
+    this.#status = grown;
   }
 
   #enqueue(index: number): void {

@@ -1,16 +1,18 @@
 /**
  * The nodes of a DAG run as they were stored, brought back to memory: those that back off, are open, or are awaited.
  */
+import { nodeChart } from "./charts.ts";
 import { type DagRows, dueOf } from "./dag-rows.ts";
 import type { EventNodes } from "./event-nodes.ts";
 import type { Failures } from "./failures.ts";
-import type { Graph } from "./graph.ts";
+import type { Graph, RunNode } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { restoredBackoffs } from "./node-actor.ts";
+import { newNode, policyAt, restoredBackoffs } from "./node-actor.ts";
 import type { NodeTimers } from "./node-timers.ts";
 import type { Results } from "./results.ts";
 import type { StoredNode } from "./stored-nodes.ts";
+import type { Unwinding } from "./unwinding.ts";
 
 interface Parts {
   readonly rows: DagRows;
@@ -21,26 +23,50 @@ interface Parts {
   readonly events: EventNodes;
   readonly nodes: LiveNodes;
   readonly timers: NodeTimers;
+  readonly unwinding: Unwinding;
+  /** What the run is in. */
+  readonly state: string;
+  /** Of the commit that comes next. */
+  readonly nextCommitNo: number;
 }
 
 /** These have not ended. */
 const OPEN: ReadonlySet<string> = new Set(["waiting", "running", "backingOff"]);
 
 /** `now` is in steady time. */
-export function restoreNodes(stored: readonly StoredNode[], now: number, { rows, graph, failures, results, groups, events, nodes, timers }: Parts): void {
+export function restoreNodes(stored: readonly StoredNode[], now: number, parts: Parts): void {
+  const { rows, graph, failures, results, groups, events, nodes, timers } = parts;
   const waiting = stored.map((node) => begunBy(node, now, rows, graph));
-  for (const { index, status, body, early } of waiting.toSorted((a, b) => a.commitNo - b.commitNo)) {
+  for (const of of waiting.toSorted((a, b) => a.commitNo - b.commitNo)) {
+    const { index, status, body, early } = of;
     const node = graph.node(index);
+    if (node.undoes !== undefined) {
+      if (!OPEN.has(status)) parts.unwinding.undone(node.undoes, status === "completed");
+      continue;
+    }
     if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);
+    else if (status === "running" && node.kind === "call") restoreCutOff(node, of, parts);
     else if (status === "running") groups.restore(index, body.opened ?? -1, body.startedAt);
+    else if (!OPEN.has(status)) parts.unwinding.ended(node, status, body.attempt, body.failure, of.commitNo);
   }
   for (const node of restoredBackoffs(graph, waiting, now)) {
     nodes.add(node);
     timers.restore(node);
   }
+}
+
+/** An attempt was under way, of a call that can be undone: it runs again, or was the last thing that the run did. */
+function restoreCutOff(node: RunNode, { body }: StoredNode, { rows, nodes, unwinding, state, nextCommitNo }: Parts): void {
+  const { attempt, failure, alternative = 0, attemptsBefore = 0 } = body;
+  if (state === "compensating") {
+    rows.written(node, "cancelled", body);
+    return unwinding.ended(node, "cancelled", attempt, failure, nextCommitNo);
+  }
+  const policy = policyAt(node.policy, alternative);
+  nodes.add(newNode(node, nodeChart.restore("queued", { policy, alternative, attempt: attempt - 1, attemptsBefore, failure, backoffMs: 0 })));
 }
 
 /**

@@ -146,11 +146,24 @@ export class Results {
     return [...this.missing(reads), ...last.filter((round) => !this.#texts.has(round))];
   }
 
+  /** What a compensation is given: what the node was given and gave, and why. */
+  undoInput(of: number, error: unknown, loaded?: Texts): unknown {
+    const node = this.#graph.node(of);
+    const input = node.of === undefined ? this.resolve(node.input, loaded) : this.itemInput(of, loaded);
+    const text = this.#progress.status(of) === "completed" ? (this.#texts.get(of) ?? loaded?.get(of)) : undefined;
+    return { input, result: text === undefined ? undefined : decode(text), error };
+  }
+
+  missingForUndo(of: number): number[] {
+    const node = this.#graph.node(of);
+    return [...(node.of === undefined ? this.missing(node.reads) : this.missingFor(of)), ...this.missing([of])];
+  }
+
   // ---- who reads what
 
   /** This node will read nothing more. */
   readerSettled(index: number): void {
-    if (this.#graph.groupOf(index) !== undefined) return;
+    if (index >= this.#graph.plan.nodes.length) return;
     const { reads, collects } = this.#graph.plan.nodes[index]!;
     this.#lists.delete(index);
     for (const read of reads) this.#readLess(read);

@@ -62,6 +62,10 @@ export interface RunBody {
   readonly sequence?: number;
   /** It was cancelled at once: nothing that would undo what was done was run. */
   readonly terminated?: true;
+  /** What was done is, or was, undone, because a node failed or the run was cancelled. */
+  readonly unwinds?: "failed" | "cancelled" | undefined;
+  /** Nodes that could not be undone. */
+  readonly undoFailed?: readonly string[];
 }
 
 export function actorRow(runId: string, key: string, status: string, body: string, output: string | null): ActorRecord {
@@ -107,7 +111,7 @@ export function nodeBodyText(body: NodeBody): string {
 
 /** A run's body as text; the common case without a walk over it. */
 export function runBodyText(body: RunBody): string {
-  if (body.failure !== undefined) return encode(body);
+  if (body.failure !== undefined || body.unwinds !== undefined) return encode(body);
   const sequence = body.sequence === undefined ? "" : `,"sequence":${body.sequence}`;
   const terminated = body.terminated === undefined ? "" : ',"terminated":true';
   return `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}${sequence}${terminated}}`;

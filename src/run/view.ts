@@ -16,10 +16,10 @@ import { type ForkOrigin, readOrigin } from "./origin.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import { type NodeStatus, Progress } from "./progress.ts";
 import { BESIDE, INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow, progressKey } from "./row.ts";
-import { readNodes } from "./stored-nodes.ts";
+import { type StoredNode, readNodes } from "./stored-nodes.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
 
-export type RunStatus = "pending" | "running" | "paused" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
+export type RunStatus = "pending" | "running" | "paused" | "compensating" | "completed" | "failed" | "timedOut" | "cancelled" | "quarantined";
 
 /** A run at a glance. Instants in ms since 1970. */
 export interface RunSummary {
@@ -50,6 +50,10 @@ export interface RunView extends RunSummary {
   readonly degraded: boolean;
   /** It was cancelled at once: nothing that would undo what was done was run. */
   readonly terminated: boolean;
+  /** What it had done was undone, all of it. */
+  readonly compensated: boolean;
+  /** Nodes that could not be undone; at most 100. */
+  readonly compensationFailed: readonly string[];
   readonly input: unknown;
   readonly output: unknown;
   readonly failure: (Failure & { readonly node?: string | undefined }) | undefined;
@@ -76,7 +80,7 @@ export interface NodeView {
   readonly stage: string | undefined;
   /** The map or loop of which it is an item or round, or the choice of which it is a member, of this branch. */
   readonly memberOf: MemberOf | undefined;
-  readonly status: NodeStatus;
+  readonly status: NodeStatus | UndoStatus;
   readonly dependencies: readonly string[];
   readonly attempt: number;
   readonly startedAt: number | undefined;
@@ -96,6 +100,9 @@ export interface NodeView {
   readonly upstreamFailures: readonly string[];
 }
 
+/** How far the undoing of a node is. */
+export type UndoStatus = "compensating" | "compensated" | "compensationFailed";
+
 /** Where a node belongs that is a part of another one. */
 export type MemberOf = { readonly group: string; readonly position: number } | { readonly group: string; readonly branch: string };
 
@@ -106,6 +113,7 @@ export function isOver(status: string): boolean {
   return OVER.has(status);
 }
 
+const UNDER_WAY: ReadonlySet<string> = new Set(["running", "paused", "compensating"]);
 const HISTORY_PAGE = 1_000;
 const ENDED_EARLY: ReadonlySet<string> = new Set(["failed", "timedOut", "cancelled"]);
 
@@ -136,7 +144,7 @@ export async function requireRun(store: Store, runId: string): Promise<RunRecord
 export async function viewRun(store: Store, record: RunRecord): Promise<RunView> {
   const runId = record.id;
   const { reason } = record;
-  const nothing = { degraded: false, terminated: false, input: undefined, output: undefined, failure: undefined, state: undefined, waitingFor: undefined };
+  const nothing = { degraded: false, terminated: false, compensated: false, compensationFailed: [], input: undefined, output: undefined, failure: undefined, state: undefined, waitingFor: undefined };
   if (record.status === "quarantined") return { ...summaryOf(record), ...nothing, reason };
   const values = await store.readActors(runId, [INPUT_KEY, OUTPUT_KEY]);
   const valueOf = (key: string): unknown => {
@@ -145,9 +153,10 @@ export async function viewRun(store: Store, record: RunRecord): Promise<RunView>
     openActorRow(runId, row);
     return decode(row.output, READABLE);
   };
-  const { degraded, terminated = false, failure } = openRunRow(record);
+  const { degraded, terminated = false, failure, unwinds, undoFailed: compensationFailed = [] } = openRunRow(record);
+  const compensated = unwinds !== undefined && isOver(record.status) && !terminated && compensationFailed.length === 0;
   const waits = isMachineRun(record) ? await viewMachine(store, record) : { waitingFor: await viewAwaited(store, record) };
-  return { ...summaryOf(record), ...nothing, ...waits, degraded, terminated, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
+  return { ...summaryOf(record), ...nothing, ...waits, degraded, terminated, compensated, compensationFailed, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
 }
 
 /** What a run was defined as when it started, or last taken over by another definition. */
@@ -171,11 +180,11 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   const plan = known ?? (await readPlan(store, record.definition));
   const { graph, nodes } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
   const stored = new Map(nodes.map((node) => [node.index, node]));
-  const isUnderWay = record.status === "running" || record.status === "paused";
-  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  const isUnderWay = UNDER_WAY.has(record.status);
+  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, Started>();
   for (const id of running.keys()) growTo(graph, id);
   const progress = new Progress(graph, nodes);
-  if (record.status !== "pending") progress.queueReady();
+  if (record.status === "running" || record.status === "paused") progress.queueReady();
   const reported = await readProgress(store, runId, [...running.keys()]);
   const isOver = ENDED_EARLY.has(record.status);
   return [...inOrder(graph)].map((index) => {
@@ -187,11 +196,11 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
     const backsOff = derived === "backingOff" && started === undefined;
     return {
       id: node.id,
-      agent: node.agent.name,
+      agent: (body?.alternative === undefined ? node.agent : node.alternatives[body.alternative - 1]!).name,
       kind: node.kind,
       stage: (node.of === undefined ? node : plan.nodes[node.of.group]!).stage,
       memberOf: memberOf(node, plan),
-      status: statusOf(derived, started !== undefined, isOver),
+      status: undoStatus(graph, stored, index, started) ?? statusOf(derived, started !== undefined, isOver),
       dependencies: node.dependencies.map((dependency) => plan.nodes[dependency]!.id),
       attempt: started?.attempt ?? body?.attempt ?? 0,
       startedAt: started?.at ?? body?.startedAt,
@@ -239,18 +248,35 @@ async function readProgress(store: Store, runId: string, nodes: readonly string[
   return new Map(rows.map((row) => (openActorRow(runId, row), [row.key.slice(BESIDE.length, -2), decode(row.output!, READABLE)])));
 }
 
+/** How far the undoing of a node is, if it has begun. */
+function undoStatus(graph: Graph, stored: ReadonlyMap<number, StoredNode>, index: number, started: Started | undefined): UndoStatus | undefined {
+  if (started?.undoes === true) return "compensating";
+  const status = graph.node(index).compensate === undefined ? undefined : stored.get(graph.undo(index))?.status;
+  if (status === undefined) return undefined;
+  return status === "completed" ? "compensated" : status === "backingOff" ? "compensating" : "compensationFailed";
+}
+
+/** The newest attempt that runs. */
+interface Started {
+  readonly attempt: number;
+  readonly at: number;
+  /** It undoes what the node has done. */
+  readonly undoes: boolean;
+}
+
 function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): NodeStatus {
   if (isStarted) return "running";
   return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
 }
 
 /** Nodes whose last word in the history is that an attempt started. */
-async function readRunning(store: Store, runId: string): Promise<Map<string, { attempt: number; at: number }>> {
-  const running = new Map<string, { attempt: number; at: number }>();
+async function readRunning(store: Store, runId: string): Promise<Map<string, Started>> {
+  const running = new Map<string, Started>();
   for await (const { at, events } of readHistory(store, runId)) {
     for (const { type, node, attempt } of events) {
       if (type === "run.recovered") running.clear();
-      else if (type === "node.started") running.set(node!, { attempt: attempt!, at });
+      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false });
+      else if (type === "node.compensating") running.set(node!, { attempt: attempt!, at, undoes: true });
       else if (node !== undefined) running.delete(node);
     }
   }

@@ -1,0 +1,191 @@
+/**
+ * The life of a DAG run in memory: its workflow and the supervisor beneath it, turn by turn, and what they ask for.
+ */
+import type { Failure } from "../../machines/node.ts";
+import type { SupervisorEvent } from "../../machines/supervisor.ts";
+import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
+import type { Plan } from "../define/plan.ts";
+import type { Calls } from "./calls.ts";
+import { FACT, SUPERVISOR_INPUT, type SupervisorSnapshot, type WorkflowSnapshot, supervisorChart, workflowChart } from "./charts.ts";
+import { encode } from "./codec.ts";
+import type { DagRows } from "./dag-rows.ts";
+import type { EventNodes } from "./event-nodes.ts";
+import { failureOf } from "./failure.ts";
+import type { Failures } from "./failures.ts";
+import type { Graph } from "./graph.ts";
+import type { Groups } from "./groups.ts";
+import { RUN_EVENTS } from "./history.ts";
+import type { LiveNodes } from "./live-nodes.ts";
+import type { Abandoned } from "./node-actor.ts";
+import type { NodeTurns } from "./node-turns.ts";
+import type { Progress, Settled } from "./progress.ts";
+import type { Results, Texts } from "./results.ts";
+import { OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, valueRow } from "./row.ts";
+import type { Unwinding } from "./unwinding.ts";
+
+/** What the phases need of their run. */
+interface PhaseHost {
+  readonly id: string;
+  readonly plan: Plan;
+  readonly graph: Graph;
+  readonly progress: Progress;
+  readonly results: Results;
+  readonly failures: Failures;
+  readonly unwinding: Unwinding;
+  readonly rows: DagRows;
+  readonly calls: Calls;
+  readonly nodes: LiveNodes;
+  readonly turns: NodeTurns;
+  readonly groups: Groups;
+  readonly events: EventNodes;
+  readonly abandoned: Abandoned;
+  /** What is to be done once the commit is durable. */
+  act(act: () => void): void;
+  /** Opens and closes groups and events until all of them wait for something. */
+  advance(): void;
+  /** Results that the output is made of were read. */
+  outputsRead(texts: Texts): void;
+}
+
+export class Phases {
+  readonly #host: PhaseHost;
+  #workflow: WorkflowSnapshot;
+  #supervisor: SupervisorSnapshot | undefined;
+  #isStopping = false;
+
+  constructor(host: PhaseHost) {
+    this.#host = host;
+    this.#workflow = workflowChart.initial(host.plan).snapshot;
+  }
+
+  get state(): string {
+    return this.#workflow.value;
+  }
+
+  get context(): WorkflowContext {
+    return this.#workflow.context;
+  }
+
+  get isOver(): boolean {
+    return this.#workflow.status === "done";
+  }
+
+  /** Nodes start and end. */
+  get isActive(): boolean {
+    return this.#supervisor?.status === "active";
+  }
+
+  /** As it was when it was stored. */
+  restore({ state, degraded, failure, unwinds }: RunBody): void {
+    this.#workflow = workflowChart.restore(state, { policy: this.#host.plan, degraded, failure, unwinds });
+    if (state === "pending") return;
+    const phase = state === "running" || state === "paused" ? "running" : state === "compensating" ? "unwinding" : "settled";
+    this.#supervisor = supervisorChart.restore(phase, undefined as never);
+  }
+
+  /** Goes on where it was stored. */
+  resume(): void {
+    const { progress } = this.#host;
+    if (this.state === "pending") return this.tellWorkflow(FACT.started);
+    if (this.state === "collecting") return this.collect();
+    if (this.state === "compensating") {
+      progress.stop(true);
+      if (progress.exhausted) this.#compensateNext();
+    } else {
+      progress.queueReady();
+      this.#host.advance();
+    }
+    if (progress.exhausted) this.tellSupervisor(FACT.exhausted);
+  }
+
+  /** A node, group or event has settled. */
+  settled(index: number, status: Settled, failure: Failure | undefined): void {
+    if (this.#isStopping) return;
+    const { graph, progress } = this.#host;
+    const node = graph.node(index);
+    const isUnwound = status === "failed" && node.policy.onFail === "compensate" && this.#supervisor?.value === "running";
+    if (!isUnwound || failure === undefined) return this.tellSupervisor(FACT.nodeSettled, index);
+    // those that depend on it are blocked, all others are cancelled
+    progress.release(index);
+    this.tellWorkflow({ type: "run.unwind", failure: { ...failure, node: node.id } });
+  }
+
+  /** Is nothing left that could go on of itself? */
+  lookAround(): void {
+    if (this.#host.progress.exhausted) this.tellSupervisor(FACT.exhausted);
+  }
+
+  // ---- turns
+
+  tellSupervisor(event: SupervisorEvent, settled?: number): void {
+    if (this.#supervisor?.status !== "active") return;
+    this.#enter(supervisorChart.turn(this.#supervisor, event), settled);
+  }
+
+  #enter({ snapshot, effects }: ReturnType<typeof supervisorChart.initial>, settled?: number): void {
+    const { id, progress, rows, failures } = this.#host;
+    if (snapshot.value !== this.#supervisor?.value) rows.add(actorRow(id, SUPERVISOR_KEY, snapshot.value, "{}", null));
+    this.#supervisor = snapshot;
+    for (const effect of effects) {
+      if (effect.kind !== "action") continue;
+      if (effect.type === "startReady") progress.queueReady();
+      else if (effect.type === "startDependents") progress.release(settled!);
+      else if (effect.type === "cancelNodes") this.#stop(FACT.nodeCancelled);
+      else if (effect.type === "stopNodes") this.#stop(FACT.unwinds);
+      else if (effect.type === "compensateNext") this.#compensateNext();
+    }
+    if (snapshot.value === "settled") return this.tellWorkflow(failures.outcome());
+    if (snapshot.value === "unwound") return this.tellWorkflow(FACT.unwound);
+    if (snapshot.status !== "active") return;
+    if (snapshot.value === "running") this.#host.advance();
+    this.lookAround();
+  }
+
+  /** Nothing starts any more. What runs is given up, or its end is waited for. */
+  #stop(event: typeof FACT.nodeCancelled | typeof FACT.unwinds): void {
+    const { id, graph, progress, nodes, turns, groups, events, abandoned } = this.#host;
+    this.#isStopping = true;
+    abandoned.addChildren(nodes.leftChildren(id, graph, progress));
+    for (const node of nodes.all()) turns.tell(node, event);
+    groups.cancel();
+    events.cancel();
+    progress.stop(event === FACT.unwinds);
+    this.#isStopping = false;
+  }
+
+  #compensateNext(): void {
+    const { progress, unwinding, graph } = this.#host;
+    const next = unwinding.next();
+    if (next !== undefined) progress.undo(graph.undo(next));
+  }
+
+  tellWorkflow(event: WorkflowEvent): void {
+    const { rows } = this.#host;
+    const before = this.#workflow.value;
+    const { snapshot, effects } = workflowChart.turn(this.#workflow, event);
+    this.#workflow = snapshot;
+    const entered = before === "paused" && snapshot.value === "running" ? "run.resumed" : RUN_EVENTS[snapshot.value];
+    if (entered !== undefined && snapshot.value !== before) rows.history.run(entered, snapshot.context.failure);
+    for (const effect of effects) {
+      if (effect.kind !== "action") continue;
+      if (effect.type === "startSupervisor") this.#enter(supervisorChart.initial(SUPERVISOR_INPUT));
+      else if (effect.type === "stopSupervisor") this.tellSupervisor(FACT.stop);
+      else if (effect.type === "unwindSupervisor") this.tellSupervisor(FACT.unwind);
+      else if (effect.type === "collectOutput") this.collect();
+    }
+  }
+
+  /** Puts the run's output together, now if its parts are in memory, else when they were read. */
+  collect(loaded?: Texts): void {
+    const { id, plan, results, rows, calls } = this.#host;
+    if (this.state !== "collecting") return;
+    const missing = results.missing(plan.outputReads);
+    if (missing.length > 0 && loaded === undefined) return this.#host.act(() => calls.read(missing, (texts) => this.#host.outputsRead(texts)));
+    try {
+      rows.add(valueRow(id, OUTPUT_KEY, encode(results.resolve(plan.output, loaded))));
+    } catch (error) {
+      return this.tellWorkflow({ type: "output.refused", failure: failureOf(error, []) });
+    }
+    this.tellWorkflow(FACT.collected);
+  }
+}
