@@ -15,7 +15,7 @@ const cancelAfterMs = fc.option(fc.integer({ min: 0, max: 4_000 }), { nil: undef
 
 test("what was done is undone in order, with a crash before and after every commit", async () => {
   let [crashes, undone] = [0, 0];
-  const { numRuns, ...parameters } = cases({ short: 60, long: 2_000 });
+  const { numRuns, ...parameters } = cases({ short: 20, long: 2_000 });
   await fc.assert(
     fc.asyncProperty(sagaSpec, fc.nat(), cancelAfterMs, async (spec, seed, cancelAfterMs) => {
       const calm = await playSaga({ spec, seed, cancelAfterMs });
@@ -37,6 +37,6 @@ test("what was done is undone in order, with several crashes and unknown outcome
     fc.asyncProperty(sagaSpec, fc.nat(), cancelAfterMs, lives, async (spec, seed, cancelAfterMs, lives) => {
       await playSaga({ spec, seed, cancelAfterMs, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
     }),
-    cases({ short: 200, long: 10_000 }),
+    cases({ short: 100, long: 10_000 }),
   );
 }, 900_000);

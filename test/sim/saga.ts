@@ -164,6 +164,9 @@ function check({ spec, cancelAfterMs }: SagaPlot, calls: readonly Call[], { run,
   if (order.join() !== wanted.join()) wrong(`undone in the order ${order.join(" ")}, not ${wanted.join(" ")}`);
   const own = cause === undefined ? undefined : indexOf(cause.node);
   if (own !== undefined && spec[own]!.undo !== undefined && firstUndos[0] !== own) wrong(`n${own} failed and was not undone first`);
+  const called = new Set(calls.filter(({ isUndo }) => !isUndo).map(({ node }) => node));
+  for (const { id, status } of nodes)
+    if (status === "cancelled" && called.has(indexOf(id)) && spec[indexOf(id)]!.undo !== undefined) wrong(`${id} may have done something and was not undone`);
   const failed = nodes.filter(({ status }) => status === "compensationFailed").map(({ id }) => id);
   if (failed.some((id) => spec[indexOf(id)]!.undo !== "fails")) wrong(`${failed.join()} could not be undone`);
   if (run.compensationFailed.toSorted().join() !== failed.toSorted().join() || run.compensated !== (failed.length === 0))
