@@ -56,7 +56,9 @@ export class Progress {
 
   #restore(stored: readonly KnownNode[]): void {
     const { plan } = this.#graph;
-    for (const { index, status } of stored) if (status === "skipped") for (const member of plan.members.get(index) ?? []) this.#notTake(member);
+    // a choice that could not be made, or whose result was set: its members do not run
+    for (const { index, status, opened } of stored)
+      if (status === "skipped" || (status === "completed" && opened === undefined)) for (const member of plan.members.get(index) ?? []) this.#notTake(member);
     for (const { index, opened } of stored)
       if (opened !== undefined && isChoice(plan.nodes[index]!.kind))
         for (const member of plan.members.get(index)!)
@@ -140,11 +142,9 @@ export class Progress {
   take(choice: number, branch: number): void {
     const { plan } = this.#graph;
     this.#inTransit--;
-    const members = plan.members.get(choice)!;
-    const isTaken = (member: number): boolean => plan.nodes[member]!.within!.branch === branch;
-    this.#members.set(choice, members.filter(isTaken).length);
-    for (const member of members)
-      if (!isTaken(member)) this.#notTake(member, true);
+    this.#members.set(choice, this.#unsettled(choice, branch));
+    for (const member of plan.members.get(choice)!)
+      if (plan.nodes[member]!.within!.branch !== branch) this.#notTake(member, true);
       else if (this.#doomed.delete(member)) this.#blockAll([member]);
       else if (--this.#left[member]! === 0 && this.#status[member] === CODE.waiting) this.#ready(member);
     if (this.#members.get(choice) === 0) this.#transit(choice);

@@ -53,7 +53,7 @@ interface Forked {
 }
 
 const SET_VALUE = { value: 4, list: [{ value: 1 }], flag: true, way: "b" };
-const SETTABLE: ReadonlySet<string> = new Set(["call", "event", "other"]);
+const SETTABLE: ReadonlySet<string> = new Set(["call", "event", "other", "when", "route"]);
 
 async function forkedOf(room: ShapeRoom, { isCommit, which, isSet }: { isCommit: boolean; which: number; isSet: boolean }, number: number): Promise<Forked> {
   const { commitNo } = (await room.store.readRun("old"))!;
@@ -61,7 +61,7 @@ async function forkedOf(room: ShapeRoom, { isCommit, which, isSet }: { isCommit:
   const node = nodes[which % nodes.length]!;
   const from = isCommit ? 1 + (which % commitNo) : node.id;
   const isSettable = !isCommit && isSet && SETTABLE.has(room.spec[indexOf(node.id)]!.kind);
-  const set = new Map<string, Fate>(isSettable ? [[node.id, { status: "completed", attempt: 0, value: SET_VALUE }]] : []);
+  const set = new Map<string, Fate>(isSettable ? [[node.id, { status: "completed", attempt: 0, value: SET_VALUE, isSet: true }]] : []);
   const options = { id: `fork${number}`, from, set: isSettable ? { [`${node.id}.result`]: SET_VALUE } : {} };
   const said = await planFork(room.store, "old", options);
   const { id, plan } = await fork({ store: room.store, clock: room.clock, random: seededRandom(1) }, "old", options);

@@ -17,6 +17,8 @@ export interface Fate {
   readonly status: "completed" | "skipped" | "failed" | "blocked" | "notTaken";
   readonly attempt: number;
   readonly value?: unknown;
+  /** It was given its result from outside: a choice then is not made. */
+  readonly isSet?: true;
 }
 
 /** What is told: which events came, with what; and nodes that have their fate already, by their id. */
@@ -108,6 +110,10 @@ class Model {
     const id = `n${index}`;
     const kept = this.#told.kept?.get(id);
     const isUp = above === "lives" && !dependenciesOf(node).some((dependency) => BAD.has(this.#fate(dependency).status));
+    if (kept?.isSet === true) {
+      this.#nodes.set(id, kept);
+      return this.#members(index).forEach(({ member }) => this.#settle(member, "notTaken"));
+    }
     if (kept !== undefined && ["call", "event", "other"].includes(node.kind)) return void this.#nodes.set(id, kept);
     if (!isUp) this.#nodes.set(id, { status: above === "notTaken" ? "notTaken" : "blocked", attempt: 0 });
     switch (node.kind) {
@@ -131,7 +137,7 @@ class Model {
     const id = `n${index}`;
     const taken = fate === "lives" ? branchOf(node, this.#read(node.by)) : -1;
     if (fate === "lives") this.#nodes.set(id, { status: "blocked", attempt: 0 });
-    const members = this.#spec.flatMap(({ within }, member) => (within?.choice === index ? { member, branch: within.branch } : []));
+    const members = this.#members(index);
     for (const { member, branch } of members) this.#settle(member, fate !== "lives" ? fate : branch === taken ? "lives" : "notTaken");
     if (fate !== "lives") return;
     this.#taken.set(index, taken);
@@ -139,6 +145,10 @@ class Model {
     const result = node.branches[taken]?.result;
     const value = result === undefined ? undefined : result === "constant" ? { value: 1, way: "b" } : { got: result.map((source) => this.#read(source)) };
     this.#nodes.set(id, this.#told.kept?.get(id) ?? { status: "completed", attempt: 0, value });
+  }
+
+  #members(choice: number): { readonly member: number; readonly branch: number }[] {
+    return this.#spec.flatMap(({ within }, member) => (within?.choice === choice ? { member, branch: within.branch } : []));
   }
 
   #event(id: string, onFail: "block" | "skip"): Fate {
