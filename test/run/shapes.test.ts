@@ -14,6 +14,7 @@ const at =
     now === group ? fault : undefined;
 
 const permits = fc.constantFrom(undefined, undefined, 1, 2);
+const looks = fc.array(fc.integer({ min: 0, max: 30_000 }), { maxLength: 2 });
 const close = fc.option(fc.integer({ min: 0, max: 60_000 }), { nil: undefined });
 const lives = (...faults: (Fault | undefined)[]): fc.Arbitrary<((group: number) => Fault | undefined)[]> =>
   fc
@@ -24,8 +25,8 @@ test("random workflows agree with the model, with a crash before and after every
   let [commits, crashes] = [0, 0];
   const { numRuns, ...parameters } = cases({ short: 25, long: 2_000 });
   await fc.assert(
-    fc.asyncProperty(shapeSpec(5), fc.nat(), permits, async (spec, seed, permits) => {
-      const calm = await playShapes({ spec, seed, permits });
+    fc.asyncProperty(shapeSpec(5), fc.nat(), permits, looks, async (spec, seed, permits, looksAtMs) => {
+      const calm = await playShapes({ spec, seed, permits, looksAtMs });
       commits += calm.groups;
       for (let group = 1; group <= calm.groups; group++)
         for (const fault of ["crashBefore", "crashAfter"] as const)
@@ -65,6 +66,19 @@ test("pauses at any moment, with crashes in between, change nothing", async () =
     }),
     cases({ short: 60, long: 2_000 }),
   );
+}, 3_000_000);
+
+test("a run that reaches its timeout is cut off with what it had come to, whatever crashed or was closed before", async () => {
+  let timedOut = 0;
+  const faults = lives("crashBefore", "crashAfter", "unknownApplied", "unknownLost");
+  const plot = [shapeSpec(5), fc.nat(), fc.integer({ min: 1, max: 30_000 }), looks, fc.array(close, { maxLength: 2 }), faults] as const;
+  await fc.assert(
+    fc.asyncProperty(...plot, async (spec, seed, timeoutMs, looksAtMs, closeAfterMs, faults) => {
+      if ((await playShapes({ spec, seed, timeoutMs, looksAtMs, closeAfterMs, faults })).status === "timedOut") timedOut++;
+    }),
+    cases({ short: 40, long: 2_000 }),
+  );
+  expect(timedOut).toBeGreaterThan(0);
 }, 3_000_000);
 
 test("after a cancel that resolved nothing starts, whatever crashed or was closed before", async () => {
