@@ -94,9 +94,11 @@ export class ShapeWatch {
     const spec = this.#specOf(runId);
     const own = this.row(runId, id);
     const told = (what: string): void => void this.violations.push(`${keptBy} ${what}`);
-    if (own !== undefined && ENDED.has(own.status)) told(`ran though it was ${own.status}`);
+    // a run beneath a run of its own hears a commit later that it is no longer wanted
+    const isDeep = keptBy.split("/").length > 3;
+    if (own !== undefined && ENDED.has(own.status) && !(isDeep && own.status === "cancelled")) told(`ran though it was ${own.status}`);
     if (ENDED.has(this.#rows.get(keptBy)?.status ?? "")) told("ran though it had ended as a run of its own");
-    if (own?.status === "backingOff" && attempt <= own.attempt) told(`ran attempt ${attempt} although its failure was durable`);
+    if (own?.status === "backingOff" && !isDeep && attempt <= own.attempt) told(`ran attempt ${attempt} although its failure was durable`);
     for (const dependency of dependenciesOf(spec[index]!, spec)) if (!this.#isWell(runId, dependency)) told(`ran before n${dependency} had settled`);
     if (!this.#isTaken(runId, index)) told("ran though its choice had not been made so");
     if (call.upstream !== undefined) this.#checkUpstream(call, call.upstream);
