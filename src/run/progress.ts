@@ -276,13 +276,18 @@ export class Progress {
     this.#blockAll([...members, ...this.#graph.dependentsOf(failed), ...(parent === undefined ? [] : [parent])]);
   }
 
+  /** It is known which of its members are to run; one that is about to be made is running already. */
+  #isMade(choice: number): boolean {
+    return this.#status[choice] !== CODE.waiting && (this.#status[choice] !== CODE.running || this.#members.has(choice));
+  }
+
   #blockAll(open: number[]): void {
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
       const isOpened = this.#members.delete(index);
       if (!isOpened && this.#status[index] !== CODE.waiting) continue;
       const { members, nodes } = this.#graph.plan;
       const { within } = nodes[index]!;
-      if (within !== undefined && this.#status[within.choice] === CODE.waiting) {
+      if (within !== undefined && !this.#isMade(within.choice)) {
         this.#doomed.add(index);
         continue;
       }

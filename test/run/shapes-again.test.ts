@@ -12,8 +12,7 @@ import type { NodeView } from "../../src/run/view.ts";
 import { seededRandom } from "../../src/testing/seeded-random.ts";
 import { cases } from "../sim/cases.ts";
 import { type Act, type NodeSpec, type Spec, shapeSpec } from "../sim/shapes.ts";
-import { indexOf, isCall } from "../sim/shapes-compare.ts";
-import { type Fate, dependenciesOf } from "../sim/shapes-model.ts";
+import { type Fate, dependenciesOf, indexOf, isCall } from "../sim/shapes-model.ts";
 import { ShapeRoom } from "../sim/shapes-room.ts";
 
 const cut = { ending: fc.constantFrom("end", "end", "cancel", "crash"), afterMs: fc.integer({ min: 0, max: 40_000 }) } as const;

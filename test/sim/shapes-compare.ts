@@ -4,7 +4,7 @@
 import { decode } from "../../src/run/codec.ts";
 import type { NodeView, RunView } from "../../src/run/view.ts";
 import type { Spec } from "./shapes.ts";
-import { type Fate, type Told, dependenciesOf, expectedOf } from "./shapes-model.ts";
+import { type Fate, type Told, dependenciesOf, expectedOf, indexOf } from "./shapes-model.ts";
 import type { ShapeWatch } from "./shapes-watch.ts";
 
 const marked = (data: unknown): string => JSON.stringify(data, (_, value: unknown) => (value === undefined ? "~" : value)) ?? "~";
@@ -18,16 +18,6 @@ export function toldBy(spec: Spec, statusOf: (id: string) => { readonly status: 
     events.set(`n${index}`, row?.status === "completed" ? { came: true, data: decode(row.output!) } : { came: false });
   });
   return events;
-}
-
-/** The index of a node, item or round. */
-export function indexOf(id: string): number {
-  return Number(/^n(\d+)/.exec(id)![1]);
-}
-
-/** Does this node call an agent that tells of it? */
-export function isCall(spec: Spec, id: string): boolean {
-  return spec[indexOf(id)]!.kind === "call" || id.endsWith("]");
 }
 
 /** Tells the watch when a run that ended of itself is not what the model says. Attempts are compared where they count. */

@@ -222,6 +222,16 @@ function branchOf({ kind, branches }: ChoiceSpec, value: unknown): number {
   return way === -1 ? named("") : way;
 }
 
+/** The index of a node, item or round. */
+export function indexOf(id: string): number {
+  return Number(/^n(\d+)/.exec(id)![1]);
+}
+
+/** Does this node call an agent that tells of it? */
+export function isCall(spec: Spec, id: string): boolean {
+  return spec[indexOf(id)]!.kind === "call" || id.endsWith("]");
+}
+
 /** The nodes that a node of the spec waits for. */
 export function dependenciesOf(node: NodeSpec, spec: Spec): number[] {
   const sources = "reads" in node ? [...node.reads] : [];

@@ -2,12 +2,12 @@
  * Watches runs of random workflows commit by commit and call by call. What is checked:
  * 1. Nothing is called before what it depends on, and its group's opening, is durable. 2. Nothing is called again whose end, or
  * the failure of that attempt, is durable. 3. No step is performed again that is durable. 4. No more items are under way than
- * the map allows. 5. Nothing starts while the run is paused. 6. Agents are told which of those before them were skipped.
+ * the map allows. 5. No attempt starts while the run is paused. 6. Agents are told which of those before them were skipped.
  */
 import type { ActorRecord, Commit, StoredActor } from "../../src/store/store.ts";
 import { decode } from "../../src/run/codec.ts";
 import type { Spec } from "./shapes.ts";
-import { dependenciesOf } from "./shapes-model.ts";
+import { dependenciesOf, isCall } from "./shapes-model.ts";
 import type { Call } from "./shapes-workflow.ts";
 
 interface Known {
@@ -68,7 +68,7 @@ export class ShapeWatch {
   #count(runId: string, type: string, node: string | undefined): void {
     if (type === "run.paused") this.#paused.add(runId);
     else if (type.startsWith("run.") && type !== "run.recovered") this.#paused.delete(runId);
-    else if (type === "node.started" && this.#paused.has(runId)) this.violations.push(`${runId}/${node} started while it was paused`);
+    else if (type === "node.started" && this.#paused.has(runId) && isCall(this.#specOf(runId), node!)) this.violations.push(`${runId}/${node} started while it was paused`);
     if (type === "run.recovered") {
       for (const [key, items] of this.#underWay)
         if (key.startsWith(`${runId}/`)) for (const item of items) if (this.row(runId, item)?.status !== "backingOff") items.delete(item);
