@@ -182,6 +182,7 @@ export class Progress {
       const granted = this.#feed.has(index) ? this.#feed.next(index) : index;
       if (granted !== index && this.#feed.hasMore(index)) this.#queue.push(index);
       if (granted === undefined) continue;
+      this.#leave(granted);
       this.#status[granted] = CODE.running;
       this.#running++;
       return granted;
@@ -195,8 +196,10 @@ export class Progress {
     this.#backingOff++;
   }
 
-  /** A node whose backoff passed is queued again. */
+  /** A node whose backoff passed is queued again; an item, when there is room for it. */
   requeue(index: number): void {
+    const group = this.#graph.groupOf(index);
+    if (group !== undefined && this.#feed.putsOff(group, index)) return;
     this.#leave(index);
     this.#enqueue(index);
   }
