@@ -6,6 +6,8 @@ import { expect, test } from "vitest";
 import { cases } from "../sim/cases.ts";
 import type { Fault } from "../sim/process.ts";
 import { shapeSpec } from "../sim/shapes.ts";
+import { playSharedShapes } from "../sim/shared-shapes.ts";
+import type { Deed } from "../sim/shared-world.ts";
 import { playShapes } from "../sim/shapes-world.ts";
 
 const at =
@@ -90,4 +92,39 @@ test("after a cancel that resolved nothing starts, whatever crashed or was close
     }),
     cases({ short: 60, long: 2_000 }),
   );
+}, 3_000_000);
+
+const [atMs, awayMs] = [fc.integer({ min: 0, max: 40_000 }), fc.integer({ min: 0, max: 40_000 })];
+const deeds = fc.array(
+  fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.record({ atMs, worker: fc.nat(2), awayMs, kind: fc.constantFrom("kill", "crashBefore", "crashAfter", "close", "stop", "stopBefore") }),
+    },
+    { weight: 1, arbitrary: fc.record({ atMs, run: fc.nat(1), forMs: awayMs, kind: fc.constant("pause") }) },
+    { weight: 1, arbitrary: fc.record({ atMs, run: fc.nat(1), kind: fc.constant("cancel") }) },
+    { weight: 2, arbitrary: fc.record({ atMs, byMs: fc.integer({ min: -86_400_000, max: 86_400_000 }), kind: fc.constant("jump") }) },
+  ),
+  { maxLength: 8 },
+) as fc.Arbitrary<readonly Deed[]>;
+
+test("runs end as the model says among several workers that die, hang and close, while runs are paused and cancelled and the clock jumps", async () => {
+  let [moves, fenced] = [0, 0];
+  const plot = fc.record({
+    specs: fc.array(shapeSpec(4), { minLength: 1, maxLength: 2 }),
+    workers: fc.integer({ min: 2, max: 3 }),
+    seed: fc.nat(),
+    deeds,
+    startedBy: fc.constantFrom<"client" | "worker">("client", "worker"),
+  });
+  await fc.assert(
+    fc.asyncProperty(plot, async (plot) => {
+      const ending = await playSharedShapes(plot);
+      moves += ending.moves;
+      fenced += ending.fenced;
+    }),
+    cases({ short: 30, long: 2_000 }),
+  );
+  console.log(`${moves} runs moved, ${fenced} commits fenced`);
+  expect(moves).toBeGreaterThan(0);
 }, 3_000_000);

@@ -68,7 +68,8 @@ export class ShapeWatch {
   #count(runId: string, type: string, node: string | undefined): void {
     if (type === "run.paused") this.#paused.add(runId);
     else if (type.startsWith("run.") && type !== "run.recovered") this.#paused.delete(runId);
-    else if (type === "node.started" && this.#paused.has(runId) && isCall(this.#specOf(runId), node!)) this.violations.push(`${runId}/${node} started while it was paused`);
+    else if (type === "node.started" && this.#paused.has(runId) && isCall(this.#specOf(runId), node!))
+      this.violations.push(`${runId}/${node} started while it was paused`);
     if (type === "run.recovered") {
       for (const [key, items] of this.#underWay)
         if (key.startsWith(`${runId}/`)) for (const item of items) if (this.row(runId, item)?.status !== "backingOff") items.delete(item);
