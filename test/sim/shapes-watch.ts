@@ -97,7 +97,8 @@ export class ShapeWatch {
     const told = (what: string): void => void this.violations.push(`${keptBy} ${what}`);
     // a run beneath a run of its own hears a commit later that it is no longer wanted
     const isDeep = keptBy.split("/").length > 3;
-    if (own !== undefined && ENDED.has(own.status) && !(isDeep && own.status === "cancelled")) told(`ran though it was ${own.status}`);
+    if (isDeep && [own, this.row(runId, `n${index}`)].some((row) => row?.status === "cancelled")) return;
+    if (own !== undefined && ENDED.has(own.status)) told(`ran though it was ${own.status}`);
     if (ENDED.has(this.#rows.get(keptBy)?.status ?? "")) told("ran though it had ended as a run of its own");
     if (own?.status === "backingOff" && !isDeep && attempt <= own.attempt) told(`ran attempt ${attempt} although its failure was durable`);
     for (const dependency of dependenciesOf(spec[index]!, spec)) if (!this.#isWell(runId, dependency)) told(`ran before n${dependency} had settled`);
