@@ -39,8 +39,19 @@ export interface Flows {
   readonly all: readonly Startable[];
 }
 
-/** What nodes call, by the word for it. */
-type Callees = Readonly<Record<Callee, any>>;
+/** How long things may take: the run, an attempt, and until a guarded one shows itself. */
+export interface Limits {
+  readonly runMs?: number | undefined;
+  readonly attemptMs?: number;
+  readonly heartbeatMs?: number;
+}
+
+/** What workflows are made of: what nodes call, by the word for it, and what runs elsewhere. */
+interface Parts {
+  readonly callees: Readonly<Record<Callee, any>>;
+  readonly other: Workflow<any, any>;
+  readonly heartbeatMs: number;
+}
 
 const never = (): Promise<never> => new Promise<never>(() => {});
 
@@ -61,7 +72,8 @@ function callOf({ runId, nodeId, attempt, upstreamFailures }: AgentContext): Cal
 }
 
 /** `specs` are called shapes0, shapes1, …; `specOf` says which a run is of, or what it has become since. */
-export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec, host: () => ShapeHost, timeoutMs = RUN_TIMEOUT_MS): Flows {
+export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec, host: () => ShapeHost, limits: Limits = {}): Flows {
+  const { runMs = RUN_TIMEOUT_MS, attemptMs = 12_000, heartbeatMs = 5_000 } = limits;
   const perform = async (input: unknown, context: AgentContext): Promise<object> => {
     const where = host();
     const call = callOf(context);
@@ -71,9 +83,9 @@ export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec,
     // a run of its own that is taken up again goes on counting
     const act = script[Math.min(call.attempt, script.length) - 1]!;
     await performSteps(node, act, context, where, call);
-    return done(act, given(node, call.id, call.position, input), context, where, call);
+    return done(act, given(node, call.id, call.position, input), context, where, call, attemptMs + 3_000);
   };
-  const options = { name: "scripted", input: z.any(), output: z.looseObject({ value: z.number() }), timeout: "12s", run: perform as never } as const;
+  const options = { name: "scripted", input: z.any(), output: z.looseObject({ value: z.number() }), timeout: attemptMs, run: perform as never } as const;
   const scripted = agent({ ...options, retry: { initialInterval: "8s" } });
   const once = agent({ ...options, name: "once", retry: { maxAttempts: 1 } });
   const within = { input: z.any(), timeout: RUN_TIMEOUT_MS };
@@ -92,7 +104,7 @@ export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec,
   });
   const callees = { agent: scripted, workflow: inner, nested, machine: agent({ name: "machine", input: z.any(), output: z.any(), machine }) };
   const mains = specs.map((spec, i) =>
-    workflow({ name: `shapes${i}`, input: z.any(), timeout: timeoutMs }, (wf) => new Writer(wf, spec, callees, other).write()),
+    workflow({ name: `shapes${i}`, input: z.any(), timeout: runMs }, (wf) => new Writer(wf, spec, { callees, other, heartbeatMs }).write()),
   ) as Flows["mains"];
   return { mains, other, all: [...mains, inner, nested, other, machine] };
 }
@@ -128,7 +140,7 @@ function otherAgent(host: () => ShapeHost): Agent {
   });
 }
 
-async function done(act: Act, result: object, context: AgentContext, where: ShapeHost, { index, position }: Call): Promise<object> {
+async function done(act: Act, result: object, context: AgentContext, where: ShapeHost, { index, position }: Call, tooLateMs: number): Promise<object> {
   const after = (ms: number): Promise<void> => new Promise((resolve) => where.later(ms, resolve));
   switch (act) {
     case "ok":
@@ -142,7 +154,7 @@ async function done(act: Act, result: object, context: AgentContext, where: Shap
       }
       return result;
     case "tooLate":
-      return after(15_000).then(() => result);
+      return after(tooLateMs).then(() => result);
     case "throws":
       throw new Error("scripted");
     case "throwsUndefined":
@@ -165,14 +177,12 @@ class Writer {
   readonly #wf: WorkflowBuilder<any>;
   readonly #spec: Spec;
   readonly #handles: NodeHandle<any>[] = [];
-  readonly #callees: Callees;
-  readonly #other: Workflow<any, any>;
+  readonly #parts: Parts;
 
-  constructor(wf: WorkflowBuilder<any>, spec: Spec, callees: Callees, other: Workflow<any, any>) {
+  constructor(wf: WorkflowBuilder<any>, spec: Spec, parts: Parts) {
     this.#wf = wf;
     this.#spec = spec;
-    this.#callees = callees;
-    this.#other = other;
+    this.#parts = parts;
   }
 
   write(): unknown[] {
@@ -208,11 +218,11 @@ class Writer {
         ...(node.hasTimeout && { timeout: EVENT_TIMEOUT_MS }),
       });
     if (node.kind === "other")
-      return wf.resultOf(id, this.#other, node.isReferred ? wf.input.ids[node.run] : OTHER_IDS[node.run], { after, onFail: node.onFail as "skip" });
-    const call = this.#callees[node.calls];
+      return wf.resultOf(id, this.#parts.other, node.isReferred ? wf.input.ids[node.run] : OTHER_IDS[node.run], { after, onFail: node.onFail as "skip" });
+    const call = this.#parts.callees[node.calls];
     const isGuarded = node.hasHeartbeat && node.calls === "agent";
     const retry = { maxAttempts: node.maxAttempts, initialInterval: "8s" as const };
-    const options = { after, onFail: node.onFail as "skip", retry, ...(isGuarded && { heartbeat: "5s" as const }) };
+    const options = { after, onFail: node.onFail as "skip", retry, ...(isGuarded && { heartbeat: this.#parts.heartbeatMs }) };
     const read = node.reads.map(this.#ref);
     if (node.kind === "map") {
       const list = Array.isArray(node.list) ? node.list.map(this.#ref) : this.#ref(node.list as Source);

@@ -9,7 +9,7 @@ import { MemoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
 import { SimClock } from "./clock.ts";
 import { type Fault, SimProcess } from "./process.ts";
-import { INPUT, OTHER_IDS, type Spec } from "./shapes.ts";
+import { EVENT_TIMEOUT_MS, INPUT, OTHER_IDS, type Spec } from "./shapes.ts";
 import { compareRun, consistentWhenCut } from "./shapes-compare.ts";
 import { indexOf, isCall } from "./shapes-model.ts";
 import { Senders } from "./shapes-senders.ts";
@@ -46,6 +46,8 @@ interface Ended {
 }
 
 const LIVES_MAX = 20;
+/** A full disk, or one that does not answer, may delay what is due by so much. */
+const LATE_MS = 10_000;
 /** What a run is asked that has ended, or a process that is being closed. */
 const HARMLESS: ReadonlySet<string> = new Set(["PAWL_CLOSED", "PAWL_RUN_ENDED", "PAWL_RUN_NOT_RETRYABLE", "PAWL_SEND_PENDING"]);
 
@@ -91,7 +93,7 @@ class World {
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),
         };
       },
-      plot.timeoutMs,
+      { runMs: plot.timeoutMs },
     );
   }
 
@@ -116,6 +118,7 @@ class World {
       } else {
         compareRun(spec, ended.run, ended.nodes, this.#watch);
         this.#compareCalls(ended.nodes);
+        this.#checkTimeouts(ended.nodes);
       }
       this.#watch.violations.push(...this.#senders.contradictions(this.#watch, "run", this.#isCalm && life === 0));
       this.#check();
@@ -145,6 +148,16 @@ class World {
       const room = Math.min(node.concurrency ?? items, items);
       if (this.#watch.most.get(`run/${id}`) !== room)
         this.#watch.violations.push(`${id} had ${this.#watch.most.get(`run/${id}`)} items under way, not ${room}`);
+    }
+  }
+
+  /** The time in which an event may come is as long as it was said to be, also through crashes. */
+  #checkTimeouts(nodes: readonly NodeView[]): void {
+    if (this.#plot.pauses !== undefined) return;
+    for (const { id, failure, startedAt = 0, endedAt = 0 } of nodes) {
+      const awaitedMs = endedAt - startedAt;
+      if (failure?.code === "PAWL_EVENT_TIMEOUT" && (awaitedMs < EVENT_TIMEOUT_MS || awaitedMs > EVENT_TIMEOUT_MS + LATE_MS))
+        this.#watch.violations.push(`${id} was awaited for ${awaitedMs} ms`);
     }
   }
 

@@ -8,15 +8,20 @@ import { INPUT, OTHER_IDS, type Spec } from "./shapes.ts";
 import { compareRun, consistentWhenCut } from "./shapes-compare.ts";
 import { Senders } from "./shapes-senders.ts";
 import { ShapeWatch } from "./shapes-watch.ts";
-import { type Flows, flowsOf } from "./shapes-workflow.ts";
+import { type Flows, type ShapeHost, flowsOf } from "./shapes-workflow.ts";
 import { type Cast, type Host, type SharedEnding, type SharedPlot, playShared } from "./shared-world.ts";
 import type { SharedWorkers } from "./shared-workers.ts";
 
 export type ShapesPlot = SharedPlot & { readonly specs: readonly Spec[] };
 
+/** A worker that hangs for a while makes no attempt of its own late. */
+const LIMITS = { attemptMs: 900_000, heartbeatMs: 600_000 };
+/** With attempts that time out one after the other. */
+const END_MS = 20 * 3_600_000;
+
 /** Plays random workflows of every shape among several workers. Throws when one ends otherwise than the model says. */
 export function playSharedShapes(plot: ShapesPlot): Promise<SharedEnding> {
-  return playShared(plot, new ShapeCast(plot.specs));
+  return playShared({ endMs: END_MS, ...plot }, new ShapeCast(plot.specs));
 }
 
 class ShapeCast implements Cast {
@@ -39,7 +44,7 @@ class ShapeCast implements Cast {
   #specOf = (runId: string): Spec => this.#specs[Number(runId.slice("run".length))] ?? [];
 
   #flowsFor(host: () => Host): Flows {
-    return flowsOf(this.#specs, this.#specOf, () => {
+    const hostOf = (): ShapeHost => {
       const { called, later } = host();
       let caller: ReturnType<Host["called"]> = "gone";
       return {
@@ -51,7 +56,8 @@ class ShapeCast implements Cast {
         stepped: (call, key) => caller === "here" && this.#watch.stepped(call, key),
         later,
       };
-    });
+    };
+    return flowsOf(this.#specs, this.#specOf, hostOf, LIMITS);
   }
 
   flows(host: () => Host): Flows["all"] {
