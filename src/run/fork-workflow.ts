@@ -87,10 +87,15 @@ function indexOf(graph: Graph, from: string, runId: string): number {
 /** The node with all that depends on it. Members of a group depend on what the group does, and not on each other. */
 function dependentsOf(graph: Graph, first: number): Set<number> {
   const found = new Set<number>();
+  /** With all of their members; of others only some run again. */
+  const whole = new Set<number>();
   const visit = (index: number, withMembers: boolean): void => {
     const isNew = !found.has(index);
     found.add(index);
-    if (withMembers) for (const member of [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)]) if (!found.has(member)) visit(member, true);
+    if (withMembers && !whole.has(index)) {
+      whole.add(index);
+      for (const member of [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)]) visit(member, true);
+    }
     if (!isNew) return;
     for (const dependent of graph.dependentsOf(index)) visit(dependent, true);
     const { of } = graph.node(index);

@@ -2,7 +2,8 @@
  * Scenes with maps, loops and choices in which something was wrong once.
  */
 import { expect, test } from "vitest";
-import { fork } from "../../src/run/fork.ts";
+import { fork, planFork } from "../../src/run/fork.ts";
+import type { WorkflowForkPlan } from "../../src/run/fork-plan.ts";
 import { retryRun } from "../../src/run/reopen.ts";
 import type { NodeView } from "../../src/run/view.ts";
 import { seededRandom } from "../../src/testing/seeded-random.ts";
@@ -89,6 +90,22 @@ test("a result that is set in a way that is not taken changes nothing of how cho
   const { output, nodes } = await room.forked({ from: "left", set: { "left.result": 5 } });
   expect(output).toBe(1);
   expect(statuses(nodes)).toBe("first completed, outer completed, inner completed, left completed, member completed");
+});
+
+test("all members of a choice that runs again do, also those of a choice of which one was found to run again before", async () => {
+  const room = new Room((wf) => {
+    const outer = wf.when("outer", wf.input.yes, () => {
+      const before = wf.node("before", echo, {});
+      return wf.when("inner", wf.input.yes, () => {
+        wf.node("behind", echo, {}, { after: [before] });
+        return wf.node("beside", echo, {}).result;
+      }).result;
+    });
+    return outer.result;
+  });
+  await room.ended({ yes: true });
+  const plan = (await planFork(room.store, "old", { from: "outer" })) as WorkflowForkPlan;
+  expect(plan.runsAgain).toEqual(["outer", "before", "inner", "behind", "beside"]);
 });
 
 test("a choice whose result is set is not made: its members are not taken, and others go on with what was set", async () => {
