@@ -35,8 +35,8 @@ export class Calls {
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, agent, input, reads, dependencies, policy, of } = node.node;
-    const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
+    const { id: nodeId, agent, input, reads, after, policy, of } = node.node;
+    const upstreamFailures = this.#failures.among([...new Set([...reads, ...after])]);
     const facts = { runId: run.id, nodeId, attempt: node.snapshot.context.attempt, deadlineAt: node.since + policy.timeoutMs, upstreamFailures };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
     // a run of its own takes permits itself

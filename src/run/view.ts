@@ -202,7 +202,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       dueAt: derived === "running" ? body?.dueAt : undefined,
       items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
       branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
-      upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index) : [],
+      upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index, (choice) => stored.get(choice)?.opened !== undefined) : [],
     };
   });
 }
@@ -257,13 +257,16 @@ async function readRunning(store: Store, runId: string): Promise<Map<string, { a
   return running;
 }
 
-function failedUpstream(graph: Graph, progress: Progress, index: number): string[] {
+/** A member of a choice that could not be made is blocked by what blocks the choice. */
+function failedUpstream(graph: Graph, progress: Progress, index: number, isMade: (choice: number) => boolean): string[] {
   const seen = new Set<number>([index]);
   const failed: string[] = [];
   for (const current of seen) {
-    if (progress.status(current) === "failed") failed.push(graph.node(current).id);
+    const { id, dependencies, within } = graph.node(current);
+    const around = within === undefined || isMade(within.choice) ? [] : [within.choice];
+    if (progress.status(current) === "failed") failed.push(id);
     else
-      for (const other of [...graph.node(current).dependencies, ...(graph.plan.members.get(current) ?? []), ...graph.itemsOf(current)])
+      for (const other of [...dependencies, ...around, ...(graph.plan.members.get(current) ?? []), ...graph.itemsOf(current)])
         if (progress.status(other) === "blocked" || progress.status(other) === "failed") seen.add(other);
   }
   return failed;
