@@ -354,7 +354,7 @@ const MISTAKES: [what: string, text: string, code: string, at: string, message: 
     "an agent whose variable is misspelt",
     "name: f\nagents: { a: { http: { url: { envv: X } } } }\nnodes: {}",
     "PAWL_INVALID_VALUE",
-    ":2:36",
+    ":2:37",
     'did you mean "env"?',
   ],
   ["an agent without an address", "name: f\nagents: { a: { http: {} } }\nnodes: {}", "PAWL_MISSING_FIELD", ":2:22", "agents.a.http.url"],

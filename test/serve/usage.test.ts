@@ -10,7 +10,7 @@ import { HELD, makeFolder } from "./command.ts";
 const EXECUTE = ["run", "work", "start"];
 const LOOK = ["ls", "show", "watch", "inspect"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "fork"];
-const DEFINE = ["check", "graph"];
+const DEFINE = ["check", "graph", "schema"];
 const KEEP_HOUSE = ["prune", "backup", "restore", "doctor"];
 
 test("--help lists every verb, in groups", async () => {
