@@ -92,7 +92,10 @@ test("files that are not there, no definition, or fail to load are told apart", 
 test("a document runs others that lie beside it, also one that several of them run; a circle of documents is refused", async () => {
   const folder = makeFolder();
   const part = (name: string, nodes: string): string => `name: ${name}\n${AGENTS_OF_DOCUMENT.replaceAll("./", "../")}\nnodes:\n${nodes}`;
-  folder.write("flow.yaml", "name: flow\nnodes:\n  a: { workflow: ./parts/a.yaml }\n  b: { workflow: ./parts/b.yaml }\noutput: ['${a.result}', '${b.result}']\n");
+  folder.write(
+    "flow.yaml",
+    "name: flow\nnodes:\n  a: { workflow: ./parts/a.yaml }\n  b: { workflow: ./parts/b.yaml }\noutput: ['${a.result}', '${b.result}']\n",
+  );
   folder.write("parts/a.yaml", part("a", "  run: { workflow: ./c.yaml, input: { n: 1 } }\noutput: '${run.result}'"));
   folder.write("parts/b.yaml", part("b", "  run: { workflow: ./c.yaml, input: { n: 2 } }\noutput: '${run.result}'"));
   folder.write("parts/c.yaml", part("c", "  echo: { agent: echo, input: '${input}' }\noutput: '${echo.result.n}'"));
