@@ -31,7 +31,7 @@ export function checkPart<S extends z.ZodType>(shape: S, data: unknown, path: Fi
 function nearest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
   if (issue.code !== "invalid_union") return issue;
-  const [fitting, ...others] = issue.errors.filter(([first]) => first!.code !== "invalid_type" || first!.path.length > 0);
+  const [fitting, ...others] = issue.errors.filter(([first]) => first!.code !== "invalid_type" || first.path.length > 0);
   if (fitting === undefined || others.length > 0) return issue;
   const inner = nearest(fitting);
   return { ...inner, path: [...issue.path, ...inner.path] };

@@ -164,7 +164,7 @@ function calleeOf({ id, at, agents, workflows, place }: Sheet, agent: string | u
 type Written = Data & { readonly after?: readonly string[] | undefined; readonly stage?: string | undefined };
 
 /** What a node says beside what it is; other nodes are known by their ids. */
-function optionsOf({ after, stage: _, ...options }: Written): object {
+function optionsOf({ after, stage: _stage, ...options }: Written): object {
   return { ...options, ...(after !== undefined && { after: after.map((id) => ({ id }) as NodeHandle<any>) }) };
 }
 

@@ -134,6 +134,7 @@ function nodeShapes<C extends Callee>(node: z.ZodType, callee: C, names = "") {
       })
       .meta({ id: `${names}repeat`, description: "Calls one after the other, until it is enough; the result is that of the last round." }),
     when: z
+      // oxlint-disable-next-line unicorn/no-thenable -- it holds a shape, and is never awaited
       .strictObject({ when: reference("What it goes by: true is neither false, 0, '' nor missing."), then: way, else: way.optional(), ...waits })
       .meta({ id: "when", description: "One of two ways." }),
     route: z

@@ -150,7 +150,7 @@ class Documents {
     if (part.anyOf !== undefined) return this.#value(this.#pick(part.anyOf), key);
     if (part.enum !== undefined) return this.#pick(part.enum);
     if (part.properties !== undefined) return this.#record(part, part.properties);
-    if (part.additionalProperties !== undefined) return this.#named(part, key);
+    if (part.additionalProperties !== undefined) return this.#named(part);
     if (part.items !== undefined) return key === "after" ? [] : [this.#value(part.items, "")];
     if (part.type === "number" || part.type === "integer") return (part.minimum ?? 1) + this.#number(3);
     return part.type === "string" ? this.#text(part, key) : this.#pick(DATA);
@@ -166,7 +166,7 @@ class Documents {
   }
 
   /** Parts by names of their own; a JSON Schema when anything may stand there. */
-  #named({ additionalProperties: inner }: Part, key: string): unknown {
+  #named({ additionalProperties: inner }: Part): unknown {
     if (typeof inner === "object" && Object.keys(inner).length === 0) return this.#pick(JSON_SCHEMAS);
     const count = this.#names < NAMES_MAX ? this.#number(2) : 0;
     return Object.fromEntries(Array.from({ length: count }, () => [`n${this.#names++}`, this.#value(inner as Part, "")]));

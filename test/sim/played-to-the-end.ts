@@ -26,7 +26,7 @@ export async function playedToTheEnd(
   for (let [process, processes] = [first, 1]; ; processes++) {
     const ended = process.boot().then(async () => {
       const run = (await process.pawl.start(workflow as never, { id: "run", input } as never)) as Run<unknown>;
-      for (const [i, event] of events.entries()) await run.send(event as never, { eventId: `event-${i}` });
+      for (const [i, event] of events.entries()) await run.send(event, { eventId: `event-${i}` });
       return { run, output: await run.result() };
     });
     let isOver = false;
