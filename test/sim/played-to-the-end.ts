@@ -19,7 +19,13 @@ interface Played {
 export async function playedToTheEnd(
   workflow: Startable,
   input: unknown,
-  { fault, events = [] }: { readonly fault?: (group: number) => Fault | undefined; readonly events?: readonly { readonly type: string }[] } = {},
+  {
+    fault,
+    events = [],
+  }: {
+    readonly fault?: (group: number) => Fault | undefined;
+    readonly events?: readonly ({ readonly type: string } & Readonly<Record<string, unknown>>)[];
+  } = {},
 ): Promise<Played> {
   const [clock, store] = [new SimClock(), new MemoryStore()];
   const first = new SimProcess({ clock, store, seed: 1, workflows: [workflow], ...(fault !== undefined && { fault }) });
