@@ -7,8 +7,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { open, parseWorkflow } from "../src/index.ts";
-import { anyAgent } from "./sim/machine-room.ts";
+import { parse } from "yaml";
+import { z } from "zod";
+import { documentSchema, open, parseWorkflow } from "../src/index.ts";
+import { anyAgent, anyWorkflow } from "./sim/machine-room.ts";
+import { playedToTheEnd } from "./sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -125,10 +128,21 @@ test("the other commands are scripts of the package", () => {
   for (const name of named) expect(Object.keys(scripts)).toContain(name);
 });
 
-test("the document in YAML is one", async () => {
-  const [yaml] = blocks("yaml");
-  const workflow = await parseWorkflow(yaml!, { importModule: async () => ({ planner: anyAgent("planner", () => 1) }) });
-  expect(workflow.plan.nodes.map(({ id }) => id)).toEqual(["plan", "web"]);
+test("the document in YAML runs, and editors take it", async () => {
+  const [yaml = ""] = blocks("yaml");
+  expect(z.fromJSONSchema((await documentSchema()) as never).safeParse(parse(yaml)).error).toBeUndefined();
+  const agents = {
+    planner: anyAgent("planner", ({ topic }) => ({ questions: [`What is a ${topic}?`, `Who has a ${topic}?`] })),
+    editor: anyAgent("editor", ({ text }) => ({ text: `${text}.`, good: text.endsWith(".") })),
+    searcher: anyAgent("searcher", ({ q }) => q.length),
+  };
+  const workflow = await parseWorkflow(yaml.replace(/http: .* timeout: 30s/, "module: ./agents.ts"), {
+    importModule: async () => agents,
+    importWorkflow: async () => anyWorkflow("post", (wf) => ({ posted: wf.input.text })),
+  });
+  const played = (approved: boolean) => playedToTheEnd(workflow, { topic: "ratchet" }, { events: [{ type: "approval", approved }] });
+  expect((await played(true)).output).toEqual({ posted: "On ratchet: [18,18].." });
+  expect((await played(false)).output).toBe("refused");
 });
 
 test("each promise names a test that exists", () => {
