@@ -13,7 +13,7 @@ export class JsonReporter implements Reporter {
     const facts =
       standing.kind === "machine"
         ? { kind: standing.kind, state: standing.board.root.state }
-        : { nodes: Object.fromEntries([...standing.board.counts].filter(([, amount]) => amount > 0)) };
+        : { nodes: Object.fromEntries(standing.board.tally.counts) };
     this.#line({ type: "run", runId: run.id, workflow, isContinued, ...facts, ...(command !== undefined && { command }) });
   }
 

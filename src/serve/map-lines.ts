@@ -31,7 +31,7 @@ export class MapLines {
   /** Is the event, which is on the board, one without a line of its own? */
   takes({ type, node }: HistoryEvent): boolean {
     const map = node === undefined ? undefined : this.#board.node(node)?.of;
-    if (map?.kind !== "map" || map.parts.length <= SHORT_MAX) return false;
+    if (map?.kind !== "map" || map.parts === undefined || map.parts.tally.size <= SHORT_MAX) return false;
     const told = this.#told.get(map) ?? { at: undefined, failures: 0, hasNews: false };
     this.#told.set(map, told);
     told.hasNews = true;
@@ -46,7 +46,7 @@ export class MapLines {
       told.at ??= at;
       if (at - told.at < NEWS_EVERY_MS) continue;
       [told.at, told.hasNews] = [at, false];
-      yield `${map.id}: ${groupText(map, map.counts)}`;
+      yield `${map.id}: ${groupText(map, map.parts?.tally)}`;
     }
   }
 }
