@@ -39,10 +39,10 @@ export class MapLines {
     return !isFailure || ++told.failures > FAILURES_TOLD_MAX;
   }
 
-  /** How far the long maps are of which it is time to tell. */
+  /** How far the long maps are of which it is time to tell; one that has ended is told of by its end. */
   *news(at: number): Generator<string> {
     for (const [map, told] of this.#told) {
-      if (!told.hasNews) continue;
+      if (!told.hasNews || map.status === "completed") continue;
       told.at ??= at;
       if (at - told.at < NEWS_EVERY_MS) continue;
       [told.at, told.hasNews] = [at, false];

@@ -32,12 +32,13 @@ export function nodeLines(views: readonly NodeView[], stream: NodeJS.WriteStream
   return shown.length < rows.length ? [...lines, `… and ${rows.length - shown.length} more nodes (--json has all of them)`] : lines;
 }
 
-function isPart({ memberOf }: NodeView): boolean {
+/** Is it an item of a map, or a round of a loop? */
+export function isPart({ memberOf }: NodeView): boolean {
   return memberOf !== undefined && "position" in memberOf;
 }
 
 /** How many items or rounds of each map or loop there are of each status. */
-function talliesOf(views: readonly NodeView[]): Map<string, Tally<NodeView>> {
+export function talliesOf(views: readonly NodeView[]): Map<string, Tally<NodeView>> {
   const tallies = new Map<string, Tally<NodeView>>();
   for (const view of views) {
     if (view.memberOf === undefined || !isPart(view)) continue;

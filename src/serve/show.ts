@@ -7,8 +7,10 @@ import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
 import { eventText } from "./event-text.ts";
 import { stateText, waitsText } from "./machine-text.ts";
+import { MapLines } from "./map-lines.ts";
 import { nodeLines } from "./node-table.ts";
 import { awaitedText, sendCommand } from "./node-text.ts";
+import { standingOf } from "./standing.ts";
 import { findRun, isOver, openToLook, runWords } from "./stored.ts";
 import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell } from "./text.ts";
 import { NO_WORKER, workersOf, workersText } from "./workers.ts";
@@ -25,17 +27,18 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
   const run = await findRun(pawl, id);
   const view = await run.status();
   const parts = await partsOf(run, view);
+  const workers = isOver(view) ? undefined : await workersOf(pawl, run).catch(() => undefined);
+  const history = options.history ? await Array.fromAsync(run.history()) : undefined;
+  const checkpoints = options.checkpoints ? await Array.fromAsync(run.checkpoints()) : undefined;
+  const told = history === undefined || options.json ? undefined : await historyRows(run, view, history);
   const lines = (): string[] => [
     ...runLines(view, workers),
     ...awaitedLines(view, runWords(run.id, options.store)),
     "",
     ...partLines(parts),
-    ...historyLines(history, parts),
+    ...historyLines(told),
     ...checkpointLines(checkpoints),
   ];
-  const workers = isOver(view) ? undefined : await workersOf(pawl, run).catch(() => undefined);
-  const history = options.history ? await Array.fromAsync(run.history()) : undefined;
-  const checkpoints = options.checkpoints ? await Array.fromAsync(run.checkpoints()) : undefined;
   const more = { ...(history && { history }), ...(checkpoints && { checkpoints }) };
   if (options.json) process.stdout.write(`${toJson({ ...view, ...(workers && { workers: workers.map(({ pid }) => pid) }), ...parts, ...more })}\n`);
   else process.stdout.write(`${lines().join("\n")}\n`);
@@ -74,7 +77,7 @@ function runLines(view: RunView, workers: readonly WorkerView[] | undefined): st
   if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
   if (view.state !== undefined) rows.push(["state", stateText(view.state)]);
   if (view.waitingFor !== undefined && view.waitingFor.awaited === undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
-  else if (view.wakeAt !== null) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
+  else if (view.wakeAt !== null && view.waitingFor === undefined) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
   if (view.reason !== null) rows.push(["reason", oneLine(view.reason)]);
   if (view.failure !== undefined) rows.push(["failure", oneLine(failureText(view.failure), 500)]);
   for (const field of ["input", "output"] as const) if (view[field] !== undefined) rows.push([field, valueText(view[field])]);
@@ -103,13 +106,20 @@ function valueText(value: unknown): string {
   return text.length <= VALUE_LENGTH_MAX ? manyLines(text) : `${manyLines(text.slice(0, VALUE_LENGTH_MAX))}\n… (--json has all of it)`;
 }
 
-function historyLines(history: readonly HistoryEntry[] | undefined, parts: Parts): string[] {
-  if (history === undefined) return [];
-  const kinds = new Map("nodes" in parts ? parts.nodes.map(({ id, kind }) => [id, { kind }]) : []);
-  const rows = history.flatMap(({ commitNo, at, events }) =>
-    events.map((event) => [String(commitNo), dateAndTime(at), eventText(event, (id) => kinds.get(id))]),
-  );
-  return ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
+/** What happened, as `watch` would have told it. The rows of a run that was set aside are not read. */
+async function historyRows(run: Run<unknown>, { kind, status }: RunView, history: readonly HistoryEntry[]): Promise<string[][]> {
+  const standing = kind === "machine" || status === "quarantined" ? undefined : await standingOf(run, kind);
+  const board = standing?.kind === "workflow" ? standing.board : undefined;
+  const maps = board && new MapLines(board);
+  return history.flatMap((entry) => {
+    board?.apply(entry);
+    const told = entry.events.filter((event) => maps?.takes(event) !== true);
+    return told.map((event) => [String(entry.commitNo), dateAndTime(entry.at), eventText(event, (id) => board?.node(id))]);
+  });
+}
+
+function historyLines(rows: readonly string[][] | undefined): string[] {
+  return rows === undefined ? [] : ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
 }
 
 /** The commits that the run can be forked from. Left out are those whose rows are not kept any more, or in which nothing happened. */
