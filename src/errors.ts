@@ -64,7 +64,10 @@ export const ERRORS = {
   ),
   PAWL_STEP_REPEATED: entry("an attempt used the key of a step twice", "give each step a key of its own, for example `call-${round}`"),
   PAWL_STEP_UNSUPPORTED: entry("a step of a machine has no steps of its own", "call the agent from a node of a workflow"),
-  PAWL_EVENT_REFUSED: entry("the run cannot be sent this event", "send one that it takes, with the fields of its schema: `run.status()` tells what it waits for"),
+  PAWL_EVENT_REFUSED: entry(
+    "the run cannot be sent this event",
+    "send one that it takes, with the fields of its schema: `run.status()` tells what it waits for",
+  ),
   PAWL_EVENT_UNHANDLED: entry("the run did not take the event in its present state", "see `run.can(event)`; send it in another state"),
   PAWL_SEND_PENDING: entry(
     "nobody answered in time; what was asked may still be done, once",

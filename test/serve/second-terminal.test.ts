@@ -94,12 +94,12 @@ test("what cannot be sent is told before anything is recorded", async () => {
   expect(await folder.pawl("send", "doc-7", "NOTE")).toEqual(problem(1, 'PAWL_RUN_ENDED run "doc-7" is completed'));
 });
 
-test("a run of a workflow takes no events", async () => {
+test("a workflow without events takes none", async () => {
   const { folder } = await underWay();
-  expect(await folder.pawl("send", "r-1", "NOTE")).toEqual(problem(2, "PAWL_NOT_A_MACHINE"));
+  expect(await folder.pawl("send", "r-1", "NOTE")).toEqual(problem(1, 'PAWL_EVENT_REFUSED workflow "pipeline" has no event "NOTE"; it takes none'));
   folder.write("other.yaml", HELD.replace("pipeline", "other"));
   await folder.pawl("start", "other.yaml", "--id", "o-1", ...INPUT);
-  expect(await folder.pawl("send", "o-1", "NOTE"), "also when nobody has it").toEqual(problem(2, "PAWL_NOT_A_MACHINE"));
+  expect(await folder.pawl("send", "o-1", "NOTE"), "also when nobody has it").toEqual(problem(1, 'workflow "other" has no event "NOTE"'));
 });
 
 // ---- pause and resume
