@@ -119,7 +119,7 @@ test("between pause and resume no attempt starts; what is under way ends, and it
   expect(await folder.pawl("watch", "r-1")).toMatchObject({ code: 0, stdout: '{\n  "text": "done!"\n}\n' });
   expect(folder.calls()).toEqual(["first", "held", "last"]);
   expect((await folder.pawl("show", "r-1", "--history")).stdout).toMatch(
-    /run paused\n(?:.*\n)*.*held completed\n(?:.*\n)*.*run goes on after its pause\n(?:.*\n)*.*last started\n/,
+    /run paused\n(?:.*\n)*.*held completed in .*\n(?:.*\n)*.*run goes on after its pause\n(?:.*\n)*.*last started\n/,
   );
 });
 
