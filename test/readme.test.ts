@@ -29,8 +29,8 @@ function node(...parameters: string[]): { stdout: string; stderr: string; status
   return spawnSync(process.execPath, ["--conditions=pawl-source", ...parameters], { cwd: root, encoding: "utf8" });
 }
 
-/** Of each program. */
-const OUTPUTS = ["notes on", "approved by ana", "d-1 is open, says one of 1 workers", "an answer to", "paths survive", "the key was revoked → see"];
+/** Of each program; one that only defines says nothing. */
+const OUTPUTS = ["notes on", "", "approved by ana", "d-1 is open, says one of 1 workers", "an answer to", "paths survive", "the key was revoked → see"];
 
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {
   writeFileSync(join(place, `${i}.ts`), code.replaceAll('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
@@ -53,6 +53,10 @@ test("each command of the command line works", () => {
 
 test("what is typed in two terminals is answered as it says", async () => {
   const terminals = makeTerminals("terminals");
+  for (const code of blocks("ts")) {
+    const [, file] = /^\/\/ ([\w-]+\.ts)\n/.exec(code) ?? [];
+    if (file !== undefined) writeFileSync(join(place, "terminals", file), code);
+  }
   const said = blocks("console").flatMap((block) => block.split(/^\$ /m).slice(1));
   expect(said.length).toBeGreaterThan(12);
   const workers: ChildProcess[] = [];

@@ -2,17 +2,33 @@
  * Plans of stored structures.
  */
 import type { Agent } from "./agent.ts";
+import { schemaOf } from "./document-schema.ts";
 import { type NodeDefinition, placeholder } from "./node-definition.ts";
 import { type Plan, makePlan } from "./plan.ts";
 import type { PlanStructure } from "./plan-structure.ts";
+import { type Schema, validate } from "./schema.ts";
 
-/** The graph of a stored structure: enough to show its runs without their code. */
+/** The graph of a stored structure: enough to show its runs, and to check the events that are sent to them, without their code. */
 export function planOfStructure(structureText: string): Plan {
   const { name, nodes, output } = JSON.parse(structureText) as PlanStructure;
   const agents = new Map<string, Agent>();
-  const definitions = nodes.map((node): NodeDefinition => {
+  const definitions = nodes.map(({ schema, ...node }): NodeDefinition => {
     if (!agents.has(node.agent)) agents.set(node.agent, placeholder(node.agent));
-    return { ...node, agent: agents.get(node.agent)!, place: () => `node "${node.id}"` };
+    const agent = node.kind === "event" ? placeholder(node.agent, storedSchema(schema)) : agents.get(node.agent)!;
+    return { ...node, agent, place: () => `node "${node.id}"` };
   });
   return makePlan({ name, nodes: definitions, output, timeoutMs: 1, onTimeout: "partial", place: () => `workflow "${name}"` });
+}
+
+/** Takes what the JSON Schema takes; all where it is none that can be checked: whoever has the code checks again. Made when it is used. */
+function storedSchema(json: unknown): Schema {
+  let made: Schema | undefined;
+  const make = (): Schema => {
+    try {
+      return schemaOf(json as Readonly<Record<string, unknown>> | undefined, () => "", ["schema"]);
+    } catch {
+      return placeholder("anything").output;
+    }
+  };
+  return { "~standard": { version: 1, vendor: "pawl", validate: (value) => validate((made ??= make()), value) } };
 }

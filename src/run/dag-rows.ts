@@ -6,7 +6,7 @@ import type { ActorRecord } from "../store/store.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
 import type { RunNode } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS } from "./history.ts";
-import { type NodeActor, nodeRow } from "./node-actor.ts";
+import { type NodeActor, childRunOf, nodeRow } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
 
@@ -48,6 +48,12 @@ export class DagRows {
     this.#rows.push(row);
   }
 
+  /** An attempt started. */
+  granted({ node, snapshot }: NodeActor): void {
+    const { attempt } = snapshot.context;
+    this.history.started(node.id, childRunOf(this.#runId, node, attempt), attempt);
+  }
+
   /** A call has ended, or backs off. */
   called(actor: NodeActor, output: string | null): void {
     const { node, snapshot } = actor;
@@ -67,7 +73,7 @@ export class DagRows {
     const due = dueOf(node, since);
     this.written(node, "running", { attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due });
     const branch = branches?.[opened ?? -1]?.name;
-    this.history.opened(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
+    this.history.started(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
   }
 
   /** A group or event has ended. */

@@ -111,7 +111,17 @@ export class Run<Output> {
     }
   }
 
-  /** The run as it is stored now. */
+  /**
+   * The run as it is stored now. `waitingFor.awaited` has the events that a workflow's run waits for, each with the JSON
+   * Schema of its fields, so that a form can be made of it.
+   *
+   * @example
+   * ```ts
+   * const { waitingFor } = await run.status();
+   * for (const { type, schema, dueAt } of waitingFor?.awaited ?? []) showForm(type, schema, dueAt, (fields) => run.send({ ...fields, type }));
+   * ```
+   * @throws PAWL_RUN_NOT_FOUND
+   */
   async status(): Promise<RunView> {
     return viewRun(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
   }

@@ -71,8 +71,13 @@ export function withDraw(event: Timer["event"], random: Random): NodeEvent {
   return (event.type === TIMER.backedOff.type ? event : { ...event, jitter: random.next() }) as NodeEvent;
 }
 
+/** The run that an attempt of this node is, if it is one. */
+export function childRunOf(runId: string, { id, agent }: RunNode, attempt: number): { readonly childRun?: string } {
+  return agent.work.kind === "run" ? { childRun: childRunId(runId, id, attempt) } : {};
+}
+
 /** The row of a node that has ended, or backs off, at this instant. */
-export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
+export function nodeRow(runId: string, { node, snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
   const { attempt, failure, backoffMs } = snapshot.context;
   const body: NodeBody = {
     attempt,
@@ -80,8 +85,9 @@ export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeAc
     endedAt,
     ...(failure !== undefined && { failure }),
     ...(snapshot.value === "backingOff" && { backoffMs }),
+    ...childRunOf(runId, node, attempt),
   };
-  return actorRow(runId, id, snapshot.value, nodeBodyText(body), output);
+  return actorRow(runId, node.id, snapshot.value, nodeBodyText(body), output);
 }
 
 /** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */

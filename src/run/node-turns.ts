@@ -71,7 +71,7 @@ export class NodeTurns {
     if (snapshot.value === before) return;
     if (before === "running") nodes.release(node);
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
-    else if (snapshot.value === "running") rows.history.node("node.started", node.node.id, snapshot.context.attempt);
+    else if (snapshot.value === "running") rows.granted(node);
     else if (snapshot.value === "backingOff") this.#backsOff(node);
     else progress.requeue(node.index);
   }

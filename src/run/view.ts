@@ -86,6 +86,8 @@ export interface NodeView {
   readonly retryAt: number | undefined;
   /** What its attempt reported last; see `ctx.heartbeat`. */
   readonly progress: unknown;
+  /** Of a call of a workflow or machine: the id of the run that its newest attempt is. */
+  readonly childRun: string | undefined;
   /** Of an event that is awaited: when its timeout strikes; undefined when it has none. */
   readonly dueAt: number | undefined;
   /** Of a map or loop that was opened: how many items, or rounds, it has; they come after it. */
@@ -172,7 +174,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   const { graph, nodes } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
   const stored = new Map(nodes.map((node) => [node.index, node]));
   const isUnderWay = record.status === "running" || record.status === "paused";
-  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, { attempt: number; at: number }>();
+  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, StartedAttempt>();
   for (const id of running.keys()) growTo(graph, id);
   const progress = new Progress(graph, nodes);
   if (record.status !== "pending") progress.queueReady();
@@ -199,6 +201,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       failure: body?.failure,
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
       progress: reported.get(node.id),
+      childRun: started === undefined ? body?.childRun : started.childRun,
       dueAt: derived === "running" ? body?.dueAt : undefined,
       items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
       branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
@@ -244,13 +247,20 @@ function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): Nod
   return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
 }
 
+/** An attempt that is under way. */
+interface StartedAttempt {
+  readonly attempt: number;
+  readonly at: number;
+  readonly childRun: string | undefined;
+}
+
 /** Nodes whose last word in the history is that an attempt started. */
-async function readRunning(store: Store, runId: string): Promise<Map<string, { attempt: number; at: number }>> {
-  const running = new Map<string, { attempt: number; at: number }>();
+async function readRunning(store: Store, runId: string): Promise<Map<string, StartedAttempt>> {
+  const running = new Map<string, StartedAttempt>();
   for await (const { at, events } of readHistory(store, runId)) {
-    for (const { type, node, attempt } of events) {
+    for (const { type, node, attempt, childRun } of events) {
       if (type === "run.recovered") running.clear();
-      else if (type === "node.started") running.set(node!, { attempt: attempt!, at });
+      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, childRun });
       else if (node !== undefined) running.delete(node);
     }
   }
