@@ -63,7 +63,11 @@ export const ERRORS = {
     true,
   ),
   PAWL_STEP_REPEATED: entry("an attempt used the key of a step twice", "give each step a key of its own, for example `call-${round}`"),
-  PAWL_STEP_UNSUPPORTED: entry("a step of a machine has no steps of its own", "call the agent from a node of a workflow"),
+  PAWL_STEP_UNSUPPORTED: entry(
+    "nobody keeps this step: a machine called the agent, or the agent has answered already",
+    "call the agent from a node of a workflow, and await its steps before it answers",
+  ),
+  PAWL_PEER_MISSING: entry("an optional package is not installed", "install the package that the message names"),
   PAWL_EVENT_REFUSED: entry("an event cannot be sent to this machine", "send one of the events that the message names"),
   PAWL_EVENT_UNHANDLED: entry("no transition took the event in the machine's present state", "see `run.can(event)`; send it in another state"),
   PAWL_SEND_PENDING: entry(
