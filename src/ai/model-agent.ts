@@ -116,7 +116,8 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   const messages: ModelMessage[] = typeof asked === "string" ? [{ role: "user", content: asked }] : [...asked];
   let usage = NO_USAGE;
   for (let round = 1; round <= maxRounds; round++) {
-    const turn = await ctx.step(`model-${round}`, () => askModel(plan, messages, round, ctx));
+    const step = `model-${round}`;
+    const turn = await ctx.step(step, () => askModel(plan, messages, { round, step }, ctx));
     usage = sum(usage, turn.usage);
     ctx.heartbeat({ round, tools: turn.calls.map(({ tool }) => tool), ...usage });
     if (turn.calls.length === 0) {
@@ -129,12 +130,12 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   throw new AgentError(`the model has not answered as asked within ${maxRounds} rounds`, { kind: "critical", code: "PAWL_OUTPUT_INVALID" });
 }
 
-async function askModel({ spec, ...plan }: CallPlan, messages: readonly ModelMessage[], round: number, ctx: AgentContext): Promise<Round> {
-  const turn = await callModel({ spec, ...plan }, messages, round, ctx);
+async function askModel(plan: CallPlan, messages: readonly ModelMessage[], at: { round: number; step: string }, ctx: AgentContext): Promise<Round> {
+  const turn = await callModel(plan, messages, at.round, ctx);
   const { usage, model, end } = turn;
-  ctx.log.info({ round, model, end, ...usage }, "the model was called");
+  ctx.log.info({ ...at, model, end, ...usage }, "the model was called");
   const { runId, nodeId, attempt } = ctx;
-  spec.onUsage?.({ runId, nodeId, attempt, round, model, ...usage });
+  plan.spec.onUsage?.({ runId, nodeId, attempt, ...at, model, ...usage });
   return turn;
 }
 

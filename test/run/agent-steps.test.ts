@@ -12,7 +12,15 @@ type Work = (ctx: AgentContext) => unknown;
 const QUICK: AttemptOptions = { retry: { initialInterval: "1s", jitter: "none" } };
 
 const flowOf = (work: Work, options: AttemptOptions = QUICK) =>
-  anyWorkflow("flow", (wf) => wf.node("n", anyAgent("stepper", (_, ctx) => work(ctx), options), {}).result);
+  anyWorkflow(
+    "flow",
+    (wf) =>
+      wf.node(
+        "n",
+        anyAgent("stepper", (_, ctx) => work(ctx), options),
+        {},
+      ).result,
+  );
 
 async function start(work: Work, options?: AttemptOptions) {
   const room = new MachineRoom();
