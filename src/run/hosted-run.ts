@@ -87,7 +87,7 @@ export interface RunSeams {
   /** Reads from the store. */
   read<T>(call: (store: Store) => Promise<T>): Promise<T>;
   /** An attempt of a node streams something to whoever listens. */
-  streamed(run: HostedRun, said: Streamed): void;
+  streamed(runId: string, said: Streamed): void;
   /** The run is no longer paused: what was left in its inbox can be given to it. */
   wantsInbox(runId: string): void;
   /** An actor of the run emitted an event. */

@@ -29,7 +29,7 @@ export function lineOf(run: Listener, node: NodeActor, seams: RunSeams): Attempt
     readSteps: () => readSteps(run, nodeId, seams),
     keepStep: tell,
     report: (text) => progress.say(text),
-    stream: (chunk) => seams.streamed(run, { node: nodeId, attempt: from, chunk }),
+    stream: (chunk) => seams.streamed(run.id, { node: nodeId, attempt: from, chunk }),
     end: () => progress.end(),
   };
 }

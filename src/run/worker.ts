@@ -18,7 +18,6 @@ import { Permits } from "./permits.ts";
 import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
 import { SteadyTime } from "./steady-time.ts";
-import type { Streamed } from "./streams.ts";
 import { Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
@@ -140,8 +139,8 @@ export class Worker implements RunSeams {
     return this.attempt(() => call(this.#store));
   }
 
-  streamed({ id }: HostedRun, said: Streamed): void {
-    if (this.#stopped === undefined) this.onStreamed?.(id, said);
+  streamed(...said: Parameters<RunSeams["streamed"]>): void {
+    if (this.#stopped === undefined) this.onStreamed?.(...said);
   }
 
   emitted(run: HostedRun, event: AnyEvent): void {
@@ -335,7 +334,7 @@ export class Worker implements RunSeams {
   onStopped: (() => void) | undefined;
   onFenced: (() => void) | undefined;
   onWantsInbox: ((runId: string) => void) | undefined;
-  onStreamed: ((runId: string, said: Streamed) => void) | undefined;
+  onStreamed: RunSeams["streamed"] | undefined;
   onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
   onStrayed: ((runId: string, key: string, event: () => string) => void) | undefined;
   onPassivated: ((wakeAt: number | null) => void) | undefined;
