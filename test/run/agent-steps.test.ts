@@ -159,7 +159,7 @@ test("a step that is asked for after the agent has answered is refused", async (
 test("what cannot be stored fails the node with the name of the step; keys are of a certain length", async () => {
   const refusals: readonly (readonly [Work, string, string])[] = [
     [(ctx) => ctx.step("open", () => () => 1), "PAWL_VALUE_NOT_STORABLE", 'step "open"'],
-    [(ctx) => ctx.step("socket", () => ({ a: [new (class Socket {})()] })), "PAWL_VALUE_NOT_STORABLE", "a[0]"],
+    [(ctx) => ctx.step("socket", () => ({ a: [new URL("tcp://socket")] })), "PAWL_VALUE_NOT_STORABLE", "a[0]"],
     [(ctx) => ctx.step("page", () => "x".repeat(1_048_576)), "PAWL_VALUE_TOO_LARGE", 'step "page"'],
   ];
   for (const [work, code, said] of refusals) {
