@@ -63,7 +63,11 @@ export const ERRORS = {
     true,
   ),
   PAWL_STEP_REPEATED: entry("an attempt used the key of a step twice", "give each step a key of its own, for example `call-${round}`"),
-  PAWL_STEP_UNSUPPORTED: entry("a step of a machine has no steps of its own", "call the agent from a node of a workflow"),
+  PAWL_STEP_UNSUPPORTED: entry(
+    "nobody keeps this step: a machine called the agent, or the agent has answered already",
+    "call the agent from a node of a workflow, and await its steps before it answers",
+  ),
+  PAWL_PEER_MISSING: entry("an optional package is not installed", "install the package that the message names"),
   PAWL_EVENT_REFUSED: entry(
     "the run cannot be sent this event",
     "send one that it takes, with the fields of its schema: `run.status()` tells what it waits for",

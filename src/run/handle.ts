@@ -228,8 +228,10 @@ export class Run<Output> {
   }
 
   /**
-   * What its agents stream by `ctx.stream` from now on, when it runs in this process. Ends when the run does. Not stored: what
-   * nobody listened to is gone, and an attempt that is made again streams again.
+   * What its agents stream by `ctx.stream` from now on, when it runs in this process; while another process has the run nothing
+   * is heard: there, look at the progress in `run.nodes()`. Ends when the run does. Nothing is stored: what nobody listened to is
+   * gone, and a reader that is slow is told by `missed` how many chunks it has lost. When `attempt` grows, what came before is
+   * of an attempt that failed.
    *
    * @example
    * ```ts

@@ -106,7 +106,7 @@ export class NodeTurns {
   /** A step of the attempt has ended. */
   keepStep(node: NodeActor, attempt: Attempt, step: KeptStep): void {
     if (node.attempt !== attempt) return;
-    this.#host.rows.add(stepRow(this.#host.id, node.node.id, step));
+    this.#host.rows.add(stepRow(this.#host.id, node.node.id, attempt.attempt, step));
     this.#host.act(() => step.kept());
   }
 

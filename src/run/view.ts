@@ -178,7 +178,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   for (const id of running.keys()) growTo(graph, id);
   const progress = new Progress(graph, nodes);
   if (record.status !== "pending") progress.queueReady();
-  const reported = await readProgress(store, runId, [...running.keys()]);
+  const reported = await readProgress(store, runId, running);
   const isOver = ENDED_EARLY.has(record.status);
   return [...inOrder(graph)].map((index) => {
     const node = graph.node(index);
@@ -236,10 +236,16 @@ function growTo(graph: Graph, id: string): void {
   if (lacking > 0) graph.grow(index, lacking);
 }
 
-/** What those that run have reported. */
-async function readProgress(store: Store, runId: string, nodes: readonly string[]): Promise<Map<string, unknown>> {
-  const rows = await store.readActors(runId, nodes.map(progressKey));
-  return new Map(rows.map((row) => (openActorRow(runId, row), [row.key.slice(BESIDE.length, -2), decode(row.output!, READABLE)])));
+/** What those that run have reported, in the attempt that runs. */
+async function readProgress(store: Store, runId: string, running: ReadonlyMap<string, { readonly attempt: number }>): Promise<Map<string, unknown>> {
+  const rows = await store.readActors(runId, [...running.keys()].map(progressKey));
+  const reported = new Map<string, unknown>();
+  for (const row of rows) {
+    const { attempt } = openActorRow(runId, row) as { readonly attempt: number };
+    const node = row.key.slice(BESIDE.length, -2);
+    if (running.get(node)!.attempt === attempt) reported.set(node, decode(row.output!, READABLE));
+  }
+  return reported;
 }
 
 function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): NodeStatus {

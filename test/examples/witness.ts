@@ -32,13 +32,22 @@ function nodeOf(what: string, rest: readonly string[]): string {
 
 /** Nodes whose completion the store holds, read as rows, without pawl. Rows with `~` are no nodes. */
 export function durableNodes(store: string, runId: string): Set<string> {
-  if (!existsSync(store)) return new Set();
+  return new Set(keysOf(store, runId, "completed").filter((key) => !key.includes("~")));
+}
+
+/** Steps of agents that the store holds, each as `<node> <step>`. */
+export function durableSteps(store: string, runId: string): Set<string> {
+  return new Set(keysOf(store, runId, "step").map((key) => key.replace(/^~(.+)\/s\/(.+)$/, "$1 $2")));
+}
+
+function keysOf(store: string, runId: string, status: string): string[] {
+  if (!existsSync(store)) return [];
   const database = new DatabaseSync(store, { timeout: 5_000 });
   try {
     const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'actor'").all();
-    if (tables.length === 0) return new Set();
-    const rows = database.prepare("SELECT key FROM actor WHERE run_id = ? AND status = 'completed'").all(runId) as { key: string }[];
-    return new Set(rows.map(({ key }) => key).filter((key) => !key.includes("~")));
+    if (tables.length === 0) return [];
+    const rows = database.prepare("SELECT key FROM actor WHERE run_id = ? AND status = ?").all(runId, status) as { key: string }[];
+    return rows.map(({ key }) => key);
   } finally {
     database.close();
   }
