@@ -39,7 +39,8 @@ export const planner = agent({
   output: z.object({ failing }),
   run: async ({ origin, branch, prompt }, context) => {
     await think(context);
-    await git(origin, "push", "-q", ".", `main:refs/heads/${branch}`); // done before, it changes nothing
+    // a step that is stored is not done again: by then the branch has moved on
+    await context.step("branch", () => git(origin, "push", "-q", ".", `main:refs/heads/${branch}`));
     const commit = await commitOnce(origin, branch, context.idempotencyKey, (folder) => {
       writeFileSync(join(folder, "slugify.test.js"), TESTS);
       return `Say what is wanted: ${prompt}`;
@@ -74,7 +75,7 @@ export const checker = agent({
   output: z.object({ passed: z.boolean(), failing, commit: z.string() }),
   run: ({ origin, commit }, context) =>
     inClone(origin, commit, async (cwd) => {
-      const { code, output } = await execute(process.execPath, ["--test", "--test-reporter=tap"], { cwd, signal: context.signal });
+      const { code, output } = await execute(process.execPath, ["--test", "--test-isolation=none", "--test-reporter=tap"], { cwd, signal: context.signal });
       const failing = [...output.matchAll(/^not ok \d+ - (.*)$/gm)].map(([, name = ""]) => name);
       tell(context, code === 0 ? "all tests pass" : `these tests fail: ${failing.join(", ")}`);
       return { passed: code === 0, failing, commit };

@@ -46,5 +46,5 @@ function ask(): void {
   if (yes) return;
   console.log("\n  A person decides, now or when this process is gone. To see it, and to answer:");
   console.log(`  git -C ${origin} diff main ${branch}`);
-  console.log(`  pawl send ${id} approval --data '{"approved": true, "by": "ana"}' --store ${store}\n`);
+  console.log(`  pawl send ${id} approval '{"approved": true, "by": "ana"}' --store ${store}\n`);
 }
