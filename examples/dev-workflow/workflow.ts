@@ -17,12 +17,9 @@ export const round = workflow({ name: "round", input: branch.extend({ failing: z
 export const development = workflow({ name: "development", input: branch.extend({ prompt: z.string() }) }, (wf) => {
   const { origin, branch, prompt } = wf.input;
   const plan = wf.stage("plan", () => wf.node("plan", planner, { origin, branch, prompt }));
+  const first = { origin, branch, failing: plan.result.failing };
   const build = wf.stage("implement", () =>
-    wf.repeat("build", round, { origin, branch, failing: plan.result.failing }, {
-      next: (last) => ({ origin, branch, failing: last.failing }),
-      until: (last) => last.passed,
-      max: 5,
-    }),
+    wf.repeat("build", round, first, { next: (last) => ({ ...first, failing: last.failing }), until: (last) => last.passed, max: 5 }),
   );
   const review = wf.when("passed", build.result.passed, () => {
     const approval = wf.stage("review", () => wf.event("approval", z.object({ approved: z.boolean(), by: z.string() }), { timeout: "7d" }));

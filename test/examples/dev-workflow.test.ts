@@ -12,7 +12,12 @@ import { killAtRandom } from "./random-kills.ts";
 import { durableNodes } from "./witness.ts";
 
 const EXAMPLE = "examples/dev-workflow/main.ts";
-const TITLES = ["Say what is wanted: slugify(title) makes a title fit for an address", "slugify() joins words", "slugify() leaves signs out", "slugify() takes accents off"];
+const TITLES = [
+  "Say what is wanted: slugify(title) makes a title fit for an address",
+  "slugify() joins words",
+  "slugify() leaves signs out",
+  "slugify() takes accents off",
+];
 /** The keys of those who commit, oldest first. */
 const KEYS = ["dev/plan#1", "dev/build[0]/code#1", "dev/build[1]/code#1", "dev/build[2]/code#1"];
 const RUNS = ["dev", "dev/build[0]", "dev/build[1]", "dev/build[2]"];

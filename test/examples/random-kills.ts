@@ -27,8 +27,8 @@ export async function killAtRandom({ store, start, chance, kills, commits, world
     const example = start();
     const enough = commitsIn(store) + chance.between(0, Math.ceil(commits / kills) + 1);
     const before = world?.();
-    const isOfTheWorld = world !== undefined && chance.between(0, 1) === 1;
-    const laterMs = isOfTheWorld ? chance.between(0, 30) : chance.between(0, 150);
+    const isOfTheWorld = world !== undefined && chance.between(1, 3) > 1;
+    const laterMs = chance.between(0, isOfTheWorld ? 10 : 150);
     const isTime = (): boolean => (isOfTheWorld ? world() !== before : commitsIn(store) >= enough);
     const ended = await Promise.race([example.ended, until(example, isTime).catch(() => example.ended)]);
     if (ended !== undefined) return ended;
