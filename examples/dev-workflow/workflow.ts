@@ -8,7 +8,7 @@ import { checker, coder, planner, publisher } from "./agents.ts";
 
 const branch = z.object({ origin: z.string(), branch: z.string() });
 
-export const round = workflow({ name: "round", input: branch.extend({ failing: z.array(z.string()) }) }, (wf) => {
+const round = workflow({ name: "round", input: branch.extend({ failing: z.array(z.string()) }) }, (wf) => {
   const code = wf.stage("implement", () => wf.node("code", coder, wf.input));
   const check = wf.stage("check", () => wf.node("check", checker, { origin: wf.input.origin, commit: code.result.commit }));
   return check.result;
