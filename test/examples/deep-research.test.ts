@@ -32,7 +32,7 @@ test("killed at random moments it comes to the same report, and no call that was
     const isSaid = random.next() < 0.5; // a call that was made and is not on the disk yet, or one that is
     const before = durable.at(-1)?.size ?? 0;
     const more = Math.min(Math.trunc(random.next() * 6), TOLD.length - 1 - before);
-    await until(example, () => (isSaid ? callsIn(example.said()).length : durableSteps(store, "r").size - before) >= more);
+    await until(example, () => (isSaid ? callsIn(example.printed()).length : durableSteps(store, "r").size - before) >= more);
     await example.kill("group");
     lives.push(callsIn((await example.ended).output));
     durable.push(durableSteps(store, "r"));

@@ -15,8 +15,8 @@ export interface Ended {
 export interface Example {
   readonly pid: number;
   readonly ended: Promise<Ended>;
-  /** What it has said so far. */
-  said(): string;
+  /** What it has printed by now. */
+  printed(): string;
   /** Kills the whole group, or the first process alone; resolves when what was killed is dead. */
   kill(whom: "group" | "parent"): Promise<void>;
 }
@@ -39,8 +39,8 @@ export function startExample(path: string, args: readonly string[], environment:
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
   return {
     pid,
-    ended: once(child, "close").then(([code]) => ({ code: code as number | null, output })),
-    said: () => output,
+    ended: once(child, "close").then(([code]: (number | null)[]) => ({ code: code ?? null, output })),
+    printed: () => output,
     async kill(whom) {
       process.kill(whom === "group" ? -pid : pid, "SIGKILL");
       await exited;
