@@ -97,12 +97,12 @@ async function expectAgreementAt(run: Run<unknown>, { commitNo, status, waitingF
 
 /** Sends what it waits for, until it has ended or waits no more. */
 async function answered(run: Run<unknown>): Promise<void> {
-  let isOver = false;
+  const end = { hasCome: false };
   const ended = run.ended().then(
-    () => (isOver = true),
-    () => (isOver = true),
+    () => (end.hasCome = true),
+    () => (end.hasCome = true),
   );
-  while (!isOver) {
+  while (!end.hasCome) {
     const view = await run.status();
     await expectAgreementAt(run, view);
     for (const type of view.waitingFor?.events ?? []) await run.send({ type }).catch(() => {});

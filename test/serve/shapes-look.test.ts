@@ -16,7 +16,8 @@ import { nodeLines } from "../../src/serve/node-table.ts";
 import { sendCommand } from "../../src/serve/node-text.ts";
 import { tableLines } from "../../src/serve/table-reporter.ts";
 
-const plain = (text: string): string => text.replace(new RegExp("\u001B\\[[?\\d;]*[A-Za-z]", "g"), "");
+const ESCAPE = "\u001B";
+const plain = (text: string): string => text.replace(new RegExp(`${ESCAPE}\\[[?\\d;]*[A-Za-z]`, "g"), "");
 /** A stream that is no terminal. */
 const streamTo = (write: (text: string) => void): NodeJS.WriteStream =>
   new Writable({ write: (chunk, _, done) => (write(plain(String(chunk))), done()) }) as NodeJS.WriteStream;
