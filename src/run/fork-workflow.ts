@@ -45,7 +45,7 @@ export async function draftWorkflowFork(store: Store, record: RunRecord, { from,
   const commitNo = typeof from === "number" ? from : record.commitNo;
   const known = await readKnown(store, record, plan, commitNo);
   const { graph } = known;
-  const anew = typeof from === "number" ? new Set<number>() : dependentsOf(graph, indexOf(graph, from, record.id));
+  const anew = typeof from === "number" ? new Set<number>() : dependentsOf(graph, indexOf(known, from, record.id));
   const values = readSetValues(set, plan);
   const changed = await applied(values, known, plan, definition);
   const keptNodes = [...indices(graph)].flatMap((index) => keptNode(graph.node(index), known.rows.get(index), anew.has(index), changed.results.has(index)));
@@ -73,8 +73,9 @@ function* indices({ size }: Graph): Generator<number> {
   for (let index = 0; index < size; index++) yield index;
 }
 
-function indexOf(graph: Graph, from: string, runId: string): number {
-  const index = graph.find(from);
+function indexOf(known: Known, from: string, runId: string): number {
+  const { graph } = known;
+  const index = graph.find(from) ?? roundUnderWay(known, from);
   if (index !== undefined) return index;
   const ids = graph.plan.nodes.map(({ id }) => id);
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
@@ -82,6 +83,16 @@ function indexOf(graph: Graph, from: string, runId: string): number {
     message: `run "${runId}" has no node "${from}";${didYouMean(from, ids)}   nodes: ${listed || "none"}`,
     next: "fork from one of its nodes, or from a commit number",
   });
+}
+
+/** The newest round of an open loop has no row before its first attempt has ended. */
+function roundUnderWay({ graph, opened, rows }: Known, id: string): number | undefined {
+  const group = graph.plan.indexOf.get(id.slice(0, id.lastIndexOf("[")));
+  const last = group === undefined ? undefined : graph.lastOf(group);
+  if (group === undefined || last === undefined || !rows.has(last)) return undefined;
+  const isNext =
+    opened.get(group)?.status === "running" && graph.plan.nodes[group]!.kind === "repeat" && id === `${graph.plan.nodes[group]!.id}[${graph.countOf(group)}]`;
+  return isNext ? graph.grow(group, 1) : undefined;
 }
 
 /** The node with all that depends on it. Members of a group depend on what the group does, and not on each other. */

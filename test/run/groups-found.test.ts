@@ -108,6 +108,27 @@ test("all members of a choice that runs again do, also those of a choice of whic
   expect(plan.runsAgain).toEqual(["outer", "before", "inner", "behind", "beside"]);
 });
 
+test("a run can be forked from the round of a loop that is under way: it is seen, though it has no row yet", async () => {
+  const room: Room = new Room(
+    (wf) =>
+      wf.repeat(
+        "loop",
+        anyAgent("slow", () => new Promise((resolve) => room.clock.after(1_000, () => resolve(1)))),
+        {},
+        { max: 3 },
+      ).result,
+  );
+  const { pawl, kill } = await room.booted();
+  const run = await room.settled(pawl.start(room.flow, { id: "old", input: {} }));
+  await room.clock.advance(1_500);
+  expect(statuses(await run.nodes())).toBe("loop running, loop[0] completed, loop[1] running");
+  kill();
+  const plan = (await planFork(room.store, "old", { from: "loop[1]" })) as WorkflowForkPlan;
+  expect([plan.keeps.map(({ node }) => node), plan.runsAgain]).toEqual([["loop[0]"], ["loop", "loop[1]"]]);
+  await expect(planFork(room.store, "old", { from: "loop[2]" })).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE" });
+  expect((await room.forked({ from: "loop[1]" })).output).toBe(1);
+});
+
 test("a choice whose result is set is not made: its members are not taken, and others go on with what was set", async () => {
   const room = new Room((wf) => {
     const choice = wf.when("choice", wf.input.yes, () => wf.node("member", echo, {}).result);

@@ -40,7 +40,7 @@ test("a fork from any commit, node or item ends as the model says, and calls wha
       forks += made.length;
       room.process.kill();
     }),
-    cases({ short: 50, long: 2_000 }),
+    cases({ short: 30, long: 2_000 }),
   );
   console.log(`${forks} forks, which kept ${kept} nodes`);
   expect(kept).toBeGreaterThan(forks);
@@ -185,7 +185,7 @@ test("a retry, or going on after a cancel, ends as the model says, whatever was 
       }
       room.process.kill();
     }),
-    cases({ short: 60, long: 2_000 }),
+    cases({ short: 40, long: 2_000 }),
   );
   expect(retries).toBeGreaterThan(20);
 }, 3_000_000);

@@ -38,6 +38,7 @@ export class ShapeRoom extends MachineRoom {
             return true;
           },
           stepped: (call, key) => process.isAlive && this.watch.stepped(call, key),
+          kept: (call, key) => process.isAlive && this.watch.kept(call, key),
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),
         };
       },

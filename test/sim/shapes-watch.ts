@@ -1,7 +1,7 @@
 /**
  * Watches runs of random workflows commit by commit and call by call. What is checked:
  * 1. Nothing is called before what it depends on, and its group's opening, is durable. 2. Nothing is called again whose end, or
- * the failure of that attempt, is durable. 3. No step is performed again that is durable. 4. No more items are under way than
+ * the failure of that attempt, is durable. 3. No step is performed again that is durable, and none is believed before. 4. No more items are under way than
  * the map allows. 5. No attempt starts while the run is paused. 6. Agents are told which of those before them were skipped.
  */
 import type { ActorRecord, Commit, StoredActor } from "../../src/store/store.ts";
@@ -126,6 +126,10 @@ export class ShapeWatch {
 
   stepped({ keptBy }: Call, key: string): void {
     if (this.#steps.has(`${keptBy}/s/${key}`)) this.violations.push(`step ${key} of ${keptBy} was performed again`);
+  }
+
+  kept({ keptBy }: Call, key: string): void {
+    if (!this.#steps.has(`${keptBy}/s/${key}`)) this.violations.push(`step ${key} of ${keptBy} was believed before it was durable`);
   }
 
   #isWell(runId: string, index: number): boolean {

@@ -28,7 +28,10 @@ export interface Call {
 export interface ShapeHost {
   /** Called first in each attempt; says whether the process lives. */
   called(call: Call, context: AgentContext): boolean;
+  /** A step is performed. */
   stepped(call: Call, key: string): void;
+  /** A step has given what it gave, now or before. */
+  kept(call: Call, key: string): void;
   later(delayMs: number, callback: () => void): void;
 }
 
@@ -125,6 +128,7 @@ async function performSteps(
       if (i % 2 === 1) await new Promise<void>((resolve) => where.later(400, resolve));
       return digest([call.id, i]);
     });
+    where.kept(call, `s${i}`);
     if (kept !== digest([call.id, i])) throw new Error("a step gave what it had not been");
   }
 }

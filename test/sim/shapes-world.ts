@@ -90,6 +90,7 @@ class World {
             return true;
           },
           stepped: (call, key) => process.isAlive && this.#watch.stepped(call, key),
+          kept: (call, key) => process.isAlive && this.#watch.kept(call, key),
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),
         };
       },

@@ -54,6 +54,7 @@ class ShapeCast implements Cast {
           return caller !== "gone";
         },
         stepped: (call, key) => caller === "here" && this.#watch.stepped(call, key),
+        kept: (call, key) => caller === "here" && this.#watch.kept(call, key),
         later,
       };
     };
