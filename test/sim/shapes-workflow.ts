@@ -38,7 +38,7 @@ export interface ShapeHost {
 /** Workflows that are held against the model, and what they call and wait for. */
 export interface Flows {
   readonly mains: readonly Workflow<any, unknown[]>[];
-  readonly other: Workflow<any, any>;
+  readonly other: Workflow;
   readonly all: readonly Startable[];
 }
 
@@ -52,7 +52,7 @@ export interface Limits {
 /** What workflows are made of: what nodes call, by the word for it, and what runs elsewhere. */
 interface Parts {
   readonly callees: Readonly<Record<Callee, any>>;
-  readonly other: Workflow<any, any>;
+  readonly other: Workflow;
   readonly heartbeatMs: number;
 }
 
