@@ -60,7 +60,7 @@ function unknownField(key: string, path: FieldPath, fields: readonly string[], p
 
 // ---- JSON Schema
 
-type JsonSchema = object;
+export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** A zod schema from JSON Schema; anything goes where there is none. */
 export function schemaOf(json: JsonSchema | undefined, path: FieldPath, place: Place): Schema {

@@ -2,7 +2,7 @@
  * Plans of stored structures.
  */
 import type { Agent } from "./agent.ts";
-import { schemaOf } from "./document-check.ts";
+import { type JsonSchema, schemaOf } from "./document-check.ts";
 import { type NodeDefinition, placeholder } from "./node-definition.ts";
 import { type Plan, makePlan } from "./plan.ts";
 import type { PlanStructure } from "./plan-structure.ts";
@@ -25,7 +25,7 @@ function storedSchema(json: unknown): Schema {
   let made: Schema | undefined;
   const make = (): Schema => {
     try {
-      return schemaOf(json as object | undefined, ["schema"], () => "");
+      return schemaOf(json as JsonSchema | undefined, ["schema"], () => "");
     } catch {
       return placeholder("anything").output;
     }
