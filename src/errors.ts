@@ -63,9 +63,16 @@ export const ERRORS = {
     true,
   ),
   PAWL_STEP_REPEATED: entry("an attempt used the key of a step twice", "give each step a key of its own, for example `call-${round}`"),
-  PAWL_STEP_UNSUPPORTED: entry("a step of a machine has no steps of its own", "call the agent from a node of a workflow"),
-  PAWL_EVENT_REFUSED: entry("an event cannot be sent to this machine", "send one of the events that the message names"),
-  PAWL_EVENT_UNHANDLED: entry("no transition took the event in the machine's present state", "see `run.can(event)`; send it in another state"),
+  PAWL_STEP_UNSUPPORTED: entry(
+    "nobody keeps this step: a machine called the agent, or the agent has answered already",
+    "call the agent from a node of a workflow, and await its steps before it answers",
+  ),
+  PAWL_PEER_MISSING: entry("an optional package is not installed", "install the package that the message names"),
+  PAWL_EVENT_REFUSED: entry(
+    "the run cannot be sent this event",
+    "send one that it takes, with the fields of its schema: `run.status()` tells what it waits for",
+  ),
+  PAWL_EVENT_UNHANDLED: entry("the run did not take the event in its present state", "see `run.can(event)`; send it in another state"),
   PAWL_SEND_PENDING: entry(
     "nobody answered in time; what was asked may still be done, once",
     "do not ask again: who takes the run does it; an event can be sent again with the same `eventId`",
@@ -75,7 +82,7 @@ export const ERRORS = {
   PAWL_MAILBOX_FULL: entry("too many events wait for this run", "send more slowly, or await each send", true),
   PAWL_RUN_ENDED: entry("the run has ended and takes no more events", "start another run"),
   PAWL_WAIT_TIMEOUT: entry("what was waited for did not happen in time", "wait longer, or see `pawl show RUN`", true),
-  PAWL_NOT_A_MACHINE: entry("the run is one of a workflow, which takes no events", "use this on a run of a machine"),
+  PAWL_NOT_A_MACHINE: entry("the run is one of a workflow", "use this on a run of a machine"),
   PAWL_NOT_A_WORKFLOW: entry("the run is one of a machine, which has no nodes", "use `run.actors()`"),
   PAWL_NO_HOST: entry("a step of pawl ran outside of pawl", "start the machine with pawl.start(), not with createActor()"),
   PAWL_NO_ACTION: entry("actionKey() was called outside of an action", "call it within an action of a machine that pawl runs, before any await"),

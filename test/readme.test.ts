@@ -7,8 +7,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { open, parseWorkflow } from "../src/index.ts";
-import { anyAgent } from "./sim/machine-room.ts";
+import { parse } from "yaml";
+import { z } from "zod";
+import { documentSchema, open, parseWorkflow } from "../src/index.ts";
+import { anyAgent, anyWorkflow } from "./sim/machine-room.ts";
+import { playedToTheEnd } from "./sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -26,11 +29,21 @@ function node(...parameters: string[]): { stdout: string; stderr: string; status
   return spawnSync(process.execPath, ["--conditions=pawl-source", ...parameters], { cwd: root, encoding: "utf8" });
 }
 
-/** Of each program. */
-const OUTPUTS = ["notes on", "approved by ana", "d-1 is open, says one of 1 workers", "an answer to", "paths survive", "the key was revoked → see"];
+/** Of each program; one that only defines says nothing. */
+const OUTPUTS = [
+  "notes on",
+  "",
+  "read a.example\nread b.example\nTwo pages",
+  "approved by ana",
+  "d-1 is open, says one of 1 workers",
+  "an answer to",
+  "paths survive",
+  "the key was revoked → see",
+];
 
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {
-  writeFileSync(join(place, `${i}.ts`), code.replaceAll('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
+  const offline = code.replace('"@ai-sdk/openai"', JSON.stringify(join(root, "test/ai/openai.ts")));
+  writeFileSync(join(place, `${i}.ts`), offline.replaceAll('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
   const { stdout, stderr, status } = node(join(place, `${i}.ts`));
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
   expect(stdout).toContain(OUTPUTS[i - 1]!);
@@ -50,6 +63,10 @@ test("each command of the command line works", () => {
 
 test("what is typed in two terminals is answered as it says", async () => {
   const terminals = makeTerminals("terminals");
+  for (const code of blocks("ts")) {
+    const [, file] = /^\/\/ ([\w-]+\.ts)\n/.exec(code) ?? [];
+    if (file !== undefined) writeFileSync(join(place, "terminals", file), code);
+  }
   const said = blocks("console").flatMap((block) => block.split(/^\$ /m).slice(1));
   expect(said.length).toBeGreaterThan(12);
   const workers: ChildProcess[] = [];
@@ -125,10 +142,21 @@ test("the other commands are scripts of the package", () => {
   for (const name of named) expect(Object.keys(scripts)).toContain(name);
 });
 
-test("the document in YAML is one", async () => {
-  const [yaml] = blocks("yaml");
-  const workflow = await parseWorkflow(yaml!, { importModule: async () => ({ planner: anyAgent("planner", () => 1) }) });
-  expect(workflow.plan.nodes.map(({ id }) => id)).toEqual(["plan", "web"]);
+test("the document in YAML runs, and editors take it", async () => {
+  const [yaml = ""] = blocks("yaml");
+  expect(z.fromJSONSchema((await documentSchema()) as never).safeParse(parse(yaml)).error).toBeUndefined();
+  const agents = {
+    planner: anyAgent("planner", ({ topic }) => ({ questions: [`What is a ${topic}?`, `Who has a ${topic}?`] })),
+    editor: anyAgent("editor", ({ text }) => ({ text: `${text}.`, good: text.endsWith(".") })),
+    searcher: anyAgent("searcher", ({ q }) => q.length),
+  };
+  const workflow = await parseWorkflow(yaml.replace(/http: .* timeout: 30s/, "module: ./agents.ts"), {
+    importModule: async () => agents,
+    importWorkflow: async () => anyWorkflow("post", (wf) => ({ posted: wf.input.text })),
+  });
+  const played = (approved: boolean) => playedToTheEnd(workflow, { topic: "ratchet" }, { events: [{ type: "approval", approved }] });
+  expect((await played(true)).output).toEqual({ posted: "On ratchet: [18,18].." });
+  expect((await played(false)).output).toBe("refused");
 });
 
 test("each promise names a test that exists", () => {

@@ -5,10 +5,11 @@
  *    call that has ended. One that was cut off is made again.
  * 2. An answer that does not fit the output schema goes back to the model with what is wrong: rounds, not attempts, mend it.
  */
-import { type LanguageModel, type ModelMessage, Output, type OutputInterface, type ToolSet, type generateText } from "ai";
+import type { LanguageModel, ModelMessage, OutputInterface, ToolSet, generateText } from "ai";
 import { type Agent, type AgentContext, AgentError, type AttemptOptions, PawlError, type Schema, agent } from "../index.ts";
 import { type InputOf, type OutputOf, describeIssues, jsonSchemaOf, validate } from "../define/schema.ts";
 import { type CallPlan, type Round, callModel } from "./model-call.ts";
+import { Output } from "./sdk.ts";
 import { callTool, checkTools, shownTools } from "./tool-call.ts";
 import { type ModelCall, NO_USAGE, type Usage, type WithUsage, sum } from "./usage.ts";
 
@@ -115,7 +116,8 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   const messages: ModelMessage[] = typeof asked === "string" ? [{ role: "user", content: asked }] : [...asked];
   let usage = NO_USAGE;
   for (let round = 1; round <= maxRounds; round++) {
-    const turn = await ctx.step(`model-${round}`, () => askModel(plan, messages, round, ctx));
+    const step = `model-${round}`;
+    const turn = await ctx.step(step, () => askModel(plan, messages, { round, step }, ctx));
     usage = sum(usage, turn.usage);
     ctx.heartbeat({ round, tools: turn.calls.map(({ tool }) => tool), ...usage });
     if (turn.calls.length === 0) {
@@ -128,27 +130,25 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   throw new AgentError(`the model has not answered as asked within ${maxRounds} rounds`, { kind: "critical", code: "PAWL_OUTPUT_INVALID" });
 }
 
-async function askModel({ spec, ...plan }: CallPlan, messages: readonly ModelMessage[], round: number, ctx: AgentContext): Promise<Round> {
-  const turn = await callModel({ spec, ...plan }, messages, round, ctx);
+async function askModel(plan: CallPlan, messages: readonly ModelMessage[], at: { round: number; step: string }, ctx: AgentContext): Promise<Round> {
+  const turn = await callModel(plan, messages, at.round, ctx);
   const { usage, model, end } = turn;
-  ctx.log.info({ round, model, end, ...usage }, "the model was called");
+  ctx.log.info({ ...at, model, end, ...usage }, "the model was called");
   const { runId, nodeId, attempt } = ctx;
-  spec.onUsage?.({ runId, nodeId, attempt, round, model, ...usage });
+  plan.spec.onUsage?.({ runId, nodeId, attempt, ...at, model, ...usage });
   return turn;
 }
 
 /** Calls the tools that the model wants, all at once; each is a step. */
 async function callTools({ spec }: CallPlan, { calls }: Round, messages: readonly ModelMessage[], round: number, ctx: AgentContext): Promise<ModelMessage> {
-  const called = await Promise.allSettled(
+  const content = await Promise.all(
     calls.map(async (call, i) => {
       const key = `tool-${round}.${i + 1}`;
       const output = await ctx.step(key, () => callTool(spec.tools ?? {}, call, messages, key, ctx));
       return { type: "tool-result" as const, toolCallId: call.id, toolName: call.tool, output };
     }),
   );
-  const failed = called.find(({ status }) => status === "rejected");
-  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-  return { role: "tool", content: called.map((each) => (each as PromiseFulfilledResult<any>).value) };
+  return { role: "tool", content };
 }
 
 /** What the model answered, before the schema has changed anything: the agent's own check does that. */

@@ -1,10 +1,11 @@
 /**
  * One call of a model, as data that can be stored: what it said, which tools it wants called, what it took.
  */
-import { type FinishReason, type LanguageModelUsage, type ModelMessage, type OutputInterface, type ToolSet, generateText, streamText } from "ai";
+import type { FinishReason, LanguageModelUsage, ModelMessage, OutputInterface, ToolSet } from "ai";
 import { type AgentContext, AgentError } from "../index.ts";
 import type { ModelAgentSpec } from "./model-agent.ts";
 import { agentErrorOf } from "./provider-error.ts";
+import { generateText, streamText } from "./sdk.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
 /** What an agent with `stream: true` streams. */

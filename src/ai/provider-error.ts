@@ -1,8 +1,8 @@
 /**
  * What a model's provider refuses, as pawl's kinds of failure: they decide whether and when it is tried again.
  */
-import { APICallError, LoadAPIKeyError, LoadSettingError, NoSuchModelError, RetryError, UnsupportedFunctionalityError } from "ai";
 import { AgentError, type FailureKind } from "../index.ts";
+import { APICallError, LoadAPIKeyError, LoadSettingError, NoSuchModelError, RetryError, UnsupportedFunctionalityError } from "./sdk.ts";
 
 /** Answers that mean "not now". 529 is said by providers that are overloaded. */
 const BUSY: ReadonlySet<number> = new Set([429, 503, 529]);

@@ -12,6 +12,8 @@ export interface ToolCallContext {
   readonly runId: string;
   readonly nodeId: string;
   readonly attempt: number;
+  /** The key of the call's step, such as "tool-2.1": the first that was wanted in the second round. */
+  readonly step: string;
   /** The same whenever this call is made again: pass it on to services that remove duplicates. */
   readonly idempotencyKey: string;
 }
@@ -51,7 +53,7 @@ export async function callTool(tools: ToolSet, call: WantedCall, messages: reado
   const tool = Object.hasOwn(tools, call.tool) ? tools[call.tool] : undefined;
   if (tool?.execute === undefined) return { type: "error-text", value: `there is no tool "${call.tool}"` };
   const { runId, nodeId, attempt, idempotencyKey } = ctx;
-  const context: ToolCallContext = { runId, nodeId, attempt, idempotencyKey: `${idempotencyKey}/${key}` };
+  const context: ToolCallContext = { runId, nodeId, attempt, step: key, idempotencyKey: `${idempotencyKey}/${key}` };
   try {
     const output = await lastOf(await tool.execute(call.input, { toolCallId: call.id, messages: [...messages], abortSignal: ctx.signal, context }));
     if (tool.toModelOutput !== undefined) return await tool.toModelOutput({ toolCallId: call.id, input: call.input, output });

@@ -22,6 +22,8 @@ export interface ModelCall extends Usage {
   readonly nodeId: string;
   readonly attempt: number;
   readonly round: number;
+  /** The key of its step, such as "model-2" in the second round. */
+  readonly step: string;
   /** The model as its provider calls it. */
   readonly model: string;
 }

@@ -36,23 +36,31 @@ export interface AgentContext {
   /** Failures of the nodes it depends on that were skipped. */
   readonly upstreamFailures: readonly UpstreamFailure[];
   /**
-   * Does something once, however often the node is tried, in whatever process: what it gives is stored, and given back the
-   * next time. So a loop of model and tool calls goes on where it was. What it throws is not stored. At most 10,000 a node.
+   * Does something once, however often the node is tried, in whatever process: what it gives is stored with the run, and given
+   * back the next time. So a loop of model and tool calls goes on where it was. What it throws is not stored, and one that a
+   * crash cut off is done again. Steps may run at the same time; an attempt that fails waits for those under way, which
+   * should end when `signal` aborts. At most 10,000 a node, which together take 64 Mi characters.
    *
    * @example
    * ```ts
    * const page = await ctx.step(`page-${i}`, () => download(urls[i]));
    * ```
    * @throws PAWL_STEP_REPEATED for a key that this attempt has used, PAWL_STEP_UNSUPPORTED in a step of a machine,
-   * PAWL_VALUE_NOT_STORABLE, PAWL_VALUE_TOO_LARGE
+   * PAWL_INVALID_VALUE for a key that is not 1 to 256 characters, PAWL_VALUE_NOT_STORABLE, PAWL_VALUE_TOO_LARGE
    */
   step<T>(key: string, perform: () => T | Promise<T>): Promise<T>;
   /**
-   * Says that the attempt is alive, and how far it is: an agent with a `heartbeat` that is silent for longer has failed.
-   * Progress is stored at most once a second, and shown by `pawl show`.
+   * Says that the attempt is alive, and how far it is: an agent with a `heartbeat` that is silent for longer has failed. A
+   * step that ends is a sign of life, too. The newest progress is stored, at most once a second, and shown by `run.nodes()`
+   * and `pawl show`.
+   *
+   * @throws PAWL_VALUE_NOT_STORABLE, PAWL_VALUE_TOO_LARGE
    */
   heartbeat(progress?: unknown): void;
-  /** Gives something to those who listen to the run right now, for example tokens of a model. It is not stored. */
+  /**
+   * Gives something to those who listen to the run by `run.stream()` in this process right now, for example tokens of a
+   * model. It is not stored, and waits for nobody.
+   */
   stream(chunk: unknown): void;
   /** Log lines that carry runId, nodeId and attempt. */
   readonly log: Log;

@@ -1,12 +1,13 @@
 /**
  * Is a part of a document what it should be? What is wrong with it is told with its place, and with the name that was
- * probably meant.
+ * probably meant. Schemas that a document writes down, as JSON Schema, are such parts, too.
  */
 import { z } from "zod";
 import { PawlError } from "../errors.ts";
-import { NODE_SHAPES, httpAgent, moduleAgent } from "./document-shape.ts";
+import { NODE_SHAPES } from "./document-shape.ts";
 import { didYouMean } from "./name.ts";
-import type { FieldPath, Place } from "./template.ts";
+import type { Schema } from "./schema.ts";
+import { type FieldPath, type Place, followPath } from "./template.ts";
 
 /**
  * The part at this path, checked. It is answered as it was written: zod would leave out what it cannot hold.
@@ -16,43 +17,68 @@ import type { FieldPath, Place } from "./template.ts";
 export function checkPart<S extends z.ZodType>(shape: S, data: unknown, path: FieldPath, place: Place): z.infer<S> {
   const checked = shape.safeParse(data);
   if (checked.success) return data as z.infer<S>;
-  const issue = deepest(checked.error.issues[0]!);
+  const issue = nearest(checked.error.issues);
   const within = issue.path as FieldPath;
   const full = [...path, ...within];
   const what = full.join(".") || "the document";
-  if (issue.code === "unrecognized_keys") throw unknownField(issue.keys[0]!, full, fieldsOf(shape, within), place);
-  if (issue.code === "invalid_type" && valueAt(data, within) === undefined)
+  if (issue.code === "unrecognized_keys") throw unknownField(issue.keys[0]!, full, fieldsAt(shape, within), place);
+  if (within.length > 0 && followPath(data, within) === undefined)
     throw new PawlError("PAWL_MISSING_FIELD", { message: `${what} is missing (${issue.message})`, at: place(full) });
   throw new PawlError("PAWL_INVALID_VALUE", { message: `${what}: ${issue.message}`, at: place(full) });
 }
 
-/** Of the alternatives of a union, what is wrong with the one that came nearest. */
-function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+/** A field that nobody knows comes first: it may be one that is missing, misspelt. Of a union the only way that fits at all. */
+function nearest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
   if (issue.code !== "invalid_union") return issue;
-  const nearest = issue.errors.flat().toSorted((a, b) => b.path.length - a.path.length)[0];
-  return nearest === undefined ? issue : deepest({ ...nearest, path: [...issue.path, ...nearest.path] });
+  const [fitting, ...others] = issue.errors.filter(([first]) => first!.code !== "invalid_type" || first.path.length > 0);
+  if (fitting === undefined || others.length > 0) return issue;
+  const inner = nearest(fitting);
+  return { ...inner, path: [...issue.path, ...inner.path] };
 }
 
-function valueAt(data: unknown, path: FieldPath): unknown {
-  return path.reduce<unknown>(
-    (value, step) => (typeof value === "object" && value !== null ? (value as Record<string | number, unknown>)[step] : undefined),
-    data,
-  );
-}
-
-const NESTED = [httpAgent, httpAgent.shape.http, moduleAgent, httpAgent.shape.retry.unwrap(), NODE_SHAPES.repeat.shape.repeat, NODE_SHAPES.when.shape.then];
-
-/** What could have been meant: the fields of the part itself, or of those that are within others. */
-function fieldsOf(shape: z.ZodType, within: FieldPath): string[] {
-  if (within.length === 0 && shape instanceof z.ZodObject) return Object.keys(shape.shape);
-  return NESTED.flatMap((nested) => Object.keys(nested.shape));
+/** The fields that may stand there. */
+function fieldsAt(shape: z.core.$ZodType | undefined, path: FieldPath): string[] {
+  const [step, ...rest] = path;
+  if (shape instanceof z.ZodOptional) return fieldsAt(shape.unwrap(), path);
+  if (shape instanceof z.ZodUnion) return shape.options.flatMap((option) => fieldsAt(option, path));
+  if (shape instanceof z.ZodRecord) return fieldsAt(shape.valueType, rest);
+  if (!(shape instanceof z.ZodObject)) return [];
+  return step === undefined ? Object.keys(shape.shape) : fieldsAt(shape.shape[step], rest);
 }
 
 function unknownField(key: string, path: FieldPath, fields: readonly string[], place: Place): PawlError {
-  const at = place([...path, key]);
   const meant = didYouMean(key, fields);
-  const owners = Object.entries(NODE_SHAPES).filter(([, { shape }]) => Object.hasOwn(shape, key));
-  const isOthers = meant === "" && path.includes("nodes") && owners.length > 0 && !fields.includes(key);
-  const hint = isOthers ? ` it is one of ${owners.map(([kind]) => `\`${kind}\``).join(", ")}` : meant;
-  return new PawlError("PAWL_INVALID_VALUE", { message: `unknown field "${key}";${hint}`, next: `remove it; here may stand: ${fields.join(", ")}`, at });
+  const owners = path.at(-2) === "nodes" ? Object.entries(NODE_SHAPES).flatMap(([kind, { shape }]) => (Object.hasOwn(shape, key) ? [`\`${kind}\``] : [])) : [];
+  const hint = meant === "" && owners.length > 0 ? ` it is one of ${owners.join(", ")}` : meant;
+  return new PawlError("PAWL_INVALID_VALUE", {
+    message: `unknown field "${key}";${hint}`,
+    next: `remove it; here may stand: ${fields.join(", ")}`,
+    at: place([...path, key]),
+  });
+}
+
+// ---- JSON Schema
+
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** A zod schema from JSON Schema; anything goes where there is none. */
+export function schemaOf(json: JsonSchema | undefined, path: FieldPath, place: Place): Schema {
+  if (json === undefined) return z.unknown();
+  try {
+    return z.fromJSONSchema(json);
+  } catch (error) {
+    throw new PawlError("PAWL_INVALID_VALUE", {
+      message: `${path.join(".")} is no JSON Schema: ${error instanceof Error ? error.message : ""}`,
+      at: place(path),
+      cause: error,
+    });
+  }
+}
+
+/** One that tells as its JSON Schema what was written, so that what is stored with runs does not depend on zod. */
+export function writtenSchemaOf(json: JsonSchema, path: FieldPath, place: Place): Schema {
+  const standard = schemaOf(json, path, place)["~standard"];
+  const written = { $schema: "https://json-schema.org/draft/2020-12/schema", ...json };
+  return { "~standard": { ...standard, jsonSchema: { input: () => written } } as Schema["~standard"] };
 }

@@ -4,7 +4,8 @@
  * part are whatever they are until it is their turn. In the JSON Schema they are spelt out.
  */
 import { z } from "zod";
-import type { Duration } from "./duration.ts";
+import { DURATION_FORM, DURATION_PATTERN, type Duration, isDuration } from "./duration.ts";
+import { NAME } from "./name.ts";
 
 /** One reference and nothing else. */
 const REFERENCE = /^\$\{[^}]+\}$/;
@@ -16,16 +17,22 @@ export function isDocumentFile(name: string): boolean {
 }
 
 const reference = (description: string) => z.string().regex(REFERENCE, 'it has to be one reference, for example "${plan.result.kind}"').describe(description);
+/** Whether it can be read is asked here; what editors are told of it is `meta`. */
 const duration = (description: string) =>
-  z.union([z.number(), z.string().meta({ pattern: "^\\d+(\\.\\d+)?(ms|s|m|h|d)$" })]).describe(description) as unknown as z.ZodType<Duration>;
+  z
+    .union([z.number().meta({ exclusiveMinimum: 0 }), z.string().meta({ pattern: DURATION_PATTERN.source })], `it is no length of time: ${DURATION_FORM}`)
+    .refine(isDuration, { error: ({ input }) => `${JSON.stringify(input)} is no length of time: ${DURATION_FORM}` })
+    .describe(description) as unknown as z.ZodType<Duration>;
+/** Names are checked where they are used, with an error of their own. */
+const name = z.string().meta({ pattern: NAME.source });
 const jsonSchema = (description: string) => z.record(z.string(), z.unknown()).describe(description);
 const data = (description: string) => z.unknown().describe(`${description} References are written "\${node.result.path}".`);
 
 const retry = z
   .strictObject({
-    maxAttempts: z.number().describe("Attempts in all, the first included. Default 3.").optional(),
+    maxAttempts: z.int().min(1).describe("Attempts in all, the first included. Default 3.").optional(),
     initialInterval: duration("The wait before the second attempt. Default 1s.").optional(),
-    backoffCoefficient: z.number().describe("What each further wait is multiplied by. Default 2.").optional(),
+    backoffCoefficient: z.number().min(1).describe("What each further wait is multiplied by. Default 2.").optional(),
     maxInterval: duration("The longest wait. Default 60s.").optional(),
     jitter: z.enum(["full", "none"]).describe("'full' (default) draws each wait between 0 and its length.").optional(),
     nonRetryable: z.array(z.string()).describe("Names, codes or kinds of errors that are never tried again.").optional(),
@@ -39,13 +46,16 @@ export const httpAgent = z
     http: z
       .strictObject({
         url: z
-          .union([
-            z.string(),
-            z.strictObject({
-              env: z.string().describe("The environment variable, read when the agent is first called."),
-              default: z.string().describe("Its address when the variable is not set.").optional(),
-            }),
-          ])
+          .union(
+            [
+              z.string(),
+              z.strictObject({
+                env: z.string().describe("The environment variable, read when the agent is first called."),
+                default: z.string().describe("Its address when the variable is not set.").optional(),
+              }),
+            ],
+            "it has to be an address, or { env: NAME }",
+          )
           .describe("Its address, or the environment variable that holds it."),
         headers: z.record(z.string(), z.string()).describe("Further request headers.").optional(),
       })
@@ -75,7 +85,7 @@ const workflow = z.string().describe("The workflow that is run, as a run of its 
 type Callee = { readonly agent?: z.ZodType<string | undefined>; readonly workflow?: z.ZodType<string | undefined> };
 const waits = {
   after: z.array(z.string()).describe("Nodes to wait for without using their result.").optional(),
-  stage: z.string().describe("A label; nodes of a choice have that of the choice unless they have one of their own.").optional(),
+  stage: name.describe("A label; nodes of a choice have that of the choice unless they have one of their own.").optional(),
 };
 const tried = {
   ...waits,
@@ -89,10 +99,10 @@ export const NODE_KEYS = ["map", "repeat", "when", "route", "event", "resultOf"]
 export type WrittenKind = "call" | (typeof NODE_KEYS)[number];
 
 /** The shape of each kind of node; `node` is what stands for the nodes within, `names` begins the names of what calls. */
-function nodeShapes<N extends z.ZodType, C extends Callee>(node: N, callee: C, names = "") {
+function nodeShapes<C extends Callee>(node: z.ZodType, callee: C, names = "") {
   const way = z
     .strictObject({
-      nodes: z.record(z.string(), node).describe("What runs when this way is taken.").optional(),
+      nodes: z.record(name, node).describe("What runs when this way is taken.").optional(),
       result: data("The result of the choice when this way is taken.").optional(),
     })
     .meta({ id: "way", description: "One way of a choice." });
@@ -102,7 +112,7 @@ function nodeShapes<N extends z.ZodType, C extends Callee>(node: N, callee: C, n
       .meta({ id: `${names}call`, description: "One call of an agent, or one run of a workflow." }),
     map: z
       .strictObject({
-        map: z.union([reference("The list."), z.array(z.unknown())]).describe("A list, or a reference to one."),
+        map: z.union([reference("The list."), z.array(z.unknown())], "it has to be a list, or a reference to one").describe("A list, or a reference to one."),
         ...callee,
         input: data('What each item is given: "${item}" is the item, "${index}" its position.').optional(),
         concurrency: z.int().min(1).describe("At most so many items at once. Default: no limit of its own.").optional(),
@@ -124,6 +134,7 @@ function nodeShapes<N extends z.ZodType, C extends Callee>(node: N, callee: C, n
       })
       .meta({ id: `${names}repeat`, description: "Calls one after the other, until it is enough; the result is that of the last round." }),
     when: z
+      // oxlint-disable-next-line unicorn/no-thenable -- it holds a shape, and is never awaited
       .strictObject({ when: reference("What it goes by: true is neither false, 0, '' nor missing."), then: way, else: way.optional(), ...waits })
       .meta({ id: "when", description: "One of two ways." }),
     route: z
@@ -154,13 +165,13 @@ function nodeShapes<N extends z.ZodType, C extends Callee>(node: N, callee: C, n
 
 // ---- documents
 
-function documentShapes<N extends z.ZodType, W extends z.ZodType>(node: N, workflow: W) {
+function documentShapes(node: z.ZodType, agent: z.ZodType, workflow: z.ZodType) {
   const body = {
     description: z.string().describe("What it does, for people.").optional(),
     input: jsonSchema("JSON Schema of what a run is given; checked at start.").optional(),
     timeout: duration("The longest time in which a run could work. Default 30m.").optional(),
     onTimeout: z.enum(["partial", "abort"]).describe("At the timeout: end `timedOut` with the results (default), or end `failed`.").optional(),
-    nodes: z.record(z.string(), node).describe("The nodes by their ids, which are unique in the whole workflow."),
+    nodes: z.record(name, node).describe("The nodes by their ids, which are unique in the whole workflow."),
     output: data("What a run gives.").optional(),
   };
   return {
@@ -168,13 +179,10 @@ function documentShapes<N extends z.ZodType, W extends z.ZodType>(node: N, workf
     document: z
       .strictObject({
         $schema: z.string().describe("The JSON Schema that an editor checks this document by.").optional(),
-        name: z.string().describe("1 to 128 of A-Z a-z 0-9 . _ -"),
+        name: name.describe("1 to 128 of A-Z a-z 0-9 . _ -"),
         ...body,
-        agents: z
-          .record(z.string(), z.union([moduleAgent, httpAgent]))
-          .describe("Agents by the names that nodes call them by.")
-          .optional(),
-        workflows: z.record(z.string(), workflow).describe("Workflows by the names that nodes run them by.").optional(),
+        agents: z.record(name, agent).describe("Agents by the names that nodes call them by.").optional(),
+        workflows: z.record(name, workflow).describe("Workflows by the names that nodes run them by.").optional(),
       })
       .meta({ title: "pawl workflow", description: "A durable workflow of agents: which nodes there are, and what each is given." }),
   };
@@ -182,13 +190,12 @@ function documentShapes<N extends z.ZodType, W extends z.ZodType>(node: N, workf
 
 /** By which nodes are checked, each alone. */
 export const NODE_SHAPES = nodeShapes(z.unknown(), { agent: agent.optional(), workflow: workflow.optional() });
-export const { inner: innerShape, document: documentShape } = documentShapes(z.unknown(), z.unknown());
+export const { inner: innerShape, document: documentShape } = documentShapes(z.unknown(), z.unknown(), z.unknown());
 
-export type NodeShapes = typeof NODE_SHAPES;
 export type DocumentShape = z.infer<typeof documentShape>;
 export type InnerShape = z.infer<typeof innerShape>;
-export type WrittenNode<K extends WrittenKind> = z.infer<NodeShapes[K]>;
-export type Way = NonNullable<WrittenNode<"when">["else"]>;
+export type WrittenNode<K extends WrittenKind> = z.infer<(typeof NODE_SHAPES)[K]>;
+export type Way = WrittenNode<"when">["then"];
 
 /** The JSON Schema of documents, for editors: `# yaml-language-server: $schema=…`. */
 export function documentJsonSchema(): object {
@@ -196,6 +203,7 @@ export function documentJsonSchema(): object {
     const { call, map, repeat } = nodeShapes(node, { workflow }, "workflow-");
     return z.union([...Object.values(nodeShapes(node, { agent }, "agent-")), call, map, repeat]).meta({ id: "node" });
   });
-  const inner: z.ZodType = z.lazy(() => z.union([moduleWorkflow, documentShapes(node, inner).inner]));
-  return z.toJSONSchema(documentShapes(node, inner).document, { io: "input" });
+  const anyAgent = z.union([moduleAgent, httpAgent]);
+  const inner: z.ZodType = z.lazy(() => z.union([moduleWorkflow, documentShapes(node, anyAgent, inner).inner]));
+  return z.toJSONSchema(documentShapes(node, anyAgent, inner).document, { io: "input" });
 }

@@ -2,11 +2,9 @@
  * Workflows from YAML or JSON: the same plan as from TypeScript, with line and column in every error. The text is read, its
  * shape checked; agents and workflows that it names are found; then its nodes are written down, and a plan is made of them.
  */
-import { Builder } from "./builder.ts";
-import { checkPart } from "./document-check.ts";
-import { NodeWriter, workflowsNamed } from "./document-nodes.ts";
-import { type DocumentOptions, KnownWorkflows, readAgents } from "./document-parts.ts";
-import { schemaOf } from "./document-schema.ts";
+import { type DocumentOptions, KnownWorkflows, readAgents } from "./document-callees.ts";
+import { checkPart, schemaOf } from "./document-check.ts";
+import { nodesOf, workflowsNamed } from "./document-nodes.ts";
 import { type DocumentShape, type InnerShape, documentShape } from "./document-shape.ts";
 import { readText } from "./document-text.ts";
 import { durationMs } from "./duration.ts";
@@ -15,7 +13,7 @@ import { makePlan } from "./plan.ts";
 import type { FieldPath, Place } from "./template.ts";
 import { RUN_TIMEOUT_DEFAULT, type Workflow } from "./workflow.ts";
 
-export type { DocumentOptions } from "./document-parts.ts";
+export type { DocumentOptions } from "./document-callees.ts";
 
 /** Reads a document. Throws a PawlError with its place for anything that is wrong with it. */
 export async function readDocument(text: string, options: DocumentOptions): Promise<Workflow> {
@@ -41,13 +39,10 @@ async function readWorkflow(name: string, shape: InnerShape, path: FieldPath, ar
   const workflows = new Map<string, Workflow>();
   for (const [named, at] of workflowsNamed(shape.nodes, ["nodes"]))
     if (!workflows.has(named)) workflows.set(named, await around.workflows.get(named, place(at), trail));
-  const writer = new NodeWriter({ agents: around.agents, workflows, place });
-  const builder = new Builder(`workflow "${name}"`, writer.placeOf);
-  writer.write(builder, shape.nodes, ["nodes"]);
   const plan = makePlan({
     name,
-    ...(shape.input !== undefined && { input: schemaOf(shape.input, place, ["input"]) }),
-    nodes: builder.nodes,
+    ...(shape.input !== undefined && { input: schemaOf(shape.input, ["input"], place) }),
+    nodes: nodesOf(name, shape.nodes, { agents: around.agents, workflows, place }),
     output: shape.output ?? {},
     timeoutMs: durationMs(shape.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", place(["timeout"])),
     onTimeout: shape.onTimeout ?? "partial",

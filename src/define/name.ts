@@ -3,7 +3,7 @@
  */
 import { PawlError } from "../errors.ts";
 
-const NAME = /^[A-Za-z0-9._-]{1,128}$/;
+export const NAME = /^[A-Za-z0-9._-]{1,128}$/;
 const RESERVED = new Set(["__proto__", "constructor", "prototype", "input"]);
 
 /** Throws PAWL_INVALID_ID unless the name can be used. */

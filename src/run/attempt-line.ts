@@ -14,9 +14,11 @@ export interface AttemptLine {
   /** What its earlier attempts have kept, by key. */
   readSteps(): Promise<Map<string, string>>;
   keepStep(step: KeptStep): void;
-  /** It lives; `text` is what it says of its progress. */
-  heartbeat(text: string | undefined): void;
+  /** What it says of its progress. */
+  report(text: string): void;
   stream(chunk: unknown): void;
+  /** It has ended: what it reported last is not waited with any more. */
+  end(): void;
 }
 
 /** Strikes when nothing was heard for so long. */

@@ -9,7 +9,8 @@ import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import { type AttemptLine, Silence } from "./attempt-line.ts";
-import { decode, encode } from "./codec.ts";
+import { AttemptSteps } from "./attempt-steps.ts";
+import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { Startable } from "./startable.ts";
@@ -40,10 +41,6 @@ interface AttemptNeeds {
   readonly services: StepServices | undefined;
 }
 
-/** Steps that one node may keep. */
-const STEPS_MAX = 10_000;
-const STEP_KEY = /^.{1,256}$/su;
-
 export class Attempt implements AgentContext {
   readonly runId: string;
   readonly nodeId: string;
@@ -57,8 +54,8 @@ export class Attempt implements AgentContext {
   #abandoned: unknown;
   #stopped: unknown;
   #silence: Silence | undefined;
-  #steps: Promise<Map<string, string>> | undefined;
-  #stepKeys: Set<string> | undefined;
+  #steps: AttemptSteps | undefined;
+  #isOver = false;
 
   /** Without a line there is nobody to keep its steps. */
   constructor(facts: AttemptFacts, needs: AttemptNeeds, line?: AttemptLine) {
@@ -87,7 +84,8 @@ export class Attempt implements AgentContext {
   get log(): Log {
     const { runId, nodeId, attempt } = this;
     const to = this.#needs.attempts.log;
-    const line = (level: keyof Log) => (data: object, message?: string) => to[level]({ runId, nodeId, attempt, ...data }, message);
+    const line = (level: keyof Log) => (data: object, message?: string) =>
+      to[level]({ runId, nodeId, attempt, ...(data instanceof Error ? { error: data } : data) }, message);
     return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
   }
 
@@ -99,7 +97,7 @@ export class Attempt implements AgentContext {
   abandon(code: ErrorCode): void {
     if (this.#abandoned !== undefined) return;
     this.#abandoned = new PawlError(code);
-    this.#silence?.end();
+    this.#end();
     this.#abort?.abort(this.#abandoned);
   }
 
@@ -109,54 +107,41 @@ export class Attempt implements AgentContext {
     this.#abort?.abort(this.#stopped);
   }
 
+  /** Nothing is heard from it any more. */
+  #end(): void {
+    this.#isOver = true;
+    this.#silence?.end();
+    this.#line?.end();
+  }
+
   /** From now on it must report progress at least so often; `strikes` is called when it does not. */
   guard(heartbeatMs: number | undefined, strikes: () => void): void {
     if (heartbeatMs !== undefined) this.#silence = new Silence(this.#needs.clock, heartbeatMs, strikes);
   }
 
-  heartbeat(progress?: unknown): void {
-    if (this.#isAbandoned) return;
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** It lives. */
+  heard(): void {
     this.#silence?.heard();
-    this.#line?.heartbeat(progress === undefined ? undefined : encode(progress));
+  }
+
+  heartbeat(progress?: unknown): void {
+    if (this.#isOver) return;
+    this.heard();
+    if (progress !== undefined) this.#line?.report(encode(progress));
   }
 
   stream(chunk: unknown): void {
-    if (!this.#isAbandoned) this.#line?.stream(chunk);
+    if (!this.#isOver) this.#line?.stream(chunk);
   }
 
-  async step<T>(key: string, perform: () => T | Promise<T>): Promise<T> {
-    if (this.#line === undefined) throw new PawlError("PAWL_STEP_UNSUPPORTED");
-    this.#checkStep(key);
-    this.#steps ??= this.#line.readSteps();
-    const steps = await this.#wanted(this.#steps);
-    const kept = steps.get(key);
-    if (kept !== undefined) return decode(kept) as T;
-    if (steps.size >= STEPS_MAX) throw new PawlError("PAWL_VALUE_TOO_LARGE", { message: `node "${this.nodeId}" has ${STEPS_MAX} steps; no more are kept` });
-    const text = encode(await perform());
-    this.#silence?.heard();
-    await this.#wanted(new Promise<void>((resolve) => this.#line!.keepStep({ key, text, kept: resolve })));
-    steps.set(key, text);
-    return decode(text) as T;
-  }
-
-  #checkStep(key: string): void {
-    if (!STEP_KEY.test(key)) throw new PawlError("PAWL_INVALID_VALUE", { message: "the key of a step has 1 to 256 characters" });
-    this.#stepKeys ??= new Set();
-    if (this.#stepKeys.has(key)) throw new PawlError("PAWL_STEP_REPEATED", { message: `node "${this.nodeId}" has two steps "${key}"` });
-    this.#stepKeys.add(key);
-  }
-
-  /** What is waited for while the attempt is wanted; then this ends with why it is not. */
-  async #wanted<T>(promise: Promise<T>): Promise<T> {
-    this.signal.throwIfAborted();
-    const { promise: unwanted, reject } = Promise.withResolvers<never>();
-    const aborted = (): void => reject(this.signal.reason);
-    this.signal.addEventListener("abort", aborted, { once: true });
-    try {
-      return await Promise.race([promise, unwanted]);
-    } finally {
-      this.signal.removeEventListener("abort", aborted);
-    }
+  step<T>(key: string, perform: () => T | Promise<T>): Promise<T> {
+    if (this.#line === undefined) return Promise.reject(new PawlError("PAWL_STEP_UNSUPPORTED"));
+    this.#steps ??= new AttemptSteps(this, this.#line);
+    return this.#steps.take(key, perform);
   }
 
   #call({ work }: Agent, given: unknown): unknown {
@@ -166,6 +151,12 @@ export class Attempt implements AgentContext {
     if (services === undefined || work.kind === "none") throw new PawlError("PAWL_NO_HOST");
     if (work.kind === "wait") return services.otherRun((given as { runId: unknown }).runId, this.signal);
     return services.childRun(work.of as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal);
+  }
+
+  /** What its steps under way come to is not lost by a failure beside them. */
+  async #stepsEnd({ failure }: Outcome): Promise<void> {
+    if (failure !== undefined) this.log.warn({ failure }, "the attempt has failed; it ends when its other steps have ended");
+    await this.#steps!.end();
   }
 
   /** Calls the agent. Never rejects; answers undefined when it was abandoned meanwhile. */
@@ -180,7 +171,8 @@ export class Attempt implements AgentContext {
     } catch (error) {
       outcome = { failure: failureOf(error, nonRetryable) };
     }
-    this.#silence?.end();
+    if (this.#steps?.isUnderWay === true) await this.#stepsEnd(outcome);
+    this.#end();
     return this.#isAbandoned ? undefined : outcome;
   }
 }

@@ -38,10 +38,10 @@ export class Calls {
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, input, reads, dependencies, of, undoes } = node.node;
+    const { id: nodeId, input, reads, after, of, undoes } = node.node;
     const [agent, policy] = [agentOf(node), policyOf(node)];
     const { attempt: number, alternative } = node.snapshot.context;
-    const upstreamFailures = this.#failures.among(of === undefined ? dependencies : reads);
+    const upstreamFailures = this.#failures.among([...new Set([...reads, ...after])]);
     const facts = { runId: run.id, nodeId, attempt: number, alternative, deadlineAt: node.since + policy.timeoutMs, upstreamFailures };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
     // a run of its own takes permits itself

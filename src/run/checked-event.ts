@@ -2,6 +2,7 @@
  * Events that people and programs send to a machine, checked before they enter: only declared types, and what a schema says.
  */
 import type { Plan } from "../define/plan.ts";
+import { didYouMean } from "../define/name.ts";
 import { describeIssues, validate } from "../define/schema.ts";
 import { PawlError } from "../errors.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
@@ -35,7 +36,8 @@ export async function checkedNodeEvent(plan: Plan, event: unknown): Promise<{ re
   const node = plan.nodes[plan.indexOf.get(type) ?? -1];
   if (node?.kind !== "event") {
     const takes = plan.nodes.filter(({ kind }) => kind === "event").map(({ id }) => id);
-    const message = `workflow "${plan.name}" has no event "${type}"; it takes ${takes.length === 0 ? "none" : takes.join(", ")}`;
+    const nearest = didYouMean(type, takes);
+    const message = `workflow "${plan.name}" has no event "${type}"; it takes ${takes.length === 0 ? "none" : takes.join(", ")}${nearest && `;${nearest}`}`;
     throw new PawlError("PAWL_EVENT_REFUSED", { message, data: { takes } });
   }
   const checked = await validate(node.agent.output, fields);

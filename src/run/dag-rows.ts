@@ -6,7 +6,7 @@ import type { ActorRecord } from "../store/store.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
 import { type RunNode, baseOf } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
-import { type NodeActor, nodeRow } from "./node-actor.ts";
+import { type NodeActor, childRunOf, nodeRow } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
 
@@ -49,14 +49,15 @@ export class DagRows {
   }
 
   /**
-   * An attempt was granted. A call that can be undone has a row from then on: after a crash it is known that it may have
-   * done something.
+   * An attempt started. A call that can be undone has a row from then on: after a crash it is known that it may have done
+   * something.
    */
-  began({ node, snapshot, since }: NodeActor): void {
+  granted(actor: NodeActor): void {
+    const { node, snapshot, since } = actor;
     const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
     if (node.compensate !== undefined)
       this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...(alternative > 0 && { alternative, attemptsBefore }) });
-    if (node.undoes === undefined) this.history.node("node.started", node.id, attempt);
+    if (node.undoes === undefined) this.history.started(node.id, childRunOf(this.#runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
 
@@ -81,7 +82,7 @@ export class DagRows {
     const due = dueOf(node, since);
     this.written(node, "running", { attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due });
     const branch = branches?.[opened ?? -1]?.name;
-    this.history.opened(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
+    this.history.started(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
   }
 
   /** A group or event has ended. */

@@ -45,11 +45,11 @@ export async function draftWorkflowFork(store: Store, record: RunRecord, { from,
   const commitNo = typeof from === "number" ? from : record.commitNo;
   const known = await readKnown(store, record, plan, commitNo);
   const { graph } = known;
-  const anew = typeof from === "number" ? new Set<number>() : dependentsOf(graph, indexOf(graph, from, record.id));
+  const anew = typeof from === "number" ? new Set<number>() : dependentsOf(graph, indexOf(known, from, record.id));
   const values = readSetValues(set, plan);
   const changed = await applied(values, known, plan, definition);
   const keptNodes = [...indices(graph)].flatMap((index) => keptNode(graph.node(index), known.rows.get(index), anew.has(index), changed.results.has(index)));
-  const open = openGroups(known, anew, new Set(keptNodes.map(({ node }) => node)));
+  const open = openGroups(known, anew, keptNodes);
   const kept = keptNodes.filter(({ node }) => !open.has(node));
   const keptIds = new Set(kept.map(({ node }) => node));
   const forkPlan: WorkflowForkPlan = {
@@ -73,8 +73,9 @@ function* indices({ size }: Graph): Generator<number> {
   for (let index = 0; index < size; index++) yield index;
 }
 
-function indexOf(graph: Graph, from: string, runId: string): number {
-  const index = graph.find(from);
+function indexOf(known: Known, from: string, runId: string): number {
+  const { graph } = known;
+  const index = graph.find(from) ?? roundUnderWay(known, from);
   if (index !== undefined) return index;
   const ids = graph.plan.nodes.map(({ id }) => id);
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
@@ -84,13 +85,28 @@ function indexOf(graph: Graph, from: string, runId: string): number {
   });
 }
 
+/** The newest round of an open loop has no row before its first attempt has ended. */
+function roundUnderWay({ graph, opened, rows }: Known, id: string): number | undefined {
+  const group = graph.plan.indexOf.get(id.slice(0, id.lastIndexOf("[")));
+  const last = group === undefined ? undefined : graph.lastOf(group);
+  if (group === undefined || last === undefined || !rows.has(last)) return undefined;
+  const isNext =
+    opened.get(group)?.status === "running" && graph.plan.nodes[group]!.kind === "repeat" && id === `${graph.plan.nodes[group]!.id}[${graph.countOf(group)}]`;
+  return isNext ? graph.grow(group, 1) : undefined;
+}
+
 /** The node with all that depends on it. Members of a group depend on what the group does, and not on each other. */
 function dependentsOf(graph: Graph, first: number): Set<number> {
   const found = new Set<number>();
+  /** With all of their members; of others only some run again. */
+  const whole = new Set<number>();
   const visit = (index: number, withMembers: boolean): void => {
     const isNew = !found.has(index);
     found.add(index);
-    if (withMembers) for (const member of [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)]) if (!found.has(member)) visit(member, true);
+    if (withMembers && !whole.has(index)) {
+      whole.add(index);
+      for (const member of [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)]) visit(member, true);
+    }
     if (!isNew) return;
     for (const dependent of graph.dependentsOf(index)) visit(dependent, true);
     const { of } = graph.node(index);
@@ -125,15 +141,21 @@ function keptNode({ id: node }: RunNode, row: StoredActor | undefined, isAnew: b
   return row === undefined || isAnew ? [] : [{ node, status: row.status as KeptNode["status"] }];
 }
 
-/** Groups that begin open, by their id: some of their members are kept, and others are not. */
-function openGroups({ graph, opened }: Known, anew: ReadonlySet<number>, kept: ReadonlySet<string>): Map<string, StoredNode> {
+/**
+ * Groups that begin open, by their id: some of their members have what they had, or are open, and others run again. A result
+ * that is set says nothing of how its choice was made.
+ */
+function openGroups({ graph, opened }: Known, anew: ReadonlySet<number>, kept: readonly KeptNode[]): Map<string, StoredNode> {
   const open = new Map<string, StoredNode>();
-  for (const [index, node] of opened) {
+  const ended = new Set(kept.filter(({ status }) => status !== "set").map(({ node }) => node));
+  const set = new Set(kept.filter(({ status }) => status === "set").map(({ node }) => node));
+  const isThere = (member: number): boolean => ended.has(graph.node(member).id) || open.has(graph.node(member).id);
+  // the inner ones first: they come later in the plan
+  for (const [index, node] of [...opened].toSorted(([a], [b]) => b - a)) {
     const { id } = graph.node(index);
     const members = [...(graph.plan.members.get(index) ?? []), ...graph.itemsOf(index)];
-    const isAnyKept = members.some((member) => kept.has(graph.node(member).id));
-    const isClosed = kept.has(id) && !anew.has(index);
-    if (isAnyKept && !isClosed) open.set(id, node);
+    const isClosed = set.has(id) || (ended.has(id) && !anew.has(index));
+    if (!isClosed && members.some(isThere)) open.set(id, node);
   }
   return open;
 }

@@ -71,7 +71,7 @@ export class Graph {
       dependencies: [],
       reads: node.reads,
       collects: [],
-      after: [],
+      after: node.after,
       policy: node.policy,
       of: { group, position },
     };

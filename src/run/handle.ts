@@ -111,7 +111,17 @@ export class Run<Output> {
     }
   }
 
-  /** The run as it is stored now. */
+  /**
+   * The run as it is stored now. `waitingFor.awaited` has the events that a workflow's run waits for, each with the JSON
+   * Schema of its fields, so that a form can be made of it.
+   *
+   * @example
+   * ```ts
+   * const { waitingFor } = await run.status();
+   * for (const { type, schema, dueAt } of waitingFor?.awaited ?? []) showForm(type, schema, dueAt, (fields) => run.send({ ...fields, type }));
+   * ```
+   * @throws PAWL_RUN_NOT_FOUND
+   */
   async status(): Promise<RunView> {
     return viewRun(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
   }
@@ -218,8 +228,10 @@ export class Run<Output> {
   }
 
   /**
-   * What its agents stream by `ctx.stream` from now on, when it runs in this process. Ends when the run does. Not stored: what
-   * nobody listened to is gone, and an attempt that is made again streams again.
+   * What its agents stream by `ctx.stream` from now on, when it runs in this process; while another process has the run nothing
+   * is heard: there, look at the progress in `run.nodes()`. Ends when the run does. Nothing is stored: what nobody listened to is
+   * gone, and a reader that is slow is told by `missed` how many chunks it has lost. When `attempt` grows, what came before is
+   * of an attempt that failed.
    *
    * @example
    * ```ts

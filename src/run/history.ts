@@ -56,10 +56,12 @@ export interface HistoryEvent {
   readonly branch?: string;
   /** Of an event that is awaited from then on: when its timeout strikes, in ms since 1970. */
   readonly dueAt?: number;
+  /** Of an attempt that is a run of its own: that run's id. */
+  readonly childRun?: string;
 }
 
-/** What a group was opened with, or until when an event is awaited. */
-type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt">;
+/** What a node began with: what a group was opened with, until when an event is awaited, or the run that an attempt is. */
+type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {
@@ -135,9 +137,10 @@ export class HistoryWriter {
     this.#events.push(failure === undefined ? [type, node, attempt] : [type, node, attempt, failure.code, failure.message]);
   }
 
-  /** A group was opened, or an event is awaited from now on. */
-  opened(node: string, opening: Opening): void {
-    this.#events.push(Object.keys(opening).length === 0 ? ["node.started", node] : ["node.started", node, 0, opening]);
+  /** An attempt started, a group was opened, or an event is awaited from now on. */
+  started(node: string, opening: Opening, attempt = 0): void {
+    const hasOpening = Object.keys(opening).length > 0;
+    this.#events.push(hasOpening ? ["node.started", node, attempt, opening] : attempt > 0 ? ["node.started", node, attempt] : ["node.started", node]);
   }
 
   run(type: HistoryType, failure?: { code: string; message: string }): void {

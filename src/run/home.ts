@@ -119,7 +119,7 @@ export class Home implements RunHome {
       childRuns(this, (id, definition, input) => this.starts.start(id, definition, input)),
     );
     worker.onEmitted = (runId, event) => this.emitted.tell(event, { runId });
-    worker.onStreamed = (runId, node, chunk) => this.streams.tell(runId, node, chunk);
+    worker.onStreamed = (runId, said) => this.streams.tell(runId, said);
     worker.onCommitted((run, commit) => this.#committed(run, commit));
     worker.onStopped = () => {
       peers.stop();

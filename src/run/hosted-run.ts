@@ -8,6 +8,7 @@ import type { Commit, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import type { InboxItem } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
+import type { Streamed } from "./streams.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
@@ -86,7 +87,7 @@ export interface RunSeams {
   /** Reads from the store. */
   read<T>(call: (store: Store) => Promise<T>): Promise<T>;
   /** An attempt of a node streams something to whoever listens. */
-  streamed(run: HostedRun, nodeId: string, chunk: unknown): void;
+  streamed(runId: string, said: Streamed): void;
   /** The run is no longer paused: what was left in its inbox can be given to it. */
   wantsInbox(runId: string): void;
   /** An actor of the run emitted an event. */

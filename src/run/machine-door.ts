@@ -74,8 +74,7 @@ export class MachineDoor {
     if (eventId !== undefined && !EVENT_ID.test(eventId)) throw new PawlError("PAWL_INVALID_VALUE", { message: "an eventId has 1 to 256 characters" });
     try {
       const result = await this.#send({ id, event, eventId, timeoutMs });
-      if (strict && !result.handled && !result.duplicate)
-        throw new PawlError("PAWL_EVENT_UNHANDLED", { message: `no transition took "${event.type}" in state ${JSON.stringify(result.value)}` });
+      if (strict && !result.handled && !result.duplicate) throw await this.#unhandled(id, event.type, result.value);
       return result;
     } catch (error) {
       // a run that has ended, or is set aside, may have consumed the event before
@@ -83,6 +82,13 @@ export class MachineDoor {
       if (consumed === undefined) throw error;
       return consumed;
     }
+  }
+
+  async #unhandled(id: string, type: string, value: unknown): Promise<PawlError> {
+    const isMachine = isMachineRun(await requireRun(this.#seams.store, id));
+    if (isMachine) return new PawlError("PAWL_EVENT_UNHANDLED", { message: `no transition took "${type}" in state ${JSON.stringify(value)}` });
+    const next = "see what it waits for: `run.status()`, or `pawl show`";
+    return new PawlError("PAWL_EVENT_UNHANDLED", { message: `run "${id}" does not wait for "${type}" any more`, next });
   }
 
   async #consumed(id: string, eventId: string): Promise<SendResult | undefined> {

@@ -9,6 +9,8 @@ interface Feed {
   next: number;
   /** Items that were given and have not settled. */
   active: number;
+  /** Items that are to be tried again when there is room for them. */
+  readonly again: number[];
   isQueued: boolean;
 }
 
@@ -31,7 +33,7 @@ export class MapFeed {
     if (!this.#feeds.has(group)) {
       let active = 0;
       for (const item of this.#graph.itemsOf(group)) if (this.#statusOf(item) === "backingOff") active++;
-      this.#feeds.set(group, { next: 0, active, isQueued: false });
+      this.#feeds.set(group, { next: 0, active, again: [], isQueued: false });
     }
     return this.hasMore(group);
   }
@@ -40,19 +42,31 @@ export class MapFeed {
   next(group: number): number | undefined {
     const feed = this.#feeds.get(group)!;
     feed.isQueued = false;
-    const index = this.#waiting(group, feed);
+    const index = feed.again.shift() ?? this.#waiting(group, feed);
     if (index === undefined) return undefined;
-    feed.next++;
+    if (this.#statusOf(index) === "waiting") feed.next++;
     feed.active++;
     return index;
+  }
+
+  /** An item is to be tried again. Answers whether it waits for room: more of them were taken up again than may be under way. */
+  putsOff(group: number, index: number): boolean {
+    const feed = this.#feeds.get(group);
+    if (feed === undefined || feed.active <= this.#roomOf(group)) return false;
+    feed.active--;
+    feed.again.push(index);
+    return true;
+  }
+
+  #roomOf(group: number): number {
+    return this.#graph.plan.nodes[group]!.concurrency ?? Number.POSITIVE_INFINITY;
   }
 
   /** Is there one more, and room for it? Whoever asks queues the group then. */
   hasMore(group: number): boolean {
     const feed = this.#feeds.get(group)!;
     if (feed.isQueued) return false;
-    const { concurrency = Number.POSITIVE_INFINITY } = this.#graph.plan.nodes[group]!;
-    feed.isQueued = feed.active < concurrency && this.#waiting(group, feed) !== undefined;
+    feed.isQueued = feed.active < this.#roomOf(group) && (feed.again.length > 0 || this.#waiting(group, feed) !== undefined);
     return feed.isQueued;
   }
 

@@ -90,8 +90,14 @@ export function withDraw(event: Timer["event"], random: Random): NodeEvent {
   return (event.type === TIMER.backedOff.type ? event : { ...event, jitter: random.next() }) as NodeEvent;
 }
 
+/** The run that an attempt of this node is, if it is one. */
+export function childRunOf(runId: string, actor: NodeActor): { readonly childRun?: string } {
+  return agentOf(actor).work.kind === "run" ? { childRun: childRunId(runId, actor.node.id, actor.snapshot.context.attempt) } : {};
+}
+
 /** The row of a node that has ended, or backs off, at this instant. */
-export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeActor, endedAt: number, output: string | null): ActorRecord {
+export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null): ActorRecord {
+  const { node, snapshot, since } = actor;
   const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
   const body: NodeBody = {
     attempt,
@@ -100,8 +106,9 @@ export function nodeRow(runId: string, { node: { id }, snapshot, since }: NodeAc
     ...(failure !== undefined && { failure }),
     ...(alternative > 0 && { alternative, attemptsBefore }),
     ...(snapshot.value === "backingOff" && { backoffMs }),
+    ...childRunOf(runId, actor),
   };
-  return actorRow(runId, id, snapshot.value, nodeBodyText(body), output);
+  return actorRow(runId, node.id, snapshot.value, nodeBodyText(body), output);
 }
 
 /** Attempts that are no longer wanted: told once that is durable, or the run leaves memory. */

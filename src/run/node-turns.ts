@@ -74,7 +74,7 @@ export class NodeTurns {
     if (snapshot.value === "stopping") return;
     if (before === "running" || before === "stopping") nodes.release(node);
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
-    else if (snapshot.value === "running") rows.began(node);
+    else if (snapshot.value === "running") rows.granted(node);
     else if (snapshot.value === "backingOff") this.#backsOff(node);
     else progress.requeue(node.index);
   }
@@ -109,7 +109,7 @@ export class NodeTurns {
   /** A step of the attempt has ended. */
   keepStep(node: NodeActor, attempt: Attempt, step: KeptStep): void {
     if (node.attempt !== attempt) return;
-    this.#host.rows.add(stepRow(this.#host.id, node.node.id, step));
+    this.#host.rows.add(stepRow(this.#host.id, node.node.id, attempt.attempt, step));
     this.#host.act(() => step.kept());
   }
 

@@ -57,7 +57,9 @@ export class Progress {
 
   #restore(stored: readonly KnownNode[]): void {
     const { plan } = this.#graph;
-    for (const { index, status } of stored) if (status === "skipped") for (const member of plan.members.get(index) ?? []) this.#notTake(member);
+    // a choice that could not be made, or whose result was set: its members do not run
+    for (const { index, status, opened } of stored)
+      if (status === "skipped" || (status === "completed" && opened === undefined)) for (const member of plan.members.get(index) ?? []) this.#notTake(member);
     for (const { index, opened } of stored)
       if (opened !== undefined && isChoice(plan.nodes[index]!.kind))
         for (const member of plan.members.get(index)!)
@@ -141,11 +143,9 @@ export class Progress {
   take(choice: number, branch: number): void {
     const { plan } = this.#graph;
     this.#inTransit--;
-    const members = plan.members.get(choice)!;
-    const isTaken = (member: number): boolean => plan.nodes[member]!.within!.branch === branch;
-    this.#members.set(choice, members.filter(isTaken).length);
-    for (const member of members)
-      if (!isTaken(member)) this.#notTake(member, true);
+    this.#members.set(choice, this.#unsettled(choice, branch));
+    for (const member of plan.members.get(choice)!)
+      if (plan.nodes[member]!.within!.branch !== branch) this.#notTake(member, true);
       else if (this.#doomed.delete(member)) this.#blockAll([member]);
       else if (--this.#left[member]! === 0 && this.#status[member] === CODE.waiting) this.#ready(member);
     if (this.#members.get(choice) === 0) this.#transit(choice);
@@ -179,6 +179,7 @@ export class Progress {
       const granted = this.#feed.has(index) ? this.#feed.next(index) : index;
       if (granted !== index && this.#feed.hasMore(index)) this.#queue.push(index);
       if (granted === undefined) continue;
+      this.#leave(granted);
       this.#status[granted] = CODE.running;
       this.#running++;
       return granted;
@@ -192,8 +193,10 @@ export class Progress {
     this.#backingOff++;
   }
 
-  /** A node whose backoff passed is queued again. */
+  /** A node whose backoff passed is queued again; an item, when there is room for it. */
   requeue(index: number): void {
+    const group = this.#graph.groupOf(index);
+    if (group !== undefined && this.#feed.putsOff(group, index)) return;
     this.#leave(index);
     this.#enqueue(index);
   }
@@ -291,13 +294,18 @@ export class Progress {
     this.#blockAll([...members, ...this.#graph.dependentsOf(failed), ...(parent === undefined ? [] : [parent])]);
   }
 
+  /** It is known which of its members are to run; one that is about to be made is running already. */
+  #isMade(choice: number): boolean {
+    return this.#status[choice] !== CODE.waiting && (this.#status[choice] !== CODE.running || this.#members.has(choice));
+  }
+
   #blockAll(open: number[]): void {
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
       const isOpened = this.#members.delete(index);
       if (!isOpened && this.#status[index] !== CODE.waiting) continue;
       const { members, nodes } = this.#graph.plan;
       const { within } = nodes[index]!;
-      if (within !== undefined && this.#status[within.choice] === CODE.waiting) {
+      if (within !== undefined && !this.#isMade(within.choice)) {
         this.#doomed.add(index);
         continue;
       }

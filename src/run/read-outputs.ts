@@ -11,7 +11,7 @@ import { openActorRow } from "./row.ts";
 const READ_AGAIN_MS = 1_000;
 
 /** Reads rows until they are read: a read that fails for a moment harms no run. A failure of the store is none of these. */
-async function readAgain(read: () => Promise<StoredActor[]>, clock: Clock, log: Log): Promise<StoredActor[]> {
+export async function readAgain(read: () => Promise<StoredActor[]>, clock: Clock, log: Log): Promise<StoredActor[]> {
   for (;;) {
     try {
       return await read();

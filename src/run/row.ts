@@ -49,6 +49,8 @@ export interface NodeBody {
   readonly opened?: number;
   /** Of an event that is awaited: when its timeout strikes. */
   readonly dueAt?: number;
+  /** Of a call that is a run of its own: that run's id. */
+  readonly childRun?: string;
 }
 
 /** What a run's row holds beside its status. */
@@ -104,7 +106,7 @@ export function runRow(
 
 /** A node's body as text; the common case without a walk over it. */
 export function nodeBodyText(body: NodeBody): string {
-  if (body.failure !== undefined) return encode(body);
+  if (body.failure !== undefined || body.childRun !== undefined) return encode(body);
   const opened = (body.opened === undefined ? "" : `,"opened":${body.opened}`) + (body.dueAt === undefined ? "" : `,"dueAt":${body.dueAt}`);
   return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}${opened}}`;
 }

@@ -17,6 +17,8 @@ export interface StreamOptions {
 export interface Streamed<Chunk = unknown> {
   /** The node whose agent gave it. */
   readonly node: string;
+  /** Its attempt. When this grows, what came before is of an attempt that failed; what its steps kept is not streamed again. */
+  readonly attempt: number;
   readonly chunk: Chunk;
   /** So many before this one were dropped, because the reader was slow. */
   readonly missed?: number;
@@ -32,11 +34,8 @@ const CAPACITY_MAX = 100_000;
 export class Streams {
   readonly #listeners = new Map<string, Set<Listener>>();
 
-  tell(runId: string, node: string, chunk: unknown): void {
-    const listeners = this.#listeners.get(runId);
-    if (listeners === undefined) return;
-    const item: Streamed = { node, chunk };
-    for (const listener of listeners) listener.hear(item);
+  tell(runId: string, said: Streamed): void {
+    for (const listener of this.#listeners.get(runId) ?? []) listener.hear(said);
   }
 
   /** Who listens hears what is streamed from now on. @throws PAWL_INVALID_VALUE */

@@ -90,6 +90,8 @@ export interface NodeView {
   readonly retryAt: number | undefined;
   /** What its attempt reported last; see `ctx.heartbeat`. */
   readonly progress: unknown;
+  /** Of a call of a workflow or machine: the id of the run that its newest attempt is. */
+  readonly childRun: string | undefined;
   /** Of an event that is awaited: when its timeout strikes; undefined when it has none. */
   readonly dueAt: number | undefined;
   /** Of a map or loop that was opened: how many items, or rounds, it has; they come after it. */
@@ -181,11 +183,11 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
   const { graph, nodes } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
   const stored = new Map(nodes.map((node) => [node.index, node]));
   const isUnderWay = UNDER_WAY.has(record.status);
-  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, Started>();
+  const running = isUnderWay ? await readRunning(store, runId) : new Map<string, StartedAttempt>();
   for (const id of running.keys()) growTo(graph, id);
   const progress = new Progress(graph, nodes);
   if (record.status === "running" || record.status === "paused") progress.queueReady();
-  const reported = await readProgress(store, runId, [...running.keys()]);
+  const reported = await readProgress(store, runId, running);
   const isOver = ENDED_EARLY.has(record.status);
   return [...inOrder(graph)].map((index) => {
     const node = graph.node(index);
@@ -208,10 +210,11 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       failure: body?.failure,
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
       progress: reported.get(node.id),
+      childRun: started === undefined ? body?.childRun : started.childRun,
       dueAt: derived === "running" ? body?.dueAt : undefined,
       items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
       branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
-      upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index) : [],
+      upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index, (choice) => stored.get(choice)?.opened !== undefined) : [],
     };
   });
 }
@@ -242,26 +245,24 @@ function growTo(graph: Graph, id: string): void {
   if (lacking > 0) graph.grow(index, lacking);
 }
 
-/** What those that run have reported. */
-async function readProgress(store: Store, runId: string, nodes: readonly string[]): Promise<Map<string, unknown>> {
-  const rows = await store.readActors(runId, nodes.map(progressKey));
-  return new Map(rows.map((row) => (openActorRow(runId, row), [row.key.slice(BESIDE.length, -2), decode(row.output!, READABLE)])));
+/** What those that run have reported, in the attempt that runs. */
+async function readProgress(store: Store, runId: string, running: ReadonlyMap<string, { readonly attempt: number }>): Promise<Map<string, unknown>> {
+  const rows = await store.readActors(runId, [...running.keys()].map(progressKey));
+  const reported = new Map<string, unknown>();
+  for (const row of rows) {
+    const { attempt } = openActorRow(runId, row) as { readonly attempt: number };
+    const node = row.key.slice(BESIDE.length, -2);
+    if (running.get(node)!.attempt === attempt) reported.set(node, decode(row.output!, READABLE));
+  }
+  return reported;
 }
 
 /** How far the undoing of a node is, if it has begun. */
-function undoStatus(graph: Graph, stored: ReadonlyMap<number, StoredNode>, index: number, started: Started | undefined): UndoStatus | undefined {
+function undoStatus(graph: Graph, stored: ReadonlyMap<number, StoredNode>, index: number, started: StartedAttempt | undefined): UndoStatus | undefined {
   if (started?.undoes === true) return "compensating";
   const status = graph.node(index).compensate === undefined ? undefined : stored.get(graph.undo(index))?.status;
   if (status === undefined) return undefined;
   return status === "completed" ? "compensated" : status === "backingOff" ? "compensating" : "compensationFailed";
-}
-
-/** The newest attempt that runs. */
-interface Started {
-  readonly attempt: number;
-  readonly at: number;
-  /** It undoes what the node has done. */
-  readonly undoes: boolean;
 }
 
 function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): NodeStatus {
@@ -269,27 +270,39 @@ function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): Nod
   return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
 }
 
+/** An attempt that is under way. */
+interface StartedAttempt {
+  readonly attempt: number;
+  readonly at: number;
+  readonly childRun: string | undefined;
+  /** It undoes what the node has done. */
+  readonly undoes: boolean;
+}
+
 /** Nodes whose last word in the history is that an attempt started. */
-async function readRunning(store: Store, runId: string): Promise<Map<string, Started>> {
-  const running = new Map<string, Started>();
+async function readRunning(store: Store, runId: string): Promise<Map<string, StartedAttempt>> {
+  const running = new Map<string, StartedAttempt>();
   for await (const { at, events } of readHistory(store, runId)) {
-    for (const { type, node, attempt } of events) {
+    for (const { type, node, attempt, childRun } of events) {
       if (type === "run.recovered") running.clear();
-      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false });
-      else if (type === "node.compensating") running.set(node!, { attempt: attempt!, at, undoes: true });
+      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false, childRun });
+      else if (type === "node.compensating") running.set(node!, { attempt: attempt!, at, undoes: true, childRun });
       else if (node !== undefined) running.delete(node);
     }
   }
   return running;
 }
 
-function failedUpstream(graph: Graph, progress: Progress, index: number): string[] {
+/** A member of a choice that could not be made is blocked by what blocks the choice. */
+function failedUpstream(graph: Graph, progress: Progress, index: number, isMade: (choice: number) => boolean): string[] {
   const seen = new Set<number>([index]);
   const failed: string[] = [];
   for (const current of seen) {
-    if (progress.status(current) === "failed") failed.push(graph.node(current).id);
+    const { id, dependencies, within } = graph.node(current);
+    const around = within === undefined || isMade(within.choice) ? [] : [within.choice];
+    if (progress.status(current) === "failed") failed.push(id);
     else
-      for (const other of [...graph.node(current).dependencies, ...(graph.plan.members.get(current) ?? []), ...graph.itemsOf(current)])
+      for (const other of [...dependencies, ...around, ...(graph.plan.members.get(current) ?? []), ...graph.itemsOf(current)])
         if (progress.status(other) === "blocked" || progress.status(other) === "failed") seen.add(other);
   }
   return failed;

@@ -139,8 +139,8 @@ export class Worker implements RunSeams {
     return this.attempt(() => call(this.#store));
   }
 
-  streamed({ id }: HostedRun, nodeId: string, chunk: unknown): void {
-    if (this.#stopped === undefined) this.onStreamed?.(id, nodeId, chunk);
+  streamed(...said: Parameters<RunSeams["streamed"]>): void {
+    if (this.#stopped === undefined) this.onStreamed?.(...said);
   }
 
   emitted(run: HostedRun, event: AnyEvent): void {
@@ -334,7 +334,7 @@ export class Worker implements RunSeams {
   onStopped: (() => void) | undefined;
   onFenced: (() => void) | undefined;
   onWantsInbox: ((runId: string) => void) | undefined;
-  onStreamed: ((runId: string, nodeId: string, chunk: unknown) => void) | undefined;
+  onStreamed: RunSeams["streamed"] | undefined;
   onEmitted: ((runId: string, event: AnyEvent) => void) | undefined;
   onStrayed: ((runId: string, key: string, event: () => string) => void) | undefined;
   onPassivated: ((wakeAt: number | null) => void) | undefined;

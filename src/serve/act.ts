@@ -52,6 +52,8 @@ export async function commitOf(run: Run<unknown>, after: number, types: readonly
 /** At a terminal nobody has an event's id at hand, and what is asked twice may be done twice. */
 async function withAdvice(error: unknown, run: Run<unknown>, pawl: Pawl): Promise<unknown> {
   if (isPawlError(error, "PAWL_RUN_ENDED")) return new PawlError(error.code, { message: error.message, next: "see `pawl show RUN`", cause: error });
+  if (isPawlError(error, "PAWL_EVENT_REFUSED"))
+    return new PawlError(error.code, { message: error.message, next: "see what it takes: `pawl show RUN`", cause: error });
   if (!isPawlError(error, "PAWL_SEND_PENDING")) return error;
   return new PawlError(error.code, { message: error.message, next: await whoDoesIt(run, pawl), cause: error });
 }

@@ -2,6 +2,7 @@
  * A node on the board: what the graph says of it, and how it stands.
  */
 import type { MemberOf, NodeStatus, NodeView } from "../index.ts";
+import { Tally } from "./tally.ts";
 
 /** A node as the definition has it. */
 export interface GraphNode {
@@ -20,6 +21,12 @@ export interface GraphNode {
   readonly keptItems?: readonly { readonly position: number; readonly status: NodeStatus }[];
 }
 
+/** The items of a map, or the rounds of a loop. */
+export interface Parts {
+  readonly nodes: BoardNode[];
+  readonly tally: Tally<BoardNode>;
+}
+
 export interface BoardNode {
   readonly id: string;
   readonly agent: string;
@@ -29,9 +36,8 @@ export interface BoardNode {
   readonly dependencies: readonly string[];
   /** The map or loop of which it is a part. */
   readonly of: BoardNode | undefined;
-  /** Of a map or loop: items or rounds, and how many there are of each status. */
-  readonly parts: BoardNode[];
-  readonly counts: Map<NodeStatus, number>;
+  /** Of a map or loop. */
+  readonly parts: Parts | undefined;
   status: NodeStatus;
   attempt: number;
   startedAt: number | undefined;
@@ -41,6 +47,8 @@ export interface BoardNode {
   retryAt: number | undefined;
   /** What its attempt has reported, once it is known. */
   progress: unknown;
+  /** Of a call of a workflow or machine: the run that its attempt is. */
+  childRun: string | undefined;
   /** Of an awaited event: when its timeout strikes. */
   dueAt: number | undefined;
   /** Of a group: it was opened, and with which branch. */
@@ -59,6 +67,7 @@ const NEW = {
   failure: undefined,
   retryAt: undefined,
   progress: undefined,
+  childRun: undefined,
   dueAt: undefined,
   isOpened: false,
   branch: undefined,
@@ -67,12 +76,25 @@ const NEW = {
 
 export function newNode({ id, agent, dependencies, kind = "call", stage, memberOf }: GraphNode): BoardNode {
   const left = dependencies.length + (memberOf === undefined ? 0 : 1);
-  return { ...NEW, id, agent, kind, stage, memberOf, dependencies, of: undefined, parts: [], counts: new Map(), status: "waiting", left };
+  const parts = kind === "map" || kind === "repeat" ? { nodes: [], tally: new Tally<BoardNode>() } : undefined;
+  return { ...NEW, id, agent, kind, stage, memberOf, dependencies, of: undefined, parts, status: "waiting", left };
 }
 
 /** The item, or round, of this group at this position: it waits for nothing but its turn. */
 export function itemOf(group: BoardNode, position: number): BoardNode {
   const { id, agent, stage } = group;
-  const base = { ...newNode({ id: `${id}[${position}]`, agent, stage, dependencies: [] }), memberOf: { group: id, position } };
-  return { ...base, of: group, status: "queued" };
+  const memberOf = { group: id, position };
+  return {
+    ...NEW,
+    id: `${id}[${position}]`,
+    agent,
+    kind: "call",
+    stage,
+    memberOf,
+    dependencies: [],
+    of: group,
+    parts: undefined,
+    status: "queued",
+    left: 0,
+  };
 }

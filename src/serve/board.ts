@@ -6,11 +6,11 @@
  * 3. A run that had ended and goes on again has its cut-off nodes open again, and the failed ones that its history names.
  */
 import type { HistoryEntry, HistoryEvent, HistoryType, NodeStatus } from "../index.ts";
-import { type BoardNode, type GraphNode, itemOf, newNode } from "./board-node.ts";
+import { type BoardNode, type GraphNode, type Parts, itemOf, newNode } from "./board-node.ts";
+import { Tally } from "./tally.ts";
 
 const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped", "notTaken"]);
 const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
-const ACTIVE: ReadonlySet<NodeStatus> = new Set(["running", "backingOff"]);
 const CUT_OFF: ReadonlySet<HistoryType> = new Set(["run.failed", "run.timedOut", "run.cancelled"]);
 const GOES_ON: ReadonlySet<HistoryType> = new Set(["run.retried", "run.continued"]);
 
@@ -18,37 +18,34 @@ export class Board {
   /** The nodes of the definition, in its order. */
   readonly top: readonly BoardNode[];
   /** Of all nodes, items and rounds among them. */
-  readonly counts = new Map<NodeStatus, number>();
-  /** Those that run or back off, in the order in which they began. */
-  readonly active = new Set<BoardNode>();
-  readonly failed = new Set<BoardNode>();
+  readonly tally = new Tally<BoardNode>();
+  /** Events that are awaited. */
+  readonly awaiting = new Set<BoardNode>();
   /** The instant of the first entry. */
   startedAt: number | undefined;
   isPaused = false;
-  /** All nodes there are. */
-  size = 0;
   readonly #byId = new Map<string, BoardNode>();
   readonly #dependents = new Map<string, BoardNode[]>();
-  readonly #events: readonly BoardNode[];
   readonly #members = new Map<string, BoardNode[]>();
 
   constructor(graph: readonly GraphNode[]) {
     this.top = graph.map((node) => this.#add(newNode(node)));
-    this.#events = this.top.filter(({ kind }) => kind === "event");
     for (const node of this.top) {
       for (const id of node.dependencies) push(this.#dependents, id, node);
       if (node.memberOf !== undefined) push(this.#members, node.memberOf.group, node);
     }
     for (const node of this.top) if (node.left === 0) this.#ready(node);
-    for (const { id, open } of graph) if (open !== undefined) this.#begin(this.#byId.get(id)!, { type: "node.started", ...open });
-    for (const { id, kept } of graph) if (kept !== undefined) this.#keep(this.#byId.get(id)!, kept);
-    for (const { id, keptItems = [] } of graph) for (const item of keptItems) this.#keep(this.#byId.get(id)!.parts[item.position], item.status);
+    for (const { id, open } of graph) {
+      const node = this.#byId.get(id);
+      if (node !== undefined && open !== undefined) this.#begin(node, { type: "node.started", ...open });
+    }
+    for (const { id, kept } of graph) if (kept !== undefined) this.#keep(this.#byId.get(id), kept);
+    for (const { id, keptItems = [] } of graph) for (const item of keptItems) this.#keep(this.#byId.get(`${id}[${item.position}]`), item.status);
   }
 
   #add(node: BoardNode): BoardNode {
     this.#byId.set(node.id, node);
-    this.size++;
-    this.#count(node.status, 1, node);
+    for (const tally of this.#talliesOf(node)) tally.add(node, node.status);
     return node;
   }
 
@@ -60,26 +57,21 @@ export class Board {
 
   /** In the order of the definition, items and rounds after what they are of. */
   get nodes(): BoardNode[] {
-    return this.top.flatMap((node) => [node, ...node.parts]);
+    return this.top.flatMap((node) => [node, ...(node.parts?.nodes ?? [])]);
   }
 
   node(id: string): BoardNode | undefined {
     return this.#byId.get(id);
   }
 
-  /** How many have settled well. */
+  /** How many have a result, or went without. */
   get done(): number {
-    return (this.counts.get("completed") ?? 0) + (this.counts.get("skipped") ?? 0);
+    return this.tally.count("completed") + this.tally.count("skipped");
   }
 
   /** How many there are that may be done. */
   get wanted(): number {
-    return this.size - (this.counts.get("notTaken") ?? 0);
-  }
-
-  /** Does it wait for an event? */
-  get isAwaiting(): boolean {
-    return this.#events.some(({ status }) => status === "running");
+    return this.tally.size - this.tally.count("notTaken");
   }
 
   /** What a node still waits for. */
@@ -101,7 +93,7 @@ export class Board {
   /** An attempt that a crash cut off waits for its turn again; what is open when a run ends never starts. */
   #applyRun({ type, node: id }: HistoryEvent): void {
     this.isPaused = type === "run.paused" || (this.isPaused && type === "run.recovered");
-    if (type === "run.recovered") for (const node of [...this.active]) if (node.kind === "call" && node.status === "running") this.#set(node, "queued");
+    if (type === "run.recovered") for (const node of [...this.tally.those("running")]) if (node.kind === "call") this.#set(node, "queued");
     if (CUT_OFF.has(type)) for (const node of this.nodes) if (OPEN.has(node.status)) this.#set(node, "cancelled");
     if (!GOES_ON.has(type)) return;
     for (const node of id === undefined ? this.nodes.filter(({ status }) => status === "cancelled") : [this.#byId.get(id)]) this.#reopen(node);
@@ -120,7 +112,7 @@ export class Board {
   /** Of nodes that failed some may be open again: what is blocked now is what the others block. */
   #blockAgain(): void {
     for (const node of this.nodes) if (node.status === "blocked") this.#set(node, node.isOpened ? "running" : "waiting");
-    for (const node of this.failed) this.#block(node);
+    for (const node of this.tally.those("failed")) this.#block(node);
   }
 
   #applyNode(event: HistoryEvent, at: number): void {
@@ -145,23 +137,22 @@ export class Board {
   #newRound(id: string): BoardNode | undefined {
     const bracket = id.lastIndexOf("[");
     const loop = this.#byId.get(id.slice(0, bracket));
-    if (loop?.kind !== "repeat") return undefined;
-    this.#grow(loop, Number(id.slice(bracket + 1, -1)) + 1 - loop.parts.length);
+    if (loop?.kind !== "repeat" || loop.parts === undefined) return undefined;
+    this.#grow(loop, loop.parts, Number(id.slice(bracket + 1, -1)) + 1);
     return this.#byId.get(id);
   }
 
-  #grow(group: BoardNode, amount: number): void {
-    for (let left = amount; left > 0; left--) group.parts.push(this.#add(itemOf(group, group.parts.length)));
+  #grow(group: BoardNode, { nodes }: Parts, size: number): void {
+    while (nodes.length < size) nodes.push(this.#add(itemOf(group, nodes.length)));
   }
 
   /** A group was opened, or an event is awaited. */
-  #begin(node: BoardNode, { items = 0, branch, dueAt }: HistoryEvent): void {
-    node.dueAt = dueAt;
+  #begin(node: BoardNode, { items = 0, branch, dueAt, childRun }: HistoryEvent): void {
+    [node.dueAt, node.childRun] = [dueAt, childRun];
     if (node.kind === "call" || node.kind === "event") return;
     node.isOpened = true;
     if (node.status !== "running") this.#set(node, "running");
-    if (node.kind === "map") return this.#grow(node, items - node.parts.length);
-    if (node.kind === "repeat") return this.#grow(node, Math.max(items, 1) - node.parts.length);
+    if (node.parts !== undefined) return this.#grow(node, node.parts, node.kind === "repeat" ? Math.max(items, 1) : items);
     node.branch = branch;
     for (const member of this.#membersOf(node)) this.#take(member, branch);
   }
@@ -221,18 +212,15 @@ export class Board {
   }
 
   #set(node: BoardNode, status: NodeStatus): void {
-    this.#count(node.status, -1, node);
-    this.#count(status, 1, node);
+    for (const tally of this.#talliesOf(node)) tally.moved(node, node.status, status);
     node.status = status;
-    if (ACTIVE.has(status)) this.active.add(node);
-    else this.active.delete(node);
-    if (status === "failed") this.failed.add(node);
-    else this.failed.delete(node);
+    if (node.kind !== "event") return;
+    if (status === "running") this.awaiting.add(node);
+    else this.awaiting.delete(node);
   }
 
-  /** A group has a count of its parts. */
-  #count(status: NodeStatus, change: number, { of }: BoardNode): void {
-    for (const counts of of === undefined ? [this.counts] : [this.counts, of.counts]) counts.set(status, (counts.get(status) ?? 0) + change);
+  #talliesOf({ of }: BoardNode): readonly Tally<BoardNode>[] {
+    return of?.parts === undefined ? [this.tally] : [this.tally, of.parts.tally];
   }
 }
 

@@ -7,6 +7,7 @@ import { EXIT } from "./exit-code.ts";
 import { type Dependency, dependenciesOf } from "./dependencies.ts";
 import { loadDefinition } from "./definition-file.ts";
 import { toJson } from "./json.ts";
+import { branchText } from "./node-text.ts";
 import { skipWarnings } from "./skip-warnings.ts";
 import { openToLook, storeExists } from "./stored.ts";
 import { alignColumns, count } from "./text.ts";
@@ -43,9 +44,20 @@ async function compared(definition: Startable, store: string | undefined): Promi
 
 function workflowText(file: string, workflow: Workflow): string {
   const { nodes } = workflow.plan;
-  const rows = nodes.map(({ id, agent, index }) => [`  ${id}`, agent.name, dependenciesOf(workflow, index).map(dependencyText).join(", ")]);
+  const rows = nodes.map(({ id, kind, agent, index, within }) => [
+    `  ${id}`,
+    kind === "map" || kind === "repeat" ? `${agent.name} (${kind})` : agent.name,
+    [...branchOf(workflow, within), ...dependenciesOf(workflow, index).map(dependencyText)].join(", "),
+  ]);
   const table = alignColumns([["  NODE", "AGENT", "WAITS FOR"], ...rows], process.stdout);
   return `${[`${file}: workflow ${workflow.name}, ${count(nodes.length, "node")}, no errors`, ...table].join("\n")}\n`;
+}
+
+/** The choice that decides whether the node runs at all. */
+function branchOf({ plan }: Workflow, within: Workflow["plan"]["nodes"][number]["within"]): string[] {
+  if (within === undefined) return [];
+  const { id, branches } = plan.nodes[within.choice]!;
+  return [`${id} (when it takes ${branchText(branches![within.branch]!.name)})`];
 }
 
 function dependencyText({ node, from }: Dependency): string {

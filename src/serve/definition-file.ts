@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { extname, isAbsolute, resolve } from "node:path";
+import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AnyStateMachine } from "xstate";
 import { type DurableMachine, PawlError, type Rollout, type RunView, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
@@ -66,9 +66,21 @@ export function kindOf(offered: Offered): RunView["kind"] {
   return machineOf(versionsOf(offered)[0]) === undefined ? "workflow" : "machine";
 }
 
-async function loadDocument(file: string): Promise<Workflow> {
+/** `trail` are the documents that this one is a part of. */
+async function loadDocument(file: string, trail: readonly string[] = []): Promise<Workflow> {
+  const path = resolve(file);
+  if (trail.includes(path))
+    throw new PawlError("PAWL_DEFINITION_CYCLE", {
+      message: `documents run each other in a circle: ${[...trail.slice(trail.indexOf(path)), path].map((one) => basename(one)).join(" → ")}`,
+      next: "let one of them repeat an agent or another workflow instead: repeat: { max, until, next }",
+      at: file,
+    });
   const text = await readText(file);
-  return parseWorkflow(text, { file, importModule: (specifier) => importFrom(file, specifier) });
+  return parseWorkflow(text, {
+    file,
+    importModule: (specifier) => importFrom(file, specifier),
+    importWorkflow: (specifier) => loadDocument(join(dirname(file), specifier), [...trail, path]),
+  });
 }
 
 async function loadModule(file: string): Promise<Exports> {

@@ -3,7 +3,8 @@
  */
 import type { HistoryEvent, HistoryType, NodeView } from "../index.ts";
 import { machineEventText } from "./machine-text.ts";
-import { branchText } from "./node-text.ts";
+import { branchText, groupText } from "./node-text.ts";
+import type { Tally } from "./tally.ts";
 import { count, dateAndTime, durationText, oneLine } from "./text.ts";
 
 /** What is known of a node that something happened to. */
@@ -12,6 +13,8 @@ export interface KnownNode {
   /** When its newest attempt started and ended, to tell how long it took; left out when it is long ago. */
   readonly startedAt?: number | undefined;
   readonly endedAt?: number | undefined;
+  /** Of a map or loop: its items or rounds. */
+  readonly parts?: { readonly tally: Tally<unknown> } | undefined;
 }
 
 /** What happened, where the word for it is another one. */
@@ -37,20 +40,27 @@ export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNod
   const own = ownText(event, node);
   if (own !== undefined) return `${id} ${own}`;
   const nth = attempt !== undefined && (attempt > 1 || code !== undefined) ? `, attempt ${attempt}` : "";
-  return `${id} ${verb}${nth}${type === "node.completed" ? tookText(" in ", node) : ""}${reason}`;
+  return `${id} ${verb}${nth}${type === "node.completed" ? `${tookText(" in ", node)}${partsText(node)}` : ""}${reason}`;
 }
 
 /** What groups and events do that calls do not. */
-function ownText({ type, code, items, branch, dueAt }: HistoryEvent, node: KnownNode | undefined): string | undefined {
+function ownText({ type, code, items, branch, dueAt, childRun, attempt }: HistoryEvent, node: KnownNode | undefined): string | undefined {
   const kind = node?.kind;
   if (code === "PAWL_EVENT_TIMEOUT") return `did not come in time${type === "node.skipped" ? ": skipped" : ""}`;
   if (type === "node.completed") return kind === "event" ? `came${tookText(" after ", node)}` : undefined;
   if (type !== "node.started") return undefined;
   if (items !== undefined) return `opened with ${count(items, "item")}`;
+  if (childRun !== undefined) return `started${attempt !== undefined && attempt > 1 ? `, attempt ${attempt}` : ""} as run ${childRun}`;
   if (branch !== undefined) return `took ${branchText(branch)}`;
   if (kind === "when" || kind === "route") return "took no branch";
   if (kind === "event" || dueAt !== undefined) return `is awaited${dueAt === undefined ? "" : `, until ${dateAndTime(dueAt)}`}`;
   return undefined;
+}
+
+/** Of a map or loop that has ended: how many of its items did, or in which round. */
+function partsText({ kind, parts }: Partial<KnownNode> = {}): string {
+  const text = kind === "map" || kind === "repeat" ? groupText({ kind, branch: undefined, status: "completed" }, parts?.tally) : "";
+  return parts === undefined || text === "" ? "" : `: ${text}`;
 }
 
 function tookText(before: string, { startedAt, endedAt }: Partial<KnownNode> = {}): string {

@@ -3,6 +3,7 @@
  * order.
  */
 import type { Pawl, Run, RunView } from "../index.ts";
+import type { Board } from "./board.ts";
 import type { Reporter, Standing } from "./reporter.ts";
 
 export interface FollowOptions {
@@ -53,7 +54,7 @@ export async function follow(run: Run<unknown>, options: FollowOptions): Promise
   }
 }
 
-/** Tells what the run waits for, if all that came before was told. */
+/** Tells what the run waits for. */
 class Waits {
   readonly #run: Run<unknown>;
   readonly #standing: Standing;
@@ -68,16 +69,22 @@ class Waits {
   }
 
   async tell(seen: number): Promise<void> {
-    const { kind, board } = this.#standing;
-    if (seen === this.#seen || (kind === "workflow" && !board.isAwaiting)) return;
+    if (this.#standing.kind === "workflow") return this.#tellEvents(this.#standing.board);
+    if (seen === this.#seen) return;
     this.#seen = seen;
     const { waitingFor, commitNo } = await this.#run.status();
-    if (commitNo !== seen) return;
-    const events = JSON.stringify(waitingFor?.events);
-    // a workflow goes on with other nodes while it waits
-    if (waitingFor === undefined || (kind === "workflow" && events === this.#told)) return;
-    this.#told = events;
-    this.#reporter.waits(waitingFor);
+    if (commitNo === seen && waitingFor !== undefined) this.#reporter.waits(waitingFor);
+  }
+
+  /** A workflow goes on with other nodes while it waits: told are the events of which its history has told, when they are others. */
+  async #tellEvents({ awaiting }: Board): Promise<void> {
+    const key = Array.from(awaiting, ({ id }) => id).join(" ");
+    if (key === this.#told) return;
+    const awaited = awaiting.size === 0 ? [] : ((await this.#run.status()).waitingFor?.awaited ?? []);
+    const told = awaited.filter(({ type }) => Array.from(awaiting, ({ id }) => id).includes(type));
+    if (told.length < awaiting.size) return;
+    this.#told = key;
+    if (told.length > 0) this.#reporter.waits({ events: told.map(({ type }) => type), timers: [], awaited: told });
   }
 }
 

@@ -3,11 +3,14 @@
  */
 import { existsSync } from "node:fs";
 import type { AnyStateMachine } from "xstate";
-import { type DrawingFormat, type NodeStatus, PawlError, type Workflow, drawMachine } from "../index.ts";
+import { type DrawingFormat, PawlError, type Workflow, drawMachine } from "../index.ts";
 import { isDefinitionFile, loadDefinition, machineOf } from "./definition-file.ts";
 import { dependenciesOf } from "./dependencies.ts";
+import { type Drawing, type DrawnNode, dotText, drawingOf, mermaidText } from "./drawing.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
+import { isPart, talliesOf } from "./node-table.ts";
+import { groupText } from "./node-text.ts";
 import { findRun, openToLook } from "./stored.ts";
 
 export interface GraphOptions {
@@ -17,29 +20,8 @@ export interface GraphOptions {
   readonly json?: true;
 }
 
-interface Drawing {
-  readonly workflow: string;
-  readonly runId?: string;
-  readonly nodes: readonly { readonly id: string; readonly agent: string; readonly status?: NodeStatus }[];
-  readonly edges: readonly { readonly from: string; readonly to: string; readonly isOrderOnly: boolean }[];
-}
-
 /** Above these Mermaid refuses to draw, unless it is configured otherwise. */
 const MERMAID_EDGES_MAX = 500;
-
-/** Colours that can be told apart by people who see red and green alike, each with its word in the node. */
-const CLASSES: Readonly<Record<NodeStatus, string>> = {
-  waiting: "fill:#f3f4f6,stroke:#9ca3af,color:#111827",
-  queued: "fill:#e0f2fe,stroke:#0284c7,color:#111827",
-  running: "fill:#bae6fd,stroke:#0369a1,stroke-width:3px,color:#111827",
-  backingOff: "fill:#fef3c7,stroke:#b45309,color:#111827",
-  completed: "fill:#d1fae5,stroke:#047857,color:#111827",
-  skipped: "fill:#fef9c3,stroke:#a16207,stroke-dasharray:4,color:#111827",
-  failed: "fill:#fecaca,stroke:#b91c1c,stroke-width:3px,color:#111827",
-  blocked: "fill:#f5d0fe,stroke:#a21caf,color:#111827",
-  notTaken: "fill:#f9fafb,stroke:#9ca3af,stroke-dasharray:2,color:#6b7280",
-  cancelled: "fill:#e5e7eb,stroke:#4b5563,stroke-dasharray:4,color:#111827",
-};
 
 export async function graph(subject: string, options: GraphOptions): Promise<number> {
   const isFile = isDefinitionFile(subject) && (existsSync(subject) || /[\\/]/.test(subject));
@@ -70,13 +52,21 @@ function drawingText(drawing: Drawing, format: DrawingFormat): string {
 
 function drawWorkflow(workflow: Workflow): Drawing {
   const { nodes } = workflow.plan;
-  return {
-    workflow: workflow.name,
-    nodes: nodes.map(({ id, agent }) => ({ id, agent: agent.name })),
-    edges: nodes.flatMap(({ id, index }) =>
-      dependenciesOf(workflow, index).map(({ node, from }) => ({ from: node, to: id, isOrderOnly: !from.includes("reference") })),
-    ),
-  };
+  const drawn = nodes.map(({ id, agent, kind, stage, within, max }): DrawnNode => {
+    const choice = within && nodes[within.choice]!;
+    return {
+      id,
+      kind,
+      agent: agent.name,
+      ...(stage !== undefined && { stage }),
+      ...(choice !== undefined && { memberOf: { group: choice.id, branch: choice.branches![within!.branch]!.name } }),
+      ...(max !== undefined && { max }),
+    };
+  });
+  const edges = nodes.flatMap(({ id, index }) =>
+    dependenciesOf(workflow, index).map(({ node, from }) => ({ from: node, to: id, isOrderOnly: !from.includes("reference") })),
+  );
+  return drawingOf(workflow.name, undefined, drawn, edges);
 }
 
 async function drawRun(id: string, store: string | undefined): Promise<Drawing> {
@@ -88,36 +78,24 @@ async function drawRun(id: string, store: string | undefined): Promise<Drawing> 
       message: `run "${run.id}" is one of machine "${workflow}", which has no nodes`,
       next: `draw the machine: \`pawl graph FILE\`; see its states with \`pawl show ${run.id}\``,
     });
-  const nodes = await run.nodes();
-  return {
-    workflow,
-    runId: run.id,
-    nodes: nodes.map(({ id, agent, status }) => ({ id, agent, status })),
-    edges: nodes.flatMap(({ id, dependencies }) => dependencies.map((from) => ({ from, to: id, isOrderOnly: false }))),
-  };
-}
-
-/** Names have no characters that mean something to Mermaid; its own ids are numbers, since `end` is a word of its. */
-function mermaidText({ workflow, runId, nodes, edges }: Drawing): string {
-  const numbers = new Map(nodes.map(({ id }, i) => [id, `n${i}`]));
-  const lines = ["---", `title: ${runId ?? workflow}`, "---", "flowchart TD"];
-  for (const { id, agent, status } of nodes) lines.push(`  ${numbers.get(id)}["${id}<br/>${status ?? agent}"]${status === undefined ? "" : `:::${status}`}`);
-  for (const { from, to, isOrderOnly } of edges) lines.push(`  ${numbers.get(from)} ${isOrderOnly ? "-.->" : "-->"} ${numbers.get(to)}`);
-  for (const status of new Set(nodes.map((node) => node.status))) if (status !== undefined) lines.push(`  classDef ${status} ${CLASSES[status]}`);
-  return `${lines.join("\n")}\n`;
-}
-
-/** Names have no characters that mean something inside quotes. */
-function dotText({ workflow, runId, nodes, edges }: Drawing): string {
-  const numbers = new Map(nodes.map(({ id }, i) => [id, `n${i}`]));
-  const lines = [`label="${runId ?? workflow}"`, "labelloc=t", "node [shape=box, style=rounded]"];
-  for (const { id, agent, status } of nodes)
-    lines.push(`${numbers.get(id)} [label="${id}\\n${status ?? agent}"${status === undefined ? "" : dotColours(status)}]`);
-  for (const { from, to, isOrderOnly } of edges) lines.push(`${numbers.get(from)} -> ${numbers.get(to)}${isOrderOnly ? " [style=dotted]" : ""}`);
-  return `digraph "${runId ?? workflow}" {\n${lines.map((line) => `  ${line}\n`).join("")}}\n`;
-}
-
-function dotColours(status: NodeStatus): string {
-  const [, fill, stroke] = /^fill:(#\w+),stroke:(#\w+)/.exec(CLASSES[status])!;
-  return `, style="rounded,filled", fillcolor="${fill}", color="${stroke}"`;
+  const views = await run.nodes();
+  const tallies = talliesOf(views);
+  // items and rounds are no nodes of the drawing: it does not grow with a list
+  const nodes = views.filter((view) => !isPart(view));
+  const drawn = nodes.map((view): DrawnNode => {
+    const { id, kind, agent, status, stage, memberOf, branch } = view;
+    const progress = groupText(view, tallies.get(id));
+    return {
+      id,
+      kind,
+      agent,
+      status,
+      ...(stage !== undefined && { stage }),
+      ...(memberOf !== undefined && "branch" in memberOf && { memberOf }),
+      ...(branch !== undefined && { taken: branch }),
+      ...(progress !== "" && { progress }),
+    };
+  });
+  const edges = nodes.flatMap(({ id, dependencies }) => dependencies.map((from) => ({ from, to: id, isOrderOnly: false })));
+  return drawingOf(workflow, run.id, drawn, edges);
 }

@@ -1,6 +1,7 @@
 /**
- * The inspector's messages of a workflow's run: the workflow, its supervisor, and beneath that the nodes that began. What
- * they were told is not in the history, so their events are what the history says happened.
+ * The inspector's messages of a workflow's run: the workflow, its supervisor, and beneath that the nodes that began; items,
+ * rounds and members of a choice beneath what they are a part of. What they were told is not in the history, so their events
+ * are what the history says happened.
  */
 import type { HistoryEntry, HistoryEvent, HistoryType, RunDefinition } from "../index.ts";
 import type { InspectorSnapshot, Pen, Scribe } from "./inspector-messages.ts";
@@ -21,19 +22,40 @@ const GOES_ON: ReadonlySet<string> = new Set<HistoryType>(["run.started", "run.f
 /** Of a run that had ended. */
 const BEGINS_ANEW: ReadonlySet<string> = new Set<HistoryType>(["run.retried", "run.continued"]);
 
-export function workflowScribe({ name }: RunDefinition): Scribe {
+/** Of a map with more items only those that back off, fail or are skipped are shown. */
+const ITEMS_MAX = 200;
+const TROUBLES: ReadonlySet<string> = new Set<HistoryType>(["node.backingOff", "node.failed", "node.skipped"]);
+
+type Definition = Extract<RunDefinition, { kind: "workflow" }>;
+
+export function workflowScribe({ name, structure }: Definition): Scribe {
   const nodes = new Set<string>();
+  const defined = new Map(structure.nodes.map((node) => [node.id, node]));
+  const longMaps = new Set<string>();
+
+  /** The map or loop of an item or round; the choice of a member. */
+  const groupOf = (id: string): string | undefined => (defined.has(id) ? defined.get(id)!.within?.choice : id.slice(0, id.lastIndexOf("[")));
+
+  const announceNode = (id: string, pen: Pen): void => {
+    if (nodes.has(id)) return;
+    nodes.add(id);
+    const group = groupOf(id);
+    if (group !== undefined) announceNode(group, pen);
+    const parentId = group === undefined ? supervisorId(pen) : `${pen.runId}/${group}`;
+    pen.actor(`${pen.runId}/${id}`, { name: id, parentId, definition: undefined, snapshot: stateOf("waiting") });
+  };
 
   const ofNode = (event: HistoryEvent, pen: Pen): void => {
-    const { type, node, attempt, code } = event;
+    const { type, node, attempt, code, items, branch, dueAt, childRun } = event;
+    if (items !== undefined && items > ITEMS_MAX) longMaps.add(node!);
+    if (!nodes.has(node!) && !TROUBLES.has(type) && longMaps.has(groupOf(node!) ?? "")) return;
+    announceNode(node!, pen);
+    const facts = { attempt, code, items, branch, dueAt, childRun };
+    const told = { type, ...Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) };
+    const started = defined.get(node!)?.kind === "event" ? "awaited" : "running";
     const sessionId = `${pen.runId}/${node!}`;
-    if (!nodes.has(node!)) {
-      nodes.add(node!);
-      pen.actor(sessionId, { name: node!, parentId: supervisorId(pen), definition: undefined, snapshot: stateOf("waiting") });
-    }
-    const told = { type, ...(attempt !== undefined && { attempt }), ...(code !== undefined && { code }) };
     pen.event(sessionId, told, supervisorId(pen));
-    pen.snapshot(sessionId, told, stateOf(type === "node.started" ? "running" : type.slice("node.".length)));
+    pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
   };
 
   const ofRun = ({ type, code }: HistoryEvent, pen: Pen): void => {

@@ -11,9 +11,7 @@ export class JsonReporter implements Reporter {
   begins({ run, workflow, standing, isContinued, command }: Opening): void {
     this.#runId = run.id;
     const facts =
-      standing.kind === "machine"
-        ? { kind: standing.kind, state: standing.board.root.state }
-        : { nodes: Object.fromEntries([...standing.board.counts].filter(([, amount]) => amount > 0)) };
+      standing.kind === "machine" ? { kind: standing.kind, state: standing.board.root.state } : { nodes: Object.fromEntries(standing.board.tally.counts) };
     this.#line({ type: "run", runId: run.id, workflow, isContinued, ...facts, ...(command !== undefined && { command }) });
   }
 

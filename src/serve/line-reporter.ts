@@ -18,6 +18,8 @@ export class LineReporter implements Reporter {
   #maps: MapLines | undefined;
   #words: readonly string[] = [];
   #waits = "";
+  /** Events that were told to be awaited, with since when. */
+  readonly #told = new Set<string>();
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
@@ -35,11 +37,13 @@ export class LineReporter implements Reporter {
     for (const text of this.#maps?.news(at) ?? []) this.says(timed(at, text, this.#stream));
   }
 
+  /** Of a workflow each event once. */
   waits(waitingFor: WaitingFor): void {
-    const { awaited } = waitingFor;
-    const lines = awaited?.flatMap((event) => [`waits for ${awaitedText(event)}`, `  ${sendCommand(event, this.#words)}`]) ?? [waitsText(waitingFor)];
+    const news = waitingFor.awaited?.filter(({ type, since }) => !this.#told.has(`${type} ${since}`));
+    for (const { type, since } of news ?? []) this.#told.add(`${type} ${since}`);
+    const lines = news?.flatMap((event) => [`waits for ${awaitedText(event)}`, `  ${sendCommand(event, this.#words)}`]) ?? [waitsText(waitingFor)];
     const text = lines.map((line) => `          ${line}`).join("\n");
-    if (text !== this.#waits) this.says(text);
+    if (text !== "" && text !== this.#waits) this.says(text);
     this.#waits = text;
   }
 

@@ -31,7 +31,7 @@ export class MapLines {
   /** Is the event, which is on the board, one without a line of its own? */
   takes({ type, node }: HistoryEvent): boolean {
     const map = node === undefined ? undefined : this.#board.node(node)?.of;
-    if (map?.kind !== "map" || map.parts.length <= SHORT_MAX) return false;
+    if (map?.kind !== "map" || map.parts === undefined || map.parts.tally.size <= SHORT_MAX) return false;
     const told = this.#told.get(map) ?? { at: undefined, failures: 0, hasNews: false };
     this.#told.set(map, told);
     told.hasNews = true;
@@ -39,14 +39,14 @@ export class MapLines {
     return !isFailure || ++told.failures > FAILURES_TOLD_MAX;
   }
 
-  /** How far the long maps are of which it is time to tell. */
+  /** How far the long maps are of which it is time to tell; one that has ended is told of by its end. */
   *news(at: number): Generator<string> {
     for (const [map, told] of this.#told) {
-      if (!told.hasNews) continue;
+      if (!told.hasNews || map.status === "completed") continue;
       told.at ??= at;
       if (at - told.at < NEWS_EVERY_MS) continue;
       [told.at, told.hasNews] = [at, false];
-      yield `${map.id}: ${groupText(map, map.counts)}`;
+      yield `${map.id}: ${groupText(map, map.parts?.tally)}`;
     }
   }
 }

@@ -2,20 +2,15 @@
  * The nodes of a run as rows of a table, however many items its maps have: a group is one row, with those of its parts
  * beneath it that failed, back off or run; members that a choice did not take are one row, too.
  */
-import type { MemberOf, NodeStatus } from "../index.ts";
+import type { MemberOf } from "../index.ts";
 import type { ToldNode } from "./node-text.ts";
+import type { Tally } from "./tally.ts";
 import { type Cell, listText, statusCell } from "./text.ts";
 
 /** What of a node rows are made of. */
 export interface RowNode extends ToldNode {
   readonly stage: string | undefined;
   readonly memberOf: MemberOf | undefined;
-}
-
-/** What of the parts of a map or loop is shown, and how many more there are that might be. */
-export interface ShownParts<N> {
-  readonly shown: readonly N[];
-  readonly more: number;
 }
 
 /** A row: a node, or something about those that are not shown one by one. */
@@ -25,12 +20,10 @@ export type NodeRow<N> =
 
 /** So many parts of a group are shown, those that failed first. */
 const PARTS_SHOWN_MAX = 5;
-/** Parts that are worth a row, in this order. */
-const NOTABLE: readonly NodeStatus[] = ["failed", "backingOff", "running"];
 const NAMED_MAX = 8;
 
-/** The rows of these nodes, which are in the order of the definition, without items and rounds; those `partsOf` finds. */
-export function rowsOf<N extends RowNode>(nodes: readonly N[], partsOf: (group: N) => ShownParts<N>): NodeRow<N>[] {
+/** The rows of these nodes, which are in the order of the definition, without items and rounds: those `partsOf` a group tells. */
+export function rowsOf<N extends RowNode>(nodes: readonly N[], partsOf: (group: N) => Tally<N> | undefined): NodeRow<N>[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const leftOut = Map.groupBy(
     nodes.filter(({ status }) => status === "notTaken"),
@@ -44,8 +37,7 @@ export function rowsOf<N extends RowNode>(nodes: readonly N[], partsOf: (group: 
       const ids = leftOut.get(chooserOf(node, byId))!.map(({ id }) => id);
       return ids[0] === node.id ? [{ kind: "note", text: `not taken: ${listText(ids, NAMED_MAX)}`, depth }] : [];
     }
-    if (node.kind !== "map" && node.kind !== "repeat") return [{ kind: "node", node, depth }];
-    const { shown, more } = partsOf(node);
+    const { shown, more } = partsOf(node)?.notable(PARTS_SHOWN_MAX) ?? { shown: [], more: 0 };
     const parts = shown.map((part): NodeRow<N> => ({ kind: "node", node: part, depth: depth + 1 }));
     const note: NodeRow<N> = { kind: "note", text: `and ${more} more that failed, back off or run`, depth: depth + 1 };
     return [{ kind: "node", node, depth }, ...parts, ...(more > 0 ? [note] : [])];
@@ -56,20 +48,6 @@ export function rowsOf<N extends RowNode>(nodes: readonly N[], partsOf: (group: 
 function chooserOf<N extends RowNode>({ memberOf }: N, byId: ReadonlyMap<string, N>): string | undefined {
   const group = memberOf === undefined ? undefined : byId.get(memberOf.group);
   return group?.status === "notTaken" ? chooserOf(group, byId) : group?.id;
-}
-
-/** Of these parts the first that are worth a row. */
-export function notable<N extends ToldNode>(parts: Iterable<N>): ShownParts<N> {
-  const found = new Map<NodeStatus, N[]>(NOTABLE.map((status) => [status, []]));
-  let amount = 0;
-  for (const part of parts) {
-    const list = found.get(part.status);
-    if (list === undefined) continue;
-    amount++;
-    if (list.length < PARTS_SHOWN_MAX) list.push(part);
-  }
-  const shown = NOTABLE.flatMap((status) => found.get(status)!).slice(0, PARTS_SHOWN_MAX);
-  return { shown, more: amount - shown.length };
 }
 
 /** The first cells of a row: its stage where that changes, if there are stages at all, then its name and status. */

@@ -3,6 +3,7 @@
  */
 import type { AwaitedEvent, NodeStatus, NodeView } from "../index.ts";
 import { toJson } from "./json.ts";
+import type { Tally } from "./tally.ts";
 import { commandLine, dateAndTime, durationText, oneLine, timeOfDay } from "./text.ts";
 
 /** What is said of a node, on a board or as a view. */
@@ -14,29 +15,31 @@ export interface ToldNode {
   readonly failure: { readonly code: string; readonly message: string } | undefined;
   readonly retryAt: number | undefined;
   readonly progress: unknown;
+  readonly childRun: string | undefined;
   readonly dueAt: number | undefined;
   readonly branch: string | undefined;
 }
 
-/** How many parts there are of each status. */
-export type Counts = ReadonlyMap<NodeStatus, number>;
+/** How many parts there are, also of each status. */
+export type Parts = Pick<Tally<unknown>, "counts" | "size">;
 
 const PROGRESS_LENGTH_MAX = 60;
 const REASON_LENGTH_MAX = 120;
 const BRANCH_LENGTH_MAX = 40;
 const NAMED_MAX = 3;
 
-/** Why it stands where it does: what it waits for, how far it is, how it failed. `awaited` are the nodes that it waits for. */
-export function noteOf(node: ToldNode, counts: Counts, awaited: readonly string[], now: number): string {
-  const { status, failure } = node;
-  const how = groupText(node, counts);
+/** Why it stands where it does: how far it is, how it failed, what it waits for: `awaited`. */
+export function noteOf(node: ToldNode, parts: Parts | undefined, awaited: readonly string[], now: number): string {
+  const { status, failure, childRun } = node;
+  const how = groupText(node, parts);
   const reason = failure === undefined || status === "completed" ? "" : reasonText(failure);
+  const child = childRun === undefined ? "" : `run ${childRun}`;
   if (status === "waiting") return awaited.length === 0 ? "" : `waits for ${someText(awaited)}`;
   if (status === "blocked") return joined(how, awaited.length === 0 ? "" : `needs ${someText(awaited)}`);
-  if (status === "backingOff") return [retryText(node.retryAt, now), reason].filter((text) => text !== "").join(" after ");
+  if (status === "backingOff") return joined([retryText(node.retryAt, now), reason].filter((text) => text !== "").join(" after "), child);
   if (status === "running" && node.kind === "event") return node.dueAt === undefined ? "" : `until ${dateAndTime(node.dueAt)}`;
-  if (status === "running") return joined(how, progressText(node.progress), reason === "" ? "" : `before: ${reason}`);
-  return joined(how, reason);
+  if (status === "running") return joined(how, progressText(node.progress), reason === "" ? "" : `before: ${reason}`, child);
+  return joined(how, reason, child);
 }
 
 function joined(...parts: readonly string[]): string {
@@ -72,17 +75,17 @@ const COUNTED: readonly (readonly [NodeStatus, string])[] = [
 ];
 
 /** `12/10000 done, 1 failed, 3 running`; `round 3`; `took bug`. Empty of what is no group, or was not opened. */
-export function groupText({ kind, branch, status }: Pick<ToldNode, "kind" | "branch" | "status">, counts: Counts): string {
-  const parts = [...counts.values()].reduce((sum, amount) => sum + amount, 0);
-  if (kind === "repeat") return parts === 0 ? "" : `round ${parts}`;
+export function groupText({ kind, branch, status }: Pick<ToldNode, "kind" | "branch" | "status">, parts: Parts | undefined): string {
+  const size = parts?.size ?? 0;
+  if (kind === "repeat") return size === 0 ? "" : `round ${size}`;
   if (kind === "when" || kind === "route") {
     if (branch !== undefined) return `took ${branchText(branch)}`;
     return status === "completed" ? "took no branch" : "";
   }
   if (kind !== "map") return "";
-  if (parts === 0) return status === "completed" ? "no items" : "";
-  const others = COUNTED.flatMap(([each, word]) => ((counts.get(each) ?? 0) > 0 ? [`${counts.get(each)} ${word}`] : []));
-  return [`${counts.get("completed") ?? 0}/${parts} done`, ...others].join(", ");
+  if (parts === undefined || size === 0) return status === "completed" ? "no items" : "";
+  const others = COUNTED.flatMap(([each, word]) => (parts.counts.has(each) ? [`${parts.counts.get(each)} ${word}`] : []));
+  return [`${parts.counts.get("completed") ?? 0}/${size} done`, ...others].join(", ");
 }
 
 /** A branch by its name; that for all other names has none. */
@@ -101,11 +104,11 @@ const COMMAND_LENGTH_MAX = 160;
 export function sendCommand({ type, schema }: Pick<AwaitedEvent, "type" | "schema">, words: readonly string[]): string {
   const fields = fieldsOf(schema);
   const [run, ...store] = words;
-  const line = (event: string): string => commandLine(["pawl", "send", run!, event, ...store]);
-  if (fields === undefined) return line(`{"type":"${type}",…}`);
-  if (fields.length === 0) return line(type);
-  const full = line(`{"type":"${type}",${fields.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`);
-  return full.length <= COMMAND_LENGTH_MAX ? full : line(`{"type":"${type}",…}`);
+  const line = (...data: string[]): string => commandLine(["pawl", "send", run!, type, ...data, ...store]);
+  if (fields === undefined) return line("{…}");
+  if (fields.length === 0) return line();
+  const full = line(`{${fields.map(([name, value]) => `${JSON.stringify(name)}: ${value}`).join(", ")}}`);
+  return full.length <= COMMAND_LENGTH_MAX ? full : line("{…}");
 }
 
 interface Described {

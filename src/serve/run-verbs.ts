@@ -22,13 +22,15 @@ export function declareRunVerbs(program: Command, done: Done): void {
 
 function declareSend(program: Command, done: Done): void {
   const command = program
-    .command("send <run> <type>")
-    .description("send an event (a signal) to a machine's run")
-    .option("--data <json>", "the event's fields, as a JSON object or @file (@- reads standard input)")
+    .command("send <run> <event> [data]")
+    .description("send an event (a signal) to a run: one that a workflow waits for, or that a machine takes")
+    .addHelpText("after", "\nDATA: the event's fields, as a JSON object or @file (@- reads standard input). `pawl show RUN` says what a run waits for.")
     .option("--event-id <id>", "names the event: sent again under the same id, it is not applied again")
-    .option("--strict", "an event that no transition takes is an error")
-    .addHelpText("after", examples("pawl send doc-7 APPROVE", `pawl send doc-7 APPROVE --data '{"by": "Ada"}' --event-id mail-12`))
-    .action(async (run: string, type: string, options: SendVerbOptions) => done(await (await import("./send.ts")).send(run, type, options)));
+    .option("--strict", "an event that is not taken is an error")
+    .addHelpText("after", examples("pawl send doc-7 APPROVE", `pawl send r-42 approval '{"approved": true}' --event-id mail-12`))
+    .action(async (run: string, type: string, data: string | undefined, options: SendVerbOptions) =>
+      done(await (await import("./send.ts")).send(run, type, data, options)),
+    );
   ofRun(withTimeout(command));
 }
 

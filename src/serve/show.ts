@@ -7,8 +7,12 @@ import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
 import { eventText } from "./event-text.ts";
 import { stateText, waitsText } from "./machine-text.ts";
-import { findRun, isOver, openToLook } from "./stored.ts";
-import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell, timeOfDay } from "./text.ts";
+import { MapLines } from "./map-lines.ts";
+import { nodeLines } from "./node-table.ts";
+import { awaitedText, sendCommand } from "./node-text.ts";
+import { standingOf } from "./standing.ts";
+import { findRun, isOver, openToLook, runWords } from "./stored.ts";
+import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell } from "./text.ts";
 import { NO_WORKER, workersOf, workersText } from "./workers.ts";
 
 export interface ShowOptions {
@@ -18,22 +22,6 @@ export interface ShowOptions {
   readonly json?: true;
 }
 
-/** More nodes than these are for programs: those that need attention come first, and `--json` has all. */
-const NODES_SHOWN_MAX = 100;
-/** The order in which nodes need attention. */
-const URGENCY: readonly NodeView["status"][] = [
-  "failed",
-  "running",
-  "backingOff",
-  "queued",
-  "skipped",
-  "blocked",
-  "cancelled",
-  "waiting",
-  "completed",
-  "notTaken",
-];
-
 export async function show(id: string, options: ShowOptions): Promise<number> {
   await using pawl = await openToLook(options.store);
   const run = await findRun(pawl, id);
@@ -42,9 +30,18 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
   const workers = isOver(view) ? undefined : await workersOf(pawl, run).catch(() => undefined);
   const history = options.history ? await Array.fromAsync(run.history()) : undefined;
   const checkpoints = options.checkpoints ? await Array.fromAsync(run.checkpoints()) : undefined;
+  const told = history === undefined || options.json ? undefined : await historyRows(run, view, history);
+  const lines = (): string[] => [
+    ...runLines(view, workers),
+    ...awaitedLines(view, runWords(run.id, options.store)),
+    "",
+    ...partLines(parts),
+    ...historyLines(told),
+    ...checkpointLines(checkpoints),
+  ];
   const more = { ...(history && { history }), ...(checkpoints && { checkpoints }) };
   if (options.json) process.stdout.write(`${toJson({ ...view, ...(workers && { workers: workers.map(({ pid }) => pid) }), ...parts, ...more })}\n`);
-  else process.stdout.write(`${[...runLines(view, workers), "", ...partLines(parts), ...historyLines(history), ...checkpointLines(checkpoints)].join("\n")}\n`);
+  else process.stdout.write(`${lines().join("\n")}\n`);
   return EXIT.completed;
 }
 
@@ -59,7 +56,7 @@ async function partsOf(run: Run<unknown>, { kind, status }: RunView): Promise<Pa
 }
 
 function partLines(parts: Parts): string[] {
-  return "nodes" in parts ? nodeLines(parts.nodes) : actorLines(parts.actors, process.stdout);
+  return "nodes" in parts ? nodeLines(parts.nodes, process.stdout) : actorLines(parts.actors, process.stdout);
 }
 
 function runLines(view: RunView, workers: readonly WorkerView[] | undefined): string[] {
@@ -79,12 +76,18 @@ function runLines(view: RunView, workers: readonly WorkerView[] | undefined): st
   if (view.terminated) rows.push(["ended", "at once: nothing was run that would undo what was done"]);
   if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
   if (view.state !== undefined) rows.push(["state", stateText(view.state)]);
-  if (view.waitingFor !== undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
-  else if (view.wakeAt !== null) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
+  if (view.waitingFor !== undefined && view.waitingFor.awaited === undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
+  else if (view.wakeAt !== null && view.waitingFor === undefined) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
   if (view.reason !== null) rows.push(["reason", oneLine(view.reason)]);
   if (view.failure !== undefined) rows.push(["failure", oneLine(failureText(view.failure), 500)]);
   for (const field of ["input", "output"] as const) if (view[field] !== undefined) rows.push([field, valueText(view[field])]);
   return alignColumns(rows, process.stdout);
+}
+
+/** The events that a workflow waits for, each with the command that sends it. */
+function awaitedLines({ waitingFor }: RunView, words: readonly string[]): string[] {
+  const awaited = waitingFor?.awaited ?? [];
+  return awaited.flatMap((event) => ["", `waits for ${awaitedText(event)}`, `  ${sendCommand(event, words)}`]);
 }
 
 function forkText({ runId, commitNo, from }: NonNullable<RunView["forkedFrom"]>): string {
@@ -103,30 +106,20 @@ function valueText(value: unknown): string {
   return text.length <= VALUE_LENGTH_MAX ? manyLines(text) : `${manyLines(text.slice(0, VALUE_LENGTH_MAX))}\n… (--json has all of it)`;
 }
 
-function nodeLines(nodes: readonly NodeView[]): string[] {
-  const isLong = nodes.length > NODES_SHOWN_MAX;
-  const shown = isLong ? nodes.toSorted((a, b) => URGENCY.indexOf(a.status) - URGENCY.indexOf(b.status)).slice(0, NODES_SHOWN_MAX) : nodes;
-  const lines = alignColumns([["NODE", "STATUS", "ATTEMPT", "TIME", "AGENT", "WHY"], ...shown.map(nodeRow)], process.stdout);
-  return isLong ? [...lines, `… and ${nodes.length - shown.length} more nodes (--json has all of them)`] : lines;
+/** What happened, as `watch` would have told it. The rows of a run that was set aside are not read. */
+async function historyRows(run: Run<unknown>, { kind, status }: RunView, history: readonly HistoryEntry[]): Promise<string[][]> {
+  const standing = kind === "machine" || status === "quarantined" ? undefined : await standingOf(run, kind);
+  const board = standing?.kind === "workflow" ? standing.board : undefined;
+  const maps = board && new MapLines(board);
+  return history.flatMap((entry) => {
+    board?.apply(entry);
+    const told = entry.events.filter((event) => maps?.takes(event) !== true);
+    return told.map((event) => [String(entry.commitNo), dateAndTime(entry.at), eventText(event, (id) => board?.node(id))]);
+  });
 }
 
-function nodeRow(node: NodeView): (string | Cell)[] {
-  const { id, status, attempt, startedAt, endedAt, agent } = node;
-  const time = startedAt === undefined || endedAt === undefined ? "" : durationText(endedAt - startedAt);
-  return [id, statusCell(status), attempt === 0 ? "" : String(attempt), time, agent, whyText(node)];
-}
-
-function whyText({ status, failure, retryAt, upstreamFailures, dependencies }: NodeView): string {
-  const reason = failure === undefined || status === "completed" ? "" : oneLine(`${failure.code} ${failure.message}`);
-  if (status === "blocked") return `failed before it: ${upstreamFailures.join(", ")}`;
-  if (status === "waiting") return dependencies.length === 0 ? "" : oneLine(`waits for ${dependencies.join(", ")}`, 80);
-  return retryAt === undefined ? reason : `next attempt at ${timeOfDay(retryAt)} after ${reason}`;
-}
-
-function historyLines(history: readonly HistoryEntry[] | undefined): string[] {
-  if (history === undefined) return [];
-  const rows = history.flatMap(({ commitNo, at, events }) => events.map((event) => [String(commitNo), dateAndTime(at), eventText(event)]));
-  return ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
+function historyLines(rows: readonly string[][] | undefined): string[] {
+  return rows === undefined ? [] : ["", ...alignColumns([["COMMIT", "AT", "WHAT HAPPENED"], ...rows], process.stdout)];
 }
 
 /** The commits that the run can be forked from. Left out are those whose rows are not kept any more, or in which nothing happened. */

@@ -7,10 +7,11 @@ import { styleText } from "node:util";
 import type { AwaitedEvent, NodeView, WaitingFor } from "../index.ts";
 import type { Board } from "./board.ts";
 import type { BoardNode } from "./board-node.ts";
-import { type NodeRow, type ShownParts, headCells, notable, noteCell, rowsOf } from "./node-rows.ts";
+import { type NodeRow, headCells, noteCell, rowsOf } from "./node-rows.ts";
 import { awaitedText, noteOf, sendCommand } from "./node-text.ts";
 import { type Opening, type Reporter, openingLine } from "./reporter.ts";
 import { Screen } from "./screen.ts";
+import { isNotable } from "./tally.ts";
 import { type Cell, alignColumns, count, durationText } from "./text.ts";
 
 /** Ten frames a second at most. */
@@ -83,12 +84,12 @@ export class TableReporter implements Reporter {
 
   /** History does not say when a next attempt is due, nor how far one is; the rows do. What cannot be read is left out of the table. */
   async #readRows(now: number): Promise<void> {
-    const isLacking = [...this.#board!.active].some(({ kind, status, retryAt }) => kind === "call" && (status === "running" || retryAt === undefined));
-    if (!isLacking || this.#board!.size > ROWS_NODES_MAX) return;
+    const board = this.#board!;
+    if (board.tally.size > ROWS_NODES_MAX || !hasAttempts(board)) return;
     this.#readRowsAt = Number.POSITIVE_INFINITY;
     const views = await this.#opening!.run.nodes().catch((): NodeView[] => []);
     for (const { id, retryAt, progress } of views) {
-      const node = this.#board!.node(id);
+      const node = board.node(id);
       if (node === undefined) continue;
       node.progress = progress;
       if (node.status === "backingOff") node.retryAt = retryAt;
@@ -96,6 +97,13 @@ export class TableReporter implements Reporter {
     const tookMs = new Date().getTime() - now;
     this.#readRowsAt = now + tookMs + Math.max(ROWS_EVERY_MS, tookMs * ROWS_TIME_SHARE);
   }
+}
+
+/** Does an attempt run, or is the instant of a next one not known? */
+function hasAttempts({ tally }: Board): boolean {
+  for (const { kind } of tally.those("running")) if (kind === "call") return true;
+  for (const { retryAt } of tally.those("backingOff")) if (retryAt === undefined) return true;
+  return false;
 }
 
 interface TableSpace {
@@ -109,7 +117,7 @@ interface TableSpace {
 /** The lines of the table, no more than there are rows. */
 export function tableLines(board: Board, { now, rows, stream, waits = [] }: TableSpace): string[] {
   const paused = board.isPaused ? "; paused" : "";
-  const notTaken = board.size - board.wanted;
+  const notTaken = board.tally.count("notTaken");
   const others = notTaken === 0 ? "" : `, ${notTaken} not taken`;
   const head = styleText("dim", `${board.done} of ${count(board.wanted, "node")} done${others}, ${durationText(now - (board.startedAt ?? now))}${paused}`, {
     stream,
@@ -117,11 +125,9 @@ export function tableLines(board: Board, { now, rows, stream, waits = [] }: Tabl
   const tail = waits.slice(0, Math.max(0, rows - 3));
   const room = rows - tail.length;
   // a run with more nodes than lines is not looked through for each frame
-  const all = board.top.length < rows * NODES_PER_LINE ? rowsOf(board.top, partsOf(board)) : undefined;
+  const all = board.top.length < rows * NODES_PER_LINE ? rowsOf(board.top, ({ parts }) => parts?.tally) : undefined;
   const fits = all !== undefined && all.length < room;
-  const urgent = (): NodeRow<BoardNode>[] =>
-    [...take(board.failed, room - 2), ...take(board.active, room - 2)].slice(0, room - 2).map((node) => ({ kind: "node", node, depth: 0 }));
-  const shown = fits ? all : urgent();
+  const shown = fits ? all : urgentRows(board, all, room - 2);
   const heads = headCells(shown);
   const table = alignColumns(
     shown.map((row, i) => ["", ...heads[i]!, ...(row.kind === "node" ? nodeCells(row.node, board, now) : ["", "", noteCell(row.text)])]),
@@ -133,33 +139,21 @@ export function tableLines(board: Board, { now, rows, stream, waits = [] }: Tabl
 /** Rows that are left out of the table are counted, but not forever. */
 const NODES_PER_LINE = 20;
 
-/** The parts of each group that are worth a row, without a look at the others. */
-function partsOf(board: Board): (group: BoardNode) => ShownParts<BoardNode> {
-  const byGroup = new Map<BoardNode, BoardNode[]>();
-  for (const nodes of [board.failed, board.active])
-    for (const node of nodes) {
-      if (node.of === undefined) continue;
-      const known = byGroup.get(node.of);
-      if (known === undefined) byGroup.set(node.of, [node]);
-      else known.push(node);
-    }
-  return (group) => notable(byGroup.get(group) ?? []);
-}
-
-function* take<T>(items: Iterable<T>, amount: number): Iterable<T> {
-  for (const item of items)
-    if (amount-- > 0) yield item;
-    else return;
+/** Of these rows those of what failed, backs off or runs, if there is room for them; else the first nodes of that kind. */
+function urgentRows(board: Board, rows: readonly NodeRow<BoardNode>[] | undefined, max: number): readonly NodeRow<BoardNode>[] {
+  const urgent = rows?.filter((row) => row.kind === "node" && isNotable(row.node.status));
+  if (urgent !== undefined && urgent.length <= max) return urgent;
+  return board.tally.notable(max).shown.map((node) => ({ kind: "node", node, depth: 0 }));
 }
 
 function countsText(board: Board): string {
-  return [...board.counts].flatMap(([status, amount]) => (amount > 0 ? `${amount} ${status}` : [])).join(", ");
+  return [...board.tally.counts].map(([status, amount]) => `${amount} ${status}`).join(", ");
 }
 
 function nodeCells(node: BoardNode, board: Board, now: number): (string | Cell)[] {
   const { status, attempt, startedAt, endedAt } = node;
   const time = startedAt === undefined || status === "queued" ? "" : durationText((endedAt ?? now) - startedAt);
-  return [attempt > 1 ? `attempt ${attempt}` : "", time, noteOf(node, node.counts, awaitedOf(node, board), now)];
+  return [attempt > 1 ? `attempt ${attempt}` : "", time, noteOf(node, node.parts?.tally, awaitedOf(node, board), now)];
 }
 
 function awaitedOf(node: BoardNode, board: Board): string[] {

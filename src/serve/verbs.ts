@@ -39,6 +39,7 @@ export function declareVerbs(program: Command, done: Done): void {
   program.commandsGroup("Definitions:");
   declareCheck(program, done);
   declareGraph(program, done);
+  declareSchema(program, done);
   program.commandsGroup("Keep house:");
   declareHouseVerbs(program, done);
 }
@@ -141,6 +142,16 @@ function declareGraph(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl graph research.yaml > research.mmd", "pawl graph order-machine.ts --format dot"))
     .action(async (subject: string, options: GraphOptions) => done(await (await import("./graph.ts")).graph(subject, options)));
   onStore(command);
+}
+
+function declareSchema(program: Command, done: Done): void {
+  program
+    .command("schema")
+    .description("print the JSON Schema of workflows in YAML and JSON, for editors")
+    .option("--json", "print JSON, which it does in any case")
+    .addHelpText("after", examples("pawl schema > pawl.schema.json", "pawl schema --json | jq '.properties | keys'"))
+    .addHelpText("after", "\nA document that begins with `# yaml-language-server: $schema=./pawl.schema.json` is checked while it is written.")
+    .action(async () => done(await (await import("./schema.ts")).schema()));
 }
 
 function declareInspect(program: Command, done: Done): void {

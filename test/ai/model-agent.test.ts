@@ -129,9 +129,9 @@ test("a tool is told for what it works, and a key that is its own whenever it is
   const seen: unknown[] = [];
   const keyed = tool({
     inputSchema: z.object({ q: z.string() }),
-    contextSchema: z.object({ runId: z.string(), idempotencyKey: z.string() }),
+    contextSchema: z.object({ runId: z.string(), step: z.string(), idempotencyKey: z.string() }),
     async *execute(_, { context, toolCallId, messages, abortSignal }) {
-      seen.push([context.runId, context.idempotencyKey, toolCallId, messages.length, abortSignal instanceof AbortSignal]);
+      seen.push([context.runId, context.step, context.idempotencyKey, toolCallId, messages.length, abortSignal instanceof AbortSignal]);
       yield "half";
       yield "whole";
     },
@@ -140,8 +140,8 @@ test("a tool is told for what it works, and a key that is its own whenever it is
   const scripted = scriptedModel((turn) => [[...(lookUp("a") as any[]), ...(lookUp("b") as any[])], answered("done")][turn]!);
   await resultOf(asking(scripted, { tools: { search: keyed } }));
   expect(seen).toEqual([
-    ["r", "r/ask#1/tool-1.1", "call-0", 1, true],
-    ["r", "r/ask#1/tool-1.2", "call-1", 1, true],
+    ["r", "tool-1.1", "r/ask#1/tool-1.1", "call-0", 1, true],
+    ["r", "tool-1.2", "r/ask#1/tool-1.2", "call-1", 1, true],
   ]);
   expect(scripted.asked[1]!.prompt.at(-1)).toMatchObject({ content: [{ output: { value: "<whole>" } }, { output: { value: "<whole>" } }] });
 });
@@ -282,7 +282,17 @@ test("tokens are summed over all rounds, also those of before a crash; each call
   gate.resolve();
   expect(await room.settled(run.result())).toEqual({ output: { answer: "done" }, usage: { modelCalls: 2, inputTokens: 20, outputTokens: 10 } });
   expect(told).toEqual(
-    [1, 2].map((round) => ({ runId: "r", nodeId: "ask", attempt: 1, round, model: "scripted", modelCalls: 1, inputTokens: 10, outputTokens: 5 })),
+    [1, 2].map((round) => ({
+      runId: "r",
+      nodeId: "ask",
+      attempt: 1,
+      round,
+      step: `model-${round}`,
+      model: "scripted",
+      modelCalls: 1,
+      inputTokens: 10,
+      outputTokens: 5,
+    })),
   );
 });
 

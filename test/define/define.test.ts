@@ -88,7 +88,10 @@ describe("a definition in TypeScript", () => {
 
 describe("references", () => {
   const planOf = (input: unknown, ids = ["a", "a.b", "NF.X_1-2"]): Workflow["plan"] =>
-    anyWorkflow("flow", (wf) => (ids.forEach((id) => wf.node(id, echo, {})), wf.node("reader", echo, input))).plan;
+    anyWorkflow("flow", (wf) => {
+      for (const id of ids) wf.node(id, echo, {});
+      wf.node("reader", echo, input);
+    }).plan;
   const fill = (input: unknown, results: Record<string, unknown> = {}, runInput: unknown = {}): unknown => {
     const plan = planOf(input);
     return resolveTemplate(plan.nodes.at(-1)!.input, ({ node, path }) => followPath(typeof node === "string" ? runInput : results[plan.nodes[node]!.id], path));

@@ -15,6 +15,7 @@ import { eventSchemas, planChanges } from "../../src/define/plan-structure.ts";
 import { planOfStructure } from "../../src/define/stored-plan.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../src/define/workflow.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import { playedToTheEnd } from "../sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const echo = anyAgent("echo", (input) => input);
@@ -328,6 +329,7 @@ const MISTAKES: [what: string, text: string, code: string, at: string, message: 
   ["a loop of no rounds", nodesOf("  a: { repeat: { max: 0 }, agent: echo }"), "PAWL_INVALID_VALUE", ":3:23", "repeat.max"],
   ["half an item at once", nodesOf("  a: { map: [], agent: echo, concurrency: 0.5 }"), "PAWL_INVALID_VALUE", ":3:43", "concurrency"],
   ["a map of text", nodesOf("  a: { map: all of them, agent: echo }"), "PAWL_INVALID_VALUE", ":3:13", "one reference"],
+  ["a map of a number", nodesOf("  a: { map: 5, agent: echo }"), "PAWL_INVALID_VALUE", ":3:13", "a list, or a reference to one"],
   ["a condition that is computed", nodesOf('  a: { when: "${input.n} > 3", then: {} }'), "PAWL_INVALID_VALUE", ":3:14", "one reference"],
   ["a condition without a way", nodesOf('  a: { when: "${input}" }'), "PAWL_MISSING_FIELD", ":3:6", "then"],
   ["a route without ways", nodesOf('  a: { route: "${input}" }'), "PAWL_MISSING_FIELD", ":3:6", "ways"],
@@ -342,7 +344,24 @@ const MISTAKES: [what: string, text: string, code: string, at: string, message: 
     ":3:26",
     "`call`, `map`, `repeat`, `resultOf`",
   ],
-  ["an event of no time", nodesOf("  a: { event: {}, timeout: 0 }"), "PAWL_INVALID_VALUE", ":3:6", "timeout"],
+  ["an event of no time", nodesOf("  a: { event: {}, timeout: 0 }"), "PAWL_INVALID_VALUE", ":3:28", "0 is no length of time"],
+  ["a timeout that is neither text nor a number", nodesOf("  a: { agent: echo, timeout: [5s] }"), "PAWL_INVALID_VALUE", ":3:30", "write it as '500ms'"],
+  ["a wait of apples", nodesOf("  a: { agent: echo, retry: { maxInterval: 5 apples } }"), "PAWL_INVALID_VALUE", ":3:43", '"5 apples" is no length'],
+  ["half an attempt", nodesOf("  a: { agent: echo, retry: { maxAttempts: 0.5 } }"), "PAWL_INVALID_VALUE", ":3:43", "nodes.a.retry.maxAttempts"],
+  ["a loop whose bound is misspelt", nodesOf("  a: { repeat: { maxx: 3 }, agent: echo }"), "PAWL_INVALID_VALUE", ":3:24", 'did you mean "max"?'],
+  ["a field of a retry that is misspelt", nodesOf("  a: { agent: echo, retry: { jiter: full } }"), "PAWL_INVALID_VALUE", ":3:37", 'did you mean "jitter"?'],
+  ["an agent whose service is misspelt", "name: f\nagents: { a: { htpp: { url: x } } }\nnodes: {}", "PAWL_INVALID_VALUE", ":2:22", 'did you mean "http"?'],
+  [
+    "an agent whose variable is misspelt",
+    "name: f\nagents: { a: { http: { url: { envv: X } } } }\nnodes: {}",
+    "PAWL_INVALID_VALUE",
+    ":2:37",
+    'did you mean "env"?',
+  ],
+  ["an agent without an address", "name: f\nagents: { a: { http: {} } }\nnodes: {}", "PAWL_MISSING_FIELD", ":2:22", "agents.a.http.url"],
+  ["an address that is a number", "name: f\nagents: { a: { http: { url: 5 } } }\nnodes: {}", "PAWL_INVALID_VALUE", ":2:29", "an address, or { env: NAME }"],
+  ["a timeout of an agent from a module", "name: f\nagents: { a: { module: ./a.ts, timeout: 5s } }\nnodes: {}", "PAWL_INVALID_VALUE", ":2:41", '"timeout"'],
+  ["an agent with a space", "name: f\nagents: { a b: { module: ./a.ts } }\nnodes: {}", "PAWL_INVALID_ID", ":2:16", "agent name"],
   ["a stage with a space", nodesOf("  a: { agent: echo, stage: a b }"), "PAWL_INVALID_ID", ":3:28", "stage name"],
   ["an unknown workflow", nodesOf("  a: { workflow: othre }"), "PAWL_DEFINITION_MISSING", ":3:18", 'did you mean "other"?'],
   [
@@ -421,7 +440,7 @@ describe("the JSON Schema for editors", () => {
     const shapes = MISTAKES.filter(([, , code]) => code === "PAWL_INVALID_VALUE" || code === "PAWL_MISSING_FIELD");
     expect(shapes.length).toBeGreaterThan(15);
     const taken = shapes.filter(([, text]) => isDocument(text)).map(([what]) => what);
-    expect(taken).toEqual(["an event that is no schema", "an event of no time"]);
+    expect(taken).toEqual(["an event that is no schema"]);
     expect(MISTAKES.filter(([, , code]) => BEYOND.test(code)).length).toBeGreaterThan(10);
   });
 
@@ -439,39 +458,83 @@ describe("the JSON Schema for editors", () => {
   });
 });
 
-test("all of them together run to the end", async () => {
-  const room = new MachineRoom();
+describe("a document of all of them", () => {
   const add = agent({
     name: "add",
     input: z.object({ n: z.number() }),
     output: z.object({ n: z.number(), enough: z.boolean() }),
     run: ({ n }) => ({ n: n + 1, enough: n >= 3 }),
   });
-  const flow = await read(
-    `
+  const say = agent({
+    name: "say",
+    input: z.object({ text: z.string() }),
+    output: z.object({ text: z.string() }),
+    run: ({ text }) => {
+      if (text.startsWith("-")) throw new Error("nothing to say");
+      return { text: `${text}!` };
+    },
+  });
+  const part = workflow({ name: "part", input: z.object({ kind: z.unknown() }) }, (wf) => ({ kind: wf.node("again", echo, wf.input).result.kind }));
+  const TEXT = `
 name: flow
+input: { type: object, properties: { list: { type: array, items: { type: string } } }, required: [list] }
 nodes:
-  doubled: { map: "\${input.list}", agent: echo, input: { n: "\${item}", text: "\${index}: \${item}" }, concurrency: 2 }
-  count: { repeat: { max: 9, until: "\${last.enough}", next: { n: "\${last.n}" } }, agent: add, input: { n: 0 } }
-  approval: { event: { type: object, properties: { kind: { type: string } }, required: [kind] }, after: [doubled], timeout: 1d }
+  said: { map: "\${input.list}", agent: say, input: { text: "\${item} \${index}" }, concurrency: 2, retry: { maxAttempts: 2, initialInterval: 1s }, onFail: skip }
+  count: { repeat: { max: 9, until: "\${last.enough}", next: { n: "\${last.n}" } }, agent: add, input: { n: 0 }, stage: count }
+  approval: { event: { type: object, properties: { kind: { type: string } }, required: [kind] }, after: [said], timeout: 1d }
   kind:
     route: "\${approval.result.kind}"
     ways:
       short: { result: "\${count.result.n}" }
-      long: { nodes: { tell: { agent: echo, input: { text: "\${doubled.result[1].text}" } } }, result: "\${tell.result.text}" }
-  part: { workflow: other, input: { kind: "\${kind.result}" } }
-output: "\${part.result}"
-`,
-    { agents: [echo, add] },
-  );
-  const { pawl } = await room.boot([flow, other]);
-  const run = await room.settled(pawl.start(flow, { input: { list: [5, 6] } }));
-  await expect(room.settled(run.send({ type: "approval" }))).rejects.toMatchObject({ code: "PAWL_EVENT_REFUSED" });
-  await room.settled(run.send({ type: "approval", kind: "long" }));
-  expect(await room.settled(run.result())).toEqual({ kind: "1: 6" });
-  const again = await room.settled(pawl.start(flow, { input: { list: [] } }));
-  await room.settled(again.send({ type: "approval", kind: "short" }));
-  expect(await room.settled(again.result())).toEqual({ kind: 4 });
+      long: { nodes: { tell: { agent: say, input: { text: "\${said.result[1].text}" } } }, result: "\${tell.result.text}" }
+  part: { workflow: part, input: { kind: "\${kind.result}" } }
+output: { kind: "\${part.result.kind}", all: "\${said.result}" }
+`;
+  const twin = workflow({ name: "flow", input: z.object({ list: z.array(z.string()) }) }, (wf) => {
+    const retry = { maxAttempts: 2, initialInterval: "1s" } as const;
+    const said = wf.map("said", wf.input.list, say, (item, index) => ({ text: `${item} ${index}` }), { concurrency: 2, retry, onFail: "skip" });
+    const count = wf.stage("count", () => wf.repeat("count", add, { n: 0 }, { max: 9, until: (last) => last.enough, next: (last) => ({ n: last.n }) }));
+    const approval = wf.event("approval", z.object({ kind: z.string() }), { after: [said], timeout: "1d" });
+    const kind = wf.route("kind", approval.result.kind, {
+      short: () => count.result.n,
+      long: () => wf.node("tell", say, { text: `${said.result[1]!.text}` }).result.text,
+    });
+    return { kind: wf.run("part", part, { kind: kind.result }).result.kind, all: said.result };
+  });
+
+  test.each([
+    [{ list: ["a", "b"] }, "long", { kind: "b 1!!", all: [{ text: "a 0!" }, { text: "b 1!" }] }],
+    [{ list: ["-", "b"] }, "short", { kind: 4, all: [undefined, { text: "b 1!" }] }],
+    [{ list: [] }, "neither", { kind: undefined, all: [] }],
+  ])("gives what its twin in TypeScript gives, whatever dies when: %j, %s", async (input, kind, output) => {
+    const flow = await read(TEXT, { agents: [add, say], workflows: [part] });
+    expect(flow.plan.hash).toBe(twin.plan.hash);
+    const events = [{ type: "approval", kind }];
+    const calm = await playedToTheEnd(twin, input, { events });
+    expect(calm.output).toEqual(output);
+    let crashes = 0;
+    for (let group = 1; group <= calm.groups; group++)
+      for (const fault of ["crashBefore", "crashAfter"] as const) {
+        const played = await playedToTheEnd(flow, input, { events, fault: (now) => (now === group ? fault : undefined) });
+        expect(played.output, `${fault} ${group}`).toEqual(output);
+        crashes += played.processes - 1;
+      }
+    expect(crashes).toBeGreaterThan(10);
+  });
+
+  test("is what a run of its twin goes on as", async () => {
+    const room = new MachineRoom();
+    const first = await room.boot([twin]);
+    await room.settled(first.pawl.start(twin, { id: "r", input: { list: ["a", "b"] } }));
+    await room.clock.advance(10);
+    first.kill();
+    const flow = await read(TEXT, { agents: [add, say], workflows: [part] });
+    const { pawl } = await room.boot([flow]);
+    const run = await room.settled(pawl.run("r", flow));
+    await expect(room.settled(run.send({ type: "approval" }))).rejects.toMatchObject({ code: "PAWL_EVENT_REFUSED" });
+    await room.settled(run.send({ type: "approval", kind: "long" }));
+    expect(await room.settled(run.result())).toMatchObject({ kind: "b 1!!" });
+  });
 });
 
 test("a document in JSON may name its schema", async () => {

@@ -17,15 +17,18 @@ const OF_XSTATE = "SingleOrArray<";
 
 afterAll(() => rmSync(generated, { recursive: true, force: true }));
 
-/** What the compiler says of the files, by file and line. */
-function compile(...files: string[]): { file: string; line: number; text: string }[] {
+/** What the compiler prints about the files. */
+function printed(files: readonly string[], ...options: string[]): string {
   mkdirSync(generated, { recursive: true });
   const config = join(generated, "tsconfig.json");
   writeFileSync(config, JSON.stringify({ extends: join(root, "tsconfig.json"), include: [], files }));
-  const { stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config, "--pretty", "false"], {
-    encoding: "utf8",
-    cwd: root,
-  });
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  return spawnSync(process.execPath, [tsc, "-p", config, "--pretty", "false", ...options], { encoding: "utf8", cwd: root }).stdout;
+}
+
+/** What the compiler says of the files, by file and line. */
+function compile(...files: string[]): { file: string; line: number; text: string }[] {
+  const stdout = printed(files);
   const reports: { file: string; line: number; text: string }[] = [];
   for (const text of stdout.split("\n")) {
     const match = /^(.+?)\((\d+),\d+\): (.*)$/.exec(text);
@@ -51,11 +54,7 @@ test("each misuse gets its message, on its line, and nothing else does", () => {
   expect(reports.filter(({ line }) => !lines.has(line))).toEqual([]);
 });
 
-test("right uses need no cast, and give exactly the types that they should", () => {
-  expect(compile(join(root, "test/define/misuse/right.ts"))).toEqual([]);
-});
-
-test("a workflow of 1,000 nodes in a row type-checks", () => {
+test("right uses need no cast, and give exactly the types that they should, also at the end of 1,000 nodes in a row", () => {
   mkdirSync(generated, { recursive: true });
   const file = join(generated, "long.ts");
   const nodes = Array.from({ length: 1_000 }, (_, i) => `  const n${i + 1} = wf.node("n${i + 1}", step, { n: n${i}.result.n, list: [n${i}.result.text] });`);
@@ -69,5 +68,49 @@ export const long = workflow({ name: "long", input: z.object({ n: z.number() }) 
 });
 export const check: number = (null as never as NonNullable<NonNullable<typeof long.types>["output"]>).n;\n`,
   );
-  expect(compile(file)).toEqual([]);
+  expect(compile(join(root, "test/define/misuse/right.ts"), file)).toEqual([]);
 }, 120_000);
+
+/** In each round one of every kind, each of which uses the one before it. */
+const ROUND = `  const call# = wf.node("call#", step, { n: 1, list: [last.result.text] });
+  const map# = wf.map("map#", call#.result.list, step, (item, n) => ({ n, list: [item] }), { onFail: "skip", concurrency: 2 });
+  const loop# = wf.repeat("loop#", step, { n: call#.result.n, list: [] }, { max: 3, until: (l) => l.n, next: (l) => ({ n: l.n, list: l.list }) });
+  const when# = wf.when("when#", loop#.result.n, () => wf.node("then#", step, { n: 2, list: loop#.result.list }).result, () => loop#.result);
+  const kind# = wf.route("kind#", when#.result.kind, { a: () => wf.node("a#", step, { n: 3, list: [] }).result, b: () => when#.result });
+  const event# = wf.event("event#", z.object({ text: z.string() }), { after: [map#, kind#] });
+  const part# = wf.run("part#", part, { text: event#.result.text });
+  const there# = wf.resultOf("there#", part, part#.result.text);
+  last = there#;
+`;
+const NODES_A_ROUND = 10;
+
+/** How many types the compiler makes for a workflow of so many rounds. */
+function instantiations(rounds: number): number {
+  mkdirSync(generated, { recursive: true });
+  const file = join(generated, `mixed-${rounds}.ts`);
+  const body = Array.from({ length: rounds }, (_, i) => ROUND.replaceAll("#", String(i))).join("");
+  writeFileSync(
+    file,
+    `import { type NodeHandle, agent, workflow } from "pawl";\nimport { z } from "zod";
+const Result = z.object({ n: z.number(), text: z.string(), list: z.array(z.string()), kind: z.enum(["a", "b"]) });
+const step = agent({ name: "step", input: z.object({ n: z.number(), list: z.array(z.string()) }), output: Result, run: () => null as never });
+const part = workflow({ name: "part", input: z.object({ text: z.string() }) }, (wf) => ({ text: wf.input.text }));
+export const mixed = workflow({ name: "mixed", input: z.object({ text: z.string() }) }, (wf) => {
+  let last: NodeHandle<{ text: string }> = wf.run("begin", part, { text: wf.input.text });\n${body}
+  return { text: last.result.text };
+});\n`,
+  );
+  const diagnostics = printed([file], "--extendedDiagnostics");
+  expect(diagnostics).not.toContain("error TS");
+  return Number(/^Instantiations: +(\d+)/m.exec(diagnostics)![1]);
+}
+
+/** About three times what it is: more makes editors slow. */
+const INSTANTIATIONS_A_NODE_MAX = 250;
+
+test("a node of any kind costs the compiler little, in a workflow of 200, too", () => {
+  const [few, many] = [1, 20];
+  const each = (instantiations(many) - instantiations(few)) / ((many - few) * NODES_A_ROUND);
+  console.log(`${Math.round(each)} instantiations a node`);
+  expect(each).toBeLessThan(INSTANTIATIONS_A_NODE_MAX);
+}, 240_000);

@@ -1,7 +1,7 @@
 /**
  * An example as the process that a reader starts, in a process group of its own, so that it can be killed as a whole.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { vi } from "vitest";
@@ -15,6 +15,8 @@ export interface Ended {
 export interface Example {
   readonly pid: number;
   readonly ended: Promise<Ended>;
+  /** What it has printed by now. */
+  printed(): string;
   /** Kills the whole group, or the first process alone; resolves when what was killed is dead. */
   kill(whom: "group" | "parent"): Promise<void>;
 }
@@ -33,22 +35,18 @@ export function startExample(path: string, args: readonly string[], environment:
   });
   const pid = child.pid!;
   const exited = once(child, "exit");
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
   return {
     pid,
-    ended: collect(child),
+    ended: once(child, "close").then(([code]: (number | null)[]) => ({ code: code ?? null, output })),
+    printed: () => output,
     async kill(whom) {
       process.kill(whom === "group" ? -pid : pid, "SIGKILL");
       await exited;
       if (whom === "group") await untilGone(pid);
     },
   };
-}
-
-async function collect(child: ChildProcess): Promise<Ended> {
-  let output = "";
-  for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, output };
 }
 
 /** Runs an example to its end. */

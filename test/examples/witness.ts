@@ -30,18 +30,23 @@ function nodeOf(what: string, rest: readonly string[]): string {
   return what === "start" ? rest.slice(0, -1).join(" ") : rest.join(" ");
 }
 
-/** Nodes whose completion the store holds, read as rows, without pawl. Rows with `~` are no nodes. */
+/** Nodes whose end, with a result or skipped, the store holds, read as rows, without pawl. Rows with `~` are no nodes. */
 export function durableNodes(store: string, runId: string): Set<string> {
-  if (!existsSync(store)) return new Set();
-  const database = new DatabaseSync(store, { timeout: 5_000 });
-  try {
-    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'actor'").all();
-    if (tables.length === 0) return new Set();
-    const rows = database.prepare("SELECT key FROM actor WHERE run_id = ? AND status = 'completed'").all(runId) as { key: string }[];
-    return new Set(rows.map(({ key }) => key).filter((key) => !key.includes("~")));
-  } finally {
-    database.close();
-  }
+  return new Set(keysOf(store, runId, "'completed', 'skipped'").filter((key) => !key.includes("~")));
+}
+
+/** Steps of agents that the store holds, each as `<node> <step>`. */
+export function durableSteps(store: string, runId: string): Set<string> {
+  return new Set(keysOf(store, runId, "'step'").map((key) => key.replace(/^~(.+)\/s\/(.+)$/, "$1 $2")));
+}
+
+function keysOf(store: string, runId: string, statuses: string): string[] {
+  return readRows(store, `SELECT key FROM actor WHERE run_id = ? AND status IN (${statuses})`, runId).map(({ key }) => String(key));
+}
+
+/** How many commits the store holds, of all runs. */
+export function commitsIn(store: string): number {
+  return Number(readRows(store, "SELECT sum(commit_no) AS commits FROM run")[0]?.["commits"] ?? 0);
 }
 
 /** What breaks the promise "nothing that was durable runs again, and nothing runs twice in one life". */
@@ -74,12 +79,17 @@ export function startedTooEarly(lines: readonly Line[], dependencies: ReadonlyMa
 
 /** The state value of a machine's run as the store holds it, read as a row, without pawl. */
 export function storedState(store: string, runId: string): unknown {
-  if (!existsSync(store)) return undefined;
+  const [row] = readRows(store, "SELECT output FROM actor WHERE run_id = ? AND key = 'machine~1'", runId);
+  return row === undefined ? undefined : (JSON.parse(String(row["output"])) as { value?: unknown }).value;
+}
+
+/** None while there is no store, or no table in it. */
+function readRows(store: string, query: string, ...values: string[]): Record<string, unknown>[] {
+  if (!existsSync(store)) return [];
   const database = new DatabaseSync(store, { timeout: 5_000 });
   try {
-    if (database.prepare("SELECT name FROM sqlite_schema WHERE name = 'actor'").all().length === 0) return undefined;
-    const row = database.prepare("SELECT output FROM actor WHERE run_id = ? AND key = 'machine~1'").get(runId) as { output: string } | undefined;
-    return row === undefined ? undefined : (JSON.parse(row.output) as { value?: unknown }).value;
+    if (database.prepare("SELECT name FROM sqlite_schema WHERE name = 'actor'").all().length === 0) return [];
+    return database.prepare(query).all(...values);
   } finally {
     database.close();
   }

@@ -132,7 +132,12 @@ describe("these checks catch", () => {
     ["groupEndsWithReason", "group", "that is skipped though it blocks", (config: any) => (config.states.closing.on["group.refused"] = "skipped")],
     ["groupEndsWithReason", "group", "that forgets its failure", (config: any) => delete config.states.opening.on["group.refused"][1].actions],
     ["waitsAsLongAsSaid", "event", "that has no timer", (config: any) => delete config.states.awaited.after],
-    ["lateIsAFailure", "event", "that is skipped though it blocks", (config: any) => config.states.awaited.after.eventTimeout.reverse()],
+    [
+      "lateIsAFailure",
+      "event",
+      "that is skipped though it blocks",
+      (config: any) => (config.states.awaited.after.eventTimeout = config.states.awaited.after.eventTimeout.toReversed()),
+    ],
     ["lateIsAFailure", "event", "that completes when it is late", (config: any) => (config.states.awaited.after.eventTimeout[1].target = "completed")],
   ])("%s: a %s %s", (name, id, _, change) => {
     expect(() => followEach(broken(id, change))).toThrow(`${name} does not hold of ${id}`);

@@ -54,7 +54,7 @@ const storeBugs: Record<string, (store: Store) => Store> = {
   "runs that sleep are not woken": (store) => replacing(store, { dueRuns: async () => ({ due: [], nextAt: null }) }),
   "rows of nodes are overlooked at recovery": (store) =>
     replacing(store, {
-      readActors: async (run, keys) => (await store.readActors(run, keys)).filter((row) => keys !== undefined || row.status !== "completed"),
+      readActorRange: async (...range) => (await store.readActorRange(...range)).filter(({ status }) => status !== "completed"),
     }),
 };
 

@@ -12,7 +12,7 @@ import type { NodeView } from "../../src/run/view.ts";
 import { seededRandom } from "../../src/testing/seeded-random.ts";
 import { cases } from "../sim/cases.ts";
 import { type Act, type NodeSpec, type Spec, shapeSpec } from "../sim/shapes.ts";
-import { type Fate, dependenciesOf } from "../sim/shapes-model.ts";
+import { type Fate, dependenciesOf, indexOf, isCall } from "../sim/shapes-model.ts";
 import { ShapeRoom } from "../sim/shapes-room.ts";
 
 const cut = { ending: fc.constantFrom("end", "end", "cancel", "crash"), afterMs: fc.integer({ min: 0, max: 40_000 }) } as const;
@@ -40,7 +40,7 @@ test("a fork from any commit, node or item ends as the model says, and calls wha
       forks += made.length;
       room.process.kill();
     }),
-    cases({ short: 50, long: 2_000 }),
+    cases({ short: 30, long: 2_000 }),
   );
   console.log(`${forks} forks, which kept ${kept} nodes`);
   expect(kept).toBeGreaterThan(forks);
@@ -53,7 +53,7 @@ interface Forked {
 }
 
 const SET_VALUE = { value: 4, list: [{ value: 1 }], flag: true, way: "b" };
-const SETTABLE: ReadonlySet<string> = new Set(["call", "event", "other"]);
+const SETTABLE: ReadonlySet<string> = new Set(["call", "event", "other", "when", "route"]);
 
 async function forkedOf(room: ShapeRoom, { isCommit, which, isSet }: { isCommit: boolean; which: number; isSet: boolean }, number: number): Promise<Forked> {
   const { commitNo } = (await room.store.readRun("old"))!;
@@ -61,7 +61,7 @@ async function forkedOf(room: ShapeRoom, { isCommit, which, isSet }: { isCommit:
   const node = nodes[which % nodes.length]!;
   const from = isCommit ? 1 + (which % commitNo) : node.id;
   const isSettable = !isCommit && isSet && SETTABLE.has(room.spec[indexOf(node.id)]!.kind);
-  const set = new Map<string, Fate>(isSettable ? [[node.id, { status: "completed", attempt: 0, value: SET_VALUE }]] : []);
+  const set = new Map<string, Fate>(isSettable ? [[node.id, { status: "completed", attempt: 0, value: SET_VALUE, isSet: true }]] : []);
   const options = { id: `fork${number}`, from, set: isSettable ? { [`${node.id}.result`]: SET_VALUE } : {} };
   const said = await planFork(room.store, "old", options);
   const { id, plan } = await fork({ store: room.store, clock: room.clock, random: seededRandom(1) }, "old", options);
@@ -82,23 +82,13 @@ async function forkedOf(room: ShapeRoom, { isCommit, which, isSet }: { isCommit:
 async function checkFork(room: ShapeRoom, { id, plan, set }: Forked): Promise<void> {
   const { nodes } = await room.ended(id, set);
   const keeps = new Set(plan.keeps.map(({ node }) => node));
-  const called = nodes.filter((node) => isCall(room.spec, node) && !keeps.has(node.id) && ["completed", "skipped", "failed"].includes(node.status));
+  const called = nodes.filter((node) => isCall(room.spec, node.id) && !keeps.has(node.id) && ["completed", "skipped", "failed"].includes(node.status));
   expect([...room.callsOf(id)].toSorted()).toEqual(called.map((node) => node.id).toSorted());
 }
 
 async function nodesOf(room: ShapeRoom, runId = "old"): Promise<NodeView[]> {
   const { viewNodes } = await import("../../src/run/view.ts");
   return viewNodes(room.store, runId);
-}
-
-function indexOf(id: string): number {
-  return Number(/^n(\d+)/.exec(id)![1]);
-}
-
-/** Does this node call an agent that tells of it? */
-function isCall(spec: Spec, { id }: NodeView): boolean {
-  const { kind } = spec[indexOf(id)]!;
-  return kind === "call" || id.endsWith("]");
 }
 
 function parentOf(spec: Spec, id: string): string | undefined {
@@ -134,7 +124,7 @@ function anewFrom(spec: Spec, from: string): (id: string) => boolean {
   for (let size = -1; size !== whole.size + partly.size;) {
     size = whole.size + partly.size;
     spec.forEach((node, index) => {
-      if (dependenciesOf(node).some((other) => whole.has(other) || partly.has(other))) whole.add(index);
+      if (dependenciesOf(node, spec).some((other) => whole.has(other) || partly.has(other))) whole.add(index);
       if (node.within !== undefined && whole.has(node.within.choice)) whole.add(index);
       if (node.within !== undefined && (whole.has(index) || partly.has(index))) partly.add(node.within.choice);
     });
@@ -188,21 +178,21 @@ test("a retry, or going on after a cancel, ends as the model says, whatever was 
         else await room.settled(room.process.pawl.reconcile());
         room.send("old", `wave${number}`);
         const { nodes: after } = await room.ended("old", kept, (id) => !isWorkflow(room.spec, id));
-        const ran = after.filter((node) => isCall(room.spec, node) && !kept.has(node.id) && ["completed", "skipped", "failed"].includes(node.status));
+        const ran = after.filter((node) => isCall(room.spec, node.id) && !kept.has(node.id) && ["completed", "skipped", "failed"].includes(node.status));
         expect([...room.callsOf("old")].toSorted()).toEqual(ran.map(({ id }) => id).toSorted());
         for (const { id } of ran) if (before.some((node) => node.id === id)) expect(runsAgain).toContain(id);
         for (const id of runsAgain) expect(kept.has(id)).toBe(false);
       }
       room.process.kill();
     }),
-    cases({ short: 60, long: 2_000 }),
+    cases({ short: 40, long: 2_000 }),
   );
   expect(retries).toBeGreaterThan(20);
 }, 3_000_000);
 
 /** Runs of their own go on counting: what they come to does not hang on the count. */
 function steady(spec: Spec): Spec {
-  return spec.map((node) => ("calls" in node && node.calls === "workflow" ? { ...node, scripts: node.scripts.map(([act]) => [act!, act!, act!]) } : node));
+  return spec.map((node) => ("calls" in node && node.calls !== "agent" ? { ...node, scripts: node.scripts.map(([act]) => [act!, act!, act!]) } : node));
 }
 
 function fixed(node: NodeSpec): NodeSpec {
@@ -211,7 +201,7 @@ function fixed(node: NodeSpec): NodeSpec {
 
 function isWorkflow(spec: Spec, id: string): boolean {
   const node = spec[indexOf(id)]!;
-  return "calls" in node && node.calls === "workflow";
+  return "calls" in node && node.calls !== "agent";
 }
 
 /** What stays as it was: what ended well, and what failed and is not tried again. */

@@ -41,9 +41,9 @@ test("who listens hears each chunk in order, from then on, until the run ends; n
   expect((await run.status()).commitNo).toBe(commitNo);
   end();
   const heard = [
-    { node: "talk", chunk: "a" },
-    { node: "talk", chunk: { b: 1 } },
-    { node: "talk", chunk: "last" },
+    { node: "talk", attempt: 1, chunk: "a" },
+    { node: "talk", attempt: 1, chunk: { b: 1 } },
+    { node: "talk", attempt: 1, chunk: "last" },
   ];
   expect(await room.settled(one)).toEqual(heard);
   expect(await room.settled(two)).toEqual(heard);
@@ -56,9 +56,9 @@ test("a reader that is slow misses the oldest, and is told how many; the others 
   const { run, ctx, end } = await talking(room);
   const [slow, patient] = [run.stream<number>({ capacity: 3 }), run.stream<number>()];
   for (let i = 0; i < 10; i++) ctx.stream(i);
-  expect(await slow.next()).toEqual({ done: false, value: { node: "talk", chunk: 7, missed: 7 } });
+  expect(await slow.next()).toEqual({ done: false, value: { node: "talk", attempt: 1, chunk: 7, missed: 7 } });
   for (let i = 10; i < 12; i++) ctx.stream(i);
-  expect(await slow.next()).toEqual({ done: false, value: { node: "talk", chunk: 9, missed: 1 } });
+  expect(await slow.next()).toEqual({ done: false, value: { node: "talk", attempt: 1, chunk: 9, missed: 1 } });
   end();
   await room.settled(run.result());
   expect((await room.settled(all(slow))).map(({ chunk, missed }) => [chunk, missed])).toEqual([
@@ -128,7 +128,7 @@ test("what an attempt streams that is not wanted any more, nobody hears; the nex
   await room.clock.until(() => contexts.length === 2);
   contexts[0]!.stream("from the grave");
   await room.settled(run.result());
-  expect((await room.settled(heard)).map(({ chunk }) => chunk)).toEqual(["attempt 1", "attempt 2"]);
+  expect(await room.settled(heard)).toEqual([1, 2].map((attempt) => ({ node: "talk", attempt, chunk: `attempt ${attempt}` })));
 });
 
 test("a stream ends with why nothing more can be heard", async () => {
@@ -137,7 +137,7 @@ test("a stream ends with why nothing more can be heard", async () => {
   const stream = run.stream();
   ctx.stream("a");
   const closing = process.pawl.close({ graceMs: 10 });
-  expect((await stream.next()).value).toEqual({ node: "talk", chunk: "a" });
+  expect((await stream.next()).value).toEqual({ node: "talk", attempt: 1, chunk: "a" });
   await expect(room.settled(stream.next())).rejects.toMatchObject({ code: "PAWL_CLOSED" });
   expect(await stream.next()).toEqual({ done: true, value: undefined });
   await room.settled(closing);
@@ -169,8 +169,8 @@ test("nothing is kept of a reader that has left or whose run has ended", async (
   } as unknown as RunHome;
   const [leaves, waits, stays] = [1, 2, 3].map(() => streams.listen(home, "r", {}));
   const next = waits!.next();
-  streams.tell("r", "n", "a");
-  streams.tell("r2", "n", "b");
+  streams.tell("r", { node: "n", attempt: 1, chunk: "a" });
+  streams.tell("r2", { node: "n", attempt: 1, chunk: "b" });
   await leaves!.return!();
   await waits!.return!();
   expect(await next).toMatchObject({ value: { chunk: "a" } });
@@ -178,7 +178,7 @@ test("nothing is kept of a reader that has left or whose run has ended", async (
   expect(streams.size).toBe(1);
   expect(watches.map(({ isForgotten }) => isForgotten)).toEqual([true, true, false]);
   watches[2]!.resolve();
-  expect(await all(stays!)).toEqual([{ node: "n", chunk: "a" }]);
+  expect(await all(stays!)).toEqual([{ node: "n", attempt: 1, chunk: "a" }]);
   expect(streams.size).toBe(0);
   expect(watches.every(({ isForgotten }) => isForgotten)).toBe(true);
 });

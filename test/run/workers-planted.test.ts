@@ -12,7 +12,8 @@ import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.t
 import { replacing } from "../sim/process.ts";
 import { type MachinesPlot, playMachines } from "../sim/shared-machines.ts";
 import type { Harm } from "../sim/shared-workers.ts";
-import { type Deed, type SharedPlot, SharedWorld } from "../sim/shared-world.ts";
+import { type DagsPlot, playDags } from "../sim/shared-dags.ts";
+import type { Deed } from "../sim/shared-world.ts";
 
 const PLOTS_MAX = 60;
 /** Longer than a world lasts: of the first worker only, so that there is always one that goes on. */
@@ -32,7 +33,7 @@ const harms = fc.array(fc.oneof(death, closing, hang, longHang), { minLength: 1,
 const deeds = fc.array(fc.oneof(death, closing, hang, longHang, request), { minLength: 1, maxLength: 8 }) as fc.Arbitrary<readonly Deed[]>;
 
 const [workers, seed] = [fc.integer({ min: 2, max: 3 }), fc.nat()];
-const dags: fc.Arbitrary<SharedPlot> = fc.record({
+const dags: fc.Arbitrary<DagsPlot> = fc.record({
   specs: fc.array(dagSpec(6), { minLength: 1, maxLength: 4 }),
   workers,
   seed,
@@ -58,7 +59,7 @@ async function hunt(wrap?: (store: Store) => Store): Promise<number | undefined>
     );
   for (let i = 0; i < PLOTS_MAX; i++) {
     const options = { endMs: END_MS, ...(wrap !== undefined && { wrap }) };
-    if (await isNoticed(new SharedWorld({ ...ofDags[i]!, ...options }).play())) return i + 1;
+    if (await isNoticed(playDags({ ...ofDags[i]!, ...options }))) return i + 1;
     if (await isNoticed(playMachines({ ...ofMachines[i]!, ...options }))) return i + 1;
   }
   return undefined;

@@ -8,7 +8,8 @@ import { cases } from "../sim/cases.ts";
 import { dagSpec } from "../sim/dag.ts";
 import { playMachines } from "../sim/shared-machines.ts";
 import type { Harm } from "../sim/shared-workers.ts";
-import { type Deed, SharedWorld } from "../sim/shared-world.ts";
+import type { Deed } from "../sim/shared-world.ts";
+import { playDags } from "../sim/shared-dags.ts";
 
 const atMs = fc.integer({ min: 0, max: 40_000 });
 const worker = fc.nat(2);
@@ -38,7 +39,7 @@ test.each([
     const { numRuns, ...parameters } = cases({ short: 60, long: 2_000 });
     await fc.assert(
       fc.asyncProperty(specs, fc.integer({ min: 2, max: 3 }), fc.nat(), plot, startedBy, async (specs, workers, seed, deeds, startedBy) => {
-        const ending = await new SharedWorld({ specs, workers, seed, deeds, startedBy }).play();
+        const ending = await playDags({ specs, workers, seed, deeds, startedBy });
         moves += ending.moves;
         fenced += ending.fenced;
       }),

@@ -42,7 +42,7 @@ async function expectAgreement(run: Run<unknown>): Promise<void> {
   for await (const entry of run.history()) board.apply(entry);
   const facts = ({ id, status, attempt }: { id: string; status: string; attempt: number }): object => ({ id, status, attempt });
   expect(board.nodes.map(facts)).toEqual(views.map(facts));
-  expect([...board.counts.values()].reduce((sum, amount) => sum + amount, 0)).toBe(views.length);
+  expect([...board.tally.counts.values()].reduce((sum, amount) => sum + amount, 0)).toBe(views.length);
 }
 
 test("a board made from the history agrees with the rows, for random graphs that fail here and there", async () => {
@@ -165,5 +165,5 @@ test("when a failed node is tried again, what it blocked waits again; what anoth
   expect(board.nodes.map(({ status }) => status)).toEqual(["failed", "failed", "blocked", "blocked"]);
   board.apply({ commitNo: 2, at: 1, events: [{ type: "run.retried" }, { type: "run.retried", node: "a" }] });
   expect(board.nodes.map(({ status }) => status)).toEqual(["queued", "failed", "waiting", "blocked"]);
-  expect([...board.failed].map(({ id }) => id)).toEqual(["b"]);
+  expect([...board.tally.those("failed")].map(({ id }) => id)).toEqual(["b"]);
 });

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createMachine } from "xstate";
-import { open } from "../../src/index.ts";
+import { documentSchema, open } from "../../src/index.ts";
 import { AGENTS_OF_DOCUMENT, HELD, makeFolder } from "./command.ts";
 
 const SKIPPING = `name: skipping
@@ -87,6 +87,38 @@ test("files that are not there, no definition, or fail to load are told apart", 
   expect(await message("notes.txt")).toBe("PAWL_FILE_UNREADABLE this is no definition");
   expect(await message("throws.mjs")).toBe("PAWL_FILE_UNREADABLE the module cannot be loaded: no key");
   expect(await message("empty.mjs")).toBe("PAWL_FILE_UNREADABLE the module exports no workflow or machine");
+});
+
+test("a document runs others that lie beside it, also one that several of them run; a circle of documents is refused", async () => {
+  const folder = makeFolder();
+  const part = (name: string, nodes: string): string => `name: ${name}\n${AGENTS_OF_DOCUMENT.replaceAll("./", "../")}\nnodes:\n${nodes}`;
+  folder.write(
+    "flow.yaml",
+    "name: flow\nnodes:\n  a: { workflow: ./parts/a.yaml }\n  b: { workflow: ./parts/b.yaml }\noutput: ['${a.result}', '${b.result}']\n",
+  );
+  folder.write("parts/a.yaml", part("a", "  run: { workflow: ./c.yaml, input: { n: 1 } }\noutput: '${run.result}'"));
+  folder.write("parts/b.yaml", part("b", "  run: { workflow: ./c.yaml, input: { n: 2 } }\noutput: '${run.result}'"));
+  folder.write("parts/c.yaml", part("c", "  echo: { agent: echo, input: '${input}' }\noutput: '${echo.result.n}'"));
+  const { code, stdout, stderr } = await folder.pawl("run", "flow.yaml", "--json");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain('"output":[1,2]');
+  folder.write("parts/c.yaml", "name: c\nnodes: { back: { workflow: ../flow.yaml } }");
+  const circle = await folder.pawl("check", "flow.yaml");
+  expect(circle.code).toBe(2);
+  expect(circle.stderr).toContain("PAWL_DEFINITION_CYCLE documents run each other in a circle: flow.yaml → a.yaml → c.yaml → flow.yaml");
+  folder.write("parts/c.yaml", "name: c\nnodes: { x: { agent: nobody } }");
+  expect((await folder.pawl("check", "flow.yaml")).stderr).toMatch(/PAWL_UNKNOWN_AGENT .*\n {2}parts\/c.yaml:2:22\n/);
+});
+
+test("schema prints what editors check documents by, and the document that names it is one", async () => {
+  const folder = makeFolder();
+  const { code, stdout } = await folder.pawl("schema");
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual(await documentSchema());
+  expect((await folder.pawl("schema", "--json")).stdout).toBe(stdout);
+  folder.write("pawl.schema.json", stdout);
+  folder.write("flow.yaml", `# yaml-language-server: $schema=./pawl.schema.json\n${HELD}`);
+  expect((await folder.pawl("check", "flow.yaml")).code).toBe(0);
 });
 
 test("graph draws a workflow: solid arrows for results, dotted ones for order", async () => {

@@ -84,7 +84,7 @@ test("a workflow is drawn for Graphviz and as JSON, but not for Stately Studio",
   n1 -> n2 [style=dotted]
 }
 `);
-  const nodes = ["plan", "write", "print"].map((id) => ({ id, agent: "echo" }));
+  const nodes = ["plan", "write", "print"].map((id) => ({ id, kind: "call", agent: "echo" }));
   const edges = [
     { from: "plan", to: "write", isOrderOnly: false },
     { from: "write", to: "print", isOrderOnly: true },

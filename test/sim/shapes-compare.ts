@@ -4,7 +4,7 @@
 import { decode } from "../../src/run/codec.ts";
 import type { NodeView, RunView } from "../../src/run/view.ts";
 import type { Spec } from "./shapes.ts";
-import { type Fate, type Told, expectedOf } from "./shapes-model.ts";
+import { type Fate, type Told, dependenciesOf, expectedOf, indexOf } from "./shapes-model.ts";
 import type { ShapeWatch } from "./shapes-watch.ts";
 
 const marked = (data: unknown): string => JSON.stringify(data, (_, value: unknown) => (value === undefined ? "~" : value)) ?? "~";
@@ -31,7 +31,7 @@ export function compareRun(
 ): void {
   const events = toldBy(spec, (id) => watch.row(run.id, id));
   for (const [id, { came }] of events) {
-    const node = spec[Number(id.slice(1))]!;
+    const node = spec[indexOf(id)]!;
     const view = nodes.find((other) => other.id === id);
     if (!came && node.kind === "event" && !node.hasTimeout && (view?.status === "failed" || view?.status === "skipped"))
       watch.violations.push(`${id} has no timeout, and timed out`);
@@ -46,10 +46,38 @@ export function compareRun(
     if (!found.includes(line))
       differences.push(`${nodes.filter(({ id }) => line.startsWith(`${id} `)).map((node) => `${node.status} ${node.attempt}`)} instead of ${line}`);
   for (const line of found) if (!wanted.includes(line)) differences.push(`found ${line}`);
+  for (const { id, failure, status, upstreamFailures, stage, branch } of nodes) {
+    const { code, opened } = expected.nodes.get(id) ?? {};
+    const node = spec[indexOf(id)]!;
+    const taken = "branches" in node ? node.branches[opened ?? -1]?.name : undefined;
+    if (branch !== taken) differences.push(`${id} took ${branch}, not ${taken}`);
+    if (code !== undefined && failure?.code !== code) differences.push(`${id} is ${status} for ${failure?.code}, not ${code}`);
+    const failed = status === "blocked" ? failedBefore(id, spec, expected.nodes) : [];
+    if (upstreamFailures.toSorted().join() !== failed.join()) differences.push(`${id} is blocked by ${upstreamFailures.join()}, not ${failed.join()}`);
+    if (stage !== node.stage) differences.push(`${id} is in stage ${stage}`);
+  }
   if (differences.length === 0 && found.join() !== wanted.join()) differences.push(`the order of the nodes is ${found.join()}`);
   const output = marked(expected.status === "completed" ? expected.output : undefined);
   if (marked(run.output) !== output) differences.push(`the output is ${marked(run.output)}, not ${output}`);
   watch.violations.push(...differences);
+}
+
+/** The failed nodes, items and rounds for which a node is blocked: of those that it waits for, and of what it is made of or lies in. */
+function failedBefore(id: string, spec: Spec, fates: ReadonlyMap<string, Fate>): string[] {
+  const seen = new Set([id]);
+  const failed: string[] = [];
+  for (const current of seen) {
+    const status = fates.get(current)?.status;
+    if (status === "failed") failed.push(current);
+    if (status !== "blocked") continue;
+    const index = indexOf(current);
+    const members = spec.flatMap(({ within }, member) => (within?.choice === index ? member : []));
+    const { within } = spec[index]!;
+    const isChosen = within === undefined || fates.get(`n${within.choice}`)!.opened !== undefined;
+    for (const other of [...dependenciesOf(spec[index]!, spec), ...members, ...(isChosen ? [] : [within.choice])]) seen.add(`n${other}`);
+    for (const other of fates.keys()) if (other.startsWith(`${current}[`)) seen.add(other);
+  }
+  return failed.toSorted();
 }
 
 /** Nodes of a run that was cut off: what had ended is as the model says, and nothing is left open. */
@@ -58,7 +86,7 @@ export function consistentWhenCut(spec: Spec, nodes: readonly NodeView[], watch:
   for (const { id, status, attempt } of nodes) {
     const fate = expected.get(id);
     if (["waiting", "queued", "running", "backingOff"].includes(status)) watch.violations.push(`${id} is ${status} though the run was cut off`);
-    if (status === "cancelled" || spec[Number(/^n(\d+)/.exec(id)![1])]!.kind === "event") continue;
+    if (status === "cancelled" || spec[indexOf(id)]!.kind === "event") continue;
     if (status === "blocked" && fate?.status !== "notTaken") continue;
     if (fate === undefined || fate.status !== status || fate.attempt !== attempt)
       watch.violations.push(`${id} is ${status} after ${attempt}, not ${fate?.status} after ${fate?.attempt}`);

@@ -17,6 +17,12 @@ export interface Fate {
   readonly status: "completed" | "skipped" | "failed" | "blocked" | "notTaken";
   readonly attempt: number;
   readonly value?: unknown;
+  /** Of its last failure. */
+  readonly code?: string;
+  /** Of a choice that was made: the number of the branch; -1 for none. */
+  readonly opened?: number;
+  /** It was given its result from outside: a choice then is not made. */
+  readonly isSet?: true;
 }
 
 /** What is told: which events came, with what; and nodes that have their fate already, by their id. */
@@ -28,6 +34,8 @@ export interface Told {
 /** Acts after which the agent is called again, while attempts are left. */
 const RETRIED: ReadonlySet<Act> = new Set<Act>(["tooLate", "throws", "throwsUndefined", "hangs", "silent", "invalid"]);
 const DONE: ReadonlySet<Act> = new Set<Act>(["ok", "okLater", "beats"]);
+const THROWN: Partial<Record<Act, string>> = { invalid: "PAWL_OUTPUT_INVALID", unstorable: "PAWL_VALUE_NOT_STORABLE" };
+const SILENT: ReadonlySet<Act> = new Set<Act>(["tooLate", "hangs", "silent"]);
 const BAD: ReadonlySet<string> = new Set(["failed", "blocked"]);
 
 /** A number that depends on all of the data. */
@@ -70,8 +78,6 @@ class Model {
   readonly #spec: Spec;
   readonly #told: Told;
   readonly #nodes = new Map<string, Fate>();
-  /** The branches that were taken. */
-  readonly #taken = new Map<number, number>();
 
   constructor(spec: Spec, told: Told) {
     this.#spec = spec;
@@ -107,7 +113,11 @@ class Model {
     const node = this.#spec[index]!;
     const id = `n${index}`;
     const kept = this.#told.kept?.get(id);
-    const isUp = above === "lives" && !dependenciesOf(node).some((dependency) => BAD.has(this.#fate(dependency).status));
+    const isUp = above === "lives" && !dependenciesOf(node, this.#spec).some((dependency) => BAD.has(this.#fate(dependency).status));
+    if (kept?.isSet === true) {
+      this.#nodes.set(id, kept);
+      return this.#members(index).forEach(({ member }) => this.#settle(member, "notTaken"));
+    }
     if (kept !== undefined && ["call", "event", "other"].includes(node.kind)) return void this.#nodes.set(id, kept);
     if (!isUp) this.#nodes.set(id, { status: above === "notTaken" ? "notTaken" : "blocked", attempt: 0 });
     switch (node.kind) {
@@ -130,21 +140,24 @@ class Model {
   #choose(index: number, node: ChoiceSpec, fate: "lives" | "blocked" | "notTaken"): void {
     const id = `n${index}`;
     const taken = fate === "lives" ? branchOf(node, this.#read(node.by)) : -1;
-    if (fate === "lives") this.#nodes.set(id, { status: "blocked", attempt: 0 });
-    const members = this.#spec.flatMap(({ within }, member) => (within?.choice === index ? { member, branch: within.branch } : []));
+    if (fate === "lives") this.#nodes.set(id, { status: "blocked", attempt: 0, opened: taken });
+    const members = this.#members(index);
     for (const { member, branch } of members) this.#settle(member, fate !== "lives" ? fate : branch === taken ? "lives" : "notTaken");
     if (fate !== "lives") return;
-    this.#taken.set(index, taken);
     if (members.some(({ member, branch }) => branch === taken && BAD.has(this.#fate(member).status))) return;
     const result = node.branches[taken]?.result;
     const value = result === undefined ? undefined : result === "constant" ? { value: 1, way: "b" } : { got: result.map((source) => this.#read(source)) };
-    this.#nodes.set(id, this.#told.kept?.get(id) ?? { status: "completed", attempt: 0, value });
+    this.#nodes.set(id, { status: "completed", attempt: 0, value, ...this.#told.kept?.get(id), opened: taken });
+  }
+
+  #members(choice: number): { readonly member: number; readonly branch: number }[] {
+    return this.#spec.flatMap(({ within }, member) => (within?.choice === choice ? { member, branch: within.branch } : []));
   }
 
   #event(id: string, onFail: "block" | "skip"): Fate {
     const told = this.#told.events.get(id);
     if (told?.came === true) return { status: "completed", attempt: 0, value: told.data };
-    return { status: onFail === "skip" ? "skipped" : "failed", attempt: 0 };
+    return { status: onFail === "skip" ? "skipped" : "failed", attempt: 0, code: "PAWL_EVENT_TIMEOUT" };
   }
 
   #call(node: Extract<NodeSpec, { calls: unknown }>, id: string, position: number, input: unknown): Fate {
@@ -152,16 +165,19 @@ class Model {
     if (kept !== undefined) return kept;
     const script = node.scripts[position % node.scripts.length]!;
     // whatever fails a run of its own fails the node's attempt, which may be tried again
-    const isRetried = (act: Act): boolean => (node.calls === "workflow" ? !DONE.has(act) : RETRIED.has(act));
+    const isRetried = (act: Act): boolean => (node.calls === "agent" ? RETRIED.has(act) : !DONE.has(act));
     let attempt = 1;
     while (isRetried(script[attempt - 1]!) && attempt < node.maxAttempts) attempt++;
-    if (DONE.has(script[attempt - 1]!)) return { status: "completed", attempt, value: given(node, id, position, input) };
-    return { status: node.onFail === "skip" ? "skipped" : "failed", attempt };
+    const isDone = DONE.has(script[attempt - 1]!);
+    const failed = script[isDone ? attempt - 2 : attempt - 1];
+    const code = failed === undefined ? {} : { code: codeOf(failed, node) };
+    if (isDone) return { status: "completed", attempt, value: given(node, id, position, input), ...code };
+    return { status: node.onFail === "skip" ? "skipped" : "failed", attempt, ...code };
   }
 
   #map(id: string, node: Extract<NodeSpec, { kind: "map" }>): void {
     const list = Array.isArray(node.list) ? node.list.map((source: Source) => this.#read(source)) : this.#read(node.list as Source);
-    if (!Array.isArray(list)) return void this.#nodes.set(id, { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 0 });
+    if (!Array.isArray(list)) return void this.#nodes.set(id, { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 0, code: "PAWL_NOT_A_LIST" });
     this.#nodes.set(id, { status: "blocked", attempt: 0 });
     const read = node.reads.map((source) => this.#read(source));
     const items = list.map((item: unknown, index) => this.#call(node, `${id}[${index}]`, index, { item, index, read }));
@@ -178,17 +194,25 @@ class Model {
       const round = this.#call(node, `${id}[${position}]`, position, input);
       this.#nodes.set(`${id}[${position}]`, round);
       if (round.status === "failed") return;
-      if (round.status === "skipped") return void this.#nodes.set(id, { status: "skipped", attempt: 0 });
+      if (round.status === "skipped") return void this.#nodes.set(id, { ...round, attempt: 0 });
       const last = round.value as { value: number; flag: boolean };
-      if (position + 1 >= node.max || (node.hasUntil && last.flag)) return void this.#nodes.set(id, { status: "completed", attempt: 0, value: round.value });
-      input = { read, last: last.value };
+      const isEnough = node.until !== undefined && Boolean(node.until === "last" ? last.flag : this.#read(node.until));
+      if (position + 1 >= node.max || isEnough) return void this.#nodes.set(id, { status: "completed", attempt: 0, value: round.value });
+      if (node.hasNext) input = { read, last: last.value };
     }
   }
 }
 
 function otherFate(node: Extract<NodeSpec, { kind: "other" }>): Fate {
   if (node.run === "good") return { status: "completed", attempt: 1, value: OTHER_RESULT };
-  return { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 1 };
+  return { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 1, code: node.run === "bad" ? "PAWL_RUN_FAILED" : "PAWL_RUN_NOT_FOUND" };
+}
+
+/** Of an attempt that went so. */
+function codeOf(act: Act, { calls, hasHeartbeat }: Extract<NodeSpec, { calls: unknown }>): string {
+  if (calls !== "agent") return "PAWL_RUN_FAILED";
+  if (SILENT.has(act)) return hasHeartbeat ? "PAWL_HEARTBEAT_TIMEOUT" : "PAWL_AGENT_TIMEOUT";
+  return THROWN[act] ?? "PAWL_AGENT_FAILED";
 }
 
 function branchOf({ kind, branches }: ChoiceSpec, value: unknown): number {
@@ -198,10 +222,25 @@ function branchOf({ kind, branches }: ChoiceSpec, value: unknown): number {
   return way === -1 ? named("") : way;
 }
 
-/** The nodes that a node waits for. */
-export function dependenciesOf(node: NodeSpec): number[] {
+/** The index of a node, item or round. */
+export function indexOf(id: string): number {
+  return Number(/^n(\d+)/.exec(id)![1]);
+}
+
+/** Does this node call an agent that tells of it? */
+export function isCall(spec: Spec, id: string): boolean {
+  return spec[indexOf(id)]!.kind === "call" || id.endsWith("]");
+}
+
+/** The nodes that a node of the spec waits for. */
+export function dependenciesOf(node: NodeSpec, spec: Spec): number[] {
   const sources = "reads" in node ? [...node.reads] : [];
   if (node.kind === "map") sources.push(...(Array.isArray(node.list) ? node.list : [node.list as Source]));
-  if (node.kind === "when" || node.kind === "route") sources.push(node.by);
+  if (node.kind === "repeat" && typeof node.until === "object") sources.push(node.until);
+  if (node.kind === "when" || node.kind === "route") {
+    // what a way results in has to be there before, but for the choice's own members
+    const before = spec.indexOf(node);
+    sources.push(node.by, ...node.branches.flatMap(({ result }) => (result === "constant" ? [] : result.filter((read) => read.node < before))));
+  }
   return [...new Set([...sources.map((source) => source.node), ...node.after])].filter((index) => index >= 0);
 }

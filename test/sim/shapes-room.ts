@@ -5,7 +5,7 @@ import type { RunView } from "../../src/run/view.ts";
 import type { NodeView } from "../../src/run/view.ts";
 import { MachineRoom } from "./machine-room.ts";
 import type { SimProcess } from "./process.ts";
-import { INPUT, type Spec } from "./shapes.ts";
+import { INPUT, OTHER_IDS, type Spec } from "./shapes.ts";
 import { compareRun } from "./shapes-compare.ts";
 import type { Fate } from "./shapes-model.ts";
 import { Senders } from "./shapes-senders.ts";
@@ -24,8 +24,9 @@ export class ShapeRoom extends MachineRoom {
   constructor(spec: Spec) {
     super();
     this.spec = spec;
-    this.watch = new ShapeWatch(spec);
+    this.watch = new ShapeWatch(() => this.spec);
     this.flows = flowsOf(
+      [spec],
       () => this.spec,
       () => {
         const { process } = this;
@@ -37,6 +38,7 @@ export class ShapeRoom extends MachineRoom {
             return true;
           },
           stepped: (call, key) => process.isAlive && this.watch.stepped(call, key),
+          kept: (call, key) => process.isAlive && this.watch.kept(call, key),
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),
         };
       },
@@ -59,9 +61,9 @@ export class ShapeRoom extends MachineRoom {
   async played(ending: "end" | "cancel" | "crash", afterMs: number): Promise<void> {
     await this.begin();
     const { pawl } = this.process;
-    const [, , other] = this.flows.all;
-    for (const which of ["good", "bad"]) await this.settled(pawl.start(other!, { id: `other-${which}`, input: { which } }));
-    const run = await this.settled(pawl.start(this.flows.main, { id: "old", input: INPUT }));
+    const { other, mains } = this.flows;
+    for (const which of ["good", "bad"] as const) await this.settled(pawl.start(other, { id: OTHER_IDS[which], input: { which } }));
+    const run = await this.settled(pawl.start(mains[0]!, { id: "old", input: INPUT }));
     this.send("old", "first");
     if (ending === "end") await this.settled(run.ended());
     else await this.clock.advance(afterMs);

@@ -14,6 +14,7 @@ interface Sent {
   readonly eventId: string;
   readonly atMs: number;
   readonly data: object;
+  readonly isValid: boolean;
   isAnswered: boolean;
   /** It was said to be taken. */
   wasTaken: boolean;
@@ -27,6 +28,7 @@ export function sentData(k: number): Record<string, unknown> {
 }
 
 export class Senders {
+  readonly violations: string[] = [];
   readonly #sent: Sent[];
 
   /** `wave` tells the ids of several senders of the same events apart. */
@@ -34,11 +36,12 @@ export class Senders {
     this.#sent = spec.flatMap((node, index) =>
       node.kind !== "event"
         ? []
-        : node.sentAtMs.map((atMs, k) => ({
+        : node.sent.map(({ atMs, isValid }, k) => ({
             node: `n${index}`,
             eventId: `n${index}-${k}${wave}`,
             atMs,
-            data: sentData(k),
+            data: isValid ? sentData(k) : { ...sentData(k), value: "no number" },
+            isValid,
             isAnswered: false,
             wasTaken: false,
           })),
@@ -57,8 +60,13 @@ export class Senders {
         // of one that was consumed before nobody knows any more whether it was taken
         sent.wasTaken = handled && !duplicate;
         sent.isAnswered = true;
+        if (!sent.isValid) this.violations.push(`${sent.eventId} does not fit the schema, and was answered`);
         return;
       } catch (error) {
+        if (isPawlError(error, "PAWL_EVENT_REFUSED")) {
+          if (sent.isValid) this.violations.push(`${sent.eventId} was refused: ${error.message}`);
+          return void (sent.isAnswered = true);
+        }
         // it is recorded, and will be applied once; or there is nobody any more to take it
         if (isPawlError(error, "PAWL_SEND_PENDING") || isPawlError(error, "PAWL_RUN_ENDED")) return void (sent.isAnswered = true);
         if (!isPawlError(error, "PAWL_STORE_FULL") && !isPawlError(error, "PAWL_OUTCOME_UNKNOWN")) throw error;
@@ -68,8 +76,8 @@ export class Senders {
   }
 
   /** What was answered, held against what the run has. */
-  contradictions(watch: ShapeWatch, runId: string): string[] {
-    const found: string[] = [];
+  contradictions(watch: ShapeWatch, runId: string, isCalm = false): string[] {
+    const found: string[] = [...this.violations];
     for (const node of new Set(this.#sent.map((sent) => sent.node))) {
       const all = this.#sent.filter((sent) => sent.node === node);
       const taken = all.filter(({ wasTaken }) => wasTaken);
@@ -78,6 +86,9 @@ export class Senders {
       if (taken.length > 0 && (row?.status === "failed" || row?.status === "skipped")) found.push(`${node} was taken, and is ${row.status}`);
       if (row?.status !== "completed") continue;
       const data = decode(row.output!);
+      // in peace the first is taken, and its sender hears of it
+      const [first] = all.filter(({ isValid }) => isValid).toSorted((a, b) => a.atMs - b.atMs);
+      if (isCalm && (taken.length !== 1 || taken[0]!.atMs !== first?.atMs)) found.push(`${node} took another than the first that came`);
       if (taken.some((sent) => !isDeepStrictEqual(sent.data, data))) found.push(`${node} has not what was taken but ${row.output}`);
       if (!all.some((sent) => isDeepStrictEqual(sent.data, data))) found.push(`${node} has what nobody sent: ${row.output}`);
     }

@@ -1,11 +1,14 @@
 /**
  * The workflow of a random spec, with agents that do what their scripts say. Its output is the value of each node.
  */
+import { setup } from "xstate";
 import { z } from "zod";
 import { type Agent, type AgentContext, agent } from "../../src/define/agent.ts";
 import { type NodeHandle, type Workflow, type WorkflowBuilder, workflow } from "../../src/define/workflow.ts";
 import { AgentError } from "../../src/errors.ts";
-import { EVENT_TIMEOUT_MS, type Act, type ChoiceSpec, type NodeSpec, RUN_TIMEOUT_MS, type Source, type Spec } from "./shapes.ts";
+import type { Startable } from "../../src/run/startable.ts";
+import { step } from "../../src/run/xstate/step.ts";
+import { EVENT_TIMEOUT_MS, type Act, type Callee, type ChoiceSpec, type NodeSpec, OTHER_IDS, RUN_TIMEOUT_MS, type Source, type Spec } from "./shapes.ts";
 import { OTHER_RESULT, digest, given } from "./shapes-model.ts";
 
 /** Which call it is: of which run and node, item or round, and the how manieth. */
@@ -17,72 +20,117 @@ export interface Call {
   readonly attempt: number;
   /** Where its steps are kept: the run, and the node there. */
   readonly keptBy: string;
+  /** Which nodes it is told were skipped before it; undefined in a run of its own. */
+  readonly upstream: readonly string[] | undefined;
 }
 
 /** What agents need to know of the process that they run in. */
 export interface ShapeHost {
   /** Called first in each attempt; says whether the process lives. */
   called(call: Call, context: AgentContext): boolean;
+  /** A step is performed. */
   stepped(call: Call, key: string): void;
+  /** A step has given what it gave, now or before. */
+  kept(call: Call, key: string): void;
   later(delayMs: number, callback: () => void): void;
 }
 
+/** Workflows that are held against the model, and what they call and wait for. */
 export interface Flows {
-  readonly main: Workflow<any, unknown[]>;
-  readonly all: Workflow<any, any>[];
+  readonly mains: readonly Workflow<any, unknown[]>[];
+  readonly other: Workflow;
+  readonly all: readonly Startable[];
+}
+
+/** How long things may take: the run, an attempt, and until a guarded one shows itself. */
+export interface Limits {
+  readonly runMs?: number | undefined;
+  readonly attemptMs?: number;
+  readonly heartbeatMs?: number;
+}
+
+/** What workflows are made of: what nodes call, by the word for it, and what runs elsewhere. */
+interface Parts {
+  readonly callees: Readonly<Record<Callee, any>>;
+  readonly other: Workflow;
+  readonly heartbeatMs: number;
 }
 
 const never = (): Promise<never> => new Promise<never>(() => {});
 
-/** Where an attempt stands: `run/n3[2]~2` is the second run of its own that item 2 of node 3 is. */
-function callOf({ runId, nodeId, attempt }: AgentContext): Call {
-  const [, root, inner, again] = /^([^/]+)(?:\/([^~]+))?(?:~(\d+))?$/.exec(runId)!;
-  const id = inner ?? nodeId;
-  const [, index, position = "0"] = /^n(\d+)(?:\[(\d+)\])?$/.exec(id)!;
+/** Where an attempt stands: what works in `run/n3[2]~2` does so in the second run of its own that item 2 of node 3 is. */
+function callOf({ runId, nodeId, attempt, upstreamFailures }: AgentContext): Call {
+  const [root, own] = runId.split("/");
+  const [id, again] = (own ?? nodeId).split("~");
+  const [, index, position = "0"] = /^n(\d+)(?:\[(\d+)\])?$/.exec(id!)!;
   return {
     runId: root!,
-    id,
+    id: id!,
     index: Number(index),
     position: Number(position),
-    attempt: inner === undefined ? attempt : Number(again ?? 1),
+    attempt: own === undefined ? attempt : Number(again ?? 1),
     keptBy: `${runId}/${nodeId}`,
+    upstream: own === undefined ? upstreamFailures.map((failure) => failure.nodeId) : undefined,
   };
 }
 
-export function flowsOf(spec: () => Spec, host: () => ShapeHost, name = "shapes"): Flows {
+/** `specs` are called shapes0, shapes1, …; `specOf` says which a run is of, or what it has become since. */
+export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec, host: () => ShapeHost, limits: Limits = {}): Flows {
+  const { runMs = RUN_TIMEOUT_MS, attemptMs = 12_000, heartbeatMs = 5_000 } = limits;
   const perform = async (input: unknown, context: AgentContext): Promise<object> => {
     const where = host();
     const call = callOf(context);
     if (!where.called(call, context)) return never();
-    const node = spec()[call.index]! as Extract<NodeSpec, { calls: unknown }>;
+    const node = specOf(call.runId)[call.index]! as Extract<NodeSpec, { calls: unknown }>;
     const script = node.scripts[call.position % node.scripts.length]!;
     // a run of its own that is taken up again goes on counting
     const act = script[Math.min(call.attempt, script.length) - 1]!;
-    const isDone = act === "ok" || act === "okLater" || act === "beats";
-    for (let i = 0; i < (isDone ? node.steps : Math.min(1, node.steps)); i++) {
-      const kept = await context.step(`s${i}`, () => (where.stepped(call, `s${i}`), digest([call.id, i])));
-      if (kept !== digest([call.id, i])) throw new Error("a step gave what it had not been");
-    }
-    return done(act, given(node, call.id, call.position, input), context, where, call);
+    await performSteps(node, act, context, where, call);
+    return done(act, given(node, call.id, call.position, input), context, where, call, attemptMs + 3_000);
   };
-  const scripted = agent({
-    name: "scripted",
-    input: z.any(),
-    output: z.looseObject({ value: z.number() }),
-    timeout: "12s",
-    retry: { initialInterval: "8s" },
-    run: perform as never,
+  const options = { name: "scripted", input: z.any(), output: z.looseObject({ value: z.number() }), timeout: attemptMs, run: perform as never } as const;
+  const scripted = agent({ ...options, retry: { initialInterval: "8s" } });
+  const once = agent({ ...options, name: "once", retry: { maxAttempts: 1 } });
+  const within = { input: z.any(), timeout: RUN_TIMEOUT_MS };
+  const inner = workflow({ ...within, name: "inner" }, (wf) => wf.node("work", once, wf.input).result);
+  const nested = workflow({ ...within, name: "nested" }, (wf) => wf.run("deep", inner, wf.input).result);
+  const other = workflow({ ...within, name: "other" }, (wf) => wf.node("work", otherAgent(host), wf.input).result);
+  const machine = setup({ actors: { work: step(once) } }).createMachine({
+    id: "machine",
+    context: ({ input }) => ({ given: input }),
+    initial: "working",
+    states: {
+      working: { invoke: { src: "work", input: ({ context }: any) => context.given, onDone: "done" } },
+      done: { type: "final", output: ({ event }: any) => event.output },
+    },
+    output: ({ event }: any) => event.output,
   });
-  const inner = workflow(
-    { name: "inner", input: z.any(), timeout: RUN_TIMEOUT_MS },
-    (wf) => wf.node("work", scripted, wf.input, { retry: { maxAttempts: 1 } }).result,
-  );
-  const other = workflow({ name: "other", input: z.any(), timeout: RUN_TIMEOUT_MS }, (wf) => wf.node("work", otherAgent(host), wf.input).result);
-  const main = workflow({ name, input: z.any(), timeout: RUN_TIMEOUT_MS }, (wf) => new Writer(wf, spec(), scripted, inner, other).write()) as Workflow<
-    any,
-    unknown[]
-  >;
-  return { main, all: [main, inner, other] };
+  const callees = { agent: scripted, workflow: inner, nested, machine: agent({ name: "machine", input: z.any(), output: z.any(), machine }) };
+  const mains = specs.map((spec, i) =>
+    workflow({ name: `shapes${i}`, input: z.any(), timeout: runMs }, (wf) => new Writer(wf, spec, { callees, other, heartbeatMs }).write()),
+  ) as Flows["mains"];
+  return { mains, other, all: [...mains, inner, nested, other, machine] };
+}
+
+/** Every other step takes its time; one of an attempt that fails is kept, too. */
+async function performSteps(
+  { calls, steps }: Extract<NodeSpec, { calls: unknown }>,
+  act: Act,
+  context: AgentContext,
+  where: ShapeHost,
+  call: Call,
+): Promise<void> {
+  if (calls === "machine") return;
+  const isDone = act === "ok" || act === "okLater" || act === "beats";
+  for (let i = 0; i < (isDone ? steps : Math.min(1, steps)); i++) {
+    const kept = await context.step(`s${i}`, async () => {
+      where.stepped(call, `s${i}`);
+      if (i % 2 === 1) await new Promise<void>((resolve) => where.later(400, resolve));
+      return digest([call.id, i]);
+    });
+    where.kept(call, `s${i}`);
+    if (kept !== digest([call.id, i])) throw new Error("a step gave what it had not been");
+  }
 }
 
 function otherAgent(host: () => ShapeHost): Agent {
@@ -96,7 +144,7 @@ function otherAgent(host: () => ShapeHost): Agent {
   });
 }
 
-async function done(act: Act, result: object, context: AgentContext, where: ShapeHost, { index, position }: Call): Promise<object> {
+async function done(act: Act, result: object, context: AgentContext, where: ShapeHost, { index, position }: Call, tooLateMs: number): Promise<object> {
   const after = (ms: number): Promise<void> => new Promise((resolve) => where.later(ms, resolve));
   switch (act) {
     case "ok":
@@ -110,7 +158,7 @@ async function done(act: Act, result: object, context: AgentContext, where: Shap
       }
       return result;
     case "tooLate":
-      return after(15_000).then(() => result);
+      return after(tooLateMs).then(() => result);
     case "throws":
       throw new Error("scripted");
     case "throwsUndefined":
@@ -133,16 +181,12 @@ class Writer {
   readonly #wf: WorkflowBuilder<any>;
   readonly #spec: Spec;
   readonly #handles: NodeHandle<any>[] = [];
-  readonly #scripted: Agent;
-  readonly #inner: Workflow<any, any>;
-  readonly #other: Workflow<any, any>;
+  readonly #parts: Parts;
 
-  constructor(wf: WorkflowBuilder<any>, spec: Spec, scripted: Agent, inner: Workflow<any, any>, other: Workflow<any, any>) {
+  constructor(wf: WorkflowBuilder<any>, spec: Spec, parts: Parts) {
     this.#wf = wf;
     this.#spec = spec;
-    this.#scripted = scripted;
-    this.#inner = inner;
-    this.#other = other;
+    this.#parts = parts;
   }
 
   write(): unknown[] {
@@ -160,18 +204,29 @@ class Writer {
     const node = this.#spec[index]!;
     const id = `n${index}`;
     const after = node.after.map((other) => this.#handles[other]!);
+    if (node.stage !== undefined) return this.#wf.stage(node.stage, () => this.#addTo(index, id, node, after));
+    this.#addTo(index, id, node, after);
+  }
+
+  #addTo(index: number, id: string, node: NodeSpec, after: NodeHandle<any>[]): void {
     if (node.kind === "when" || node.kind === "route") return this.#choose(index, node, after);
     this.#handles[index] = this.#leaf(id, node as Exclude<NodeSpec, ChoiceSpec>, after);
   }
 
   #leaf(id: string, node: Exclude<NodeSpec, ChoiceSpec>, after: NodeHandle<any>[]): NodeHandle<any> {
     const wf = this.#wf;
-    if (node.kind === "event") return wf.event(id, z.any(), { after, onFail: node.onFail as "skip", ...(node.hasTimeout && { timeout: EVENT_TIMEOUT_MS }) });
-    if (node.kind === "other") return wf.resultOf(id, this.#other, `other-${node.run}`, { after, onFail: node.onFail as "skip" });
-    const call: any = node.calls === "agent" ? this.#scripted : this.#inner;
+    if (node.kind === "event")
+      return wf.event(id, z.looseObject({ value: z.number() }), {
+        after,
+        onFail: node.onFail as "skip",
+        ...(node.hasTimeout && { timeout: EVENT_TIMEOUT_MS }),
+      });
+    if (node.kind === "other")
+      return wf.resultOf(id, this.#parts.other, node.isReferred ? wf.input.ids[node.run] : OTHER_IDS[node.run], { after, onFail: node.onFail as "skip" });
+    const call = this.#parts.callees[node.calls];
     const isGuarded = node.hasHeartbeat && node.calls === "agent";
     const retry = { maxAttempts: node.maxAttempts, initialInterval: "8s" as const };
-    const options = { after, onFail: node.onFail as "skip", retry, ...(isGuarded && { heartbeat: "5s" as const }) };
+    const options = { after, onFail: node.onFail as "skip", retry, ...(isGuarded && { heartbeat: this.#parts.heartbeatMs }) };
     const read = node.reads.map(this.#ref);
     if (node.kind === "map") {
       const list = Array.isArray(node.list) ? node.list.map(this.#ref) : this.#ref(node.list as Source);
@@ -182,10 +237,11 @@ class Writer {
       });
     }
     if (node.kind === "repeat") {
-      const until = node.hasUntil ? { until: (last: any) => last.flag } : {};
-      return wf.repeat(id, call, { read }, { ...options, ...until, max: node.max, next: (last: any) => ({ read, last: last.value }) });
+      const { until: by, max } = node;
+      const until = by === undefined ? {} : { until: (last: any) => (by === "last" ? last.flag : this.#ref(by)) };
+      return wf.repeat(id, call, { read }, { ...options, ...until, max, ...(node.hasNext && { next: (last: any) => ({ read, last: last.value }) }) });
     }
-    return node.calls === "agent" ? wf.node(id, this.#scripted, { read }, options) : wf.run(id, this.#inner, { read }, options);
+    return "plan" in call ? wf.run(id, call, { read }, options) : wf.node(id, call, { read }, options);
   }
 
   #choose(index: number, node: ChoiceSpec, after: NodeHandle<any>[]): void {

@@ -22,12 +22,15 @@ export interface Gives {
 
 interface Common {
   readonly within?: { readonly choice: number; readonly branch: number };
+  readonly stage?: string;
   readonly after: readonly number[];
 }
 
-/** What is called: an agent, or a workflow as a run of its own. */
+/** What is called: an agent; or, as a run of its own, a workflow, one with a run of its own in it, or a machine. */
+export type Callee = "agent" | "workflow" | "nested" | "machine";
+
 interface Called extends Common {
-  readonly calls: "agent" | "workflow";
+  readonly calls: Callee;
   readonly reads: readonly Source[];
   readonly onFail: "block" | "skip";
   readonly maxAttempts: number;
@@ -51,20 +54,26 @@ export interface RepeatSpec extends Called {
   readonly max: number;
   /** The position of the round that is enough. */
   readonly enoughAt: number;
-  readonly hasUntil: boolean;
+  /** It goes by the flag of the last round, by something else, or only by how many there were. */
+  readonly until: "last" | Source | undefined;
+  /** Each further round is given what the last one gave; else the same as the first. */
+  readonly hasNext: boolean;
 }
-/** Waits for a run that was started elsewhere. */
+export type OtherRun = "good" | "bad" | "missing";
+
+/** Waits for a run that was started elsewhere; its id is written down, or a part of the input. */
 export interface OtherSpec extends Common {
   readonly kind: "other";
-  readonly run: "good" | "bad";
+  readonly run: OtherRun;
+  readonly isReferred: boolean;
   readonly onFail: "block" | "skip";
 }
 export interface EventSpec extends Common {
   readonly kind: "event";
   readonly hasTimeout: boolean;
   readonly onFail: "block" | "skip";
-  /** When it is sent, in ms from the start: several times, perhaps, each time something else. */
-  readonly sentAtMs: readonly number[];
+  /** When it is sent, in ms from the start: several times, perhaps, each time something else; some do not fit its schema. */
+  readonly sent: readonly { readonly atMs: number; readonly isValid: boolean }[];
 }
 export interface ChoiceSpec extends Common {
   readonly kind: "when" | "route";
@@ -74,7 +83,14 @@ export interface ChoiceSpec extends Common {
 export type NodeSpec = CallSpec | MapSpec | RepeatSpec | OtherSpec | EventSpec | ChoiceSpec;
 export type Spec = readonly NodeSpec[];
 
-export const INPUT = { value: 5, list: [{ value: 1 }, { value: 2, list: [{ value: 3 }] }], flag: true, way: "b", number: 3, text: "b", nothing: null };
+export const OTHER_IDS: Readonly<Record<OtherRun, string>> = { good: "other-good", bad: "other-bad", missing: "other-missing" };
+export const INPUT = {
+  ids: OTHER_IDS,
+  value: 5,
+  list: [{ value: 1 }, { value: 2, list: [{ value: 3 }] }],
+  flag: true,
+  way: "b",
+};
 export const EVENT_TIMEOUT_MS = 30_000;
 /** Longer than all rounds and backoffs together. */
 export const RUN_TIMEOUT_MS = 20 * 3_600_000;
@@ -87,6 +103,7 @@ interface Link {
 }
 interface Draft {
   readonly kind: NodeSpec["kind"];
+  readonly stage: string | undefined;
   readonly links: readonly Link[];
   readonly after: readonly number[];
   readonly called: Omit<Called, "reads" | "after" | "within">;
@@ -94,9 +111,10 @@ interface Draft {
   readonly concurrency: number | undefined;
   readonly max: number;
   readonly enoughAt: number;
-  readonly hasUntil: boolean;
-  readonly run: "good" | "bad";
-  readonly event: { readonly hasTimeout: boolean; readonly sentAtMs: readonly number[] };
+  readonly until: "last" | "none" | Link;
+  readonly hasNext: boolean;
+  readonly other: { readonly run: OtherRun; readonly isReferred: boolean };
+  readonly event: Pick<EventSpec, "hasTimeout" | "sent">;
   readonly branches: readonly { readonly results: readonly Link[]; readonly isConstant: boolean; readonly nodes: readonly Draft[] }[];
   readonly hasElse: boolean;
 }
@@ -107,23 +125,30 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom<Act>("beats", "tooLate", "throws", "throwsUndefined", "fatal", "hangs", "silent", "invalid", "unstorable") },
 );
 const called = fc.record({
-  calls: fc.oneof({ weight: 5, arbitrary: fc.constant<"agent">("agent") }, { weight: 1, arbitrary: fc.constant<"workflow">("workflow") }),
+  calls: fc.oneof(
+    { weight: 12, arbitrary: fc.constant<Callee>("agent") },
+    { weight: 4, arbitrary: fc.constantFrom<Callee>("workflow", "workflow", "nested", "machine") },
+  ),
   onFail: fc.constantFrom<"block" | "skip">("block", "skip"),
   maxAttempts: fc.integer({ min: 1, max: 3 }),
   scripts: fc.array(fc.array(act, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
   steps: fc.constantFrom(0, 0, 0, 1, 2),
   hasHeartbeat: fc.constantFrom(false, false, true),
   gives: fc.record({
-    length: fc.constantFrom(undefined, 0, 1, 2, 2, 3, 4),
+    length: fc.constantFrom(undefined, 0, 1, 2, 2, 2, 3, 3, 4, 9),
     flag: fc.boolean(),
     way: fc.constantFrom("a", "b", "c", ""),
   }),
 });
-const sentAtMs = fc.integer({ min: 0, max: 60_000 });
+const sent = fc.record({
+  atMs: fc.oneof(fc.integer({ min: 0, max: 2_000 }), fc.integer({ min: 0, max: 60_000 })),
+  isValid: fc.constantFrom(true, true, true, false),
+});
 
 function draft(kind: fc.Arbitrary<NodeSpec["kind"]>, branches: fc.Arbitrary<Draft["branches"]>): fc.Arbitrary<Draft> {
   return fc.record({
     kind,
+    stage: fc.constantFrom(undefined, undefined, "first", "second"),
     links: fc.array(link, { maxLength: 2 }),
     after: fc.array(fc.nat(40), { maxLength: 1 }),
     called,
@@ -131,9 +156,10 @@ function draft(kind: fc.Arbitrary<NodeSpec["kind"]>, branches: fc.Arbitrary<Draf
     concurrency: fc.constantFrom(undefined, 1, 2),
     max: fc.integer({ min: 1, max: 3 }),
     enoughAt: fc.nat(3),
-    hasUntil: fc.constantFrom(true, true, false),
-    run: fc.constantFrom<"good" | "bad">("good", "good", "bad"),
-    event: fc.record({ hasTimeout: fc.boolean(), sentAtMs: fc.array(sentAtMs, { maxLength: 3 }) }),
+    until: fc.oneof({ weight: 3, arbitrary: fc.constantFrom("last", "last", "none") }, { weight: 1, arbitrary: link }),
+    hasNext: fc.constantFrom(true, true, false),
+    other: fc.record({ run: fc.constantFrom<OtherRun>("good", "good", "good", "bad", "bad", "missing"), isReferred: fc.boolean() }),
+    event: fc.record({ hasTimeout: fc.boolean(), sent: fc.array(sent, { maxLength: 3 }) }),
     branches,
     hasElse: fc.boolean(),
   });
@@ -164,11 +190,14 @@ function flat(drafts: readonly Draft[]): Spec {
   const ancestors: number[] = [];
   const place = (node: Draft, within: Common["within"]): void => {
     const index = specs.length;
+    // the innermost stage counts
+    const stage = node.stage ?? (within === undefined ? undefined : specs[within.choice]!.stage);
     const earlier = specs.map((_, i) => i).filter((i) => !ancestors.includes(i));
     const linked = (to: number): number => (earlier.length === 0 || to % 8 === 7 ? -1 : earlier.at(-1 - (to % earlier.length))!);
     const common: Common = {
       after: [...new Set(node.after.map(linked))].filter((i) => i >= 0),
       ...(within !== undefined && { within }),
+      ...(stage !== undefined && { stage }),
     };
     if (node.kind !== "when" && node.kind !== "route") return void specs.push(leafOf(node, common, linked, specs));
     const by = wantedOf(linked(node.list.link.to), node.list.link.path, node.kind, specs);
@@ -177,13 +206,14 @@ function flat(drafts: readonly Draft[]): Spec {
     specs.push({ ...common, kind: node.kind, by, branches: [] });
     const branches = drafted.map((branch, number) => {
       ancestors.push(index);
-      const first = specs.length;
       for (const inner of branch.nodes) place(inner, { choice: index, branch: number });
       ancestors.pop();
       const name = node.kind === "route" && node.hasElse && number === 1 ? "" : names[number]!;
-      // results lie within the branch, or before the choice among what it waits for
-      const known = [...specs.keys()].filter((i) => i >= first || i === by.node || common.after.includes(i));
-      const results = branch.results.flatMap(({ to, path }) => (known.length === 0 ? [] : readOf(known[to % known.length]!, path, specs)));
+      // of its members, also those of other ways, rather than of what was before it
+      const members = [...specs.keys()].filter((i) => i > index);
+      const results = branch.results.map(({ to, path }) =>
+        readOf(members.length === 0 || to % 4 === 3 ? linked(to) : members[members.length - 1 - (to % members.length)]!, path, specs),
+      );
       return { name, result: branch.isConstant ? ("constant" as const) : results };
     });
     specs[index] = { ...common, kind: node.kind, by, branches };
@@ -201,14 +231,18 @@ function leafOf(node: Draft, common: Common, linked: (to: number) => number, spe
       const list = fixed ? reads : wantedOf(linked(from.to), from.path, "list", specs);
       return { ...common, ...own, kind, reads, list, concurrency: node.concurrency };
     }
-    case "repeat":
-      return { ...common, ...own, kind, reads, max: node.max, enoughAt: node.enoughAt, hasUntil: node.hasUntil };
+    case "repeat": {
+      const { until, max, enoughAt, hasNext } = node;
+      const by = until === "none" ? undefined : until === "last" ? until : readOf(linked(until.to), until.path, specs);
+      return { ...common, ...own, kind, reads, max, enoughAt, until: by, hasNext };
+    }
     case "other":
-      return { ...common, kind, run: node.run, onFail: own.onFail };
+      return { ...common, kind, ...node.other, onFail: own.onFail };
     case "event": {
       // one that is awaited without end must come
-      const sent = node.event.hasTimeout || node.event.sentAtMs.length > 0 ? node.event.sentAtMs : [20_000];
-      return { ...common, kind, onFail: own.onFail, hasTimeout: node.event.hasTimeout, sentAtMs: sent };
+      const { hasTimeout, sent: drafted } = node.event;
+      const isSent = hasTimeout || drafted.some(({ isValid }) => isValid);
+      return { ...common, kind, onFail: own.onFail, hasTimeout, sent: isSent ? drafted : [...drafted, { atMs: 20_000, isValid: true }] };
     }
     default:
       return { ...common, ...own, kind: "call", reads };

@@ -5,6 +5,7 @@
 import { type NodeHandle, type RefOf, agent, workflow } from "pawl";
 import { z } from "zod";
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two functions that are generic alike are the same only if their types are
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : never;
 /** Is this exactly the type of what the node gives? */
 const gives = <Wanted>(): (<Given>(node: NodeHandle<Given>, same: Same<Given, Wanted>) => void) => () => {};
@@ -74,7 +75,7 @@ export const right = workflow({ name: "right", input: z.object({ list: z.array(z
   gives<number | string>()(kind, true);
   gives<number | undefined>()(wf.route("bugs", plan.result.kind, { bug: () => plan.result.count }), true);
   gives<number | "other">()(wf.route("others", plan.result.kind, { bug: () => plan.result.count }, () => "other"), true);
-  gives<number | undefined>()(wf.route("text", plan.result.questions[0]!, { bug: () => plan.result.count }), true);
+  gives<number | undefined>()(wf.route("text", wf.input.run, { bug: () => plan.result.count }), true);
   gives<number | undefined>()(wf.route("any", wf.input.any.kind, { bug: () => plan.result.count }), true);
 
   // loops, events, and runs of workflows
