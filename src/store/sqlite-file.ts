@@ -11,6 +11,7 @@ import { sqliteInbox } from "./sqlite-inbox.ts";
 import { sqliteList } from "./sqlite-list.ts";
 import { sqlitePast } from "./sqlite-past.ts";
 import { LeftRowsError, sqlitePrune, type SweepRun } from "./sqlite-prune.ts";
+import { sqliteSchedules } from "./sqlite-schedules.ts";
 import { ACTOR_COLUMNS, type Calls, READY, RUN_COLUMNS, type RunRow, runOf, WAITING } from "./sqlite-rows.ts";
 import { type HistoryRecord, type Outcome, type Store, type StoredActor, WAITS_FOR_EVENT } from "./store.ts";
 
@@ -42,6 +43,7 @@ export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof St
     ...sqliteInbox(connection),
     ...sqlitePast(connection),
     ...sqlitePrune(connection),
+    ...sqliteSchedules(connection),
   };
 }
 

@@ -10,7 +10,7 @@ import type { FileOptions } from "./open-database.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteFile } from "./sqlite-file.ts";
 import { LeftRowsError } from "./sqlite-prune.ts";
-import type { Commit, Outcome, Store } from "./store.ts";
+import type { Commit, Outcome, ScheduleChange, Store } from "./store.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -24,7 +24,7 @@ const SWEEP_GAP_MS = 5;
 const READS: ReadonlySet<string> = new Set<keyof Store>([
   ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
   ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
-  ...(["readEvent", "readDefinition", "definitionsOf", "countEnded"] as const),
+  ...(["readEvent", "readDefinition", "definitionsOf", "countEnded", "readSchedules"] as const),
 ]);
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
@@ -45,22 +45,27 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
     while (!(await writes.run(() => sweepRun(runId)))) await pause(SWEEP_GAP_MS);
   };
   /** What a discarded run of the same id left is deleted first, a little at a time, however much it is. */
-  const commit = async (group: readonly Commit[]): Promise<Outcome[]> => {
+  const creating = async <Answer>(write: () => Answer, full: Answer): Promise<Answer> => {
     try {
-      return await writes.run(() => calls.commit(group));
+      return await writes.run(write);
     } catch (error) {
       if (!(error instanceof LeftRowsError)) throw error;
-      const full = await sweepAll(error.runId).catch(fullOrThrow);
-      return full === undefined ? commit(group) : group.map(() => full);
+      return (await sweepAll(error.runId).catch(fullOrThrow)) === undefined ? creating(write, full) : full;
     }
   };
+  const commit = (group: readonly Commit[]): Promise<Outcome[]> =>
+    creating(
+      () => calls.commit(group),
+      group.map(() => "full"),
+    );
+  const writeSchedule = (change: ScheduleChange): Promise<Outcome> => creating(() => calls.writeSchedule(change), "full");
 
   const store: Record<string, unknown> = {};
   for (const [name, call] of Object.entries(calls) as [string, (...given: unknown[]) => unknown][]) {
     const line = READS.has(name) ? reads : writes;
     store[name] = (...given: unknown[]) => line.run(() => call(...given));
   }
-  const own: Partial<Store> = { commit, watch: (listener) => watcher.watch(listener), close: () => (closed ??= close()) };
+  const own: Partial<Store> = { commit, writeSchedule, watch: (listener) => watcher.watch(listener), close: () => (closed ??= close()) };
   return Object.assign(store, own) as unknown as Store;
 }
 
