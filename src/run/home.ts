@@ -12,6 +12,7 @@ import { Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
+import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
@@ -327,6 +328,7 @@ export class Home implements RunHome {
       await this.starts.settled(id);
       const record = await requireRun(this.#store, id);
       if (isOver(record.status)) return;
+      if (await cancelBefore(this.#store, record, now, this.clock)) return this.#told(id);
       const run = await this.#here(id);
       if (run === undefined) await this.#askToCancel(id, now, timeoutMs);
       else {

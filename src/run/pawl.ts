@@ -7,6 +7,7 @@ import { newRunId } from "../random.ts";
 import type { RunFacts, Store } from "../store/store.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
+import { startInstant } from "./delayed-start.ts";
 import { Run } from "./handle.ts";
 import type { RunChange } from "./history.ts";
 import { Home } from "./home.ts";
@@ -15,6 +16,9 @@ import { MachineHandle } from "./machine-handle.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
+import type { Schedule } from "./schedule.ts";
+import { type ScheduleView, pauseSchedule, resumeSchedule, runSchedule, viewSchedules } from "./schedule-view.ts";
+import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
@@ -57,16 +61,31 @@ const WORD_MAX = 256;
 export class Pawl implements AsyncDisposable {
   readonly #home: Home;
   readonly #seams: Seams;
+  readonly #worker: Worker | undefined;
+  #schedules: Schedules | undefined;
 
   /** Not for use outside: see `open`. */
   constructor(seams: Seams, worker: Worker | undefined) {
     this.#seams = seams;
+    this.#worker = worker;
     this.#home = new Home(seams, worker);
   }
 
   /** Not for use outside: see `open`. */
-  begin(workflows: readonly (Startable | Rollout)[]): Promise<void> {
-    return this.#home.begin(workflows.flatMap(versionsOf));
+  async begin(workflows: readonly (Startable | Rollout)[], schedules: readonly Schedule[] = []): Promise<void> {
+    if (schedules.length > 0 && this.#worker === undefined)
+      throw new PawlError("PAWL_INVALID_VALUE", { message: "schedules are given to a process that executes nothing", next: "give them to a worker" });
+    const served = await checkSchedules(schedules);
+    await this.#home.begin([...workflows.flatMap(versionsOf), ...schedules.map(({ workflow }) => workflow)]);
+    if (served.length > 0) await this.#serve(this.#worker!, served);
+  }
+
+  async #serve(worker: Worker, served: readonly ServedSchedule[]): Promise<void> {
+    const { starts, log } = this.#home;
+    const { store, clock } = this.#seams;
+    await worker.attempt(() => starts.tellSchedules(served.map(({ text }) => text)));
+    this.#schedules = new Schedules({ store, clock, log, attempt: (call) => worker.attempt(call), offered: () => starts.offered() }, served);
+    await this.#schedules.begin();
   }
 
   get #store(): Store {
@@ -85,8 +104,9 @@ export class Pawl implements AsyncDisposable {
     const { name } = definitionOf(versionsOf(workflow)[0]!);
     const id = options?.id ?? newRunId(name, this.#seams.clock.now(), this.#seams.random);
     checkName(id, "run id");
+    const startAt = startInstant(options ?? {}, this.#seams.clock.now());
     const definition = await versionFor(this.#store, workflow, id);
-    await this.#home.starts.start(id, definition, options?.input, factsOf(options ?? {}));
+    await this.#home.starts.start(id, definition, options?.input, factsOf(options ?? {}), startAt);
     return this.#handle(id, definition) as RunOf<S>;
   }
 
@@ -124,6 +144,40 @@ export class Pawl implements AsyncDisposable {
    */
   send(id: string, event: SentEvent & { readonly [field: string]: unknown }, options: SendOptions = {}): Promise<SendResult> {
     return this.#home.send(id, event, options);
+  }
+
+  /** The schedules of this store, by name: those that workers serve, and those that no worker was given any more. */
+  schedules(): Promise<ScheduleView[]> {
+    return viewSchedules(this.#store);
+  }
+
+  /**
+   * Starts a run of a schedule now, whatever it is doing; it counts as its last run.
+   *
+   * @throws PAWL_SCHEDULE_NOT_FOUND, PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
+   */
+  async runSchedule(name: string): Promise<Run<unknown>> {
+    this.#home.checkOpen();
+    const id = await runSchedule(this.#store, name, this.#seams.clock.now(), this.#seams.random);
+    this.#home.starts.offered();
+    return new Run<unknown>(this.#home, id);
+  }
+
+  /**
+   * Holds a schedule: it starts nothing until it is resumed, and then goes on with the next instant from there on.
+   *
+   * @throws as `runSchedule`
+   */
+  async pauseSchedule(name: string): Promise<void> {
+    this.#home.checkOpen();
+    await pauseSchedule(this.#store, name);
+  }
+
+  /** Lets a paused schedule go on. Throws as `runSchedule`. */
+  async resumeSchedule(name: string): Promise<void> {
+    this.#home.checkOpen();
+    await resumeSchedule(this.#store, name, this.#seams.clock.now());
+    await this.#schedules?.look();
   }
 
   /** How the new version of a rollout does, and whether it is still started. */
@@ -189,6 +243,7 @@ export class Pawl implements AsyncDisposable {
    * when it is opened next, at no cost to their retries. Other workers go on at once with what has nothing under way here.
    */
   close(options: CloseOptions = {}): Promise<void> {
+    this.#schedules?.stop();
     return this.#home.close(options.graceMs ?? CLOSE_GRACE_MS);
   }
 

@@ -5,6 +5,7 @@
 import { PawlError, isPawlError } from "../errors.ts";
 import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
 import { type Definition, loadRun } from "./definition.ts";
+import { startsLater } from "./delayed-start.ts";
 import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
 import { isOrphan, parentOf } from "./orphans.ts";
@@ -140,7 +141,7 @@ export class Recovery {
   /** Loads a run that this worker owns, unless it is in memory. */
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
-    if (record.epoch !== worker.epoch || this.parked.has(record.id) || this.#leaving.has(record.id)) return;
+    if (record.epoch !== worker.epoch || this.parked.has(record.id) || this.#leaving.has(record.id) || startsLater(record, worker.clock)) return;
     const rows = await worker.attempt(() => this.#store.readActors(record.id));
     const definition = this.#workflows.get(record.definition)!;
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
@@ -262,7 +263,7 @@ export class Recovery {
     const worker = this.#worker;
     if (worker.runs.has(runId)) return true;
     const record = await worker.attempt(() => this.#store.readRun(runId));
-    if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition)) return false;
+    if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition) || startsLater(record, worker.clock)) return false;
     const isOthers = this.#isStopped || this.#peers.has(record.epoch) || !this.#hashes.includes(record.definition);
     if (record.epoch !== worker.epoch && isOthers) return false;
     const owned = record.epoch === worker.epoch ? record : await worker.attempt(() => this.#store.claimRun(worker.epoch, runId, worker.clock.now()));

@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
-import type { Log, Pawl, Startable } from "../index.ts";
+import type { Log, Pawl, Schedule, Startable } from "../index.ts";
 import type { Commit, Outcome, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -24,6 +24,7 @@ export interface ProcessOptions {
   readonly store: MemoryStore;
   readonly seed: number;
   readonly workflows: readonly Startable[];
+  readonly schedules?: readonly Schedule[];
   /** Where lines go, instead. */
   readonly log?: Log;
   /** Hears what machines log. */
@@ -80,6 +81,7 @@ export class SimProcess {
       { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
       {
         workflows: this.#options.workflows,
+        ...(this.#options.schedules !== undefined && { schedules: this.#options.schedules }),
         ...(this.#options.execute !== undefined && { execute: this.#options.execute }),
         ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
       },
