@@ -32,6 +32,7 @@ export { type FallbackOptions, type Rollout, type RolloutOptions, type RolloutVi
 export { type CatchUp, type Overlap, type Schedule, type ScheduleOptions, schedule } from "./run/schedule.ts";
 export type { ScheduleView } from "./run/schedule-view.ts";
 export type { SendResult } from "./run/sends.ts";
+export type { EventOfStartable, StartOrSendOptions, StartableMachine, StartedOrSent } from "./run/start-or-send.ts";
 export type { InputOfStartable, RunOf, StartOptions, Startable } from "./run/startable.ts";
 export type { TimerPolicy } from "./run/xstate/actor.ts";
 export { type DefinitionOfRun, type DurableMachine, type DurableOptions, type MigratedState, durable } from "./run/xstate/durable.ts";

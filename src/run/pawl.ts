@@ -5,6 +5,7 @@ import { checkName } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { RunFacts, Store } from "../store/store.ts";
+import { checkedEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
@@ -20,6 +21,7 @@ import type { Schedule } from "./schedule.ts";
 import { type ScheduleView, pauseSchedule, resumeSchedule, runSchedule, viewSchedules } from "./schedule-view.ts";
 import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
+import { type EventOfStartable, type StartOrSendOptions, type StartableMachine, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
@@ -144,6 +146,34 @@ export class Pawl implements AsyncDisposable {
    */
   send(id: string, event: SentEvent & { readonly [field: string]: unknown }, options: SendOptions = {}): Promise<SendResult> {
     return this.#home.send(id, event, options);
+  }
+
+  /**
+   * Starts the run of this id if it is not there, then sends it the event: for who does not know whether there is one, such
+   * as a webhook. Two at once are one run and both events. With an `eventId` it can be asked again after any failure.
+   *
+   * @example
+   * ```ts
+   * const { run, sent } = await pawl.startOrSend(cart, { id: 'cart-ada' }, { type: 'ADD', item: 'tea' }, { eventId: 'click-7' });
+   * ```
+   * @throws as `start`, but for another input, which is of no account when the run is there; as `send` of the machine's
+   * handle; PAWL_NOT_A_MACHINE
+   */
+  async startOrSend<S extends StartableMachine>(
+    machine: S,
+    options: StartOrSendOptions<InputOfStartable<S>>,
+    event: EventOfStartable<S>,
+    sendOptions: SendOptions = {},
+  ): Promise<StartedOrSent<RunOf<S>>> {
+    const { id } = options;
+    const definition = definitionOf(machine);
+    if (definition.kind !== "machine") throw new PawlError("PAWL_NOT_A_MACHINE", { message: `"${definition.name}" is a workflow, which takes no events` });
+    this.#home.checkOpen();
+    checkName(id, "run id");
+    await checkedEvent(definition, event);
+    const start: Startable = machine;
+    await startUnlessThere(this.#store, id, definition.name, () => this.start(start, options).then(() => {}));
+    return { run: this.#handle(id, definition) as RunOf<S>, sent: await this.#home.send(id, event, sendOptions) };
   }
 
   /** The schedules of this store, by name: those that workers serve, and those that no worker was given any more. */
