@@ -27,7 +27,15 @@ function node(...parameters: string[]): { stdout: string; stderr: string; status
 }
 
 /** Of each program. */
-const OUTPUTS = ["notes on", "approved by ana", "d-1 is open, says one of 1 workers", "an answer to", "paths survive", "the key was revoked → see"];
+const OUTPUTS = [
+  "notes on",
+  "approved by ana",
+  "d-1 is open, says one of 1 workers",
+  "an answer to",
+  "news of 7 days",
+  "paths survive",
+  "the key was revoked → see",
+];
 
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {
   writeFileSync(join(place, `${i}.ts`), code.replaceAll('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));

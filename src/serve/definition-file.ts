@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { extname, isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AnyStateMachine } from "xstate";
-import { type DurableMachine, PawlError, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
+import { type DurableMachine, PawlError, type Schedule, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
 /** What a file may define: a workflow, a machine, or a machine with its options. */
@@ -39,10 +39,17 @@ export async function loadDefinition(file: string, exportName?: string): Promise
 /** Reads every workflow and machine of a file, or the one that is named. A machine that is there with its options, too, is taken once. */
 export async function loadDefinitions(file: string, exportName?: string): Promise<Definition[]> {
   if (exportName !== undefined || DOCUMENTS.has(extname(file))) return [await loadDefinition(file, exportName)];
-  const found = [...new Set(Object.values(await loadModule(file)).filter(isDefinition))];
+  const exports = Object.values(await loadModule(file));
+  const found = [...new Set(exports.filter(isDefinition))];
   const wrapped = new Set(found.map((definition) => (isDurable(definition) ? definition.machine : undefined)));
-  if (found.length === 0) throw nothingExported(file, "workflow or machine");
+  if (found.length === 0 && !exports.some(isSchedule)) throw nothingExported(file, "workflow or machine");
   return found.filter((definition) => !isMachine(definition) || !wrapped.has(definition));
+}
+
+/** Reads every schedule of a file. Throws as `loadWorkflow`. */
+export async function loadSchedules(file: string): Promise<Schedule[]> {
+  if (DOCUMENTS.has(extname(file))) return [];
+  return [...new Set(Object.values(await loadModule(file)).filter(isSchedule))];
 }
 
 /** The machine of a definition; undefined when it is one of a workflow. */
@@ -133,6 +140,11 @@ function isWorkflow(value: unknown): value is Workflow {
 /** By its shape, since the module may have its own copy of xstate. */
 function isMachine(value: unknown): value is AnyStateMachine {
   return typeof value === "object" && value !== null && "__xstatenode" in value && "implementations" in value && "root" in value;
+}
+
+/** By its shape, since the module may have its own copy of pawl. */
+function isSchedule(value: unknown): value is Schedule {
+  return typeof value === "object" && value !== null && "cron" in value && "timeZone" in value && "workflow" in value && isDefinition(value.workflow);
 }
 
 function isDurable(value: unknown): value is DurableMachine {

@@ -6,6 +6,7 @@ import { showProblem } from "../../src/serve/problem.ts";
 import { makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
+const TIMES = ["schedules"];
 const LOOK = ["ls", "show", "watch", "inspect"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "fork"];
 const DEFINE = ["check", "graph"];
@@ -19,6 +20,7 @@ test("--help lists every verb, in groups", async () => {
   ]);
   expect(groups.slice(1, -1)).toEqual([
     ["Execute", EXECUTE],
+    ["At certain times", TIMES],
     ["Look", LOOK],
     ["Act on a run, wherever it is", ACT],
     ["Definitions", DEFINE],
@@ -30,8 +32,10 @@ test.each(ACT)("pawl %s --help lists its exit codes", async (verb) => {
   expect((await makeFolder().pawl(verb, "--help")).stdout).toContain("5 no such run, 6 recorded, but not done yet");
 });
 
-test.each([...EXECUTE, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
-  const { code, stdout } = await makeFolder().pawl(verb, "--help");
+const SCHEDULES = ["ls", "run", "pause", "resume"].map((verb) => `schedules ${verb}`);
+
+test.each([...EXECUTE, ...SCHEDULES, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
+  const { code, stdout } = await makeFolder().pawl(...verb.split(" "), "--help");
   expect(code).toBe(0);
   const [, examples] = stdout.split("\nExamples:\n");
   expect(examples!.match(new RegExp(`^ {2}\\$ pawl ${verb} `, "gm"))).toHaveLength(2);
