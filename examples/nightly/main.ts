@@ -5,7 +5,7 @@
  *   node --conditions=pawl-source examples/nightly/main.ts
  */
 import { open } from "pawl";
-import { eachSecond, nightly } from "./report.ts";
+import { eachSecond, nightly, report } from "./report.ts";
 
 const [store = ".pawl/nightly.db"] = process.argv.slice(2);
 const REPORTS = 3;
@@ -19,4 +19,4 @@ pawl.subscribe(({ runId, isEnd }) => {
   if (isEnd && reports.push(runId) === REPORTS) enough.resolve();
 });
 await enough.promise;
-for (const id of reports) console.log(`${id}: ${(await (await pawl.run(id)).status()).output}`);
+for (const id of reports) console.log(`${id}: ${await (await pawl.run(id, report)).result()}`);

@@ -14,7 +14,7 @@ const writer = agent({
   run: async ({ about }) => `nothing new about ${about}`,
 });
 
-const report = workflow({ name: "report", input }, (wf) => wf.node("write", writer, { about: wf.input.about }).result);
+export const report = workflow({ name: "report", input }, (wf) => wf.node("write", writer, { about: wf.input.about }).result);
 
 export const nightly = schedule({
   name: "nightly",

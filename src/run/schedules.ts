@@ -90,7 +90,7 @@ export class Schedules {
 
   /** Starts nothing more. */
   stop(): void {
-    this.#isStopped = true;
+    
     this.#cancelLook?.();
     this.#endWatch?.();
   }
@@ -177,7 +177,7 @@ export class Schedules {
   async #dueChange({ name, spec, cron }: ServedSchedule, row: StoredSchedule): Promise<ScheduleChange | undefined> {
     const now = this.#seams.clock.now();
     const { nextAt, revision } = row;
-    if (row.isPaused || nextAt === null || nextAt > now) return undefined;
+    if (nextAt === null || nextAt > now) return undefined;
     const passed = cron.last(now, CATCH_UP_MAX + 1).filter((at) => at >= nextAt);
     const chosen = chosenOf(passed, spec, now);
     if (passed.length > chosen.length) this.#tellMissed(row, passed, chosen);

@@ -291,6 +291,18 @@ describe("when the wall clock jumps", () => {
   });
 });
 
+describe("when the wall clock was put back, and it is paused and resumed,", () => {
+  test("no instant comes a second time either", async () => {
+    const room = new ScheduleRoom();
+    const { pawl } = await room.serve([hourly()]);
+    await room.until("2023-11-15T01:00:00Z");
+    room.clock.wallOffsetMs -= 2 * HOUR;
+    await room.settled(pawl.pauseSchedule("hourly"));
+    await room.settled(pawl.resumeSchedule("hourly"));
+    expect(await room.settled(pawl.schedules())).toMatchObject([{ nextAt: Date.parse("2023-11-15T02:00:00Z") }]);
+  });
+});
+
 describe("what people ask of a schedule", () => {
   test("a run now counts as its last one; any process may ask for it", async () => {
     const room = new ScheduleRoom();
@@ -413,6 +425,36 @@ describe("when the store has trouble", () => {
     await room.clock.settle();
     expect(await room.ids()).toEqual(["hourly-20231114T230000Z", "slow"]);
   });
+});
+
+test("a worker that is closed while it looks starts nothing more", async () => {
+  const room = new ScheduleRoom();
+  let gate: ReturnType<typeof deferred<void>> | undefined;
+  const wrap = (store: Store): Store =>
+    replacing(store, {
+      readSchedules: async () => {
+        const rows = await store.readSchedules();
+        await gate?.promise;
+        return rows;
+      },
+    });
+  const worker = await room.serve([hourly()], { wrap });
+  const never = anyWorkflow(
+    "never",
+    (wf) =>
+      wf.node(
+        "only",
+        anyAgent("agent", () => new Promise(() => {}), { timeout: "10h" }),
+        {},
+      ).result,
+  );
+  await room.settled(worker.pawl.start(never, { id: "never", input: {} }));
+  gate = deferred<void>();
+  await room.clock.advance(30_001);
+  void worker.pawl.close({ graceMs: 2 * HOUR });
+  gate.resolve();
+  await room.until("2023-11-14T23:20:00Z");
+  expect(await room.ids()).toEqual(["never"]);
 });
 
 describe("what cannot be a schedule is refused:", () => {
