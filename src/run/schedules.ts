@@ -90,7 +90,7 @@ export class Schedules {
 
   /** Starts nothing more. */
   stop(): void {
-    
+    this.#isStopped = true;
     this.#cancelLook?.();
     this.#endWatch?.();
   }
