@@ -1,11 +1,9 @@
 /**
- * The doctor of a store's file, on this machine's clock: the file, and what it holds.
+ * The doctor of a store's file, on this machine's clock: the file, and what it holds. What does it is loaded when it is
+ * first asked for.
  */
 import { systemClock } from "./clock.ts";
 import type { Finding } from "./errors.ts";
-import { examineRuns } from "./run/examine-runs.ts";
-import { repair } from "./run/repair.ts";
-import { examineFile } from "./store/examine-file.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 
@@ -27,6 +25,11 @@ export interface ExamineOptions {
  * ```
  */
 export async function examineStore(path: string, { full = false, fix = false }: ExamineOptions = {}): Promise<Finding[]> {
+  const [{ examineRuns }, { repair }, { examineFile }] = await Promise.all([
+    import("./run/examine-runs.ts"),
+    import("./run/repair.ts"),
+    import("./store/examine-file.ts"),
+  ]);
   const { findings, isUsable } = examineFile(path, { isFull: full });
   if (!isUsable) return [...findings];
   try {

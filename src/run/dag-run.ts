@@ -380,7 +380,8 @@ export class DagRun implements HostedRun {
       if (node.failure !== undefined) this.#failures.note(this.plan.nodes[index]!, status, node.failure);
       if (status !== "backingOff") this.#results.readerSettled(index);
     }
-    for (const node of restoredBackoffs(this.plan, nodes, this.#seams.steadyNow())) {
+    for (const { node, row } of restoredBackoffs(this.id, this.plan, nodes, this.#seams.steadyNow())) {
+      if (row !== undefined) this.#rows.push(row);
       this.#nodes.add(node);
       this.#timers.restore(node);
     }

@@ -36,7 +36,7 @@ export async function examineRuns(store: Store, clock: Clock, { isFull }: { read
   const crew = await readCrew(store);
   const unfinished = await readUnfinished(store);
   return [
-    ...crew.findings,
+    ...examineWorkers(crew, unfinished),
     ...examineDefinitions(crew, unfinished),
     ...(await examineStuck(store, clock, crew, unfinished)),
     await examineQuarantined(store),
@@ -51,7 +51,8 @@ async function readCrew(store: Store): Promise<Crew> {
     const facts = readFacts(epoch);
     if (await store.isAbandoned(epoch.id)) findings.push(abandoned(epoch, facts.pid));
     else {
-      findings.push(fine("worker", `worker ${epoch.id}: process ${facts.pid}, since ${instant(epoch.openedAt)}, ${facts.definitions.length} definitions`));
+      const has = counted(facts.definitions.length, "definition");
+      findings.push(fine("worker", `worker ${epoch.id}: process ${facts.pid}, since ${instant(epoch.openedAt)}, with ${has}`));
       live.add(epoch.id);
       for (const hash of facts.definitions) {
         definitions.add(hash);
@@ -59,8 +60,12 @@ async function readCrew(store: Store): Promise<Crew> {
       }
     }
   }
-  if (findings.length === 0) findings.push(fine("worker", "no worker is there"));
   return { live, definitions, wanted, findings };
+}
+
+/** That there is none is told once: here, or with the runs that need one. */
+function examineWorkers({ findings }: Crew, unfinished: readonly RunRecord[]): readonly Finding[] {
+  return findings.length === 0 && unfinished.length === 0 ? [fine("worker", "no worker is there, and no run needs one")] : findings;
 }
 
 function abandoned({ id }: EpochRecord, pid: number): Finding {
@@ -85,7 +90,11 @@ async function readUnfinished(store: Store): Promise<RunRecord[]> {
 /** Unfinished runs that no worker could take on. */
 function examineDefinitions({ live, definitions }: Crew, unfinished: readonly RunRecord[]): Finding[] {
   if (unfinished.length === 0) return [fine("definitions", "no run is unfinished")];
-  if (live.size === 0) return [warning("definitions", `${runsText(unfinished)} unfinished, and there is no worker`, "start a worker with their workflows")];
+  if (live.size === 0) {
+    const workflows = [...new Set(unfinished.map(({ workflow }) => workflow))].toSorted();
+    const named = workflows.slice(0, NAMED_MAX).join(", ") + more(workflows);
+    return [warning("definitions", `${runsText(unfinished)} unfinished, and there is no worker`, `start one with \`pawl work FILE\`, for: ${named}`)];
+  }
   const missing = Map.groupBy(
     unfinished.filter(({ definition }) => !definitions.has(definition)),
     ({ workflow, definition }) => `${workflow}, definition ${definition.slice(0, 12)}`,
@@ -109,13 +118,15 @@ async function examineStuck(store: Store, clock: Clock, crew: Crew, unfinished: 
   const stillSuspects = await again(suspects, (run) => run.suspicion > 0 && run.reason === null);
   const rows = await store.readReplies(unheard.map(({ number }) => number));
   const stillUnheard = rows.flatMap(({ isPosted, number }) => (isPosted ? unheard.filter((row) => row.number === number).map(({ runId }) => runId) : []));
+  const underSuspicion = listed(stillSuspects, "suspects", "no run is under suspicion", (runs) =>
+    warning("suspects", `a worker ended while it had just loaded: ${runs}`, "see what ended the worker; a run that does so three times is set aside"),
+  );
+  if (crew.live.size === 0) return [underSuspicion];
   return [
     listed(stillUnclaimed, "claims", "every run that is ready has a worker", (runs) =>
       problem("claims", `ready, and no worker takes it on: ${runs}`, "see the log of the workers; a new worker tries again"),
     ),
-    listed(stillSuspects, "suspects", "no run is under suspicion", (runs) =>
-      warning("suspects", `a worker ended while it had just loaded: ${runs}`, "see what ended the worker; a run that does so three times is set aside"),
-    ),
+    underSuspicion,
     listed(stillUnheard, "inbox", "what was sent was taken", (runs) =>
       warning("inbox", `its worker does not take what was sent to it: ${runs}`, "see whether the worker is stopped or busy, and its log"),
     ),
@@ -157,8 +168,9 @@ async function examineChecksums(store: Store, clock: Clock, runsMax: number): Pr
     if (after === undefined) break;
     await new Promise<void>((resolve) => clock.soon(resolve));
   }
-  const which = checked < runsMax ? "all" : "the newest";
-  return listed(damaged, "checksums", `the rows of ${which} ${checked} runs are as they were written`, (runs) =>
+  const runs = `${checked < runsMax ? "all" : "the newest"} ${checked} runs`;
+  const calm = checked === 0 ? "there are no runs" : `the rows of ${checked === 1 ? "the only run" : runs} are as they were written`;
+  return listed(damaged, "checksums", calm, (runs) =>
     problem("checksums", `rows that are not what was written: ${runs}`, "`pawl restore` a backup; or leave them: each such run is set aside when it is loaded"),
   );
 }
@@ -187,6 +199,10 @@ function more(found: readonly unknown[]): string {
 
 function runsText(runs: readonly unknown[]): string {
   return runs.length === 1 ? "1 run is" : `${runs.length} runs are`;
+}
+
+function counted(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 }
 
 function instant(at: number): string {

@@ -18,6 +18,7 @@ import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.
 import { type RunChange, readHistoryEntry } from "./history.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
+import { Looks } from "./looks.ts";
 import { MachineRun } from "./machine-run.ts";
 import { Peers } from "./peers.ts";
 import { Recovery } from "./recovery.ts";
@@ -57,8 +58,6 @@ export class Home implements RunHome {
   readonly #door: MachineDoor;
   readonly #retention: Retention | undefined;
   #endWatch: (() => void) | undefined;
-  #isLooking = false;
-  #lookAgain = false;
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
@@ -85,15 +84,16 @@ export class Home implements RunHome {
       deliver: (runId) => this.#spawn(this.#executing?.recovery.deliverInbox(runId)),
       failed: (error) => this.log.warn({ error }, "answers that were read are deleted later"),
     });
+    const checkOpen = (): void => this.checkOpen();
     this.again = new Again({
       store,
       clock,
       random: seams.random,
-      checkOpen: () => this.checkOpen(),
+      checkOpen,
       findDefinition: (hash) => this.definitions.byHash.get(hash),
       offered: (id) => this.#offered(id),
     });
-    this.starts = new Starts({ store, clock, log: this.log, definitions: this.definitions, executing: this.#executing });
+    this.starts = new Starts({ store, clock, log: this.log, definitions: this.definitions, executing: this.#executing, checkOpen });
     this.#door = new MachineDoor({ store, clock, definitions: this.definitions, executing: this.#executing, asks: this.#asks });
   }
 
@@ -163,25 +163,13 @@ export class Home implements RunHome {
       worker.epoch = await peers.open();
       recovery.begin();
     }
-    this.#endWatch = this.#store.watch(() => this.#storeChanged());
+    const looks = [this.#looks(() => this.#watch.look()), this.#looks(async () => this.#executing?.recovery.look())];
+    this.#endWatch = this.#store.watch(() => looks.forEach((each) => each.want()));
   }
 
-  #storeChanged(): void {
-    this.#lookAgain = true;
-    if (!this.#isLooking) this.#spawn(this.#look());
-  }
-
-  async #look(): Promise<void> {
-    this.#isLooking = true;
-    try {
-      while (this.#lookAgain && !this.#isClosed) {
-        this.#lookAgain = false;
-        this.#spawn(this.#watch.look());
-        await this.#executing?.recovery.look();
-      }
-    } finally {
-      this.#isLooking = false;
-    }
+  #looks(look: () => Promise<void>): Looks {
+    const isOver = (): boolean => this.#isClosed || this.#executing?.worker.stopped !== undefined;
+    return new Looks(this.clock, { look, failed: (error) => this.#failed(error), isOver });
   }
 
   close(graceMs: number): Promise<void> {

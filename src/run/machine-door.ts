@@ -15,6 +15,7 @@ import { loadMachine } from "./load.ts";
 import type { Definitions } from "./definitions.ts";
 import { startsLater } from "./delayed-start.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
+import { isMachineRun } from "./machine-view.ts";
 import { MachineRun } from "./machine-run.ts";
 import type { Request } from "./requests.ts";
 import type { PendingSend, SendResult } from "./sends.ts";
@@ -113,8 +114,7 @@ export class MachineDoor {
   /** The owner checks the event, and asks whether it was consumed before. */
   async #sendByInbox({ id, event, eventId, timeoutMs }: Outgoing, definition: MachineDefinition | undefined): Promise<SendResult> {
     typeOf(event);
-    const known = definition ?? this.#seams.definitions.byHash.get((await requireRun(this.#seams.store, id)).definition);
-    if (known?.kind === "dag") throw notAMachine(id);
+    if (definition === undefined && !isMachineRun(await requireRun(this.#seams.store, id))) throw notAMachine(id);
     const request: Request = { kind: "send", event: encode(event), ...(eventId !== undefined && { eventId }) };
     const answer = await this.#seams.asks.ask(id, request, timeoutMs);
     if ("sent" in answer) return answer.sent;

@@ -77,6 +77,13 @@ export function isMachineRun({ body }: RunRecord): boolean {
   return body.includes('"sequence":');
 }
 
+/** Throws PAWL_RUN_CONFLICT when the run is one of another workflow or machine. */
+export function refuseOthers(record: RunRecord, { name }: { readonly name: string }, next: string): void {
+  if (record.workflow === name) return;
+  const kind = isMachineRun(record) ? "machine" : "workflow";
+  throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${record.id}" belongs to ${kind} "${record.workflow}", not to "${name}"`, next });
+}
+
 /** The actors of a machine's run, parents first. */
 export async function viewActors(store: Store, record: RunRecord): Promise<ActorView[]> {
   if (!isMachineRun(record))

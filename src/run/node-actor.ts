@@ -58,14 +58,27 @@ export function newNode(index: number, snapshot: NodeSnapshot): NodeActor {
   return { index, snapshot, attempt: undefined, hasPermit: false, since: 0, timer: undefined, cancelTimer: undefined };
 }
 
-/** Those that backed off when they were stored, in the order of their instants, each with what is left of it. `now` in steady time. */
-export function restoredBackoffs(plan: Plan, nodes: StoredRun["nodes"], now: number): NodeActor[] {
+/**
+ * Those that backed off when they were stored, in the order of their instants, each with what is left of it. `now` in
+ * steady time. When the clock was set back since, a node begins its backoff anew, with a row that says so: else it would
+ * begin it each time that it comes back.
+ */
+export function restoredBackoffs(
+  runId: string,
+  plan: Plan,
+  nodes: StoredRun["nodes"],
+  now: number,
+): { readonly node: NodeActor; readonly row?: ActorRecord }[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
-  return backingOff.map(({ index, body: { attempt, failure, backoffMs = 0, endedAt = 0 } }) => {
-    const node = newNode(index, nodeChart.restore("backingOff", { policy: plan.nodes[index]!.policy, attempt, failure, backoffMs }));
+  return backingOff.map(({ index, body }) => {
+    const { attempt, failure, startedAt, endedAt = 0, backoffMs = 0 } = body;
+    const { id, policy } = plan.nodes[index]!;
+    const node = newNode(index, nodeChart.restore("backingOff", { policy, attempt, failure, backoffMs }));
     node.timer = { delayMs: Math.max(0, backoffMs - Math.max(0, now - endedAt)), event: TIMER.backedOff };
-    return node;
+    if (endedAt <= now) return { node };
+    const anew: NodeBody = { ...body, startedAt: Math.min(startedAt, now), endedAt: now };
+    return { node, row: actorRow(runId, id, "backingOff", nodeBodyText(anew), null) };
   });
 }
 

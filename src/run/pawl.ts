@@ -23,6 +23,7 @@ import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
 import { type EventOfStartable, type StartOrSendOptions, type StartableMachine, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
+import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
@@ -128,8 +129,7 @@ export class Pawl implements AsyncDisposable {
     if (record === undefined && !this.#home.starts.has(id)) throw new PawlError("PAWL_RUN_NOT_FOUND", { message: `there is no run "${id}"` });
     if (of === undefined) return new Run<unknown>(this.#home, id);
     const definition = await versionFor(this.#store, of, id);
-    if (record !== undefined && record.workflow !== definition.name)
-      throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to "${record.workflow}"` });
+    if (record !== undefined) refuseOthers(record, definition, "ask for it with its own workflow or machine, or with its id alone");
     return this.#handle(id, definition);
   }
 

@@ -19,7 +19,7 @@ export async function repair(store: Store, clock: Clock, say: (line: string) => 
   const batches = new GentleBatches(store, clock);
   let rows = 0;
   for (let taken = -1; taken !== 0; rows += Math.max(0, taken)) taken = await sweepSome(store, batches);
-  if (rows > 0) say(`deleted ${rows} rows of pruned runs`);
+  if (rows > 0) say(`deleted ${rows === 1 ? "a row" : `${rows} rows`} of pruned runs`);
   await store.forgetAnswers(clock.now() - ANSWERS_KEPT_MS, ANSWERS_MAX);
   say("forgot answers that nobody took within an hour");
 }

@@ -14,6 +14,7 @@ import type { Peers } from "./peers.ts";
 import { pendingCommit } from "./pending.ts";
 import type { Recovery } from "./recovery.ts";
 import { INPUT_KEY, openActorRow } from "./row.ts";
+import { refuseOthers } from "./machine-view.ts";
 import { isOver, requireRun } from "./view.ts";
 import type { Worker } from "./worker.ts";
 
@@ -30,6 +31,8 @@ interface StartSeams {
   readonly log: Log;
   readonly definitions: Definitions;
   readonly executing: Executing | undefined;
+  /** Throws when nothing can be started any more. */
+  checkOpen(): void;
 }
 
 export class Starts {
@@ -97,7 +100,7 @@ export class Starts {
     await executing?.recovery.ensure(id);
   }
 
-  /** `again`: this worker lost its epoch over it. */
+  /** `again`: this worker's epoch was closed meanwhile, and it began another one. */
   async #createNew(
     id: string,
     definition: Definition,
@@ -110,13 +113,16 @@ export class Starts {
       await (underWay?.promise ?? this.#create(id, definition, input, facts, startAt));
       return underWay === undefined ? "created" : "there";
     } catch (error) {
-      if (isPawlError(error, "PAWL_RUN_CONFLICT")) return "there";
       if (isPawlError(error, "PAWL_RUN_MOVED")) return "again";
-      throw error;
+      if (!isPawlError(error, "PAWL_RUN_CONFLICT")) throw error;
     }
+    if ((await this.#seams.store.readRun(id)) !== undefined) return "there";
+    await this.#seams.executing?.peers.refresh();
+    this.#seams.checkOpen();
+    return "again";
   }
 
-  /** Rejects with PAWL_RUN_CONFLICT when a run of this id was there. */
+  /** Rejects with PAWL_RUN_CONFLICT when a run of this id was there, or this worker's epoch is closed. */
   async #create(id: string, definition: Definition, input: string, facts: RunFacts | undefined, startAt: number | undefined): Promise<void> {
     const { executing } = this.#seams;
     if (executing === undefined || startAt !== undefined) return this.#record(id, definition, input, facts, startAt);
@@ -150,7 +156,7 @@ export class Starts {
   async #checkSame(id: string, definition: Definition, input: string): Promise<void> {
     const { store } = this.#seams;
     const record = await requireRun(store, id);
-    if (record.workflow !== definition.name) throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${id}" belongs to workflow "${record.workflow}"` });
+    refuseOthers(record, definition, "choose another id for the new run");
     if (record.status === "quarantined") return;
     const [row] = await store.readActors(id, [INPUT_KEY]);
     if (row?.output == null || canonicalJson(JSON.parse(row.output)) !== canonicalJson(JSON.parse(input))) {

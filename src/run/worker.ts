@@ -278,8 +278,9 @@ export class Worker implements RunSeams {
     if (this.#permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
-  /** The run exists, or another worker took it over. */
+  /** The run exists, or another worker took it over, or this one's epoch is closed. */
   #fenced({ run, commit }: PendingCommit): void {
+    if (!this.#isHosted(run)) return;
     this.#drop(run, new PawlError(commit.from === 0 ? "PAWL_RUN_CONFLICT" : "PAWL_RUN_MOVED"), commit.from === 0 ? "PAWL_RUN_QUARANTINED" : "PAWL_RUN_MOVED");
     if (commit.from > 0) this.onFenced?.();
   }

@@ -1,16 +1,19 @@
 /**
- * A workflow from a file: a document in YAML or JSON, or a module that exports it. A module may export a machine of xstate, too.
+ * A workflow from a file: a document in YAML or JSON, or a module that exports it. A module may export a machine of xstate, too,
+ * and a rollout, which is offered in place of its two versions.
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { extname, isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AnyStateMachine } from "xstate";
-import { type DurableMachine, PawlError, type Schedule, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
+import { type DurableMachine, PawlError, type Rollout, type RunView, type Schedule, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
 /** What a file may define: a workflow, a machine, or a machine with its options. */
 export type Definition = Workflow | AnyStateMachine | DurableMachine;
+/** What can be executed and started: a definition, or two versions of one. */
+export type Offered = Definition | Rollout<Definition>;
 
 const DOCUMENTS = new Set([".yaml", ".yml", ".json"]);
 const MODULES = new Set([".ts", ".mts", ".js", ".mjs"]);
@@ -21,32 +24,39 @@ export function isDefinitionFile(file: string): boolean {
 }
 
 /**
- * Reads the workflow of a file.
+ * Reads the workflow or the machine of a file, with its options if it has some; of a rollout one version.
  *
  * @throws PAWL_FILE_UNREADABLE, PAWL_USAGE (none or several to choose from), and all that a definition can be refused for
  */
-export async function loadWorkflow(file: string, exportName?: string): Promise<Workflow> {
-  if (DOCUMENTS.has(extname(file))) return loadDocument(file);
-  return choose(await loadModule(file), file, exportName, { is: isWorkflow, one: "workflow", many: "workflows" });
-}
-
-/** Reads the workflow or the machine of a file, with its options if it has some. Throws as `loadWorkflow`. */
 export async function loadDefinition(file: string, exportName?: string): Promise<Definition> {
   if (DOCUMENTS.has(extname(file))) return loadDocument(file);
-  return choose(await loadModule(file), file, exportName, { is: isDefinition, one: "workflow or machine", many: "workflows or machines" });
+  const exports = await loadModule(file);
+  const versions = Object.entries(exports).flatMap(([name, value]) =>
+    isRollout(value) ? Object.entries({ [`${name}.stable`]: value.stable, [`${name}.candidate`]: value.candidate }) : [],
+  );
+  return choose({ ...exports, ...Object.fromEntries(versions) }, file, exportName, isDefinition);
 }
 
-/** Reads every workflow and machine of a file, or the one that is named. A machine that is there with its options, too, is taken once. */
-export async function loadDefinitions(file: string, exportName?: string): Promise<Definition[]> {
-  if (exportName !== undefined || DOCUMENTS.has(extname(file))) return [await loadDefinition(file, exportName)];
+/** Reads what a run can be started of. Throws as `loadDefinition`. */
+export async function loadOffered(file: string, exportName?: string): Promise<Offered> {
+  if (DOCUMENTS.has(extname(file))) return loadDocument(file);
+  return choose(await loadModule(file), file, exportName, isOffered);
+}
+
+/** Reads all that a file offers, or what is named. What is there as a part of another is not offered alone. */
+export async function loadAllOffered(file: string, exportName?: string): Promise<Offered[]> {
+  if (exportName !== undefined || DOCUMENTS.has(extname(file))) return [await loadOffered(file, exportName)];
   const exports = Object.values(await loadModule(file));
-  const found = [...new Set(exports.filter(isDefinition))];
-  const wrapped = new Set(found.map((definition) => (isDurable(definition) ? definition.machine : undefined)));
-  if (found.length === 0 && !exports.some(isSchedule)) throw nothingExported(file, "workflow or machine");
-  return found.filter((definition) => !isMachine(definition) || !wrapped.has(definition));
+  if (!exports.some((value) => isOffered(value) || isSchedule(value))) throw nothingExported(file);
+  return wholes(exports.filter(isOffered));
 }
 
-/** Reads every schedule of a file. Throws as `loadWorkflow`. */
+/** The definitions of what is offered. */
+export function versionsOf(offered: Offered): [Definition, ...Definition[]] {
+  return isRollout(offered) ? [offered.stable, offered.candidate] : [offered];
+}
+
+/** Reads every schedule of a file. Throws as `loadDefinition`. */
 export async function loadSchedules(file: string): Promise<Schedule[]> {
   if (DOCUMENTS.has(extname(file))) return [];
   return [...new Set(Object.values(await loadModule(file)).filter(isSchedule))];
@@ -55,6 +65,11 @@ export async function loadSchedules(file: string): Promise<Schedule[]> {
 /** The machine of a definition; undefined when it is one of a workflow. */
 export function machineOf(definition: Definition): AnyStateMachine | undefined {
   return isMachine(definition) ? definition : "machine" in definition ? definition.machine : undefined;
+}
+
+/** What a run of it is. */
+export function kindOf(offered: Offered): RunView["kind"] {
+  return machineOf(versionsOf(offered)[0]) === undefined ? "workflow" : "machine";
 }
 
 async function loadDocument(file: string): Promise<Workflow> {
@@ -97,33 +112,44 @@ async function importFrom(file: string, specifier: string): Promise<Exports> {
   return (await import(pathToFileURL(found).href)) as Exports;
 }
 
-/** What is looked for among a module's exports. */
-interface Wanted<T> {
-  readonly is: (value: unknown) => value is T;
-  readonly one: string;
-  readonly many: string;
+function choose<T extends Offered>(exports: Exports, file: string, exportName: string | undefined, is: (value: unknown) => value is T): T {
+  const found = new Map(Object.entries(exports).filter((entry): entry is [string, T] => is(entry[1])));
+  const whole = wholes([...found.values()]);
+  const names = [...found.keys()].filter((name) => whole.includes(found.get(name)!)).join(", ") || "none";
+  const chosen = found.get(exportName ?? "default") ?? (exportName === undefined && whole.length === 1 ? whole[0] : undefined);
+  if (chosen !== undefined) return chosen;
+  if (exportName === undefined && found.size === 0) throw nothingExported(file);
+  const message =
+    exportName === undefined
+      ? "the module exports several workflows or machines"
+      : `the module exports no workflow or machine "${exportName}"; workflows or machines`;
+  throw new PawlError("PAWL_USAGE", { message: `${message}: ${names}`, at: file, next: "choose one with --export NAME" });
 }
 
-function choose<T>(exports: Exports, file: string, exportName: string | undefined, { is, one, many }: Wanted<T>): T {
-  const found = Object.entries(exports).filter((entry): entry is [string, T] => is(entry[1]));
-  const names = found.map(([name]) => name).join(", ") || "none";
-  if (exportName !== undefined) {
-    const named = found.find(([name]) => name === exportName);
-    if (named !== undefined) return named[1];
-    throw new PawlError("PAWL_USAGE", {
-      message: `the module exports no ${one} "${exportName}"; ${many}: ${names}`,
-      at: file,
-      next: "choose one with --export",
-    });
-  }
-  const chosen = found.find(([name]) => name === "default") ?? (new Set(found.map(([, definition]) => definition)).size === 1 ? found[0] : undefined);
-  if (chosen !== undefined) return chosen[1];
-  if (found.length === 0) throw nothingExported(file, one);
-  throw new PawlError("PAWL_USAGE", { message: `the module exports several ${many}: ${names}`, at: file, next: "choose one with --export NAME" });
+/** Each once, and none that is only a part of another. */
+function wholes<T extends Offered>(found: readonly T[]): T[] {
+  const parts = new Set<Offered>(found.flatMap(partsOf));
+  return [...new Set(found)].filter((one) => !parts.has(one));
 }
 
-function nothingExported(file: string, one: string): PawlError {
-  return new PawlError("PAWL_FILE_UNREADABLE", { message: `the module exports no ${one}`, at: file, next: "export what workflow() returns" });
+/** The versions of a rollout, and machines that are there with their options. */
+function partsOf(offered: Offered): Definition[] {
+  if (isRollout(offered)) return versionsOf(offered).flatMap((version) => [version, ...partsOf(version)]);
+  return isDurable(offered) ? [offered.machine] : [];
+}
+
+function nothingExported(file: string): PawlError {
+  return new PawlError("PAWL_FILE_UNREADABLE", { message: "the module exports no workflow or machine", at: file, next: "export what workflow() returns" });
+}
+
+function isOffered(value: unknown): value is Offered {
+  return isDefinition(value) || isRollout(value);
+}
+
+function isRollout(value: unknown): value is Rollout<Definition> {
+  return (
+    typeof value === "object" && value !== null && "stable" in value && isDefinition(value.stable) && "candidate" in value && isDefinition(value.candidate)
+  );
 }
 
 function isDefinition(value: unknown): value is Definition {

@@ -7,7 +7,7 @@ import type { BackupVerbOptions } from "./backup.ts";
 import type { DoctorVerbOptions } from "./doctor.ts";
 import type { PruneVerbOptions } from "./prune.ts";
 import type { RestoreVerbOptions } from "./restore.ts";
-import { type Done, examples, withJson, withStore } from "./verb-parts.ts";
+import { type Done, examples, onStore } from "./verb-parts.ts";
 
 const ENDED: readonly EndedStatus[] = ["completed", "cancelled", "failed", "timedOut", "quarantined"];
 const EXIT_CODES = "\nExit codes: 0 done, 2 wrong command or file, 70 the store, the disk or the backup is in use, full or damaged";
@@ -32,7 +32,7 @@ function declarePrune(program: Command, done: Done): void {
     .addHelpText("after", "\nIt may be interrupted at any time: the next one goes on, as does a worker.")
     .addHelpText("after", EXIT_CODES)
     .action(async (options: PruneVerbOptions) => done(await (await import("./prune.ts")).prune(options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareBackup(program: Command, done: Done): void {
@@ -44,7 +44,7 @@ function declareBackup(program: Command, done: Done): void {
     .addHelpText("after", "\nA name that ends in .zst is compressed.")
     .addHelpText("after", EXIT_CODES)
     .action(async (file: string, options: BackupVerbOptions) => done(await (await import("./backup.ts")).backup(file, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareRestore(program: Command, done: Done): void {
@@ -55,7 +55,7 @@ function declareRestore(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl restore backups/monday.db.zst", "pawl restore backups/monday.db --store pawl.db --force"))
     .addHelpText("after", EXIT_CODES)
     .action(async (file: string, options: RestoreVerbOptions) => done(await (await import("./restore.ts")).restore(file, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareDoctor(program: Command, done: Done): void {
@@ -67,5 +67,5 @@ function declareDoctor(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl doctor", "pawl doctor --full --json"))
     .addHelpText("after", "\nExit codes: 0 fine, perhaps with warnings, 1 problems, 2 wrong command")
     .action(async (options: DoctorVerbOptions) => done(await (await import("./doctor.ts")).doctor(options)));
-  withJson(withStore(command));
+  onStore(command);
 }

@@ -7,7 +7,7 @@ import type { CancelVerbOptions } from "./cancel.ts";
 import type { ForkVerbOptions } from "./fork.ts";
 import type { RetryVerbOptions } from "./retry.ts";
 import type { SendVerbOptions } from "./send.ts";
-import { type Done, collect, examples, withJson, withStore } from "./verb-parts.ts";
+import { type Done, collect, examples, onStore } from "./verb-parts.ts";
 
 const EXIT_CODES = "\nExit codes: 0 done, 1 refused or failed, 2 wrong command, 5 no such run, 6 recorded, but not done yet, 70 store failed";
 
@@ -88,5 +88,5 @@ function withTimeout(command: Command): Command {
 }
 
 function ofRun(command: Command): void {
-  withJson(withStore(command)).addHelpText("after", EXIT_CODES);
+  onStore(command).addHelpText("after", EXIT_CODES);
 }

@@ -1,40 +1,31 @@
 /**
  * `pawl run`: starts a run or goes on with it, shows it while it goes, and ends with its result.
  */
-import { type Pawl, PawlError, type Run, type RunView, type WorkerView, type Workflow, isPawlError, open } from "../index.ts";
+import { type Pawl, PawlError, type Run, type RunView, type WorkerView, type Workflow, checkDefinition, isPawlError, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
-import { Board } from "./board.ts";
-import { type Definition, loadDefinition, machineOf } from "./definition-file.ts";
+import { type Offered, kindOf, loadOffered, versionsOf } from "./definition-file.ts";
 import { follow } from "./follow.ts";
 import { readInput } from "./input.ts";
 import { tellOutcome } from "./outcome.ts";
 import { showProblem } from "./problem.ts";
-import { MachineBoard } from "./machine-board.ts";
-import { type Reporter, type Standing, makeReporter } from "./reporter.ts";
+import { type Reporter, makeReporter } from "./reporter.ts";
 import { standingOf } from "./standing.ts";
-import { startOptions } from "./start.ts";
+import { type StartVerbOptions, startOptions } from "./start.ts";
 import { CLOSING, StopSignals } from "./stop-signals.ts";
 import { openToLook, runWords, storeExists, storePath } from "./stored.ts";
 import { canDraw } from "./terminal.ts";
 import { commandLine } from "./text.ts";
 import { otherWorkers } from "./workers.ts";
 
-export interface RunOptions {
-  readonly input?: string;
-  readonly id?: string;
-  readonly subject?: string;
-  readonly tag?: readonly string[];
-  readonly export?: string;
-  readonly store?: string;
+export interface RunOptions extends StartVerbOptions {
   readonly logLevel: NonNullable<LogOptions["level"]>;
-  readonly json?: true;
 }
 
 /** What is to be run, read and checked before the store is opened. */
 interface Request {
   readonly file: string;
   readonly options: RunOptions;
-  readonly definition: Definition;
+  readonly offered: Offered;
   readonly kind: RunView["kind"];
   /** Undefined when none was given. */
   readonly input: { readonly value: unknown } | undefined;
@@ -50,14 +41,14 @@ export async function run(file: string, options: RunOptions): Promise<number> {
   const fatal = Promise.withResolvers<never>();
   fatal.promise.catch(() => {});
   const pawl = await open(storePath(options.store), {
-    workflows: [request.definition],
+    workflows: [request.offered],
     log: makeLog({ level: options.logLevel, write: (line) => reporter.says(line) }),
     onFatal: fatal.reject,
   });
   let others: readonly WorkerView[] = [];
   const signals = new StopSignals(async () => {
     reporter.says(CLOSING);
-    others = await otherWorkers(pawl, [request.definition]);
+    others = await otherWorkers(pawl, [request.offered]);
     await pawl.close();
   });
   let begun: Run<unknown> | undefined;
@@ -78,11 +69,10 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 }
 
 async function readRequest(file: string, options: RunOptions): Promise<Request> {
-  const definition = await loadDefinition(file, options.export);
-  const kind = machineOf(definition) === undefined ? "workflow" : "machine";
+  const offered = await loadOffered(file, options.export);
   const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
   const known = options.id === undefined || !storeExists(options.store) ? undefined : await look(options.store, options.id);
-  return { file, options, definition, kind, input, known };
+  return { file, options, offered, kind: kindOf(offered), input, known };
 }
 
 async function look(store: string | undefined, id: string): Promise<RunView | undefined> {
@@ -96,11 +86,15 @@ async function look(store: string | undefined, id: string): Promise<RunView | un
 }
 
 /** A run that is there goes on with the input that it has, unless one is given: then that must be the same. */
-async function begin(pawl: Pawl, { definition, kind, input, known, options }: Request): Promise<Run<unknown>> {
-  if (known !== undefined && (known.kind !== kind || (kind === "workflow" && known.workflow !== (definition as Workflow).name)))
-    throw new PawlError("PAWL_RUN_CONFLICT", { message: `run "${known.id}" belongs to ${known.kind} "${known.workflow}"`, next: "choose another id" });
-  if (known !== undefined && input === undefined) return pawl.run(known.id, definition as Workflow);
-  return pawl.start(definition as Workflow, startOptions(kind, input, options));
+async function begin(pawl: Pawl, { offered, kind, input, known, options }: Request): Promise<Run<unknown>> {
+  const { name } = checkDefinition(versionsOf(offered)[0]);
+  if (known !== undefined && (known.kind !== kind || known.workflow !== name))
+    throw new PawlError("PAWL_RUN_CONFLICT", {
+      message: `run "${known.id}" belongs to ${known.kind} "${known.workflow}", not to ${kind} "${name}"`,
+      next: `choose another id for the new run; see that one with \`pawl show ${known.id}\``,
+    });
+  if (known !== undefined && input === undefined) return pawl.run(known.id, offered as Workflow);
+  return pawl.start(offered as Workflow, startOptions(kind, input, options));
 }
 
 function closedLine(run: Run<unknown> | undefined, [other]: readonly WorkerView[], request: Request): string {
@@ -111,7 +105,7 @@ function closedLine(run: Run<unknown> | undefined, [other]: readonly WorkerView[
 
 async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporter: Reporter): Promise<RunView> {
   const { kind, known } = request;
-  const standing = known === undefined ? newStanding(request) : await standingOf(run, kind);
+  const standing = await standingOf(run, kind);
   const { workflow } = await run.status();
   const opening = { run, workflow, standing, isContinued: known !== undefined, command: continueCommand(run.id, request) };
   return follow(run, {
@@ -121,15 +115,6 @@ async function followIt(pawl: Pawl, run: Run<unknown>, request: Request, reporte
     begins: () => reporter.begins(opening),
     pawl,
   });
-}
-
-function newStanding({ definition, kind }: Request): Standing {
-  if (kind === "machine") return { kind, board: new MachineBoard() };
-  const { nodes } = (definition as Workflow).plan;
-  return {
-    kind,
-    board: new Board(nodes.map(({ id, agent, dependencies }) => ({ id, agent: agent.name, dependencies: dependencies.map((index) => nodes[index]!.id) }))),
-  };
 }
 
 /** Without the input: the run has it. */

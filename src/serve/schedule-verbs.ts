@@ -3,7 +3,7 @@
  */
 import type { Command } from "commander";
 import type { ScheduleVerbOptions } from "./schedules.ts";
-import { type Done, examples, withJson, withStore } from "./verb-parts.ts";
+import { type Done, examples, onStore } from "./verb-parts.ts";
 
 const EXIT_CODES = "\nExit codes: 0 done, 2 wrong command, 5 no such schedule, 70 store failed";
 
@@ -31,5 +31,5 @@ export function declareScheduleVerbs(program: Command, done: Done): void {
     .description("let a paused schedule go on with its next instant")
     .addHelpText("after", examples("pawl schedules resume nightly", "pawl schedules resume nightly --json"))
     .action(async (name: string, options: ScheduleVerbOptions) => done(await (await import("./schedules.ts")).holdSchedule(name, false, options)));
-  for (const command of [ls, run, pause, resume]) withJson(withStore(command)).addHelpText("after", EXIT_CODES);
+  for (const command of [ls, run, pause, resume]) onStore(command).addHelpText("after", EXIT_CODES);
 }

@@ -2,7 +2,7 @@
  * `pawl start`: records a run for whichever worker takes it on, and prints its id.
  */
 import { type Duration, type Pawl, type RunView, type StartOptions, type StartTime, type Workflow, isPawlError, open } from "../index.ts";
-import { loadDefinition, machineOf } from "./definition-file.ts";
+import { kindOf, loadOffered } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { readInput } from "./input.ts";
 import { readDateTime } from "./instant.ts";
@@ -26,8 +26,7 @@ export interface StartVerbOptions {
 
 export async function start(file: string, options: StartVerbOptions): Promise<number> {
   const isJson = options.json === true;
-  const definition = await loadDefinition(file, options.export);
-  const kind = machineOf(definition) === undefined ? "workflow" : "machine";
+  const offered = await loadOffered(file, options.export);
   const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
   const when = whenOf(options);
   // only who executes makes a store
@@ -35,7 +34,7 @@ export async function start(file: string, options: StartVerbOptions): Promise<nu
   await using pawl = await open(storePath(options.store), { execute: false });
   try {
     const isThere = options.id !== undefined && (await isKnown(pawl, options.id));
-    const run = await pawl.start(definition as Workflow, { ...startOptions(kind, input, options), ...when });
+    const run = await pawl.start(offered as Workflow, { ...startOptions(kindOf(offered), input, options), ...when });
     const [{ status, workflow, wakeAt }, workers] = await Promise.all([run.status(), workersOf(pawl, run)]);
     const startsAt = status === "pending" ? wakeAt : null;
     const later = startsAt === null ? "" : `it starts at ${dateAndTime(startsAt)}; `;

@@ -6,13 +6,13 @@ import { type Command, InvalidArgumentError } from "commander";
 /** Each verb tells its exit code when it is done. */
 export type Done = (exitCode: number) => void;
 
-export function withStore(command: Command): Command {
-  return command.option("--store <path>", "the store's file (default: PAWL_STORE, or .pawl/pawl.db)");
+/** Every verb says on which store, and whether for programs. */
+export function onStore(command: Command): Command {
+  return command.option("--store <path>", "the store's file (default: PAWL_STORE, or .pawl/pawl.db)").option("--json", "print JSON");
 }
 
-export function withJson(command: Command): Command {
-  return command.option("--json", "print JSON");
-}
+/** Every verb that reads a definition says which one. */
+export const EXPORT_OPTION = ["--export <name>", "which workflow or machine of a module, when it has several"] as const;
 
 export function examples(first: string, second: string): string {
   return `\nExamples:\n  $ ${first}\n  $ ${second}`;

@@ -13,7 +13,7 @@ import { declareRunVerbs } from "./run-verbs.ts";
 import { declareScheduleVerbs } from "./schedule-verbs.ts";
 import type { ShowOptions } from "./show.ts";
 import type { StartVerbOptions } from "./start.ts";
-import { type Done, collect, examples, wholeNumber, withJson, withStore } from "./verb-parts.ts";
+import { type Done, EXPORT_OPTION, collect, examples, onStore, wholeNumber } from "./verb-parts.ts";
 import type { WatchOptions } from "./watch.ts";
 import type { WorkOptions } from "./work.ts";
 
@@ -52,12 +52,12 @@ function declareRun(program: Command, done: Done): void {
     .description("run a workflow or machine, or go on with a run of it")
     .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
     .option("--id <id>", "the run's id; the same id again goes on with that run")
-    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .option(...EXPORT_OPTION)
     .addOption(logLevel())
     .addHelpText("after", examples('pawl run research.yaml --input \'{"topic": "ratchets"}\'', "pawl run research.ts --input @input.json --id r-42"))
     .addHelpText("after", EXIT_CODES)
     .action(async (file: string, options: RunOptions) => done(await (await import("./run.ts")).run(file, options)));
-  withJson(withStore(withFacts(command)));
+  onStore(withFacts(command));
 }
 
 function declareWork(program: Command, done: Done): void {
@@ -69,7 +69,7 @@ function declareWork(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl work research.yaml approval.ts", "pawl work approval.ts --store pawl.db --json"))
     .addHelpText("after", "\nAny number of workers share a store. Exit codes: 0 stopped by a signal, 2 wrong command or definition, 70 store failed")
     .action(async (files: string[], options: WorkOptions) => done(await (await import("./work.ts")).work(files, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareStart(program: Command, done: Done): void {
@@ -80,13 +80,13 @@ function declareStart(program: Command, done: Done): void {
     .option("--id <id>", "the run's id; the same id again is the same run")
     .option("--at <date>", "not before: 2026-01-15T14:00, in this machine's time zone; with Z at its end in UTC")
     .option("--delay <duration>", "so much later than now: 90s, 10m, 2h or 1d")
-    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .option(...EXPORT_OPTION)
     .addHelpText(
       "after",
       examples('pawl start research.yaml --input \'{"topic": "ratchets"}\'', "pawl start approval.ts --id doc-7 --subject ada --tag urgent"),
     )
     .action(async (file: string, options: StartVerbOptions) => done(await (await import("./start.ts")).start(file, options)));
-  withJson(withStore(withFacts(command)));
+  onStore(withFacts(command));
 }
 
 function declareLs(program: Command, done: Done): void {
@@ -103,7 +103,7 @@ function declareLs(program: Command, done: Done): void {
     .option("--after <run>", "only runs that come after this one, for the next page")
     .addHelpText("after", examples("pawl ls --status failed", "pawl ls --workflow research --tag urgent --since 7d --json"))
     .action(async (options: LsOptions) => done(await (await import("./ls.ts")).ls(options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareShow(program: Command, done: Done): void {
@@ -114,7 +114,7 @@ function declareShow(program: Command, done: Done): void {
     .option("--checkpoints", "the commits that it can be forked from")
     .addHelpText("after", examples("pawl show r-42", "pawl show r-42 --history --json"))
     .action(async (run: string, options: ShowOptions) => done(await (await import("./show.ts")).show(run, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareWatch(program: Command, done: Done): void {
@@ -124,28 +124,28 @@ function declareWatch(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl watch r-42", "pawl watch r-42 --json"))
     .addHelpText("after", EXIT_CODES)
     .action(async (run: string, options: WatchOptions) => done(await (await import("./watch.ts")).watch(run, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareCheck(program: Command, done: Done): void {
   const command = program
     .command("check <file>")
     .description("check a definition, alone and against the unfinished runs of a store")
-    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .option(...EXPORT_OPTION)
     .addHelpText("after", examples("pawl check research.yaml", "pawl check approval.ts --store pawl.db --json"))
     .action(async (file: string, options: CheckOptions) => done(await (await import("./check.ts")).check(file, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareGraph(program: Command, done: Done): void {
   const command = program
     .command("graph <file-or-run>")
     .description("draw a workflow, a run, or a machine that a module exports")
-    .option("--export <name>", "which workflow or machine of a module, when it has several")
+    .option(...EXPORT_OPTION)
     .addOption(new Option("--format <format>", "stately is for machines: what Stately Studio imports").choices(FORMATS).default("mermaid"))
     .addHelpText("after", examples("pawl graph research.yaml > research.mmd", "pawl graph order-machine.ts --format dot"))
     .action(async (subject: string, options: GraphOptions) => done(await (await import("./graph.ts")).graph(subject, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function declareInspect(program: Command, done: Done): void {
@@ -157,7 +157,7 @@ function declareInspect(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl inspect r-42", "pawl inspect r-42 --json > messages.ndjson"))
     .addHelpText("after", "\nWith --json the messages go to standard output, until the run has ended.")
     .action(async (run: string, options: InspectOptions) => done(await (await import("./inspect.ts")).inspect(run, options)));
-  withJson(withStore(command));
+  onStore(command);
 }
 
 function withFacts(command: Command): Command {

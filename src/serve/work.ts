@@ -4,7 +4,7 @@
  */
 import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, type Schedule, checkDefinition, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
-import { type Definition, loadDefinitions, loadSchedules } from "./definition-file.ts";
+import { type Offered, loadAllOffered, loadSchedules, versionsOf } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { eventText } from "./line-reporter.ts";
@@ -23,12 +23,12 @@ export interface WorkOptions {
 
 export async function work(files: readonly string[], options: WorkOptions): Promise<number> {
   const isJson = options.json === true;
-  const { definitions, schedules } = await load(files, options.export);
-  const names = definitions.map((definition) => checkDefinition(definition).name);
+  const { offered, schedules } = await load(files, options.export);
+  const names = [...new Set(offered.map((each) => checkDefinition(versionsOf(each)[0]).name))];
   const { makeLog } = await import("../watch/log.ts");
   const fatal = Promise.withResolvers<never>();
   const path = storePath(options.store);
-  const pawl = await open(path, { workflows: definitions, schedules, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
+  const pawl = await open(path, { workflows: offered, schedules, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
   const stop = stopSignal();
   pawl.subscribe((change) => tellEnd(change, isJson));
   const times = schedules.map(({ name }) => name);
@@ -38,7 +38,7 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
   try {
     await Promise.race([stop, fatal.promise]);
     process.stderr.write(`${CLOSING}\n`);
-    await closeWorker(pawl, definitions);
+    await closeWorker(pawl, offered);
     return EXIT.completed;
   } catch (error) {
     await pawl.close().catch(() => {});
@@ -46,16 +46,16 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
   }
 }
 
-/** What the files export: workflows, machines, schedules, and what these start. */
-async function load(files: readonly string[], exportName: string | undefined): Promise<{ definitions: Definition[]; schedules: Schedule[] }> {
-  const definitions = new Set<Definition>();
+/** What the files export: workflows, machines, rollouts, schedules, and what these start. */
+async function load(files: readonly string[], exportName: string | undefined): Promise<{ offered: Offered[]; schedules: Schedule[] }> {
+  const offered = new Set<Offered>();
   const schedules: Schedule[] = [];
   for (const file of files) {
-    for (const definition of await loadDefinitions(file, exportName)) definitions.add(definition);
+    for (const each of await loadAllOffered(file, exportName)) offered.add(each);
     if (exportName === undefined) schedules.push(...(await loadSchedules(file)));
   }
-  for (const { workflow } of schedules) definitions.add(workflow);
-  return { definitions: [...definitions], schedules };
+  for (const { workflow } of schedules) offered.add(workflow);
+  return { offered: [...offered], schedules };
 }
 
 function tellEnd({ runId, commitNo, at, events, status, isEnd }: RunChange, isJson: boolean): void {
@@ -65,8 +65,8 @@ function tellEnd({ runId, commitNo, at, events, status, isEnd }: RunChange, isJs
   process.stdout.write(`${text}\n`);
 }
 
-async function closeWorker(pawl: Pawl, definitions: readonly Definition[]): Promise<void> {
-  const [other] = await otherWorkers(pawl, definitions);
+async function closeWorker(pawl: Pawl, offered: readonly Offered[]): Promise<void> {
+  const [other] = await otherWorkers(pawl, offered);
   await pawl.close();
   process.stderr.write(
     other === undefined ? "closed; unfinished runs go on when a worker is there again\n" : `closed; worker ${other.pid} goes on with unfinished runs\n`,

@@ -2,7 +2,7 @@
  * The workers on a store, as the commands speak of them.
  */
 import { type Pawl, type Run, type WorkerView, checkDefinition } from "../index.ts";
-import type { Definition } from "./definition-file.ts";
+import { type Offered, versionsOf } from "./definition-file.ts";
 
 /** What is said of a run when no worker can take it on. */
 export const NO_WORKER = "it goes on when one has its definition: `pawl work FILE`";
@@ -15,8 +15,8 @@ export async function workersOf(pawl: Pawl, run: Run<unknown>): Promise<WorkerVi
 }
 
 /** Those in other processes that were given one of these definitions; none when nobody can be asked any more. */
-export async function otherWorkers(pawl: Pawl, given: readonly Definition[]): Promise<WorkerView[]> {
-  const hashes = given.map((definition) => checkDefinition(definition).hash);
+export async function otherWorkers(pawl: Pawl, given: readonly Offered[]): Promise<WorkerView[]> {
+  const hashes = given.flatMap(versionsOf).map((definition) => checkDefinition(definition).hash);
   const workers = await pawl.workers().catch(() => []);
   return workers.filter(({ pid, definitions }) => pid !== process.pid && definitions.some((hash) => hashes.includes(hash)));
 }

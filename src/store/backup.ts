@@ -24,17 +24,8 @@ export interface Backup {
   readonly commitAt: number | null;
 }
 
-/**
- * Copies the store in the file `path`, as of one instant, into the file `to`; compressed with zstd when that ends in
- * `.zst`. The copy is checked: each page and index, the number of its runs, and that it comes out of the compression.
- *
- * @example
- * ```ts
- * const { bytes, runs } = await backupStore('pawl.db', 'backups/monday.db.zst');
- * ```
- * @throws PAWL_FILE_EXISTS, PAWL_STORE_UNREADABLE, PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_FULL, PAWL_BACKUP_DAMAGED
- */
-export async function backupStore(path: string, to: string, options: BackupOptions = {}): Promise<Backup> {
+/** See `backupStore`. */
+export async function makeBackup(path: string, to: string, options: BackupOptions): Promise<Backup> {
   requireFree(path, to, options.force === true);
   try {
     return await inWorkFolder(to, async (folder) => {

@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../clock.ts";
 import type { Finding } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
+import { SQLITE_NOTADB, sqliteCode } from "./open-database.ts";
 
 export interface FileReport {
   readonly findings: readonly Finding[];
@@ -32,24 +33,34 @@ export function examineFile(path: string, { isFull }: { readonly isFull: boolean
   const findings: Finding[] = [examineRuntime()];
   const end = (isUsable: boolean, ...more: Finding[]): FileReport => ({ findings: [...findings, ...more], isUsable });
   if (!existsSync(path)) return end(false, problem("file", "there is no such file", "start a run, or name another store"));
-  findings.push(examineRights(path), examineSpace(path), examineLog(path));
+  if (!statSync(path).isFile()) return end(false, problem("file", "it is not a file", ANOTHER));
+  const rights = examineRights(path);
+  if (!isReadable(path)) return end(false, rights);
+  const asStore = [rights, examineSpace(path), examineLog(path)];
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { readOnly: true });
     database.exec("PRAGMA busy_timeout = 2000");
+    const foreign = examineOwner(database);
+    if (foreign !== undefined) return end(false, foreign);
+    findings.push(...asStore);
     const schema = examineSchema(database);
     if (schema.severity === "problem") return end(false, schema);
     const integrity = examineIntegrity(database, isFull);
     if (integrity.severity === "problem" || schema.severity === "warning") return end(false, schema, integrity);
     return end(true, schema, integrity, ...examineTables(database));
   } catch (error) {
-    return end(false, problem("integrity", `SQLite cannot read the file: ${(error as Error).message}`, RESTORE));
+    if (sqliteCode(error) === SQLITE_NOTADB) return end(false, problem("integrity", "the file is no database", MAYBE_DAMAGED));
+    return end(false, ...asStore, problem("integrity", `SQLite cannot read the file: ${(error as Error).message}`, RESTORE));
   } finally {
     database?.close();
   }
 }
 
 const RESTORE = "keep a copy of the file, then `pawl restore` the last backup over it";
+const ANOTHER = "name another file: `--store FILE`, PAWL_STORE";
+/** Its beginning says what a file is. */
+const MAYBE_DAMAGED = `${ANOTHER}; if this one was a store, ${RESTORE}`;
 
 const fine = (code: string, message: string): Finding => ({ severity: "ok", code, message, next: null });
 const warning = (code: string, message: string, next: string): Finding => ({ severity: "warning", code, message, next });
@@ -69,6 +80,15 @@ function examineRights(path: string): Finding {
   }
   if ((mode & 0o077) === 0) return fine("rights", "only its owner may read the file");
   return warning("rights", `others than its owner may use the file (its mode is ${text}); it holds inputs and results`, "chmod 600 it and its side files");
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function examineSpace(path: string): Finding {
@@ -98,10 +118,16 @@ function sizeText(bytes: number): string {
   return `${amount >= 10 || power === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[power]}`;
 }
 
-/** A problem when it is no store of this pawl, a warning when it is one of an earlier. */
+/** What is wrong with a file that is no store at all: nothing else of it matters. */
+function examineOwner(database: DatabaseSync): Finding | undefined {
+  if (numberOf(database, "PRAGMA application_id") === APPLICATION_ID) return undefined;
+  if (numberOf(database, "PRAGMA page_count") === 0) return problem("schema", "the file is empty", MAYBE_DAMAGED);
+  return problem("schema", "the file is not a pawl store, but another application's", ANOTHER);
+}
+
+/** A problem when it is a store of a later pawl, a warning when it is one of an earlier. */
 function examineSchema(database: DatabaseSync): Finding {
-  const [owner, schema] = [numberOf(database, "PRAGMA application_id"), numberOf(database, "PRAGMA user_version")];
-  if (owner !== APPLICATION_ID) return problem("schema", "the file is not a pawl store", "choose another file name");
+  const schema = numberOf(database, "PRAGMA user_version");
   if (schema > MIGRATIONS.length) return problem("schema", `the file has schema ${schema}; this pawl knows ${MIGRATIONS.length}`, "upgrade pawl");
   if (schema < MIGRATIONS.length)
     return warning(

@@ -97,7 +97,7 @@ export class MemoryStore implements Store {
   #apply(commit: Commit): Outcome {
     const known = this.#runs.get(commit.runId);
     if (commit.from === 0) {
-      if (known !== undefined) return "fenced";
+      if (known !== undefined || (commit.epoch !== NOBODY && !this.#epochs.has(commit.epoch))) return "fenced";
       this.#trash.delete(commit.runId);
       this.#write(commit, emptyRun(this.#created++, commit));
       return "committed";

@@ -84,8 +84,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE run ADD COLUMN origin TEXT;
   ALTER TABLE run ADD COLUMN past_from INTEGER;
   ALTER TABLE run ADD COLUMN past_every INTEGER;
-  CREATE INDEX run_status ON run (status, created_at, id);
-  CREATE INDEX run_workflow ON run (workflow, created_at, id);
+  CREATE INDEX run_state ON run (finished, status, workflow, created_at, id);
   CREATE INDEX run_subject ON run (subject, created_at, id) WHERE subject IS NOT NULL;
   CREATE INDEX run_ended_definition ON run (definition, updated_at, id) WHERE finished = 1;
   CREATE INDEX run_ended_status ON run (status, workflow, updated_at, id) WHERE finished = 1;

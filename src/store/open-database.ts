@@ -10,7 +10,7 @@ import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_CANTOPEN = 14;
-const SQLITE_NOTADB = 26;
+export const SQLITE_NOTADB = 26;
 /** How often, and how long, who opens a file waits for another that makes it. */
 const OPEN_WAIT_MS = 5;
 const OPEN_WAITS = 400;

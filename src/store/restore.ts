@@ -24,18 +24,8 @@ export interface Restored {
   readonly kept: string | undefined;
 }
 
-/**
- * Makes the file `path` the store that this backup holds. Refused while any process has the store open. A process that
- * dies in between leaves the old store or the new one, and can be repeated.
- *
- * @example
- * ```ts
- * const { runs, kept } = await restoreStore('backups/monday.db.zst', 'pawl.db', { force: true });
- * ```
- * @throws PAWL_FILE_EXISTS, PAWL_STORE_LOCKED, PAWL_STORE_UNREADABLE, PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_FULL,
- * PAWL_BACKUP_DAMAGED
- */
-export async function restoreStore(backup: string, path: string, options: RestoreOptions = {}): Promise<Restored> {
+/** See `restoreStore`. */
+export async function restoreBackup(backup: string, path: string, options: RestoreOptions): Promise<Restored> {
   if (!existsSync(backup) || !statSync(backup).isFile()) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "there is no such backup", at: backup });
   requireFree(path, options);
   const place = existsSync(path) ? realpathSync(path) : path;

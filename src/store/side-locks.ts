@@ -3,7 +3,7 @@
  * with its process, however that dies. A file that is locked is never opened here by other means: the kernel drops the
  * locks of a process on a file when any of its handles is closed. SQLite knows of that, Node does not.
  */
-import { realpathSync, unlinkSync } from "node:fs";
+import { closeSync, openSync, realpathSync, unlinkSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 export class SideLocks {
@@ -66,6 +66,7 @@ export class SideLocks {
 
 /** Throws SQLite's BUSY when it is held. */
 export function takeLock(path: string): DatabaseSync {
+  createPrivately(path);
   const lock = new DatabaseSync(path);
   try {
     lock.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
@@ -73,5 +74,14 @@ export function takeLock(path: string): DatabaseSync {
   } catch (error) {
     lock.close();
     throw error;
+  }
+}
+
+/** Its owner's alone, as the store is. Of a file that is there no handle is made. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch {
+    // It is there, or SQLite says why it cannot be.
   }
 }

@@ -6,13 +6,14 @@ import type { SQLInputValue } from "node:sqlite";
 import { keptFrom } from "./past-span.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { keepPast } from "./sqlite-past.ts";
-import { LeftRowsError } from "./sqlite-prune.ts";
+import { LeftRowsError, hasLeftRows } from "./sqlite-prune.ts";
 import { type Commit, NOBODY, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
 
+/** Nothing is created for an epoch that is closed, nor over what a discarded run left. */
 const CREATE = `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, finished, created_at, updated_at, commit_no, epoch,
     past_from, past_every, subject, tags, origin)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO NOTHING
-  RETURNING EXISTS (SELECT 1 FROM trash WHERE run_id = ?1) AS isTrashed`;
+  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14, ?15
+  WHERE (?10 = ${NOBODY} OR EXISTS (SELECT 1 FROM epoch WHERE id = ?10)) AND NOT EXISTS (SELECT 1 FROM trash WHERE run_id = ?1) ON CONFLICT (id) DO NOTHING`;
 const WRITE_TAG = "INSERT INTO tag (tag, at, run_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 
 /** The fence: matches no row unless this epoch owns the run and nothing was committed in between. */
@@ -72,9 +73,10 @@ function create(connection: SqliteConnection, { runId, epoch, at, run, facts, ke
   const tags = [...new Set(facts?.tags)];
   const lookedUp = [facts?.subject ?? null, JSON.stringify(tags), facts?.origin ?? null];
   const owned = [epoch, kept === undefined ? null : 1, kept?.every ?? null];
-  const created = connection.get(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, Number(finished), at, ...owned, ...lookedUp);
-  if (created === undefined) return false;
-  if ((created as { isTrashed: number }).isTrashed === 1) throw new LeftRowsError(runId);
+  if (!connection.changed(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, Number(finished), at, ...owned, ...lookedUp)) {
+    if (hasLeftRows(connection, runId)) throw new LeftRowsError(runId);
+    return false;
+  }
   for (const tag of tags) connection.run(WRITE_TAG, tag, at, runId);
   return true;
 }

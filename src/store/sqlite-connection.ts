@@ -39,6 +39,11 @@ export class SqliteConnection {
     return (this.get("PRAGMA data_version") as { data_version: number }).data_version;
   }
 
+  /** A function of one text that statements may use. */
+  define(name: string, call: (text: string | null) => SQLInputValue): void {
+    this.#database.function(name, { deterministic: true }, (text) => call(text as string | null));
+  }
+
   run(sql: string, ...values: SQLInputValue[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
     return this.#prepare(sql).run(...values);
   }

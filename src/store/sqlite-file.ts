@@ -7,7 +7,7 @@ import { applyCommit, applyReopen } from "./sqlite-commit.ts";
 import { sqliteClaims, SUSPICIONS } from "./sqlite-claims.ts";
 import { isFull, type SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteEpochs } from "./sqlite-epochs.ts";
-import { sqliteInbox } from "./sqlite-inbox.ts";
+import { type PostAll, sqliteInbox } from "./sqlite-inbox.ts";
 import { sqliteList } from "./sqlite-list.ts";
 import { sqlitePast } from "./sqlite-past.ts";
 import { LeftRowsError, sqlitePrune, type SweepRun } from "./sqlite-prune.ts";
@@ -31,8 +31,8 @@ const WRITE_DEFINITION = "INSERT INTO definition (hash, workflow, body) VALUES (
 const READ_DEFINITION = "SELECT body FROM definition WHERE hash = ?";
 const DEFINITIONS_OF = "SELECT hash FROM definition WHERE workflow = ? ORDER BY hash";
 
-/** Everything that a store is asked, but to be watched and closed. */
-export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof Store, "watch" | "close">> & SweepRun {
+/** Everything that a store is asked, but to be watched and closed; posts together. */
+export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof Store, "watch" | "close" | "post">> & PostAll & SweepRun {
   return {
     ...sqliteCommits(connection),
     ...sqliteRuns(connection),

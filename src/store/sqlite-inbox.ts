@@ -5,7 +5,7 @@ import { PawlError } from "../errors.ts";
 import { POST } from "./sqlite-commit.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import type { Calls } from "./sqlite-rows.ts";
-import type { InboxRecord } from "./store.ts";
+import type { InboxRecord, Post } from "./store.ts";
 
 const READ_INBOX = "SELECT number, body FROM inbox WHERE run_id = ? AND number > ? ORDER BY number LIMIT ?";
 /** One step into the index for each run, however full its inbox is. */
@@ -22,7 +22,7 @@ const TAKE_ANSWER = "DELETE FROM answer WHERE number = ?";
 const OLD_ANSWERS = "SELECT number FROM answer WHERE at < ? ORDER BY at LIMIT ?";
 const READ_EVENT = "SELECT commit_no AS commitNo FROM event WHERE run_id = ? AND id = ?";
 
-type Method = "post" | "readInbox" | "inboxRuns" | "inboxSince" | "readReplies" | "takeAnswers" | "forgetAnswers" | "readEvent";
+type Method = "readInbox" | "inboxRuns" | "inboxSince" | "readReplies" | "takeAnswers" | "forgetAnswers" | "readEvent";
 
 interface ReplyRow {
   readonly number: number;
@@ -30,18 +30,22 @@ interface ReplyRow {
   readonly isPosted: number;
 }
 
-export function sqliteInbox(connection: SqliteConnection): Calls<Method> {
+/** A post, and how many rows the inbox may hold before it. */
+export interface LimitedPost extends Post {
+  readonly limit?: number | undefined;
+}
+
+export interface PostAll {
+  /** In one transaction: of each its number, or why it was not posted. */
+  readonly postAll: (posts: readonly LimitedPost[]) => (number | undefined | PawlError)[];
+}
+
+export function sqliteInbox(connection: SqliteConnection): Calls<Method> & PostAll {
   const take = (numbers: readonly number[]): void => {
     if (numbers.length > 0) connection.write(() => numbers.forEach((number) => connection.run(TAKE_ANSWER, number)));
   };
   return {
-    post: ({ runId, body }, limit) => {
-      if (limit !== undefined && isFull(connection, runId, limit)) throw new PawlError("PAWL_MAILBOX_FULL", { message: `too much waits for run "${runId}"` });
-      return connection.write(() => {
-        const { changes, lastInsertRowid } = connection.run(POST, runId, body);
-        return changes === 1 ? Number(lastInsertRowid) : undefined;
-      });
-    },
+    postAll: (posts) => connection.write(() => posts.map((post) => postOne(connection, post))),
     readInbox: (runId, after, limit) => connection.read(() => connection.all<InboxRecord>(READ_INBOX, runId, after, limit)),
     inboxRuns: (after, limit) => connection.read(() => connection.all<{ id: string }>(INBOX_RUNS, after, limit).map(({ id }) => id)),
     inboxSince: (number, limit) => {
@@ -56,6 +60,12 @@ export function sqliteInbox(connection: SqliteConnection): Calls<Method> {
     forgetAnswers: (before, limit) => take(connection.read(() => connection.all<{ number: number }>(OLD_ANSWERS, before, limit)).map(({ number }) => number)),
     readEvent: (runId, eventId) => (connection.read(() => connection.get(READ_EVENT, runId, eventId)) as { commitNo: number } | undefined)?.commitNo,
   };
+}
+
+function postOne(connection: SqliteConnection, { runId, body, limit }: LimitedPost): number | undefined | PawlError {
+  if (limit !== undefined && isFull(connection, runId, limit)) return new PawlError("PAWL_MAILBOX_FULL", { message: `too much waits for run "${runId}"` });
+  const { changes, lastInsertRowid } = connection.run(POST, runId, body);
+  return changes === 1 ? Number(lastInsertRowid) : undefined;
 }
 
 function isFull(connection: SqliteConnection, runId: string, limit: number): boolean {

@@ -12,8 +12,12 @@ import type { Commit, KeepPast, StoredActor } from "./store.ts";
 /** Below, compression gains less than a page. */
 const COMPRESSED_BYTES_MIN = 4096;
 
-const READ_ACTOR = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ? AND key = ? AND commit_no <= ?`;
-const KEEP = "INSERT INTO past (run_id, key, commit_no, until, status, body, output, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+const packed = (column: string): string => `iif(octet_length(${column}) < ${COMPRESSED_BYTES_MIN}, ${column}, pack(${column}))`;
+const KEEP = `INSERT INTO past (run_id, key, commit_no, until, status, body, output, checksum)
+  SELECT run_id, key, commit_no, ?4, status, ${packed("body")}, ${packed("output")}, checksum
+  FROM actor WHERE run_id = ?1 AND key = ?2 AND commit_no <= ?3`;
+/** The first commit after which a row can have been kept. */
+const FIRST_UNTIL = 2;
 const TRIM = "DELETE FROM past WHERE run_id = ? AND until <= ?";
 const READ_SPAN = 'SELECT commit_no AS last, past_from AS "from", past_every AS every FROM run WHERE id = ?';
 const READ_PAST = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?1 AND commit_no <= ?2
@@ -22,19 +26,18 @@ const READ_PAST = `SELECT ${ACTOR_COLUMNS} FROM actor WHERE run_id = ?1 AND comm
 type Packed = string | Uint8Array;
 type PastRow = Omit<StoredActor, "body" | "output"> & { readonly body: Packed; readonly output: Packed | null };
 
-/** Before the commit writes its rows. Those that are newer than the last checkpoint are not even read. */
+/** Before the commit writes its rows. Those that are newer than the last checkpoint are left. */
 export function keepPast(connection: SqliteConnection, { runId, from, actors, gone = [] }: Commit, kept: KeepPast): void {
   const checkpoint = lastCheckpoint(kept.every, from);
   if (checkpoint === 0) return;
-  const until = from + 1;
-  for (const key of [...actors.map((actor) => actor.key), ...gone]) {
-    const row = connection.get(READ_ACTOR, runId, key, checkpoint) as StoredActor | undefined;
-    if (row !== undefined) connection.run(KEEP, runId, key, row.commitNo, until, row.status, pack(row.body), packed(row.output), row.checksum);
-  }
-  if (checkpoint === from) connection.run(TRIM, runId, keptFrom(kept, from));
+  for (const { key } of actors) connection.run(KEEP, runId, key, checkpoint, from + 1);
+  for (const key of gone) connection.run(KEEP, runId, key, checkpoint, from + 1);
+  const trimTo = keptFrom(kept, from);
+  if (checkpoint === from && trimTo >= FIRST_UNTIL) connection.run(TRIM, runId, trimTo);
 }
 
 export function sqlitePast(connection: SqliteConnection): Calls<"readPast" | "firstPast" | "pastCommits"> {
+  connection.define("pack", pack);
   const spanOf = (runId: string): PastSpan | undefined => connection.get(READ_SPAN, runId) as PastSpan | undefined;
   return {
     readPast: (runId, commitNo) =>
@@ -55,12 +58,8 @@ export function sqlitePast(connection: SqliteConnection): Calls<"readPast" | "fi
   };
 }
 
-function pack(text: string): Packed {
-  return text.length < COMPRESSED_BYTES_MIN ? text : zstdCompressSync(Buffer.from(text));
-}
-
-function packed(text: string | null): Packed | null {
-  return text === null ? null : pack(text);
+function pack(text: string | null): Packed | null {
+  return text === null ? null : zstdCompressSync(Buffer.from(text));
 }
 
 function unpack(stored: Packed): string {

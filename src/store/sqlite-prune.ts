@@ -46,6 +46,11 @@ export class LeftRowsError extends Error {
   }
 }
 
+/** Are there rows of a discarded run of this id? */
+export function hasLeftRows(connection: SqliteConnection, runId: string): boolean {
+  return connection.get(IS_LEFT, runId) !== undefined;
+}
+
 export interface SweepRun {
   /** Deletes some of the rows that a discarded run left; are all gone now? Throws PAWL_STORE_FULL. */
   readonly sweepRun: (runId: string) => boolean;
@@ -64,7 +69,7 @@ export function sqlitePrune(connection: SqliteConnection): Calls<"countEnded" | 
       return connection.write(() => sweepRows(connection, limit, () => (connection.get(IS_TRASHED) as { runId: string } | undefined)?.runId));
     },
     sweepRun: (runId) => {
-      const isLeft = (): boolean => connection.get(IS_LEFT, runId) !== undefined;
+      const isLeft = (): boolean => hasLeftRows(connection, runId);
       return connection.write(() => {
         sweepRows(connection, Infinity, () => (isLeft() ? runId : undefined));
         return !isLeft();

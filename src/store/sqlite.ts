@@ -11,6 +11,7 @@ import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteFile } from "./sqlite-file.ts";
 import { LeftRowsError } from "./sqlite-prune.ts";
 import type { Commit, Outcome, ScheduleChange, Store } from "./store.ts";
+import { TurnPosts } from "./turn-posts.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -30,27 +31,33 @@ const READS: ReadonlySet<string> = new Set<keyof Store>([
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
 export function openSqliteStore(path: string, options: FileOptions): Store {
   const connection = new SqliteConnection(path, options);
-  const { sweepRun, ...calls } = sqliteFile(connection);
+  const { sweepRun, postAll, ...calls } = sqliteFile(connection);
   const watcher = new Watcher(() => connection.dataVersion());
   const [reads, writes] = [new WaitingLine(), new WaitingLine()];
+  const posts = new TurnPosts((together) => writes.run(() => postAll(together)));
   let closed: Promise<void> | undefined;
 
+  const write = <T>(call: () => T): Promise<T> => {
+    posts.flush();
+    return writes.run(call);
+  };
   const close = async (): Promise<void> => {
     watcher.stop();
+    posts.flush();
     for (const line of [reads, writes]) line.close();
     await within(CLOSE_WAIT_MS, (line) => connection.locks.epochs.map((epoch) => line.run(() => calls.closeEpoch(epoch))));
     connection.close();
   };
   const sweepAll = async (runId: string): Promise<void> => {
-    while (!(await writes.run(() => sweepRun(runId)))) await pause(SWEEP_GAP_MS);
+    while (!(await write(() => sweepRun(runId)))) await pause(SWEEP_GAP_MS);
   };
   /** What a discarded run of the same id left is deleted first, a little at a time, however much it is. */
-  const creating = async <Answer>(write: () => Answer, full: Answer): Promise<Answer> => {
+  const creating = async <Answer>(call: () => Answer, full: Answer): Promise<Answer> => {
     try {
-      return await writes.run(write);
+      return await write(call);
     } catch (error) {
       if (!(error instanceof LeftRowsError)) throw error;
-      return (await sweepAll(error.runId).catch(fullOrThrow)) === undefined ? creating(write, full) : full;
+      return (await sweepAll(error.runId).catch(fullOrThrow)) === undefined ? creating(call, full) : full;
     }
   };
   const commit = (group: readonly Commit[]): Promise<Outcome[]> =>
@@ -62,10 +69,25 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
 
   const store: Record<string, unknown> = {};
   for (const [name, call] of Object.entries(calls) as [string, (...given: unknown[]) => unknown][]) {
-    const line = READS.has(name) ? reads : writes;
-    store[name] = (...given: unknown[]) => line.run(() => call(...given));
+    const isRead = READS.has(name);
+    store[name] = (...given: unknown[]) => (isRead ? reads.run(() => call(...given)) : write(() => call(...given)));
   }
-  const own: Partial<Store> = { commit, writeSchedule, watch: (listener) => watcher.watch(listener), close: () => (closed ??= close()) };
+  const own: Partial<Store> = {
+    commit,
+    writeSchedule,
+    post: (post, limit) => posts.add({ ...post, limit }),
+    watch: (listener) => watcher.watch(listener),
+    inboxSince: async (number, limit) => {
+      const found = await reads.run(() => calls.inboxSince(number, limit));
+      if (found.runIds.length > 0) watcher.hurry();
+      return found;
+    },
+    readReplies: (numbers) => {
+      watcher.hurry();
+      return reads.run(() => calls.readReplies(numbers));
+    },
+    close: () => (closed ??= close()),
+  };
   return Object.assign(store, own) as unknown as Store;
 }
 

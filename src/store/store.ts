@@ -142,8 +142,8 @@ export interface KeepPast {
 }
 
 /**
- * committed: durable. fenced: the run is not as the commit expects (for a create: it exists). full: not applied, no
- * space. unknown: applied or not; `readRun` tells.
+ * committed: durable. fenced: the run is not as the commit expects (for a create: it exists, or its epoch is closed).
+ * full: not applied, no space. unknown: applied or not; `readRun` tells.
  */
 export type Outcome = "committed" | "fenced" | "full" | "unknown";
 
@@ -216,8 +216,8 @@ export interface Store {
    */
   closeEpoch(epoch: number, beat?: number): Promise<boolean>;
   /**
-   * Calls back, within 100 ms, after another process has written; several writes may be told at once. Answers what
-   * ends it.
+   * Calls back, within 100 ms, after another process has written; several writes may be told at once. Sooner for a
+   * second after replies were read, and after something was found in an inbox by `inboxSince`. Answers what ends it.
    */
   watch(listener: () => void): () => void;
 

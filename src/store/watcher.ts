@@ -1,15 +1,20 @@
 /**
  * Tells that another process has written to a file: one number is read again and again, as long as somebody listens.
+ * Often only for a while after somebody hurried.
  */
 import { systemClock } from "../clock.ts";
 
 const POLL_MS = 25;
+const HURRIED_POLL_MS = 5;
+/** Longer than a second: who waits for long says once a second that it does. */
+const HURRY_MS = 1_200;
 
 export class Watcher {
   readonly #version: () => number;
   readonly #listeners = new Set<() => void>();
   #seen: number | undefined;
   #cancel: (() => void) | undefined;
+  #hurriesUntil = -Infinity;
 
   /** `version` answers another number when somebody else has written since; it may throw. */
   constructor(version: () => number) {
@@ -31,6 +36,19 @@ export class Watcher {
     };
   }
 
+  /** Something will be written soon. */
+  hurry(): void {
+    const wasHurried = this.#isHurried;
+    this.#hurriesUntil = systemClock.mono() + HURRY_MS;
+    if (wasHurried || this.#cancel === undefined) return;
+    this.#cancel();
+    this.#arm();
+  }
+
+  get #isHurried(): boolean {
+    return systemClock.mono() < this.#hurriesUntil;
+  }
+
   stop(): void {
     this.#listeners.clear();
     this.#cancel?.();
@@ -38,7 +56,7 @@ export class Watcher {
   }
 
   #arm(): void {
-    this.#cancel = systemClock.after(POLL_MS, () => {
+    this.#cancel = systemClock.after(this.#isHurried ? HURRIED_POLL_MS : POLL_MS, () => {
       this.#arm();
       if (this.#isChanged()) for (const listener of [...this.#listeners]) callSafely(listener);
     });

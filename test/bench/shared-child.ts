@@ -3,9 +3,9 @@
  * NOT measured here: anything before the file is open.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import { type Pawl, agent, open, workflow } from "pawl";
-import { z } from "zod";
+import { type Pawl, agent, open } from "pawl";
 import { inLanes } from "./harness.ts";
+import { pairOf, value } from "./pair.ts";
 import { instant, serve } from "./servant.ts";
 
 /** What an agent does with its time. */
@@ -29,7 +29,6 @@ let loop: IntervalHistogram;
 let [completed, nodes, lastAt] = [0, 0, 0];
 let cpu = process.cpuUsage();
 
-const value = z.object({ value: z.number() });
 const waits = agent({
   name: "waits",
   input: value,
@@ -56,12 +55,7 @@ function processorMs({ user, system }: NodeJS.CpuUsage): number {
   return (user + system) / 1_000;
 }
 
-const pairOf = (by: typeof waits) =>
-  workflow({ name: by.name, input: z.object({ seed: z.number() }) }, (wf) => {
-    const first = wf.node("first", by, { value: wf.input.seed });
-    return wf.node("second", by, { value: first.result.value }).result;
-  });
-const flows = { waits: pairOf(waits), computes: pairOf(computes) };
+const flows = { waits: pairOf("waits", waits), computes: pairOf("computes", computes) };
 
 const orders = { openFile, start, close, done };
 export type SharedOrders = typeof orders;

@@ -3,10 +3,10 @@
  * one, and tells at which instants what went on.
  * NOT measured here: anything before the file is open, but for the memory.
  */
-import { type Pawl, agent, open, workflow } from "pawl";
-import { z } from "zod";
+import { type Pawl, agent, open } from "pawl";
 import { inLanes } from "./harness.ts";
 import { counter, sleeper } from "./machine-definitions.ts";
+import { pairOf, value } from "./pair.ts";
 import { instant, serve } from "./servant.ts";
 
 /** Instants at which the first, the first hundred, and all runs had started a node. */
@@ -33,8 +33,8 @@ let toldWhen: { readonly count: number; readonly resolve: () => void } | undefin
 
 const step = agent({
   name: "step",
-  input: z.object({ value: z.number() }),
-  output: z.object({ value: z.number() }),
+  input: value,
+  output: value,
   run: async ({ value }, { runId }) => {
     if (!startedAts.has(runId)) startedAts.set(runId, instant());
     if (startedAts.size === toldWhen?.count) toldWhen.resolve();
@@ -42,10 +42,7 @@ const step = agent({
   },
 });
 
-const pair = workflow({ name: "pair", input: z.object({ seed: z.number() }) }, (wf) => {
-  const first = wf.node("first", step, { value: wf.input.seed });
-  return wf.node("second", step, { value: first.result.value }).result;
-});
+const pair = pairOf("pair", step);
 
 const orders = { fillWithWork, fillWithSleep, openFile, allStarted, sendTo, sendToEach, rssMb };
 export type TakeoverOrders = typeof orders;

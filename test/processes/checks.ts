@@ -1,7 +1,7 @@
 /**
  * What must hold after each scenario, whatever happened: in the rows of each run, and in the log of the agents.
  * 1. A node whose completion was durable when a process left is not called again. 2. A call is repeated only when whoever
- * made it has left. 3. No node is called before those that it waits for have ended. 4. The history has no gap, and each
+ * made it has left, or was taken for dead and began again. 3. No node is called before those that it waits for have ended. 4. The history has no gap, and each
  * node completes in it once.
  */
 import { expect } from "vitest";
@@ -28,8 +28,10 @@ export async function checkRun(run: Run<unknown>): Promise<void> {
   expect(events.filter(({ type }) => type === "run.completed")).toHaveLength(1);
 }
 
-export function checkLines(lines: readonly Line[], departures: readonly Departure[]): void {
+export function checkLines(happened: readonly Line[], departures: readonly Departure[]): void {
+  const lines = happened.filter(({ what }) => what !== "opened");
   for (const departure of departures) checkCompleted(lines, departure, departures);
+  const hasBegunAgain = (before: Line): boolean => happened.slice(happened.indexOf(before)).some(({ what, pid }) => what === "opened" && pid === before.pid);
   const ended = new Set<string>();
   const started = new Map<string, Line>();
   for (const line of lines) {
@@ -39,7 +41,7 @@ export function checkLines(lines: readonly Line[], departures: readonly Departur
       if (!ended.has(`${line.run}/${dependency}`)) throw new Error(`${line.run}/${line.node} was called before ${dependency} had ended`);
     const call = `${line.run}/${line.node}/${line.attempt}`;
     const before = started.get(call);
-    if (before !== undefined && !departures.some(({ pid }) => pid === before.pid || pid === line.pid))
+    if (before !== undefined && !departures.some(({ pid }) => pid === before.pid || pid === line.pid) && !hasBegunAgain(before))
       throw new Error(`${call} was called by ${before.pid}, which had not left, and again by ${line.pid}`);
     started.set(call, line);
   }

@@ -8,7 +8,7 @@ import type { Happened } from "./flows.ts";
 
 /** A call of an agent, or its end. */
 export interface Line {
-  readonly what: Happened;
+  readonly what: Happened | "opened";
   readonly run: string;
   readonly node: string;
   readonly attempt: number;
@@ -42,11 +42,17 @@ export class Inspector {
     return this.#database.prepare(sql).all(...values) as Row[];
   }
 
+  /** Calls of agents and their ends. */
   lines(): Line[] {
+    return this.happened().filter(({ what }) => what !== "opened");
+  }
+
+  /** The same, and each time that a process has opened an epoch. */
+  happened(): Line[] {
     if (!existsSync(this.#log)) return [];
     const texts = readFileSync(this.#log, "utf8").split("\n").slice(0, -1);
     return texts.map((text) => {
-      const [what, run, node, attempt, pid, at] = text.split(" ") as [Happened, string, string, string, string, string];
+      const [what, run, node, attempt, pid, at] = text.split(" ") as [Line["what"], string, string, string, string, string];
       return { what, run, node, attempt: Number(attempt), pid: Number(pid), at: Number(at) };
     });
   }

@@ -206,7 +206,7 @@ export class Stage {
     await this.until(() => this.eyes.epochs().every(({ pid }) => alive().has(pid)), "the epochs of the dead are closed");
     for (const member of [...this.#members]) await this.close(member);
     await this.client.close();
-    checkLines(this.eyes.lines(), this.departures);
+    checkLines(this.eyes.happened(), this.departures);
     const [integrity, epochs, left] = [this.eyes.integrity, this.eyes.epochs(), this.eyes.sideFiles];
     const inbox = this.eyes.rows("SELECT * FROM inbox");
     this.eyes.close();

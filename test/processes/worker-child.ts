@@ -72,7 +72,11 @@ let jumpedMs = 0;
 const { now } = Date;
 Date.now = () => now() + jumpedMs;
 
-// ---- death at a statement
+// ---- epochs, and death at a statement
+
+function noteEpoch(sql: string): void {
+  if (sql.startsWith("INSERT INTO epoch")) appendFileSync(log, `opened - - 0 ${process.pid} ${performance.timeOrigin + performance.now()}\n`);
+}
 
 const death = { left: 0, matching: /$^/ };
 function count(sql: string): void {
@@ -83,7 +87,11 @@ DatabaseSync.prototype.prepare = function (sql) {
   const statement = prepare.call(this, sql);
   for (const method of ["run", "get", "all"] as const) {
     const call = statement[method].bind(statement) as (...values: never[]) => never;
-    (statement as Record<"run" | "get" | "all", StatementSync["run" | "get" | "all"]>)[method] = (...values: never[]) => (count(sql), call(...values));
+    (statement as Record<"run" | "get" | "all", StatementSync["run" | "get" | "all"]>)[method] = (...values: never[]) => (
+      noteEpoch(sql),
+      count(sql),
+      call(...values)
+    );
   }
   return statement;
 };

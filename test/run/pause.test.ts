@@ -56,15 +56,8 @@ test("a run whose last attempt ends while it is paused ends", async () => {
   for (const fails of [false, true]) {
     const room = new MachineRoom();
     const last = deferred<string>();
-    const flow = anyWorkflow(
-      "flow",
-      (wf) =>
-        wf.node(
-          "one",
-          anyAgent("slow", () => last.promise, { retry: { maxAttempts: 1 } }),
-          {},
-        ).result,
-    );
+    const slow = anyAgent("slow", () => last.promise, { retry: { maxAttempts: 1 } });
+    const flow = anyWorkflow("flow", (wf) => wf.node("one", slow, {}).result);
     const { pawl } = await room.boot([flow]);
     const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
     await room.clock.advance(10);
@@ -115,16 +108,8 @@ test("backoffs that end while a run is paused only queue their nodes, in the ord
 test("the timeout of a run does not count the time in which it is paused", async () => {
   const room = new MachineRoom();
   const last = deferred<string>();
-  const flow = anyWorkflow(
-    "flow",
-    (wf) =>
-      wf.node(
-        "one",
-        anyAgent("slow", () => last.promise, { timeout: "1d" }),
-        {},
-      ).result,
-    { timeout: 60_000 },
-  );
+  const slow = anyAgent("slow", () => last.promise, { timeout: "1d" });
+  const flow = anyWorkflow("flow", (wf) => wf.node("one", slow, {}).result, { timeout: 60_000 });
   const { pawl } = await room.boot([flow]);
   const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
   await room.clock.advance(40_000);

@@ -89,6 +89,43 @@ test("a worker that is silent for its lease loses its runs; when it goes on its 
   expect(await room.settled((await room.settled(first.pawl.start(flow, { input: 1 }))).result())).toBe("done");
 });
 
+test("a worker whose epoch was closed, and that does not know it yet, starts a run with a new one", async () => {
+  const room = new MachineRoom();
+  const worker = await room.boot([flow]);
+  const [opened] = await room.store.readEpochs();
+  await room.store.closeEpoch(opened!.id);
+  const started = await room.settled(Promise.all(["a", "b", "a"].map((id) => worker.pawl.start(flow, { id, input: 1 }))));
+  const [now] = await room.store.readEpochs();
+  expect(now!.id).toBeGreaterThan(opened!.id);
+  for (const run of started) {
+    expect(await room.settled(run.result())).toBe("done");
+    expect(await room.store.readRun(run.id)).toMatchObject({ epoch: now!.id });
+  }
+});
+
+test("a start in a worker that closes while its epoch was closed by another is refused at once, and nothing is recorded", async () => {
+  const room = new MachineRoom();
+  const { flow, calls } = held();
+  const answered = deferred<void>();
+  let tries = 0;
+  const commit: (store: Store) => Store["commit"] = (store) => (group) => {
+    if (group[0]!.runId !== "r") return store.commit(group);
+    if (++tries > 9) return never();
+    return answered.promise.then(() => store.commit(group));
+  };
+  const worker = await room.boot([flow], { wrap: (store) => replacing(store, { commit: commit(store) }) });
+  await room.settled(worker.pawl.start(flow, { id: "held", input: 1 }));
+  await room.clock.until(() => calls() === 1);
+  const start = worker.pawl.start(flow, { id: "r", input: 1 });
+  await room.clock.advance(10);
+  await room.store.closeEpoch((await room.store.readEpochs())[0]!.id);
+  const closing = worker.pawl.close({ graceMs: 1_000 });
+  answered.resolve();
+  await expect(room.settled(start)).rejects.toMatchObject({ code: "PAWL_CLOSED" });
+  await room.settled(closing);
+  expect([tries, await room.store.readRun("r"), await room.store.readEpochs()]).toEqual([1, undefined, []]);
+});
+
 test("a run whose workers were stopped while they loaded it, again and again, is not taken for one that crashes them", async () => {
   const room = new MachineRoom();
   const { flow, calls, end } = held();
@@ -230,6 +267,60 @@ test("with nobody there a start, an event and a cancel are recorded, and it is s
   expect((await room.settled(unwanted.ended())).status).toBe("cancelled");
   expect(await run.outcome("e")).toBeGreaterThan(0);
   expect(await room.settled(run.send({ type: "go" }, { eventId: "e" }))).toMatchObject({ duplicate: true });
+});
+
+test("an event for a run of a workflow is refused by whoever knows no definition, also when nobody is there", async () => {
+  const room = new MachineRoom();
+  const client = await room.boot([], { execute: false });
+  await room.settled(client.pawl.start(flow, { id: "r", input: 1 }));
+  const knowsNothing = await room.boot([], { execute: false });
+  await expect(room.settled(knowsNothing.pawl.send("r", { type: "GO" }))).rejects.toMatchObject({ code: "PAWL_NOT_A_MACHINE" });
+  expect(await room.store.inboxRuns("", 10)).toEqual([]);
+});
+
+/** The next call of this method fails, once, when `armed`. */
+function failsOnce(method: "inboxSince" | "readRun", armed: { is: boolean }): (store: Store) => Store {
+  return (store) =>
+    new Proxy(store, {
+      get: (inner, name: keyof Store) => {
+        if (name !== method || !armed.is) return inner[name];
+        armed.is = false;
+        return () => Promise.reject(new Error("the store is away for a moment"));
+      },
+    });
+}
+
+test("a look of a worker that failed is repeated soon, though nobody writes", async () => {
+  const room = new MachineRoom();
+  const door = setup({ types: { events: {} as { type: "KNOCK" } } }).createMachine({ id: "door", initial: "a", states: { a: { on: { KNOCK: "b" } }, b: {} } });
+  const armed = { is: false };
+  const worker = await room.boot([door], { wrap: failsOnce("inboxSince", armed) });
+  await room.settled(worker.pawl.start(door, { id: "d" }));
+  const client = await room.boot([door], { execute: false });
+  await room.clock.advance(1_000);
+  armed.is = true;
+  const sent = (await client.pawl.run("d", door)).send({ type: "KNOCK" }, { timeout: "1s" });
+  expect((await room.settled(sent)).value).toBe("b");
+  expect(armed.is).toBe(false);
+});
+
+test("a look of a client that failed is repeated soon, too", async () => {
+  const room = new MachineRoom();
+  const { flow, calls, end } = held();
+  await room.boot([flow]);
+  const armed = { is: false };
+  const client = await room.boot([flow], { execute: false, wrap: failsOnce("readRun", armed) });
+  const run = await room.settled(client.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.until(() => calls() === 1);
+  await room.clock.advance(1_000);
+  const result = run.result();
+  await room.clock.advance(1_000);
+  armed.is = true;
+  const endedAt = room.clock.mono();
+  end("done");
+  expect(await room.settled(result)).toBe("done");
+  expect(armed.is).toBe(false);
+  expect(room.clock.mono() - endedAt).toBeLessThan(1_000);
 });
 
 test("a run that nobody works on can be cancelled at once; one that is worked on is asked", async () => {

@@ -90,6 +90,32 @@ test("a wall clock that jumps back, or forth, moves no length", async () => {
   }
 });
 
+test("a backoff that was written before the wall clock was set back begins once anew, whatever is done to its run meanwhile", async () => {
+  const room = new MachineRoom();
+  const at: number[] = [];
+  const flaky = anyAgent(
+    "flaky",
+    (_, { attempt }) => {
+      at.push(room.clock.mono());
+      if (attempt === 1) throw new Error("down");
+      return "up";
+    },
+    { retry: { initialInterval: "8s", jitter: "none" } },
+  );
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", flaky, {}).result);
+  const first = await room.boot([flow]);
+  await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(1_000);
+  first.kill();
+  room.clock.wallOffsetMs -= 3_600_000;
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.run("r"));
+  await room.settled(run.pause());
+  await room.settled(run.resume());
+  expect(await room.settled(run.result())).toBe("up");
+  expect(at[1]! - at[0]!).toBeLessThan(10_000);
+});
+
 test("runs that only wait leave memory and come back in due order", async () => {
   const room = new MachineRoom();
   const hosted = vi.spyOn(DagRun.prototype, "drop");

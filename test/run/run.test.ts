@@ -301,8 +301,10 @@ test("a start with a known id is the same run, whatever became of it; with anoth
   });
   await expect(room.settled(pawl.start(other, { id: "r", input: { a: 1, b: [2] } }))).rejects.toMatchObject({
     code: "PAWL_RUN_CONFLICT",
-    message: expect.stringContaining('"flow"'),
+    message: 'run "r" belongs to workflow "flow", not to "other"',
+    next: "choose another id for the new run",
   });
+  await expect(pawl.run("r", other)).rejects.toMatchObject({ code: "PAWL_RUN_CONFLICT", next: expect.stringContaining("its own workflow or machine") });
   await expect(pawl.start(flow, { id: "no spaces", input: 1 })).rejects.toMatchObject({ code: "PAWL_INVALID_ID" });
 });
 

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Workflow, open } from "pawl";
-import { loadWorkflow } from "../../src/serve/definition-file.ts";
+import { loadDefinition } from "../../src/serve/definition-file.ts";
 import { type Folder, HELD, jsonLines, makeFolder } from "./command.ts";
 
 async function startHeld(folder: Folder, id: string): Promise<void> {
@@ -48,7 +48,7 @@ test("watch --json tells only what is new, then the result", async () => {
 test("watch of a run that was cancelled ends with 3", async () => {
   const folder = makeFolder();
   folder.write("held.yaml", HELD);
-  const workflow: Workflow = await loadWorkflow(join(folder.path, "held.yaml"));
+  const workflow = (await loadDefinition(join(folder.path, "held.yaml"))) as Workflow;
   await using pawl = await open(join(folder.path, ".pawl/pawl.db"));
   const run = await pawl.start(workflow, { id: "r-1", input: {} });
   await run.cancel();

@@ -160,7 +160,9 @@ test("the same id with another input, or of another workflow, is refused", async
   await folder.pawl("run", "hello.yaml", "--id", "h-1", "--input", '{"name": "Ada"}');
   const other = await folder.pawl("run", "hello.yaml", "--id", "h-1", "--input", '{"name": "Bea"}');
   expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining("PAWL_RUN_CONFLICT") as string });
-  expect((await folder.pawl("run", "broken.yaml", "--id", "h-1")).stderr).toContain('belongs to workflow "hello"');
+  expect((await folder.pawl("run", "broken.yaml", "--id", "h-1")).stderr).toMatch(
+    /belongs to workflow "hello", not to workflow "\w+"\nnext: choose another id for the new run; see that one with `pawl show h-1`/,
+  );
 });
 
 test("an input that is not JSON, or does not fit, is refused before anything runs", async () => {

@@ -1,9 +1,11 @@
 /**
  * The command line itself: help, mistakes, and the version of Node.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { showProblem } from "../../src/serve/problem.ts";
-import { makeFolder } from "./command.ts";
+import { HELD, makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
@@ -79,4 +81,20 @@ test("what nobody expected is shown with its stack and asked to be reported", as
   expect(written[0]).toMatch(/^TypeError: odd\n +at /);
   expect(written[1]).toMatch(/^PAWL_BUG .*\nnext: report it/);
   expect(JSON.parse(written[2]!)).toMatchObject({ code: "PAWL_BUG", data: { stack: expect.stringContaining("TypeError: odd") as string } });
+});
+
+test("a verb that looks loads nothing that examines, copies or restores a store", async () => {
+  const folder = makeFolder();
+  folder.write(
+    "hook.mjs",
+    `import { appendFileSync } from "node:fs";
+    import { registerHooks } from "node:module";
+    registerHooks({ load: (url, context, next) => (appendFileSync("loaded.txt", url + "\\n"), next(url, context)) });`,
+  );
+  folder.write("hello.yaml", HELD);
+  await folder.pawl("start", "hello.yaml", "--id", "r-1", "--input", '{"text": "x"}');
+  expect(await folder.pawlWith(["--import", "./hook.mjs"], "ls")).toMatchObject({ code: 0, stdout: expect.stringContaining("r-1") as string });
+  const loaded = readFileSync(join(folder.path, "loaded.txt"), "utf8");
+  expect(loaded).toContain("/src/index.ts");
+  expect(loaded.match(/[^/]*(backup|restore|examine|repair|copy|compress)[^/]*\.ts/g)).toEqual(["backups.ts"]);
 });

@@ -2,7 +2,20 @@
  * `pawl work` and `pawl start`: workers that stand by on one store, and runs that are recorded for them.
  */
 import { expect, test } from "vitest";
+import { partOfHundred } from "../../src/run/row.ts";
 import { APPROVAL, HELD, jsonLines, makeFolder } from "./command.ts";
+
+/** Two versions whose only node has another name, and both as one. */
+const ROLLOUT = `
+import { rollout, workflow } from "pawl";
+import { z } from "zod";
+import { echo } from "./agents.mjs";
+
+const version = (node: string) => workflow({ name: "ask", input: z.any() }, (wf) => wf.node(node, echo, wf.input).result);
+export const stable = version("old");
+export const candidate = version("new");
+export const ask = rollout({ stable, candidate, percent: 50 });
+`;
 
 const INPUT = ["--input", '{"text": "done"}'];
 
@@ -50,6 +63,36 @@ test("of a module it takes all, one that is there with its options once; --expor
   expect((await folder.work("approval.ts")).stdout).toMatch(/ is ready on \.pawl\/pawl\.db: approval\n$/);
   expect(await folder.pawl("work", "none.ts")).toMatchObject({ code: 2, stderr: expect.stringContaining("exports no workflow or machine") as string });
   expect((await folder.pawl("work")).stderr).toContain("missing required argument 'files'");
+});
+
+test("a rollout is worked on and started as one workflow: each run gets the version of its id, or the one that is named", async () => {
+  const folder = makeFolder();
+  folder.write("ask.ts", ROLLOUT);
+  folder.write("only.ts", `${ROLLOUT.replaceAll("export const", "const")} export { ask };`);
+  const ids = Array.from({ length: 30 }, (_, i) => `r-${i}`);
+  const [young, another, unstarted] = ids.filter((id) => partOfHundred(id) < 50) as [string, string, string];
+  const old = ids.find((id) => partOfHundred(id) >= 50)!;
+  const worker = await folder.work("ask.ts");
+  expect(worker.stdout).toMatch(/: ask\n$/);
+  for (const id of [young, old, another]) {
+    expect((await folder.pawl("start", "ask.ts", "--id", id, ...INPUT)).code).toBe(0);
+    await worker.printed(`run ${id} completed\n`);
+  }
+  expect(folder.calls()).toEqual(["new", "old", "new"]);
+  expect(await folder.pawl("start", "ask.ts", "--id", young, ...INPUT)).toMatchObject({ code: 0, stderr: "it was there before: it is completed\n" });
+  expect((await folder.pawl("run", "ask.ts", "--export", "stable", "--id", unstarted, ...INPUT)).code).toBe(0);
+  const { code, stderr } = await folder.pawl("run", "only.ts", "--id", young, ...INPUT, "--store", "other.db");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/new +completed/) as string });
+  expect(folder.calls().slice(3)).toEqual(["old", "new"]);
+});
+
+test("check and graph take one version of a rollout, by the name of its export", async () => {
+  const folder = makeFolder();
+  folder.write("ask.ts", `${ROLLOUT.replaceAll("export const", "const")} export { ask };`);
+  const several = expect.stringContaining("exports several workflows or machines: ask.stable, ask.candidate") as string;
+  expect(await folder.pawl("check", "ask.ts")).toMatchObject({ code: 2, stderr: several });
+  expect((await folder.pawl("check", "ask.ts", "--export", "ask.candidate")).stdout).toMatch(/workflow ask, 1 node, no errors\n[^]* new +echo/);
+  expect((await folder.pawl("graph", "ask.ts", "--export", "ask.stable")).stdout).toContain("old<br/>echo");
 });
 
 test("a worker that is stopped leaves its runs to another one, and says so", async () => {

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
-import { backupStore } from "../../src/store/backup.ts";
+import { backupStore } from "../../src/backups.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { contentOf, fillFile, insertRun } from "./filled-file.ts";
 
@@ -49,12 +49,12 @@ function again(verb: "backup" | "restore", path: string, backup: string, killAt 
   });
 }
 
-/** Each step in a long run; else one of some, from a place that moves with time. */
+/** Each step in a long run; else one of some, from a place that moves with time, and the last one. */
 function stepsOf(steps: number): number[] {
   const every = process.env["PAWL_CASES"] === "long" ? 1 : 30;
   const first = 1 + (Math.trunc(Date.now() / 1_000) % every);
   console.log(`${steps} steps, killed at each ${every}th from ${first}`);
-  return Array.from({ length: Math.floor((steps - first) / every) + 1 }, (_, i) => first + i * every);
+  return [...new Set([...Array.from({ length: Math.floor((steps - first) / every) + 1 }, (_, i) => first + i * every), steps])];
 }
 
 test("a restore that is killed leaves the old store or the new one, whole, and can be repeated", () => {

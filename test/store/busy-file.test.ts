@@ -3,11 +3,11 @@
  * is free or the store is closed.
  */
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, StatementSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { Outcome, Store } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { commitOf } from "./commit-of.ts";
 
@@ -33,7 +33,8 @@ afterEach(async () => {
 
 const hold = (): void => holder.exec("BEGIN IMMEDIATE");
 const free = (): void => holder.exec("ROLLBACK");
-const post = async (body: string): Promise<number | undefined> => store.post({ runId: "r", body });
+/** A write of its own: another run's commit, which posts it. */
+const post = async (body: string): Promise<Outcome[]> => store.commit([commitOf(`from-${body}`, 0, epoch, { posts: [{ runId: "r", body }] })]);
 const inbox = async (): Promise<string[]> => (await store.readInbox("r", 0, 10)).map(({ body }) => body);
 const codeOf = async (call: Promise<unknown>): Promise<unknown> =>
   call.then(
@@ -70,9 +71,8 @@ describe("while another process holds the file", () => {
     expect(await inbox()).toEqual([]);
     timers.fire();
     calls.push(post("e"));
-    const numbers = await Promise.all(calls);
+    await Promise.all(calls);
     expect(await inbox()).toEqual(["a", "b", "c", "d", "e"]);
-    expect(numbers).toEqual(numbers.toSorted((a, b) => a! - b!));
   });
 
   test("only the first asks for it, again and again, at last every 3 ms; the next one begins anew", async () => {
@@ -112,7 +112,7 @@ describe("while another process holds the file", () => {
   test("one that is refused does not hold up those behind it", async () => {
     const timers = heldTimers();
     hold();
-    const calls = [post("a"), store.post({ runId: "r", body: "b" }, 1), post("c")];
+    const calls: Promise<unknown>[] = [post("a"), store.post({ runId: "r", body: "b" }, 1), post("c")];
     free();
     timers.fire();
     expect(await Promise.all(calls.map(codeOf))).toEqual(["done", "PAWL_MAILBOX_FULL", "done"]);
@@ -128,6 +128,53 @@ describe("while another process holds the file", () => {
     free();
     timers.fire();
     expect(await codeOf(write)).toBe("done");
+  });
+});
+
+describe("posts of one turn of the event loop", () => {
+  const posted = async (body: string, limit?: number): Promise<number | undefined> => store.post({ runId: "r", body }, limit);
+
+  test("wait together for the file, and share a transaction", async () => {
+    const timers = heldTimers();
+    hold();
+    const calls = ["a", "b"].map((body) => posted(body));
+    await new Promise(setImmediate);
+    free();
+    const begun = vi.spyOn(StatementSync.prototype, "run");
+    timers.fire();
+    const numbers = await Promise.all([...calls, ...["c", "d"].map((body) => posted(body))]);
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a! - b!));
+    expect((begun.mock.contexts as StatementSync[]).filter(({ sourceSQL }) => sourceSQL.startsWith("BEGIN"))).toHaveLength(2);
+    expect(await inbox()).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("keep their place among other writes", async () => {
+    const calls = [posted("a"), post("b"), posted("c"), posted("d"), post("e")];
+    await Promise.all(calls);
+    expect(await inbox()).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  test("have their own answers: one finds no room, one no run", async () => {
+    const calls = [posted("a", 1), posted("b", 1), store.post({ runId: "none", body: "x" }), posted("c", 2)];
+    expect(await Promise.all(calls.map(codeOf))).toEqual(["done", "PAWL_MAILBOX_FULL", "done", "done"]);
+    expect([await calls[2], await inbox()]).toEqual([undefined, ["a", "c"]]);
+  });
+
+  test("are at most a hundred in a transaction", async () => {
+    const begun = vi.spyOn(StatementSync.prototype, "run");
+    await Promise.all(Array.from({ length: 250 }, (_, i) => posted(String(i))));
+    expect((begun.mock.contexts as StatementSync[]).filter(({ sourceSQL }) => sourceSQL.startsWith("BEGIN"))).toHaveLength(3);
+    expect(await inbox()).toEqual(Array.from({ length: 250 }, (_, i) => String(i)).slice(0, 10));
+  });
+
+  test("are all refused when they cannot be written", async () => {
+    vi.spyOn(StatementSync.prototype, "run").mockImplementation(() => {
+      throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+    });
+    expect(await Promise.all([posted("a"), posted("b")].map(codeOf))).toEqual(["PAWL_STORE_FULL", "PAWL_STORE_FULL"]);
+    vi.restoreAllMocks();
+    expect(await codeOf(posted("c"))).toBe("done");
+    expect(await inbox()).toEqual(["c"]);
   });
 });
 

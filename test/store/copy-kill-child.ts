@@ -31,7 +31,6 @@ for (const name of ["exec", "prepare", "close"]) counted(sqlite.DatabaseSync.pro
 counted(sqlite, "backup");
 syncBuiltinESMExports();
 
-const { backupStore } = await import("../../src/store/backup.ts");
-const { restoreStore } = await import("../../src/store/restore.ts");
+const { backupStore, restoreStore } = await import("../../src/backups.ts");
 await (verb === "backup" ? backupStore(from, to, { force: true }) : restoreStore(from, to, { force: true }));
 console.log(`${steps} steps`);

@@ -56,8 +56,9 @@ test("a sound store that nobody uses has nothing wrong, and stays as it is", asy
   const before = readFileSync(path);
   const findings = await examineStore(path, { full: true });
   expect(bad(findings)).toEqual([]);
-  expect(of(findings, "worker")[0]!.message).toBe("no worker is there");
-  expect(of(findings, "checksums")[0]!.message).toBe("the rows of all 1 runs are as they were written");
+  expect(of(findings, "worker")[0]!.message).toBe("no worker is there, and no run needs one");
+  expect([...of(findings, "claims"), ...of(findings, "inbox")]).toEqual([]);
+  expect(of(findings, "checksums")[0]!.message).toBe("the rows of the only run are as they were written");
   expect(readFileSync(path).equals(before)).toBe(true);
 });
 
@@ -100,9 +101,39 @@ test("runs whose definition no worker has, and ready ones that nobody takes, are
   expect(of(findings, "claims")).toMatchObject([{ severity: "problem", message: "ready, and no worker takes it on: r-free" }]);
 });
 
-test("unfinished runs without any worker are a warning", async () => {
-  await openStore().commit([sound("r-1", NOBODY), sound("r-2", NOBODY)]);
-  expect(of(await examineStore(path), "definitions")).toMatchObject([{ severity: "warning", message: "2 runs are unfinished, and there is no worker" }]);
+test("unfinished runs without any worker are one warning, and nothing is said of what workers do", async () => {
+  await openStore().commit([sound("r-1", NOBODY), sound("r-2", NOBODY, { workflow: "another" }), sound("r-3", NOBODY)]);
+  const findings = await examineStore(path);
+  expect(of(findings, "definitions")).toMatchObject([
+    { severity: "warning", message: "3 runs are unfinished, and there is no worker", next: "start one with `pawl work FILE`, for: another, flow" },
+  ]);
+  expect(["worker", "claims", "inbox"].flatMap((code) => of(findings, code))).toEqual([]);
+});
+
+test("what there is one of is not told as several", async () => {
+  const store = openStore();
+  expect(of(await examineStore(path), "checksums")[0]!.message).toBe("there are no runs");
+  await store.openEpoch(1, facts(["hash"]));
+  await store.openEpoch(1, facts(["hash", "other"]));
+  expect(of(await examineStore(path), "worker").map(({ message }) => message.split(", ").at(-1))).toEqual(["with 1 definition", "with 2 definitions"]);
+  await store.commit([sound("r-1", NOBODY), sound("r-2", NOBODY)]);
+  expect(of(await examineStore(path), "checksums")[0]!.message).toBe("the rows of all 2 runs are as they were written");
+});
+
+test("of what is no store it is only told that, and what to do", async () => {
+  const [runtime, ...more] = await examineStore(dirname(path));
+  expect([runtime!.code, more]).toEqual([
+    "runtime",
+    [{ severity: "problem", code: "file", message: "it is not a file", next: "name another file: `--store FILE`, PAWL_STORE" }],
+  ]);
+  connect().exec("CREATE TABLE theirs (a)");
+  const message = "the file is not a pawl store, but another application's";
+  expect((await examineStore(path)).slice(1)).toMatchObject([{ code: "schema", message, next: expect.not.stringContaining("restore") as string }]);
+  writeFileSync(path, "hello");
+  const next = expect.stringMatching(/^name another file: .*; if this one was a store, keep a copy of the file, then `pawl restore`/) as string;
+  expect((await examineStore(path)).slice(1)).toMatchObject([{ severity: "problem", code: "integrity", message: "the file is no database", next }]);
+  writeFileSync(path, "");
+  expect((await examineStore(path)).slice(1)).toMatchObject([{ severity: "problem", code: "schema", message: "the file is empty", next }]);
 });
 
 test("suspects, runs that were set aside with the reason, and what is not taken from an inbox are told", async () => {

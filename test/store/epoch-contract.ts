@@ -134,6 +134,16 @@ function claimTests(opened: Opened): void {
     expect(await store.readActors("mine")).toEqual([]);
   });
 
+  test("an epoch that was closed creates nothing; nobody does at any time", async () => {
+    const { store, epoch } = opened;
+    const second = await store.openEpoch(NOW, "{}");
+    await store.closeEpoch(epoch);
+    const late = commitOf("late", 0, epoch, { actors: [{ key: "a", status: "completed", body: "{}", output: null, checksum: 1 }], facts: { tags: ["t"] } });
+    expect(await store.commit([late, commitOf("own", 0, second), commitOf("free", 0, NOBODY)])).toEqual(["fenced", "committed", "committed"]);
+    expect([await store.readRun("late"), await store.readActors("late"), await store.listRuns({ tag: "t", limit: 9 })]).toEqual([undefined, [], []]);
+    expect(await store.commit([{ ...late, epoch: second }])).toEqual(["committed"]);
+  });
+
   test("one run is claimed by its id when its epoch is not open, even asleep; never from one that is", async () => {
     const { store, epoch } = opened;
     const second = await store.openEpoch(NOW, "{}");

@@ -57,6 +57,8 @@ function listTests(opened: Opened): void {
     "tag, since and until": [{ tag: "rest", since: NOW + 1, until: NOW + 4 }, (i) => i % 3 !== 0 && i >= 2 && i < 8],
     "subject and workflow": [{ subject: "s0", workflow: "late" }, (i) => i % 4 === 0 && i >= 6],
     "status, workflow and unfinished": [{ status: "running", workflow: "early", unfinished: true }, (i) => i % 4 !== 0 && i < 6],
+    "workflow and unfinished": [{ workflow: "late", unfinished: true }, (i) => i % 4 !== 0 && i >= 6],
+    "status and since": [{ status: "running", since: NOW + 2 }, (i) => i % 4 !== 0 && i >= 4],
     "what is not there": [{ tag: "missing" }, () => false],
   };
 

@@ -137,9 +137,11 @@ describe("whoever watches a file", () => {
   });
 
   /** Timers that fire when a test says so. */
-  function heldTimers(): { fire(): void; readonly count: number } {
+  function heldTimers(): { fire(): void; readonly count: number; readonly waitsMs: readonly number[] } {
     const waiting = new Set<() => void>();
-    vi.spyOn(systemClock, "after").mockImplementation((_, callback) => {
+    const waitsMs: number[] = [];
+    vi.spyOn(systemClock, "after").mockImplementation((delayMs, callback) => {
+      waitsMs.push(delayMs);
       waiting.add(callback);
       return () => void waiting.delete(callback);
     });
@@ -150,6 +152,7 @@ describe("whoever watches a file", () => {
       get count() {
         return waiting.size;
       },
+      waitsMs,
     };
   }
 
@@ -189,6 +192,31 @@ describe("whoever watches a file", () => {
     expect(timers.count).toBe(1);
     await store.close();
     expect(timers.count).toBe(0);
+  });
+
+  test("looks more often, at once, when it waits for replies or was asked for something, and for a second after", async () => {
+    const timers = heldTimers();
+    let now = 0;
+    vi.spyOn(systemClock, "mono").mockImplementation(() => now);
+    await store.readReplies([]);
+    expect(timers.count).toBe(0);
+    now = 10_000;
+    store.watch(() => {});
+    await store.inboxSince(0, 10);
+    timers.fire();
+    await store.readReplies([1]);
+    expect([timers.waitsMs, timers.count]).toEqual([[25, 25, 5], 1]);
+    timers.fire();
+    now += 1_000;
+    await store.commit([commitOf("r", 0, NOBODY)]);
+    await store.post({ runId: "r", body: "x" });
+    await store.inboxSince(0, 10);
+    timers.fire();
+    now += 1_100;
+    timers.fire();
+    now += 200;
+    timers.fire();
+    expect([timers.waitsMs, timers.count]).toEqual([[25, 25, 5, 5, 5, 5, 25], 1]);
   });
 
   test("is not harmed by one that throws, nor by a look that fails", async () => {

@@ -19,7 +19,6 @@ CREATE INDEX run_definition_wake ON run (definition, suspicion, wake_at, epoch) 
 CREATE INDEX run_ended_definition ON run (definition, updated_at, id) WHERE finished = 1;
 CREATE INDEX run_ended_status ON run (status, workflow, updated_at, id) WHERE finished = 1;
 CREATE INDEX run_ready ON run (epoch, id) WHERE finished = 0 AND wake_at IS NULL;
-CREATE INDEX run_status ON run (status, created_at, id);
+CREATE INDEX run_state ON run (finished, status, workflow, created_at, id);
 CREATE INDEX run_subject ON run (subject, created_at, id) WHERE subject IS NOT NULL;
 CREATE INDEX run_wake ON run (epoch, wake_at) WHERE finished = 0 AND wake_at IS NOT NULL;
-CREATE INDEX run_workflow ON run (workflow, created_at, id);

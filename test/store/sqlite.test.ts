@@ -66,8 +66,9 @@ describe("an SQLite file", () => {
 
   test("it and its side files are its owner's alone", async () => {
     const store = open();
-    await store.commit([commitOf("r", 0, await store.openEpoch(1, "{}"))]);
-    for (const suffix of ["", "-wal", "-shm"]) expect(statSync(path + suffix).mode & 0o777).toBe(0o600);
+    const epoch = await store.openEpoch(1, "{}");
+    await store.commit([commitOf("r", 0, epoch)]);
+    for (const suffix of ["", "-wal", "-shm", `-worker-${epoch}`, `-worker-${epoch}-journal`]) expect(statSync(path + suffix).mode & 0o777).toBe(0o600);
   });
 
   test("it is written with a write-ahead log and an fsync for each commit", () => {
