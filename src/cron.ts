@@ -19,12 +19,12 @@ export async function cronOf(expression: string, timeZone: string, at: string): 
     try {
       return new Expression(expression, { timezone: timeZone, paused: true });
     } catch (error) {
-      throw invalid(expression, at, error);
+      throw invalid(expression, at, (error as Error).message.replace(/^CronPattern: /, ""), error);
     }
   };
   const cron = make();
   // a date instead of an expression would be an instant of its own
-  if (cron.getPattern() === undefined) throw invalid(expression, at);
+  if (cron.getPattern() === undefined) throw invalid(expression, at, "it is a date");
   return {
     next: (after) => cron.nextRun(new Date(after))?.getTime() ?? null,
     last: (until, limit) =>
@@ -35,9 +35,9 @@ export async function cronOf(expression: string, timeZone: string, at: string): 
   };
 }
 
-function invalid(expression: string, at: string, cause?: unknown): PawlError {
+function invalid(expression: string, at: string, reason: string, cause?: unknown): PawlError {
   return new PawlError("PAWL_INVALID_VALUE", {
-    message: `cron is ${JSON.stringify(expression)}, which is no cron expression`,
+    message: `cron is ${JSON.stringify(expression)}, which is no cron expression: ${reason}`,
     next: "write five fields (minute hour day month weekday), or six with seconds first: '0 3 * * *' is 3:00 every day",
     at,
     cause,

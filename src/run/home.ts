@@ -155,11 +155,12 @@ export class Home implements RunHome {
     recovery.begunAgain();
   }
 
-  async begin(workflows: readonly Startable[]): Promise<void> {
+  /** `schedules` are what others are told of those that this process was given. */
+  async begin(workflows: readonly Startable[], schedules: readonly string[]): Promise<void> {
     for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
-      await peers.tell(this.definitions.told);
+      await peers.tell({ ...this.definitions.told, schedules });
       worker.epoch = await peers.open();
       recovery.begin();
     }

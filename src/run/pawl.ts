@@ -18,7 +18,7 @@ import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
 import type { Schedule } from "./schedule.ts";
-import { type ScheduleView, pauseSchedule, resumeSchedule, runSchedule, viewSchedules } from "./schedule-view.ts";
+import { type ScheduleView, runSchedule, viewSchedules } from "./schedule-view.ts";
 import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
 import { type EventOfStartable, type StartOrSendOptions, type StartableMachine, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
@@ -79,14 +79,17 @@ export class Pawl implements AsyncDisposable {
     if (schedules.length > 0 && this.#worker === undefined)
       throw new PawlError("PAWL_INVALID_VALUE", { message: "schedules are given to a process that executes nothing", next: "give them to a worker" });
     const served = await checkSchedules(schedules);
-    await this.#home.begin([...workflows.flatMap(versionsOf), ...schedules.map(({ workflow }) => workflow)]);
+    const startables = [...workflows.flatMap(versionsOf), ...schedules.map(({ workflow }) => workflow)];
+    await this.#home.begin(
+      startables,
+      served.map(({ text }) => text),
+    );
     if (served.length > 0) await this.#serve(this.#worker!, served);
   }
 
   async #serve(worker: Worker, served: readonly ServedSchedule[]): Promise<void> {
     const { starts, log } = this.#home;
     const { store, clock } = this.#seams;
-    await worker.attempt(() => starts.tellSchedules(served.map(({ text }) => text)));
     this.#schedules = new Schedules({ store, clock, log, attempt: (call) => worker.attempt(call), offered: () => starts.offered() }, served);
     await this.#schedules.begin();
   }
@@ -182,32 +185,16 @@ export class Pawl implements AsyncDisposable {
   }
 
   /**
-   * Starts a run of a schedule now, whatever it is doing; it counts as its last run.
+   * Starts a run of a schedule now, also beside one that is unfinished. The next instant is passed over while this one is,
+   * with `overlap: 'skip'`.
    *
-   * @throws PAWL_SCHEDULE_NOT_FOUND, PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
+   * @throws PAWL_SCHEDULE_NOT_FOUND, PAWL_ROW_CORRUPT, PAWL_OUTCOME_UNKNOWN, PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
    */
   async runSchedule(name: string): Promise<Run<unknown>> {
     this.#home.checkOpen();
     const id = await runSchedule(this.#store, name, this.#seams.clock.now(), this.#seams.random);
     this.#home.starts.offered();
     return new Run<unknown>(this.#home, id);
-  }
-
-  /**
-   * Holds a schedule: it starts nothing until it is resumed, and then goes on with the next instant from there on.
-   *
-   * @throws as `runSchedule`
-   */
-  async pauseSchedule(name: string): Promise<void> {
-    this.#home.checkOpen();
-    await pauseSchedule(this.#store, name);
-  }
-
-  /** Lets a paused schedule go on. Throws as `runSchedule`. */
-  async resumeSchedule(name: string): Promise<void> {
-    this.#home.checkOpen();
-    await resumeSchedule(this.#store, name, this.#seams.clock.now());
-    await this.#schedules?.look();
   }
 
   /** How the new version of a rollout does, and whether it is still started. */

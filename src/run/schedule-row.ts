@@ -3,6 +3,7 @@
  * A row that does not check is not used: a worker that is given the schedule writes it anew.
  */
 import { crc32 } from "node:zlib";
+import { structureHash } from "../define/plan.ts";
 import type { Commit, ScheduleChange, ScheduleRecord } from "../store/store.ts";
 import type { Definition } from "./definition.ts";
 import { pendingCommit } from "./pending.ts";
@@ -30,7 +31,6 @@ export interface ScheduleState {
   /** Instants that were passed over because the former run was unfinished, and the last of them. */
   readonly skipped: number;
   readonly skippedAt: number | null;
-  readonly isPaused: boolean;
 }
 
 /** A schedule as it is stored. */
@@ -40,7 +40,7 @@ export interface StoredSchedule extends ScheduleState {
   readonly nextAt: number | null;
 }
 
-export const NOTHING_YET = { lastAt: null, lastRunId: null, skipped: 0, skippedAt: null, isPaused: false };
+export const NOTHING_YET = { lastAt: null, lastRunId: null, skipped: 0, skippedAt: null };
 
 /** The schedule in a row; undefined when the row is damaged. */
 export function readSchedule({ name, revision, nextAt, body, checksum }: ScheduleRecord): StoredSchedule | undefined {
@@ -50,8 +50,8 @@ export function readSchedule({ name, revision, nextAt, body, checksum }: Schedul
 
 /** The change that makes it so; `from` is the revision that it goes by. */
 export function scheduleChange(name: string, from: number, nextAt: number | null, state: ScheduleState): ScheduleChange {
-  const { spec, lastAt, lastRunId, skipped, skippedAt, isPaused } = state;
-  const body = JSON.stringify({ spec, lastAt, lastRunId, skipped, skippedAt, isPaused });
+  const { spec, lastAt, lastRunId, skipped, skippedAt } = state;
+  const body = JSON.stringify({ spec, lastAt, lastRunId, skipped, skippedAt });
   return { name, from, nextAt, body, checksum: checksumOf(name, from + 1, nextAt, body) };
 }
 
@@ -67,5 +67,5 @@ function checksumOf(name: string, revision: number, nextAt: number | null, body:
 /** How workers tell each other which schedules they were given, each as what. */
 export function specText(name: string, spec: ScheduleSpec): string {
   const { kind, workflow, definition, input, cron, timeZone, overlap, catchUp } = spec;
-  return `${name}@${crc32(JSON.stringify([kind, workflow, definition, input, cron, timeZone, overlap, catchUp])).toString(16)}`;
+  return `${name}@${structureHash(JSON.stringify([kind, workflow, definition, input, cron, timeZone, overlap, catchUp]))}`;
 }

@@ -70,10 +70,7 @@ export class Schedules {
   readonly #served: readonly ServedSchedule[];
   /** Those whose row says what this worker was given, or has said so. */
   readonly #given = new Set<ServedSchedule>();
-  #looking: Promise<void> | undefined;
-  #lookAgain = false;
   #cancelLook: (() => void) | undefined;
-  #endWatch: (() => void) | undefined;
   #isStopped = false;
 
   constructor(seams: ScheduleSeams, served: readonly ServedSchedule[]) {
@@ -83,32 +80,14 @@ export class Schedules {
 
   /** Writes what is new of them, starts what is due, and goes on doing so. */
   async begin(): Promise<void> {
-    if (this.#served.length === 0) return;
-    this.#endWatch = this.#seams.store.watch(() => void this.look());
-    await this.look();
+    const waitMs = await this.#look().catch((error: unknown) => this.#failed(error));
+    if (!this.#isStopped) this.#cancelLook = this.#seams.clock.after(Math.min(Math.max(0, waitMs), LOOK_EVERY_MS), () => void this.begin());
   }
 
   /** Starts nothing more. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelLook?.();
-    this.#endWatch?.();
-  }
-
-  /** Does what is due now. */
-  look(): Promise<void> {
-    this.#lookAgain = true;
-    this.#looking ??= this.#lookAll().finally(() => (this.#looking = undefined));
-    return this.#looking;
-  }
-
-  async #lookAll(): Promise<void> {
-    while (this.#lookAgain && !this.#isStopped) {
-      this.#lookAgain = false;
-      this.#cancelLook?.();
-      const waitMs = await this.#lookOnce().catch((error: unknown) => this.#failed(error));
-      if (!this.#isStopped) this.#cancelLook = this.#seams.clock.after(Math.min(Math.max(0, waitMs), LOOK_EVERY_MS), () => void this.look());
-    }
   }
 
   #failed(error: unknown): number {
@@ -118,7 +97,7 @@ export class Schedules {
   }
 
   /** Moves on what can be; answers how long there is nothing to do. */
-  async #lookOnce(): Promise<number> {
+  async #look(): Promise<number> {
     const { store, clock, attempt } = this.#seams;
     const records = new Map((await attempt(() => store.readSchedules())).map((record) => [record.name, record]));
     let waitMs = LOOK_EVERY_MS;
@@ -170,7 +149,7 @@ export class Schedules {
   /** The schedule as this worker was given it; when its instants are others, they are those from now on. */
   #adopted({ name, spec, cron }: ServedSchedule, from: number, row: StoredSchedule | undefined): ScheduleChange {
     const isSameTime = row?.spec.cron === spec.cron && row.spec.timeZone === spec.timeZone;
-    const nextAt = isSameTime || row?.isPaused === true ? row.nextAt : cron.next(Math.max(this.#seams.clock.now(), row?.lastAt ?? 0));
+    const nextAt = isSameTime ? row.nextAt : cron.next(Math.max(this.#seams.clock.now(), row?.lastAt ?? 0));
     return scheduleChange(name, from, nextAt, { ...NOTHING_YET, ...row, spec });
   }
 
@@ -178,7 +157,8 @@ export class Schedules {
     const now = this.#seams.clock.now();
     const { nextAt, revision } = row;
     if (nextAt === null || nextAt > now) return undefined;
-    const passed = cron.last(now, CATCH_UP_MAX + 1).filter((at) => at >= nextAt);
+    const hasPassedMore = (cron.next(nextAt) ?? Infinity) <= now;
+    const passed = hasPassedMore ? cron.last(now, CATCH_UP_MAX + 1).filter((at) => at >= nextAt) : [nextAt];
     const chosen = chosenOf(passed, spec, now);
     if (passed.length > chosen.length) this.#tellMissed(row, passed, chosen);
     const { state, runs } = await this.#started(row, chosen, now);

@@ -65,11 +65,6 @@ export class Starts {
     this.#seams.executing?.recovery.freed();
   }
 
-  /** Says to the others which schedules this worker was given. */
-  async tellSchedules(schedules: readonly string[]): Promise<void> {
-    await this.#seams.executing?.peers.tell({ ...this.#seams.definitions.told, schedules });
-  }
-
   /** Makes a definition known to this process, and to the others. */
   async register(definition: Definition): Promise<void> {
     const { definitions, executing } = this.#seams;

@@ -8,7 +8,7 @@ import { type Done, examples, onStore } from "./verb-parts.ts";
 const EXIT_CODES = "\nExit codes: 0 done, 2 wrong command, 5 no such schedule, 70 store failed";
 
 export function declareScheduleVerbs(program: Command, done: Done): void {
-  const schedules = program.command("schedules").description("what is started at certain times: ls, run, pause, resume").helpCommand(false);
+  const schedules = program.command("schedules").description("what is started at certain times: ls, run").helpCommand(false);
   schedules.addHelpText("after", examples("pawl schedules ls", "pawl schedules run nightly"));
   schedules.addHelpText("after", "\nA module exports a schedule beside its workflow, and `pawl work FILE` serves it.");
   const ls = schedules
@@ -21,15 +21,5 @@ export function declareScheduleVerbs(program: Command, done: Done): void {
     .description("start a run of a schedule now, beside those of its instants")
     .addHelpText("after", examples("pawl schedules run nightly", "pawl schedules run nightly --json"))
     .action(async (name: string, options: ScheduleVerbOptions) => done(await (await import("./schedules.ts")).runSchedule(name, options)));
-  const pause = schedules
-    .command("pause <schedule>")
-    .description("hold a schedule: it starts nothing until it is resumed")
-    .addHelpText("after", examples("pawl schedules pause nightly", "pawl schedules pause nightly --json"))
-    .action(async (name: string, options: ScheduleVerbOptions) => done(await (await import("./schedules.ts")).holdSchedule(name, true, options)));
-  const resume = schedules
-    .command("resume <schedule>")
-    .description("let a paused schedule go on with its next instant")
-    .addHelpText("after", examples("pawl schedules resume nightly", "pawl schedules resume nightly --json"))
-    .action(async (name: string, options: ScheduleVerbOptions) => done(await (await import("./schedules.ts")).holdSchedule(name, false, options)));
-  for (const command of [ls, run, pause, resume]) onStore(command).addHelpText("after", EXIT_CODES);
+  for (const command of [ls, run]) onStore(command).addHelpText("after", EXIT_CODES);
 }

@@ -1,7 +1,7 @@
 /**
  * `pawl schedules`: what is started at certain times, and what people ask of it.
  */
-import type { Pawl, ScheduleView } from "../index.ts";
+import type { ScheduleView } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { showProblem } from "./problem.ts";
@@ -32,15 +32,15 @@ function tableOf(schedules: readonly ScheduleView[]): (string | Cell)[][] {
   return [["SCHEDULE", "WORKFLOW", "CRON", "TIME ZONE", "NEXT", "LAST RUN", "SKIPPED"], ...rows];
 }
 
-function nextText({ nextAt, isPaused, isServed }: ScheduleView): string | Cell {
-  if (isPaused) return { text: "paused", style: "blue" };
+function nextText({ nextAt, isServed }: ScheduleView): string | Cell {
   if (nextAt === null) return "never";
   return isServed ? dateAndTime(nextAt) : { text: `${dateAndTime(nextAt)}, but no worker serves it`, style: "yellow" };
 }
 
 /** Starts a run of it now. */
-export function runSchedule(name: string, options: ScheduleVerbOptions): Promise<number> {
-  return act(options, async (pawl) => {
+export async function runSchedule(name: string, options: ScheduleVerbOptions): Promise<number> {
+  await using pawl = await openToLook(options.store);
+  try {
     const run = await pawl.runSchedule(name);
     const workers = await workersOf(pawl, run);
     if (options.json) process.stdout.write(`${toJson({ runId: run.id, schedule: name, workers: workers.map(({ pid }) => pid) })}\n`);
@@ -48,23 +48,6 @@ export function runSchedule(name: string, options: ScheduleVerbOptions): Promise
       process.stdout.write(`${run.id}\n`);
       process.stderr.write(`recorded; ${takerText(workers)}\n`);
     }
-  });
-}
-
-export function holdSchedule(name: string, isPaused: boolean, options: ScheduleVerbOptions): Promise<number> {
-  return act(options, async (pawl) => {
-    await (isPaused ? pawl.pauseSchedule(name) : pawl.resumeSchedule(name));
-    const schedule = (await pawl.schedules()).find((candidate) => candidate.name === name);
-    const next = schedule?.nextAt == null ? "" : `; its next run starts at ${dateAndTime(schedule.nextAt)}`;
-    const text = isPaused ? `schedule ${name} is paused until \`pawl schedules resume ${name}\`` : `schedule ${name} goes on${next}`;
-    process.stdout.write(`${options.json ? toJson({ schedule: name, isPaused, nextAt: schedule?.nextAt ?? null }) : text}\n`);
-  });
-}
-
-async function act(options: ScheduleVerbOptions, deed: (pawl: Pawl) => Promise<void>): Promise<number> {
-  await using pawl = await openToLook(options.store);
-  try {
-    await deed(pawl);
     return EXIT.completed;
   } catch (error) {
     return showProblem(error, { isJson: options.json === true });

@@ -34,7 +34,7 @@ test.each(ACT)("pawl %s --help lists its exit codes", async (verb) => {
   expect((await makeFolder().pawl(verb, "--help")).stdout).toContain("5 no such run, 6 recorded, but not done yet");
 });
 
-const SCHEDULES = ["ls", "run", "pause", "resume"].map((verb) => `schedules ${verb}`);
+const SCHEDULES = ["ls", "run"].map((verb) => `schedules ${verb}`);
 
 test.each([...EXECUTE, ...SCHEDULES, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
   const { code, stdout } = await makeFolder().pawl(...verb.split(" "), "--help");
