@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cronOf } from "../src/cron.ts";
+import type { PawlError } from "../src/errors.ts";
 import { cases } from "./sim/cases.ts";
 
 const at = (text: string): number => Date.parse(text);
@@ -27,6 +28,15 @@ describe("in Europe/Berlin", () => {
 
   test("a time of day that exists twice counts once, the first time", async () => {
     expect(await nextOf("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2)).toEqual(["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
+  });
+
+  test("with a list or a range, what falls into the gap is left out, and what comes twice counts twice", async () => {
+    expect(await nextOf("30 2,14 * * *", "Europe/Berlin", "2026-03-28T20:00:00Z", 2)).toEqual(["2026-03-29T12:30:00Z", "2026-03-30T00:30:00Z"]);
+    expect(await nextOf("30 2,14 * * *", "Europe/Berlin", "2026-10-24T20:00:00Z", 3)).toEqual([
+      "2026-10-25T00:30:00Z",
+      "2026-10-25T01:30:00Z",
+      "2026-10-25T13:30:00Z",
+    ]);
   });
 
   test("what comes every half hour goes on every half hour in both nights", async () => {
@@ -64,8 +74,23 @@ test("the instants behind one are those that were ahead: nothing is missed or co
   );
 });
 
-test.each(["", "nonsense", "* * *", "61 * * * *", "2026-01-15T14:00:00", "* * * * * * * *"])("%j is refused", async (expression) => {
-  await expect(cronOf(expression, "UTC", 'schedule "s"')).rejects.toThrow(expect.objectContaining({ code: "PAWL_INVALID_VALUE", at: 'schedule "s"' }));
+test.each([
+  ["", "exactly five, six, or seven"],
+  ["nonsense", "exactly five, six, or seven"],
+  ["* * *", "exactly five, six, or seven"],
+  ["* * * * * * * *", "exactly five, six, or seven"],
+  ["61 * * * *", "Invalid value for minute: 61"],
+  ["0 3 * * FOO", "FOO"],
+  ["2026-01-15T14:00:00", "it is a date"],
+])("%j is refused, and it is told why", async (expression, reason) => {
+  const { code, message, at, next } = await cronOf(expression, "UTC", 'schedule "s"').then(
+    () => expect.unreachable(),
+    (error: unknown) => error as PawlError,
+  );
+  expect({ code, at }).toEqual({ code: "PAWL_INVALID_VALUE", at: 'schedule "s"' });
+  expect(message).toMatch(new RegExp(`, which is no cron expression: (?!CronPattern).*${reason}`));
+  expect(message.startsWith(`cron is ${JSON.stringify(expression)}, `)).toBe(true);
+  expect(next).toContain("'0 3 * * *' is 3:00 every day");
 });
 
 test("an expression of a date that never comes has no instant", async () => {

@@ -115,6 +115,20 @@ describe("while it waits", () => {
     expect(await room.settled(run.outcome("e"))).toBeGreaterThan(1);
   });
 
+  test("it is paused before its first node starts, and goes on when it is resumed", async () => {
+    const room = new MachineRoom();
+    const calls: number[] = [];
+    const workflow = flow(calls, room);
+    const { pawl } = await room.boot([workflow]);
+    const run = await room.settled(pawl.start(workflow, { id: "r", delay: "1h" }));
+    await expect(room.settled(run.pause())).rejects.toThrow(expect.objectContaining({ code: "PAWL_SEND_PENDING" }));
+    await room.clock.advance(2 * HOUR);
+    expect(await room.settled(run.status())).toMatchObject({ status: "paused" });
+    expect(calls).toEqual([]);
+    await room.settled(run.resume());
+    await room.settled(run.result());
+  });
+
   test("a wall clock that is put forward begins it, within half a minute; one that is put back makes it wait", async () => {
     const room = new MachineRoom();
     const calls: number[] = [];

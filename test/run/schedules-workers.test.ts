@@ -68,7 +68,7 @@ test.each([
   ["crashAfter", "the runs are written after the row", afterwards, /was not started/],
   ["stopBefore", "the row is written whoever has moved it on meanwhile", regardless, /was to be started a second time/],
 ] as const)("a %s is harmless, but not when %s", async (kind, _, wrap, seen) => {
-  const harms = [0, 1].map((worker): Harm => ({ atMs: 5_000, worker, awayMs: 20_000, kind }));
+  const harms = [0, 1].map((worker): Harm => ({ atMs: 9_600, worker, awayMs: 20_000, kind }));
   const plot = { workers: 2, seed: 1, harms, jumps: [] };
   await playSchedules(plot);
   await expect(playSchedules({ ...plot, wrap })).rejects.toThrow(seen);

@@ -6,7 +6,8 @@ import { setup } from "xstate";
 import { z } from "zod";
 import { cronOf } from "../../src/cron.ts";
 import { type Log, type Schedule, type ScheduleOptions, agent, open, schedule, workflow } from "../../src/index.ts";
-import type { ScheduleChange, Store } from "../../src/store/store.ts";
+import { readSchedule, scheduleChange } from "../../src/run/schedule-row.ts";
+import { NOBODY, type ScheduleChange, type Store } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { MachineRoom, anyAgent, anyWorkflow, deferred } from "../sim/machine-room.ts";
 import { type ProcessOptions, type SimProcess, replacing } from "../sim/process.ts";
@@ -112,6 +113,40 @@ describe("a schedule that is served", () => {
     await room.until("2023-11-15T00:00:00Z");
     expect(await room.settled((await room.settled(pawl.run("hourly-20231114T230000Z"))).result())).toEqual({ n: 7 });
     expect(await room.ids()).toHaveLength(2);
+  });
+
+  test("starts a run at the instant that is written, also when its expression has another one since", async () => {
+    const room = new ScheduleRoom();
+    (await room.serve([hourly()])).kill();
+    const row = readSchedule((await room.store.readSchedules())[0]!)!;
+    // as if the rules of the time zone had been others when it was written
+    await room.store.writeSchedule(scheduleChange("hourly", row.revision, Date.parse("2023-11-14T22:30:00Z"), row));
+    await room.serve([hourly()]);
+    await room.until("2023-11-14T23:00:00Z");
+    expect(await room.ids()).toEqual(["hourly-20231114T223000Z", "hourly-20231114T230000Z"]);
+  });
+
+  test("starts its run while the worker has more to do than it takes into memory; it comes when there is room", async () => {
+    const room = new ScheduleRoom();
+    const gate = deferred<void>();
+    const gated = anyWorkflow(
+      "gated",
+      (wf) =>
+        wf.node(
+          "only",
+          anyAgent("agent", () => gate.promise, { timeout: "10h" }),
+          {},
+        ).result,
+      { timeout: 36_000_000 },
+    );
+    const { pawl } = await room.serve([hourly()], { workflows: [gated], maxConcurrentAttempts: 1 });
+    const client = await room.boot([], { execute: false });
+    for (let i = 0; i < 150; i++) await room.settled(client.pawl.start(gated, { id: `g-${i}`, input: {} }));
+    await room.until("2023-11-14T23:00:00Z");
+    const run = await room.settled(pawl.run("hourly-20231114T230000Z"));
+    expect(await room.settled(run.status())).toMatchObject({ status: "pending", epoch: NOBODY });
+    gate.resolve();
+    expect(await room.settled(run.result())).toEqual({ n: 1 });
   });
 
   test("has no next instant when its expression has none", async () => {
@@ -459,6 +494,25 @@ describe("what cannot be a schedule is refused:", () => {
     await expect(room.serve(schedules, { execute })).rejects.toThrow(expect.objectContaining({ code }));
     expect(await room.store.readSchedules()).toEqual([]);
   });
+});
+
+test("types: a schedule takes what its workflow takes; a process is opened with any", () => {
+  const typed = workflow({ name: "typed", input: z.object({ n: z.number() }) }, () => 1);
+  const machine = setup({ types: { input: {} as { who: string } } }).createMachine({});
+  const made: () => Schedule[] = () => [
+    schedule({ name: "s", workflow: typed, cron: "* * * * *", input: { n: 1 } }),
+    schedule({ name: "s", workflow: setup({}).createMachine({}), cron: "* * * * *" }),
+    schedule({ name: "s", workflow: machine, cron: "* * * * *", input: { who: "ada" } }),
+    // @ts-expect-error its workflow takes a number
+    schedule({ name: "s", workflow: typed, cron: "* * * * *", input: { n: "1" } }),
+    // @ts-expect-error its workflow takes something
+    schedule({ name: "s", workflow: typed, cron: "* * * * *" }),
+    // @ts-expect-error its machine takes something else
+    schedule({ name: "s", workflow: machine, cron: "* * * * *", input: { n: 1 } }),
+    // @ts-expect-error there is no such policy
+    schedule({ name: "s", workflow: typed, cron: "* * * * *", input: { n: 1 }, overlap: "queue" }),
+  ];
+  expect(made).toBeTypeOf("function");
 });
 
 test("a schedule with seconds runs on the real clock and an SQLite file", async () => {

@@ -4,7 +4,7 @@
 import { expect, test } from "vitest";
 import { assign, setup } from "xstate";
 import { z } from "zod";
-import { durable } from "../../src/index.ts";
+import { type Pawl, durable } from "../../src/index.ts";
 import type { Startable } from "../../src/run/startable.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 
@@ -49,6 +49,15 @@ test("many at once, in several processes and with other inputs, are one run and 
   expect(await room.store.listRuns({ limit: 9 })).toHaveLength(1);
 });
 
+test("one event that several processes send at once, each to start the run, starts one and is taken once", async () => {
+  const room = new MachineRoom();
+  const processes = [await room.boot([cart]), await room.boot([], { execute: false }), await room.boot([cart]), await room.boot([], { execute: false })];
+  const all = await room.settled(Promise.all(processes.map(({ pawl }) => pawl.startOrSend(cart, ada, add("tea"), { eventId: "1" }))));
+  expect(all.filter(({ sent }) => !sent.duplicate)).toHaveLength(1);
+  expect((await room.settled(all[0]!.run.snapshot())).context.items).toEqual(["tea"]);
+  expect(await room.store.listRuns({ limit: 9 })).toHaveLength(1);
+});
+
 test("who dies between the two asks again: one run, and the event once", async () => {
   const room = new MachineRoom();
   const dying = await room.boot([cart], { fault: (group) => (group === 1 ? "crashAfter" : undefined) });
@@ -60,10 +69,11 @@ test("who dies between the two asks again: one run, and the event once", async (
   expect((await room.settled(run.snapshot())).context.items).toEqual(["tea"]);
 });
 
-test("a run that has ended takes no more events, and is not started anew", async () => {
+test("a run that has ended takes no more events, and is not started anew; the event that ended it was taken", async () => {
   const room = new MachineRoom();
   const { pawl } = await room.boot([cart]);
-  await room.settled(pawl.startOrSend(cart, ada, { type: "PAY" }));
+  await room.settled(pawl.startOrSend(cart, ada, { type: "PAY" }, { eventId: "1" }));
+  expect((await room.settled(pawl.startOrSend(cart, ada, { type: "PAY" }, { eventId: "1" }))).sent).toMatchObject({ duplicate: true });
   await expect(room.settled(pawl.startOrSend(cart, ada, add("tea")))).rejects.toThrow(expect.objectContaining({ code: "PAWL_RUN_ENDED" }));
 });
 
@@ -91,4 +101,23 @@ test("nothing is started for what cannot be sent, nor in the place of another ru
   expect(await room.store.listRuns({ limit: 9 })).toEqual([]);
   await room.settled(pawl.start(flow, { id: "cart-ada", input: {} }));
   await expect(room.settled(pawl.startOrSend(strict, ada, { type: "PAY" }))).rejects.toThrow(expect.objectContaining({ code: "PAWL_RUN_CONFLICT" }));
+});
+
+test("types: it is for machines, with what they take, and the run is named", () => {
+  const flow = anyWorkflow("flow", () => 1);
+  const asks = (pawl: Pawl): Promise<unknown>[] => [
+    pawl.startOrSend(cart, ada, add("tea")),
+    pawl.startOrSend(durable(cart), ada, { type: "PAY" }),
+    // @ts-expect-error a workflow takes no events
+    pawl.startOrSend(flow, { id: "a", input: {} }, { type: "PAY" }),
+    // @ts-expect-error there is no such event
+    pawl.startOrSend(cart, ada, { type: "DROP" }),
+    // @ts-expect-error the event has another field
+    pawl.startOrSend(cart, ada, { type: "ADD", item: 1 }),
+    // @ts-expect-error which run is meant must be said
+    pawl.startOrSend(cart, { input: { owner: "ada" } }, { type: "PAY" }),
+    // @ts-expect-error the machine takes an owner
+    pawl.startOrSend(cart, { id: "a" }, { type: "PAY" }),
+  ];
+  expect(asks).toBeTypeOf("function");
 });

@@ -1,7 +1,8 @@
 /**
  * Several simulated workers with schedules, to which things happen, while the wall clock jumps. It watches each write of a
  * schedule: no instant is decided on twice, and no run is started beside an unfinished one where that is to be skipped. In
- * the end there is one run for every instant that has passed, where all are caught up with, and each run has ended.
+ * the end there is one run for every instant that has passed, where all are caught up with, and each run has ended. Runs
+ * that are started for later begin when the clock has shown their instant, and not before.
  */
 import { cronOf } from "../../src/cron.ts";
 import { type Schedule, schedule } from "../../src/index.ts";
@@ -22,9 +23,13 @@ export interface SchedulePlot {
 export const PLAY_MS = 40_000;
 /** Who is away is back by then, and all that was started has ended. */
 const REST_MS = 83_000;
+/** So much later than the beginning these runs are to begin. */
+const LATER_MS = [2_000, 9_500, 21_000, 38_000];
 
 export async function playSchedules({ workers, seed, harms, jumps, wrap }: SchedulePlot): Promise<{ readonly runs: number; readonly skipped: number }> {
   const clock = (): SharedWorkers["clock"] => world.clock;
+  /** The latest that the wall clock has shown before it was put back. */
+  let shownAt = 0;
   const slowly = anyAgent("slowly", () => new Promise<string>((end) => clock().after(14_000, () => end("done"))));
   const slow = anyWorkflow("slow", (wf) => wf.node("only", slowly, {}).result);
   const quick = anyWorkflow(
@@ -32,8 +37,11 @@ export async function playSchedules({ workers, seed, harms, jumps, wrap }: Sched
     (wf) =>
       wf.node(
         "only",
-        anyAgent("quickly", () => "done"),
-        {},
+        anyAgent("quickly", ({ startAt = 0 }) => {
+          if (startAt > Math.max(shownAt, clock().now())) world.violations.push(`what was to begin at ${startAt} began before`);
+          return "done";
+        }),
+        { startAt: wf.input.startAt },
       ).result,
   );
   const every = schedule({ name: "every", workflow: quick, cron: "*/10 * * * * *", input: {}, overlap: "allow", catchUp: "all" });
@@ -45,7 +53,12 @@ export async function playSchedules({ workers, seed, harms, jumps, wrap }: Sched
   await world.play(async () => {
     const begin = world.clock.now();
     world.harm(harms);
-    for (const { atMs, byMs } of jumps) world.clock.after(atMs, () => (world.clock.wallOffsetMs += byMs));
+    for (const ms of LATER_MS) await world.client.pawl.start(quick, { id: `later-${ms}`, startAt: begin + ms, input: { startAt: begin + ms } });
+    for (const { atMs, byMs } of jumps)
+      world.clock.after(atMs, () => {
+        shownAt = Math.max(shownAt, world.clock.now());
+        world.clock.wallOffsetMs += byMs;
+      });
     // who was to die at a write and wrote nothing since is let off
     world.clock.after(PLAY_MS, () => world.slots.forEach((slot) => (slot.crash = undefined)));
     await new Promise<void>((resolve) => world.clock.after(PLAY_MS + REST_MS, resolve));
@@ -74,8 +87,8 @@ function watch({ store, violations }: SharedWorkers): void {
 
 async function compare({ store, clock, violations }: SharedWorkers, { name, cron, timeZone }: Schedule, begin: number): Promise<void> {
   const runs = new Map((await store.listRuns({ limit: 1_000 })).map((run) => [run.id, run]));
-  for (const { id, status, createdAt } of runs.values())
-    if (status !== "completed" && createdAt < clock.now() - REST_MS / 2) violations.push(`${id} is ${status}`);
+  for (const { id, status, createdAt, wakeAt } of runs.values())
+    if (status !== "completed" && Math.max(createdAt, wakeAt ?? 0) < clock.now() - REST_MS / 2) violations.push(`${id} is ${status}`);
   const { nextAt } = (await store.readSchedules()).find((row) => row.name === name)!;
   const { next } = await cronOf(cron, timeZone, "here");
   if (nextAt! < clock.now()) violations.push(`${name} has not moved on`);
