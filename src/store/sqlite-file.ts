@@ -22,7 +22,8 @@ const READ_HISTORY = "SELECT commit_no AS commitNo, at, body FROM history WHERE 
 const OWNED_DUE = `SELECT ${RUN_COLUMNS} FROM run WHERE ${WAITING} AND epoch = ? AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
 const OWNED_READY = `SELECT ${RUN_COLUMNS} FROM run WHERE ${READY} AND epoch = ? AND id > ? ORDER BY id LIMIT ?`;
 const WALK_TO = "SELECT max(id) AS last FROM (SELECT id FROM run WHERE id > ? ORDER BY id LIMIT ?)";
-const SLEEPERS = `SELECT ${RUN_COLUMNS} FROM run WHERE id > ? AND id <= ? AND finished = 0 AND wake_at < ${WAITS_FOR_EVENT}`;
+/** `+`: by the ids alone, not by an index of all that is unfinished. */
+const SLEEPERS = `SELECT ${RUN_COLUMNS} FROM run WHERE id > ? AND id <= ? AND +finished = 0 AND +wake_at < ${WAITS_FOR_EVENT}`;
 /** One step into the index for each definition and suspicion, however many runs sleep. */
 const NEXT_WAKE = `SELECT min((SELECT wake_at FROM run WHERE ${WAITING} AND definition = wanted.value AND suspicion = level.value
     AND wake_at > ? AND wake_at < ${WAITS_FOR_EVENT} ORDER BY wake_at LIMIT 1)) AS nextAt
