@@ -200,11 +200,13 @@ export class Recovery {
     const worker = this.#worker;
     if (worker.stopped !== undefined) return;
     this.#wakeAt = Number.POSITIVE_INFINITY;
+    // read before what is due is claimed: what becomes due meanwhile is the next
+    const now = worker.latestNow();
     await this.claim();
     for (let after = { wakeAt: 0, id: "" }; !this.#isStopped;) {
       if (!this.#hasRoom) return this.#wakeBy(worker.steadyNow() + NO_ROOM_WAIT_MS);
       const cursor = after;
-      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, worker.latestNow(), cursor, BATCH));
+      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, now, cursor, BATCH));
       for (const record of due) if (!worker.runs.has(record.id)) await this.load(record).catch((error: unknown) => this.#willTryAgain(error));
       const last = due.at(-1);
       if (last === undefined || due.length < BATCH) return nextAt === null ? undefined : this.#wakeBy(nextAt);
@@ -311,16 +313,17 @@ export class Recovery {
       for (const runId of runIds) if (await this.ensure(runId)) this.#spawn(this.#inbox.deliver(runId));
       if (runIds.length === 0) break;
     }
+    const now = worker.latestNow();
     await this.claim();
-    await this.#rearm();
+    await this.#rearm(now);
     await this.#giveParked();
     await this.share();
   }
 
-  /** A run that is nobody's may be due before any that was known. */
-  async #rearm(): Promise<void> {
+  /** A run that is nobody's may be due before any that was known. `now` was read before what is due was claimed. */
+  async #rearm(now: number): Promise<void> {
     const worker = this.#worker;
-    const { nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, worker.latestNow(), { wakeAt: WAITS_FOR_EVENT, id: "" }, 1));
+    const { nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, now, { wakeAt: WAITS_FOR_EVENT, id: "" }, 1));
     if (nextAt !== null) this.#wakeBy(nextAt);
   }
 

@@ -4,8 +4,9 @@
 import { describe, expect, test } from "vitest";
 import { setup } from "xstate";
 import type { StartTime } from "../../src/index.ts";
-import { NOBODY } from "../../src/store/store.ts";
+import { NOBODY, type Store } from "../../src/store/store.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import { replacing } from "../sim/process.ts";
 
 const HOUR = 3_600_000;
 
@@ -50,6 +51,29 @@ test("a short delay is as long as it is, also in a worker that was asked for not
   const run = await room.settled(pawl.start(workflow, { delay: "7s" }));
   await room.settled(run.result());
   expect(calls).toEqual([begin + 7_000]);
+});
+
+test.each([1, 2, 3, 4])("it is not overlooked when its instant comes while it is asked what is due (after claim %d)", async (claimNo) => {
+  for (const execute of [true, false]) {
+    const room = new MachineRoom();
+    const calls: number[] = [];
+    const workflow = flow(calls, room);
+    let claims = Infinity;
+    const wrap = (store: Store): Store =>
+      replacing(store, {
+        claim: async (...asked) => {
+          const claimed = await store.claim(...asked);
+          if (--claims === 0) room.clock.wallOffsetMs += 30;
+          return claimed;
+        },
+      });
+    const worker = await room.boot([workflow], { wrap });
+    const { pawl } = execute ? worker : await room.boot([], { execute: false });
+    claims = claimNo;
+    await room.settled(pawl.start(workflow, { delay: "20ms" }));
+    await room.clock.advance(1_000);
+    expect(calls, String(execute)).toHaveLength(1);
+  }
 });
 
 test.each(["flow", "door"])("a client records a %s for later; the worker that is there then begins it, whoever was there meanwhile", async (which) => {
