@@ -24,10 +24,8 @@ import {
 import { specsServed } from "./schedule-view.ts";
 import { isOver } from "./view.ts";
 
-/** However far off the next instant is: the clock may be put forward, and the row may be changed. */
+/** However far off the next instant is, and after a failure: the clock may be put forward, and the row may be changed. */
 const LOOK_EVERY_MS = 30_000;
-/** When the disk is full it is tried again after this. */
-const FULL_WAIT_MS = 1_000;
 /** More instants that passed are not caught up with: runs are worth something because they are recent. */
 const CATCH_UP_MAX = 100;
 /** An instant that is found no later than this was not missed: a worker may have been replaced meanwhile. */
@@ -81,7 +79,7 @@ export class Schedules {
   /** Writes what is new of them, starts what is due, and goes on doing so. */
   async begin(): Promise<void> {
     const waitMs = await this.#look().catch((error: unknown) => this.#failed(error));
-    if (!this.#isStopped) this.#cancelLook = this.#seams.clock.after(Math.min(Math.max(0, waitMs), LOOK_EVERY_MS), () => void this.begin());
+    if (!this.#isStopped) this.#cancelLook = this.#seams.clock.after(Math.max(0, waitMs), () => void this.begin());
   }
 
   /** Starts nothing more. */
@@ -110,23 +108,20 @@ export class Schedules {
 
   /** Until nothing is to be done now; answers the next instant. */
   async #moveOn(served: ServedSchedule, found: ScheduleRecord | undefined): Promise<number | null> {
-    const { store, attempt } = this.#seams;
+    const { store, log, attempt } = this.#seams;
     for (let record = found; !this.#isStopped;) {
       const row = record === undefined ? undefined : readSchedule(record);
       const change = await this.#changeOf(served, record, row);
       if (change === undefined) return isGivenAs(served, row) ? row.nextAt : null;
       const outcome = await attempt(() => store.writeSchedule(change));
-      if (outcome === "full") return this.#isFull(served);
-      if (outcome === "committed") this.#given.add(served);
+      if (outcome === "full") {
+        log.warn({ schedule: served.name }, "the disk is full: the schedule is tried again until there is space");
+        return null;
+      }
       if (outcome === "committed" && (change.runs?.length ?? 0) > 0) this.#seams.offered();
       record = (await attempt(() => store.readSchedules())).find(({ name }) => name === served.name);
     }
     return null;
-  }
-
-  #isFull({ name }: ServedSchedule): number {
-    this.#seams.log.warn({ schedule: name }, "the disk is full: the schedule goes on when there is space");
-    return this.#seams.clock.now() + FULL_WAIT_MS;
   }
 
   /** What is to be written now; undefined when nothing is. */

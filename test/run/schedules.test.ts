@@ -448,6 +448,7 @@ test("a worker that is closed while it looks starts nothing more", async () => {
         anyAgent("agent", () => new Promise(() => {}), { timeout: "10h" }),
         {},
       ).result,
+    { timeout: 36_000_000 },
   );
   await room.settled(worker.pawl.start(never, { id: "never", input: {} }));
   gate = deferred<void>();
