@@ -10,6 +10,7 @@ import { APPLICATION_ID, MIGRATIONS } from "./migrations.ts";
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_CANTOPEN = 14;
+const SQLITE_PROTOCOL = 15;
 export const SQLITE_NOTADB = 26;
 /** How often, and how long, who opens a file waits for another that makes it. */
 const OPEN_WAIT_MS = 5;
@@ -36,9 +37,13 @@ export function sqliteCode(error: unknown): number | undefined {
   return typeof code === "number" ? code & 0xff : undefined;
 }
 
-/** Does another connection hold what this one needs? */
+/**
+ * Does another connection hold what this one needs? So it does, too, when a process was stopped amid its commit: what it had
+ * begun to write is in the way of everybody, and SQLite gives up after ten seconds.
+ */
 export function isBusy(error: unknown): boolean {
-  return sqliteCode(error) === SQLITE_BUSY;
+  const code = sqliteCode(error);
+  return code === SQLITE_BUSY || code === SQLITE_PROTOCOL;
 }
 
 /** Opens a file and checks that it is a store of this pawl; makes it one unless it must be one. */

@@ -178,6 +178,18 @@ describe("posts of one turn of the event loop", () => {
   });
 });
 
+test.each([
+  ["get", "a read of one row", () => store.readRun("r")],
+  ["all", "a read of many rows", () => store.readEpochs()],
+  ["run", "a commit", () => store.commit([commitOf("r", 1, epoch)])],
+] as const)("%s: %s is tried again when another process was stopped amid its commit", async (method, _, call) => {
+  vi.spyOn(StatementSync.prototype, method).mockImplementationOnce(() => {
+    throw Object.assign(new Error("locking protocol"), { errcode: 15 });
+  });
+  expect(await codeOf(call())).toBe("done");
+  expect(await codeOf(store.readEpochs())).toBe("done");
+});
+
 describe("a store that is closed", () => {
   test("refuses every call, and those that wait; they were not done", async () => {
     hold();
