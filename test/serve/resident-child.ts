@@ -13,6 +13,7 @@ export interface CommandLine {
 process.on("message", ({ folder, words }: CommandLine) => {
   process.chdir(folder);
   void runCommandLine([process.execPath, "pawl", ...words]).then((code) => {
+    for (const signal of ["SIGINT", "SIGTERM"]) process.removeAllListeners(signal);
     for (const stream of [process.stdout, process.stderr]) stream.write("\0");
     process.send!(code);
   });

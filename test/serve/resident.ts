@@ -64,10 +64,10 @@ async function upToNul(stream: NodeJS.ReadableStream, gone: Promise<unknown>): P
   const complete = Promise.withResolvers<void>();
   const listen = (chunk: string): void => {
     text += chunk;
-    if (text.endsWith("\0")) complete.resolve();
+    if (text.includes("\0")) complete.resolve();
   };
   stream.on("data", listen);
   await Promise.race([complete.promise, gone]);
   stream.off("data", listen);
-  return text.replace(/\0$/, "");
+  return text.split("\0")[0]!;
 }
