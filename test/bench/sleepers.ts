@@ -46,10 +46,12 @@ export const sleepers: Benchmark = {
   title: "sleepers: runs that wait, in one file",
   async run(settings) {
     const sizes = settings.quick ? [10, 100] : [10, 10_000];
-    const answers = new Map(await race(
+    const answers = new Map(
+      await race(
         sizes.map((size) => contender(size, settings.quick ? 0 : WARM_UP_RUNS)),
         { ...settings, warmUp: false },
-      ));
+      ),
+    );
     if (settings.million === true) {
       answers.set(String(MILLION), [await contender(MILLION, WARM_UP_RUNS).run()]);
       sizes.push(MILLION);

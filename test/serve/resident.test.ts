@@ -54,5 +54,9 @@ async function endsOf(run: (folder: Folder, words: readonly string[]) => Promise
 
 /** What is printed, without what differs from time to time and from place to place. */
 function lasting(text: string, { path }: Folder): string {
-  return text.replaceAll(path, "FOLDER").replaceAll(/\b[\d.]+m?s\b/g, "TIME").replaceAll(/\d+/g, "N").replaceAll(/ +/g, " ");
+  return text
+    .replaceAll(path, "FOLDER")
+    .replaceAll(/\b[\d.]+m?s\b/g, "TIME")
+    .replaceAll(/\d+/g, "N")
+    .replaceAll(/ +/g, " ");
 }
