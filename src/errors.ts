@@ -38,6 +38,7 @@ export const ERRORS = {
   PAWL_VALUE_TOO_LARGE: entry("a value is larger than the limit", "store large data elsewhere and pass its address"),
   PAWL_RUN_CONFLICT: entry("a run with this id exists already with another input or workflow", "choose another id, or pass the same input"),
   PAWL_RUN_NOT_FOUND: entry("there is no run with this id", "see `pawl ls`"),
+  PAWL_SCHEDULE_NOT_FOUND: entry("there is no schedule of this name", "see `pawl schedules ls`"),
   PAWL_RUN_FAILED: entry("the run failed", "see `pawl show RUN`; `pawl retry RUN` runs again what failed in a workflow's run, and keeps the rest"),
   PAWL_RUN_TIMED_OUT: entry("the run reached its timeout", "see `pawl show RUN`; `pawl resume RUN` goes on with a workflow's run"),
   PAWL_RUN_CANCELLED: entry("the run was cancelled", "`pawl resume RUN` goes on with a workflow's run; or start it again under another id"),

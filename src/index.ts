@@ -19,6 +19,7 @@ export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/h
 export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
 export type { ComparedRun } from "./run/compare.ts";
+export type { StartTime } from "./run/delayed-start.ts";
 export { checkDefinition } from "./run/definition.ts";
 export type { ChangeOptions, CloseOptions, ListOptions, Pawl } from "./run/pawl.ts";
 export type { WorkerView } from "./run/peers.ts";
@@ -30,8 +31,11 @@ export type { EndedStatus, PruneOptions, PruneProgress, Pruned } from "./run/pru
 export type { Reopened } from "./run/reopen.ts";
 export type { RetentionPolicy } from "./run/retention.ts";
 export { type FallbackOptions, type Rollout, type RolloutOptions, type RolloutView, rollout } from "./run/rollout.ts";
+export { type CatchUp, type Overlap, type Schedule, type ScheduleOptions, schedule } from "./run/schedule.ts";
+export type { ScheduleView } from "./run/schedule-view.ts";
 export type { SendResult } from "./run/sends.ts";
 export type { RunStream, StreamOptions, Streamed } from "./run/streams.ts";
+export type { EventOfStartable, StartOrSendOptions, StartableMachine, StartedOrSent } from "./run/start-or-send.ts";
 export type { InputOfStartable, RunOf, StartOptions, Startable } from "./run/startable.ts";
 export type { TimerPolicy } from "./run/xstate/actor.ts";
 export { type DefinitionOfRun, type DurableMachine, type DurableOptions, type MigratedState, durable } from "./run/xstate/durable.ts";

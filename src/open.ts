@@ -8,6 +8,7 @@ import type { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
 import type { RetentionPolicy } from "./run/retention.ts";
 import type { Rollout } from "./run/rollout.ts";
+import type { Schedule } from "./run/schedule.ts";
 import type { Startable } from "./run/startable.ts";
 import { Pawl } from "./run/pawl.ts";
 import type { Seams } from "./run/seams.ts";
@@ -20,6 +21,8 @@ import type { Store } from "./store/store.ts";
 export interface OpenOptions {
   /** Workflows and machines whose unfinished runs go on at once. `start` of another makes it known, too. */
   readonly workflows?: readonly (Startable | Rollout)[];
+  /** What is started at certain times; see `schedule()`. Their workflows need not be named among `workflows`. */
+  readonly schedules?: readonly Schedule[];
   /**
    * `false` runs nothing: for web servers and commands beside a worker on the same file. They look, start runs, send
    * events and so on; the workers do it. Default true.
@@ -50,7 +53,8 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
  * const run = await pawl.start(research, { id: 'r-42', input: { topic: 'ratchets' } });
  * console.log(await run.result());
  * ```
- * @throws PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_UNREADABLE, PAWL_SQLITE_TOO_OLD
+ * @throws PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_UNREADABLE, PAWL_SQLITE_TOO_OLD, PAWL_INVALID_VALUE (a schedule's
+ * expression), PAWL_INPUT_INVALID (its input), PAWL_DUPLICATE_ID (its name)
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Pawl> {
   const execute = options.execute ?? true;
@@ -69,12 +73,16 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
 }
 
 /** Opens pawl on given seams: what `open` does, and the simulator. */
-export async function openOn(store: Store, seams: Seams, options: Pick<OpenOptions, "workflows" | "execute" | "maxConcurrentAttempts">): Promise<Pawl> {
+export async function openOn(
+  store: Store,
+  seams: Seams,
+  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts">,
+): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {
     const worker = options.execute === false ? undefined : new Worker(seams, options.maxConcurrentAttempts);
     pawl = new Pawl(seams, worker);
-    await pawl.begin(options.workflows ?? []);
+    await pawl.begin(options.workflows ?? [], options.schedules);
     return pawl;
   } catch (error) {
     await pawl?.close({ graceMs: 0 }).catch(() => {});

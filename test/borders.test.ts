@@ -17,8 +17,8 @@ const ROOMS: Readonly<Record<string, { readonly refused: readonly string[]; read
   "src/define": { refused: ["xstate", "../run/row.ts", "../clock.ts", "node:fs"], fine: ["zod", "yaml", "./plan.ts", "../errors.ts"] },
   "src/store": { refused: ["xstate", "../run/row.ts", "../define/plan.ts"], fine: ["node:sqlite", "node:zlib", "./store.ts", "../clock.ts"] },
   "src/run": {
-    refused: ["xstate", "../store/sqlite.ts", "../serve/cli.ts", "../watch/log.ts", "node:fs"],
-    fine: ["./row.ts", "./xstate/chart.ts", "../define/plan.ts", "../../machines/node.ts", "../store/store.ts", "../clock.ts"],
+    refused: ["xstate", "croner", "../store/sqlite.ts", "../serve/cli.ts", "../watch/log.ts", "node:fs"],
+    fine: ["./row.ts", "../cron.ts", "./xstate/chart.ts", "../define/plan.ts", "../../machines/node.ts", "../store/store.ts", "../clock.ts"],
   },
   "src/run/xstate": { refused: ["../worker.ts", "../../store/store.ts"], fine: ["xstate", "./chart.ts", "../codec.ts", "../../errors.ts"] },
   "src/watch": { refused: ["../run/row.ts", "xstate"], fine: ["pino", "../index.ts"] },

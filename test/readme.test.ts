@@ -37,6 +37,7 @@ const OUTPUTS = [
   "approved by ana",
   "d-1 is open, says one of 1 workers",
   "an answer to",
+  "news of 7 days",
   "paths survive",
   "the key was revoked → see",
 ];

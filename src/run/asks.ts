@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import { PawlError } from "../errors.ts";
 import { type Commit, INBOX_MAX, type RunRecord, type Store } from "../store/store.ts";
+import { startsLater } from "./delayed-start.ts";
 import { liveWorkers } from "./peers.ts";
 import type { RunWatch } from "./run-watch.ts";
 import { type Reply, type Request, readReply, requestText } from "./requests.ts";
@@ -114,6 +115,7 @@ export class Asks {
       if (waiting.asks.size === 0) return;
       const record = await requireRun(store, runId);
       if (isOver(record.status)) throw await this.#ended(runId);
+      if (startsLater(record, clock)) throw pending(`run "${runId}" starts at ${new Date(record.wakeAt!).toISOString()}`);
       if (clock.mono() - waiting.aliveAt < ALIVE_EVERY_MS) continue;
       const reason = await whyNobody(store, record);
       if (reason !== undefined) throw pending(reason);

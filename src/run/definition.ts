@@ -6,13 +6,14 @@ import { agentsOf } from "../define/plan.ts";
 import { planChanges } from "../define/plan-structure.ts";
 import { describeIssues, validate } from "../define/schema.ts";
 import type { Workflow } from "../define/workflow.ts";
-import type { RunRecord, StoredActor } from "../store/store.ts";
+import type { RunRecord, Store, StoredActor } from "../store/store.ts";
 import { encode } from "./codec.ts";
 import { DagRun } from "./dag-run.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
 import { loadDag, loadMachine } from "./load.ts";
 import { type MachineDefinition, machineDefinitionOf } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
+import { BESIDE } from "./row.ts";
 import type { Startable } from "./startable.ts";
 import { structureChanges } from "./xstate/structure-changes.ts";
 import { childRunsOf } from "./xstate/structure.ts";
@@ -70,6 +71,11 @@ export function beginRun(definition: Definition, id: string, input: string, seam
  */
 export function loadRun(definition: Definition, record: RunRecord, rows: readonly StoredActor[], seams: RunSeams, stored?: string): HostedRun {
   return definition.kind === "dag" ? loadDag(record, rows, definition.workflow.plan, seams) : loadMachine(record, rows, definition, seams, stored);
+}
+
+/** The rows that a run is brought back from: what attempts have kept is read when one runs again. */
+export function readRows(store: Store, runId: string, definition: Definition): Promise<StoredActor[]> {
+  return definition.kind === "dag" ? store.readActorRange(runId, "", BESIDE) : store.readActors(runId);
 }
 
 /** What is different in this definition from a stored one. */

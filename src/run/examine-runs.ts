@@ -7,6 +7,7 @@ import { type Finding, isPawlError } from "../errors.ts";
 import type { EpochRecord, RunRecord, Store } from "../store/store.ts";
 import { readFacts } from "./peers.ts";
 import { openActorRow, openRunRow } from "./row.ts";
+import { readSchedule } from "./schedule-row.ts";
 
 const PAGE = 1_000;
 /** Runs whose rows are checked, the newest, unless it is full. */
@@ -41,6 +42,7 @@ export async function examineRuns(store: Store, clock: Clock, { isFull }: { read
     ...(await examineStuck(store, clock, crew, unfinished)),
     await examineQuarantined(store),
     await examineChecksums(store, clock, isFull ? Number.POSITIVE_INFINITY : SAMPLE),
+    ...(await examineSchedules(store)),
   ];
 }
 
@@ -173,6 +175,14 @@ async function examineChecksums(store: Store, clock: Clock, runsMax: number): Pr
   return listed(damaged, "checksums", calm, (runs) =>
     problem("checksums", `rows that are not what was written: ${runs}`, "`pawl restore` a backup; or leave them: each such run is set aside when it is loaded"),
   );
+}
+
+/** Told of only when one is damaged: most stores have none. */
+async function examineSchedules(store: Store): Promise<Finding[]> {
+  const damaged = (await store.readSchedules()).filter((record) => readSchedule(record) === undefined).map(({ name }) => name);
+  if (damaged.length === 0) return [];
+  const next = "start a worker with them: it begins them anew, with their next instant from now on";
+  return [problem("schedules", `schedules whose rows are not what was written: ${damaged.join(", ")}`, next)];
 }
 
 async function isIntact(store: Store, run: RunRecord): Promise<boolean> {

@@ -12,6 +12,7 @@ import { Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
+import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
@@ -157,11 +158,12 @@ export class Home implements RunHome {
     recovery.begunAgain();
   }
 
-  async begin(workflows: readonly Startable[]): Promise<void> {
+  /** `schedules` are what others are told of those that this process was given. */
+  async begin(workflows: readonly Startable[], schedules: readonly string[]): Promise<void> {
     for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
-      await peers.tell(this.definitions.told);
+      await peers.tell({ ...this.definitions.told, schedules });
       worker.epoch = await peers.open();
       recovery.begin();
     }
@@ -318,6 +320,7 @@ export class Home implements RunHome {
       await this.starts.settled(id);
       const record = await requireRun(this.#store, id);
       if (isOver(record.status)) return;
+      if (await cancelBefore(this.#store, record, now, this.clock)) return this.#told(id);
       const run = await this.#here(id);
       if (run === undefined) await this.#askToCancel(id, now, timeoutMs);
       else {

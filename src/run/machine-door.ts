@@ -13,6 +13,7 @@ import { encode } from "./codec.ts";
 import { type IdleSeams, unhosted } from "./hosted-run.ts";
 import { loadMachine } from "./load.ts";
 import type { Definitions } from "./definitions.ts";
+import { startsLater } from "./delayed-start.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { MachineRun } from "./machine-run.ts";
@@ -199,7 +200,7 @@ export class MachineDoor {
       if (parked !== undefined) throw parked;
       const record = await requireRun(store, id);
       if (isOver(record.status)) throw new PawlError("PAWL_RUN_ENDED", { message: `run "${id}" is ${record.status}` });
-      if (peers.has(record.epoch) || peers.knows(record.definition)) return undefined;
+      if (peers.has(record.epoch) || peers.knows(record.definition) || startsLater(record, this.#seams.clock)) return undefined;
       await definitions.require(record.definition, record.workflow, id);
       await new Promise<void>((resolve) => this.#seams.clock.after(AGAIN_MS, resolve));
     }

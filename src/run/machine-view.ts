@@ -123,7 +123,7 @@ function numberOf(key: string): number {
 
 /** The state value of a run's machine, and what it waits for if it has nothing to do. */
 export async function viewMachine(store: Store, record: RunRecord): Promise<{ state: unknown; waitingFor: WaitingFor | undefined }> {
-  if (record.wakeAt === null) {
+  if (record.wakeAt === null || record.status === "pending") {
     const [root] = await store.readActors(record.id, [ROOT_KEY]);
     if (root === undefined) return { state: undefined, waitingFor: undefined };
     openActorRow(record.id, root);

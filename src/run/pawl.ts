@@ -5,8 +5,10 @@ import { checkName } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { RunFacts, Store } from "../store/store.ts";
+import { checkedEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
+import { startInstant } from "./delayed-start.ts";
 import { Run } from "./handle.ts";
 import type { RunChange } from "./history.ts";
 import { Home } from "./home.ts";
@@ -15,7 +17,11 @@ import { MachineHandle } from "./machine-handle.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
+import type { Schedule } from "./schedule.ts";
+import { type ScheduleView, runSchedule, viewSchedules } from "./schedule-view.ts";
+import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
+import { type EventOfStartable, type StartOrSendOptions, type StartableMachine, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
 import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
@@ -58,16 +64,34 @@ const WORD_MAX = 256;
 export class Pawl implements AsyncDisposable {
   readonly #home: Home;
   readonly #seams: Seams;
+  readonly #worker: Worker | undefined;
+  #schedules: Schedules | undefined;
 
   /** Not for use outside: see `open`. */
   constructor(seams: Seams, worker: Worker | undefined) {
     this.#seams = seams;
+    this.#worker = worker;
     this.#home = new Home(seams, worker);
   }
 
   /** Not for use outside: see `open`. */
-  begin(workflows: readonly (Startable | Rollout)[]): Promise<void> {
-    return this.#home.begin(workflows.flatMap(versionsOf));
+  async begin(workflows: readonly (Startable | Rollout)[], schedules: readonly Schedule[] = []): Promise<void> {
+    if (schedules.length > 0 && this.#worker === undefined)
+      throw new PawlError("PAWL_INVALID_VALUE", { message: "schedules are given to a process that executes nothing", next: "give them to a worker" });
+    const served = await checkSchedules(schedules);
+    const startables = [...workflows.flatMap(versionsOf), ...schedules.map(({ workflow }) => workflow)];
+    await this.#home.begin(
+      startables,
+      served.map(({ text }) => text),
+    );
+    if (served.length > 0) await this.#serve(this.#worker!, served);
+  }
+
+  async #serve(worker: Worker, served: readonly ServedSchedule[]): Promise<void> {
+    const { starts, log } = this.#home;
+    const { store, clock } = this.#seams;
+    this.#schedules = new Schedules({ store, clock, log, attempt: (call) => worker.attempt(call), offered: () => starts.offered() }, served);
+    await this.#schedules.begin();
   }
 
   get #store(): Store {
@@ -86,8 +110,9 @@ export class Pawl implements AsyncDisposable {
     const { name } = definitionOf(versionsOf(workflow)[0]!);
     const id = options?.id ?? newRunId(name, this.#seams.clock.now(), this.#seams.random);
     checkName(id, "run id");
+    const startAt = startInstant(options ?? {}, this.#seams.clock.now());
     const definition = await versionFor(this.#store, workflow, id);
-    await this.#home.starts.start(id, definition, options?.input, factsOf(options ?? {}));
+    await this.#home.starts.start(id, definition, options?.input, factsOf(options ?? {}), startAt);
     return this.#handle(id, definition) as RunOf<S>;
   }
 
@@ -124,6 +149,52 @@ export class Pawl implements AsyncDisposable {
    */
   send(id: string, event: SentEvent & { readonly [field: string]: unknown }, options: SendOptions = {}): Promise<SendResult> {
     return this.#home.send(id, event, options);
+  }
+
+  /**
+   * Starts the run of this id if it is not there, then sends it the event: for who does not know whether there is one, such
+   * as a webhook. Two at once are one run and both events. With an `eventId` it can be asked again after any failure.
+   *
+   * @example
+   * ```ts
+   * const { run, sent } = await pawl.startOrSend(cart, { id: 'cart-ada' }, { type: 'ADD', item: 'tea' }, { eventId: 'click-7' });
+   * ```
+   * @throws as `start`, but for another input, which is of no account when the run is there; as `send` of the machine's
+   * handle; PAWL_NOT_A_MACHINE
+   */
+  async startOrSend<S extends StartableMachine>(
+    machine: S,
+    options: StartOrSendOptions<InputOfStartable<S>>,
+    event: EventOfStartable<S>,
+    sendOptions: SendOptions = {},
+  ): Promise<StartedOrSent<RunOf<S>>> {
+    const { id } = options;
+    const definition = definitionOf(machine);
+    if (definition.kind !== "machine") throw new PawlError("PAWL_NOT_A_MACHINE", { message: `"${definition.name}" is a workflow, which takes no events` });
+    this.#home.checkOpen();
+    checkName(id, "run id");
+    await checkedEvent(definition, event);
+    const start: Startable = machine;
+    await startUnlessThere(this.#store, id, definition.name, () => this.start(start, options).then(() => {}));
+    return { run: this.#handle(id, definition) as RunOf<S>, sent: await this.#home.send(id, event, sendOptions) };
+  }
+
+  /** The schedules of this store, by name: those that workers serve, and those that no worker was given any more. */
+  schedules(): Promise<ScheduleView[]> {
+    return viewSchedules(this.#store);
+  }
+
+  /**
+   * Starts a run of a schedule now, also beside one that is unfinished. The next instant is passed over while this one is,
+   * with `overlap: 'skip'`.
+   *
+   * @throws PAWL_SCHEDULE_NOT_FOUND, PAWL_ROW_CORRUPT, PAWL_OUTCOME_UNKNOWN, PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
+   */
+  async runSchedule(name: string): Promise<Run<unknown>> {
+    this.#home.checkOpen();
+    const id = await runSchedule(this.#store, name, this.#seams.clock.now(), this.#seams.random);
+    this.#home.starts.offered();
+    return new Run<unknown>(this.#home, id);
   }
 
   /** How the new version of a rollout does, and whether it is still started. */
@@ -189,6 +260,7 @@ export class Pawl implements AsyncDisposable {
    * when it is opened next, at no cost to their retries. Other workers go on at once with what has nothing under way here.
    */
   close(options: CloseOptions = {}): Promise<void> {
+    this.#schedules?.stop();
     return this.#home.close(options.graceMs ?? CLOSE_GRACE_MS);
   }
 

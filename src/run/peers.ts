@@ -25,6 +25,8 @@ export interface WorkerFacts {
   readonly definitions: readonly string[];
   /** Hashes of earlier ones that these take over: only where nobody was given them. */
   readonly migrates: readonly string[];
+  /** The schedules that it was given, each as what. */
+  readonly schedules: readonly string[];
   /** How long it lets others be silent. */
   readonly leaseMs: number;
   /** So many more runs it could take on; 0 while it has enough. */
@@ -58,8 +60,8 @@ export interface PeersHooks {
 }
 
 export function readFacts({ facts }: EpochRecord): WorkerFacts {
-  const { pid = 0, definitions = [], migrates = [], leaseMs = LEASE_MS, wants = 0 } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, leaseMs, wants };
+  const { pid = 0, definitions = [], migrates = [], schedules = [], leaseMs = LEASE_MS, wants = 0 } = JSON.parse(facts) as Partial<WorkerFacts>;
+  return { pid, definitions, migrates, schedules, leaseMs, wants };
 }
 
 /** The workers whose processes are there. */
@@ -97,7 +99,7 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], migrates: [], leaseMs, wants: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], schedules: [], leaseMs, wants: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */

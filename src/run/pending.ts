@@ -7,15 +7,22 @@ import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 
 const STATUS = "pending";
 
-/** `input` is the text of the run's input, checked. */
-export function pendingCommit(definition: Definition, id: string, input: string, at: number, facts?: RunFacts): Commit {
+/** `input` is the text of the run's input, checked; `startAt` is when it begins, when that is later. */
+export function pendingCommit(
+  definition: Pick<Definition, "kind" | "name" | "hash">,
+  id: string,
+  input: string,
+  at: number,
+  facts?: RunFacts,
+  startAt?: number,
+): Commit {
   const body: RunBody = { state: STATUS, workedMs: 0, degraded: false, ...(definition.kind === "machine" && { sequence: 1 }) };
   return {
     runId: id,
     from: 0,
     epoch: NOBODY,
     at,
-    run: runRow(id, 1, definition, { status: STATUS, finished: false, wakeAt: null }, body),
+    run: runRow(id, 1, definition, { status: STATUS, finished: false, wakeAt: startAt ?? null }, body),
     actors: [valueRow(id, INPUT_KEY, input)],
     history: "[]",
     ...(facts !== undefined && { facts }),

@@ -3,13 +3,13 @@
  * not. Never all at once, never more than can be worked on soon, and without being asked.
  */
 import { PawlError, isPawlError } from "../errors.ts";
-import { type RunRecord, SUSPICIONS_MAX, type Store, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
-import { type Definition, loadRun } from "./definition.ts";
+import { type RunRecord, SUSPICIONS_MAX, type Store, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type Definition, loadRun, readRows } from "./definition.ts";
+import { startsLater } from "./delayed-start.ts";
 import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
 import { isOrphan, parentOf } from "./orphans.ts";
 import type { Peers } from "./peers.ts";
-import { BESIDE } from "./row.ts";
 import { isOver } from "./view.ts";
 import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
 
@@ -141,12 +141,9 @@ export class Recovery {
   /** Loads a run that this worker owns, unless it is in memory. */
   async load(record: RunRecord): Promise<void> {
     const worker = this.#worker;
-    if (record.epoch !== worker.epoch || this.parked.has(record.id) || this.#leaving.has(record.id)) return;
+    if (record.epoch !== worker.epoch || this.parked.has(record.id) || this.#leaving.has(record.id) || startsLater(record, worker.clock)) return;
     const definition = this.#workflows.get(record.definition)!;
-    // what attempts have kept is read when one runs again
-    const read = (): Promise<StoredActor[]> =>
-      definition.kind === "dag" ? this.#store.readActorRange(record.id, "", BESIDE) : this.#store.readActors(record.id);
-    const rows = await worker.attempt(read);
+    const rows = await worker.attempt(() => readRows(this.#store, record.id, definition));
     const stored = definition.hash === record.definition ? undefined : await worker.attempt(() => this.#store.readDefinition(record.definition));
     // the rows are those of this record, unless it went on while they were read
     const now = await worker.attempt(() => this.#store.readRun(record.id));
@@ -203,11 +200,13 @@ export class Recovery {
     const worker = this.#worker;
     if (worker.stopped !== undefined) return;
     this.#wakeAt = Number.POSITIVE_INFINITY;
+    // read before what is due is claimed: what becomes due meanwhile is the next
+    const now = worker.latestNow();
     await this.claim();
     for (let after = { wakeAt: 0, id: "" }; !this.#isStopped;) {
       if (!this.#hasRoom) return this.#wakeBy(worker.steadyNow() + NO_ROOM_WAIT_MS);
       const cursor = after;
-      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, worker.latestNow(), cursor, BATCH));
+      const { due, nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, now, cursor, BATCH));
       for (const record of due) if (!worker.runs.has(record.id)) await this.load(record).catch((error: unknown) => this.#willTryAgain(error));
       const last = due.at(-1);
       if (last === undefined || due.length < BATCH) return nextAt === null ? undefined : this.#wakeBy(nextAt);
@@ -266,7 +265,7 @@ export class Recovery {
     const worker = this.#worker;
     if (worker.runs.has(runId)) return true;
     const record = await worker.attempt(() => this.#store.readRun(runId));
-    if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition)) return false;
+    if (record === undefined || isOver(record.status) || !this.#workflows.has(record.definition) || startsLater(record, worker.clock)) return false;
     const isOthers = this.#isStopped || this.#peers.has(record.epoch) || !this.#hashes.includes(record.definition);
     if (record.epoch !== worker.epoch && isOthers) return false;
     const owned = record.epoch === worker.epoch ? record : await worker.attempt(() => this.#store.claimRun(worker.epoch, runId, worker.clock.now()));
@@ -314,16 +313,17 @@ export class Recovery {
       for (const runId of runIds) if (await this.ensure(runId)) this.#spawn(this.#inbox.deliver(runId));
       if (runIds.length === 0) break;
     }
+    const now = worker.latestNow();
     await this.claim();
-    await this.#rearm();
+    await this.#rearm(now);
     await this.#giveParked();
     await this.share();
   }
 
-  /** A run that is nobody's may be due before any that was known. */
-  async #rearm(): Promise<void> {
+  /** A run that is nobody's may be due before any that was known. `now` was read before what is due was claimed. */
+  async #rearm(now: number): Promise<void> {
     const worker = this.#worker;
-    const { nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, worker.latestNow(), { wakeAt: WAITS_FOR_EVENT, id: "" }, 1));
+    const { nextAt } = await worker.attempt(() => this.#store.dueRuns(worker.epoch, this.#hashes, now, { wakeAt: WAITS_FOR_EVENT, id: "" }, 1));
     if (nextAt !== null) this.#wakeBy(nextAt);
   }
 

@@ -2,6 +2,7 @@
  * What can be started, what it is given, and the handle that comes back: in types.
  */
 import type { Workflow } from "../define/workflow.ts";
+import type { StartTime } from "./delayed-start.ts";
 import type { Run } from "./handle.ts";
 import type { MachineHandle } from "./machine-handle.ts";
 import type { Rollout } from "./rollout.ts";
@@ -18,7 +19,8 @@ export type StartOptions<Given> = {
   readonly subject?: string;
   /** Words to look it up by. */
   readonly tags?: readonly string[];
-} & (undefined extends Given ? { readonly input?: Given } : { readonly input: Given });
+} & StartTime &
+  (undefined extends Given ? { readonly input?: Given } : { readonly input: Given });
 
 /** What a workflow or machine is given. */
 export type InputOfStartable<S extends Startable | Rollout> = S extends Rollout<infer Version> ? InputOfVersion<Version> : InputOfVersion<S>;

@@ -60,6 +60,11 @@ export class Starts {
     this.#underWay.get(id)?.reject(error);
   }
 
+  /** A run was recorded that is nobody's: this process may take it on, now or at its instant. */
+  offered(): void {
+    this.#seams.executing?.recovery.freed();
+  }
+
   /** Makes a definition known to this process, and to the others. */
   async register(definition: Definition): Promise<void> {
     const { definitions, executing } = this.#seams;
@@ -70,8 +75,8 @@ export class Starts {
     if (executing.peers.epoch !== 0) await executing.peers.tell(definitions.told);
   }
 
-  /** Resolves when the run is on the disk. */
-  async start(id: string, definition: Definition, given: unknown, facts?: RunFacts): Promise<void> {
+  /** Resolves when the run is on the disk; with `startAt` it begins then, in whatever worker. */
+  async start(id: string, definition: Definition, given: unknown, facts?: RunFacts, startAt?: number): Promise<void> {
     const { definitions, executing, store } = this.#seams;
     const input = await inputText(definition, given);
     if (!definitions.knows(definition)) {
@@ -82,7 +87,7 @@ export class Starts {
     if (executing?.worker.isFull) throw new PawlError("PAWL_STORE_FULL");
     for (let isThere = false; !isThere;) {
       isThere = !this.has(id) && (await store.readRun(id)) !== undefined;
-      const outcome = isThere ? "there" : await this.#createNew(id, definition, input, facts);
+      const outcome = isThere ? "there" : await this.#createNew(id, definition, input, facts, startAt);
       if (outcome === "created") return;
       isThere = outcome === "there";
     }
@@ -91,10 +96,16 @@ export class Starts {
   }
 
   /** `again`: this worker's epoch was closed meanwhile, and it began another one. */
-  async #createNew(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<"created" | "there" | "again"> {
+  async #createNew(
+    id: string,
+    definition: Definition,
+    input: string,
+    facts: RunFacts | undefined,
+    startAt: number | undefined,
+  ): Promise<"created" | "there" | "again"> {
     const underWay = this.#underWay.get(id);
     try {
-      await (underWay?.promise ?? this.#create(id, definition, input, facts));
+      await (underWay?.promise ?? this.#create(id, definition, input, facts, startAt));
       return underWay === undefined ? "created" : "there";
     } catch (error) {
       if (isPawlError(error, "PAWL_RUN_MOVED")) return "again";
@@ -107,9 +118,9 @@ export class Starts {
   }
 
   /** Rejects with PAWL_RUN_CONFLICT when a run of this id was there, or this worker's epoch is closed. */
-  async #create(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<void> {
+  async #create(id: string, definition: Definition, input: string, facts: RunFacts | undefined, startAt: number | undefined): Promise<void> {
     const { executing } = this.#seams;
-    if (executing === undefined) return this.#record(id, definition, input, facts);
+    if (executing === undefined || startAt !== undefined) return this.#record(id, definition, input, facts, startAt);
     const { worker } = executing;
     if (worker.runs.has(id)) throw new PawlError("PAWL_RUN_CONFLICT");
     const started = Promise.withResolvers<void>();
@@ -123,13 +134,14 @@ export class Starts {
   }
 
   /** The run is only written down: a worker that was given its definition takes it on. */
-  async #record(id: string, definition: Definition, input: string, facts: RunFacts | undefined): Promise<void> {
+  async #record(id: string, definition: Definition, input: string, facts: RunFacts | undefined, startAt: number | undefined): Promise<void> {
     const { store, clock, log } = this.#seams;
-    const commit = pendingCommit(definition, id, input, clock.now(), facts);
+    const commit = pendingCommit(definition, id, input, clock.now(), facts, startAt);
     const [outcome] = await store.commit([commit]);
     if (outcome === "full") throw new PawlError("PAWL_STORE_FULL");
     const record = outcome === "fenced" ? undefined : await store.readRun(id);
     if (record === undefined || record.createdAt !== commit.at) throw new PawlError(outcome === "unknown" ? "PAWL_OUTCOME_UNKNOWN" : "PAWL_RUN_CONFLICT");
+    this.offered();
     if (record.epoch !== NOBODY) return;
     const reason = await whyNobody(store, record);
     if (reason !== undefined) log.warn({ runId: id }, `${reason}: the run is recorded, and starts when one does`);

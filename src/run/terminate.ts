@@ -2,7 +2,7 @@
  * Ends a run at once that nobody works on: also when no process has its definition any more. Whoever claims it in the
  * same moment wins; then it is asked. Runs of its own are told by their inboxes that they are no longer wanted.
  */
-import type { Store } from "../store/store.ts";
+import type { Commit, RunRecord, Store } from "../store/store.ts";
 import { CANCEL_BODY } from "./hosted-run.ts";
 import { childrenOf } from "./orphans.ts";
 import { liveWorkers } from "./peers.ts";
@@ -12,24 +12,31 @@ import { isOver, requireRun } from "./view.ts";
 /** Says whether it ended the run. */
 export async function terminateUnowned(store: Store, runId: string, at: number): Promise<boolean> {
   const record = await requireRun(store, runId);
-  const { workflow, definition, commitNo, epoch } = record;
-  if (isOver(record.status) || (await liveWorkers(store)).some((worker) => worker.epoch === epoch)) return false;
+  if (isOver(record.status) || (await liveWorkers(store)).some(({ epoch }) => epoch === record.epoch)) return false;
   // nobody works on it, so none is added: the commit goes by the owner and number that were read before
   const children = await childrenOf(store, record);
-  const status = "cancelled";
-  const body = runBodyText({ ...openRunRow(record), state: status, terminated: true });
-  const checksum = runChecksum(runId, definition, status, commitNo + 1, body);
-  const [outcome] = await store.commit([
-    {
-      runId,
-      from: commitNo,
-      epoch,
-      at,
-      run: { workflow, definition, status, body, checksum, wakeAt: null, finished: true },
-      actors: [],
-      history: JSON.stringify([["run.cancelled"]]),
-      ...(children.length > 0 && { posts: children.map((child) => ({ runId: child, body: CANCEL_BODY })) }),
-    },
-  ]);
+  const [outcome] = await store.commit([cancelledCommit(record, at, { isTerminated: true, children })]);
   return outcome === "committed";
+}
+
+/** The commit that ends a run which nobody works on, and tells these runs of its own. */
+export function cancelledCommit(
+  record: RunRecord,
+  at: number,
+  { isTerminated, children = [] }: { readonly isTerminated: boolean; readonly children?: readonly string[] },
+): Commit {
+  const { id: runId, workflow, definition, commitNo, epoch } = record;
+  const status = "cancelled";
+  const body = runBodyText({ ...openRunRow(record), state: status, ...(isTerminated && { terminated: true }) });
+  const checksum = runChecksum(runId, definition, status, commitNo + 1, body);
+  return {
+    runId,
+    from: commitNo,
+    epoch,
+    at,
+    run: { workflow, definition, status, body, checksum, wakeAt: null, finished: true },
+    actors: [],
+    history: JSON.stringify([["run.cancelled"]]),
+    ...(children.length > 0 && { posts: children.map((child) => ({ runId: child, body: CANCEL_BODY })) }),
+  };
 }

@@ -1,5 +1,5 @@
 /**
- * The program behind the command: parses, calls a verb, prints what went wrong, and ends with the verb's exit code.
+ * The program behind the command: parses, calls a verb, prints what went wrong, and answers the verb's exit code.
  * The engine is loaded by the verb that needs it, so that `--help` is quick.
  */
 import { createRequire } from "node:module";
@@ -11,6 +11,11 @@ import { declareVerbs } from "./verbs.ts";
 /** Runs one command line to its end, and the process with it. */
 export async function main(argv: readonly string[]): Promise<never> {
   tolerateClosedPipes();
+  return endProcess(await runCommandLine(argv));
+}
+
+/** Runs one command line to its end, and answers its exit code. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
   const isJson = argv.includes("--json");
   let exitCode: number = EXIT.completed;
   const program = makeProgram((code) => (exitCode = code));
@@ -20,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<never> {
     const verb = program.commands.find((command) => command.name() === argv[2])?.name();
     exitCode = await explain(error, isJson, verb);
   }
-  return endProcess(exitCode);
+  return exitCode;
 }
 
 function makeProgram(done: (exitCode: number) => void): Command {

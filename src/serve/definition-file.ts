@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AnyStateMachine } from "xstate";
-import { type DurableMachine, PawlError, type Rollout, type RunView, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
+import { type DurableMachine, PawlError, type Rollout, type RunView, type Schedule, type Workflow, isPawlError, parseWorkflow } from "../index.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
 /** What a file may define: a workflow, a machine, or a machine with its options. */
@@ -46,14 +46,20 @@ export async function loadOffered(file: string, exportName?: string): Promise<Of
 /** Reads all that a file offers, or what is named. What is there as a part of another is not offered alone. */
 export async function loadAllOffered(file: string, exportName?: string): Promise<Offered[]> {
   if (exportName !== undefined || DOCUMENTS.has(extname(file))) return [await loadOffered(file, exportName)];
-  const found = wholes(Object.values(await loadModule(file)).filter(isOffered));
-  if (found.length === 0) throw nothingExported(file);
-  return found;
+  const exports = Object.values(await loadModule(file));
+  if (!exports.some((value) => isOffered(value) || isSchedule(value))) throw nothingExported(file);
+  return wholes(exports.filter(isOffered));
 }
 
 /** The definitions of what is offered. */
 export function versionsOf(offered: Offered): [Definition, ...Definition[]] {
   return isRollout(offered) ? [offered.stable, offered.candidate] : [offered];
+}
+
+/** Reads every schedule of a file. Throws as `loadDefinition`. */
+export async function loadSchedules(file: string): Promise<Schedule[]> {
+  if (DOCUMENTS.has(extname(file))) return [];
+  return [...new Set(Object.values(await loadModule(file)).filter(isSchedule))];
 }
 
 /** The machine of a definition; undefined when it is one of a workflow. */
@@ -172,6 +178,11 @@ function isWorkflow(value: unknown): value is Workflow {
 /** By its shape, since the module may have its own copy of xstate. */
 function isMachine(value: unknown): value is AnyStateMachine {
   return typeof value === "object" && value !== null && "__xstatenode" in value && "implementations" in value && "root" in value;
+}
+
+/** By its shape, since the module may have its own copy of pawl. */
+function isSchedule(value: unknown): value is Schedule {
+  return typeof value === "object" && value !== null && "cron" in value && "timeZone" in value && "workflow" in value && isDefinition(value.workflow);
 }
 
 function isDurable(value: unknown): value is DurableMachine {

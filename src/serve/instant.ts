@@ -19,6 +19,13 @@ export function readInstant(text: string, option: string, now: number): number {
   return Math.trunc(at);
 }
 
+/** A date or a date with a time, in ms since 1970, as `readInstant` reads it. @throws PAWL_USAGE */
+export function readDateTime(text: string, option: string): number {
+  const at = readDate(text);
+  if (!Number.isNaN(at)) return at;
+  throw new PawlError("PAWL_USAGE", { message: `${option} is "${text}", which is no date`, next: "write 2026-01-15T14:00, or 2026-01-15T14:00Z for UTC" });
+}
+
 /** A date alone is the midnight that it begins with. */
 function readDate(text: string): number {
   if (!DATE.test(text)) return Number.NaN;

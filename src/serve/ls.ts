@@ -63,9 +63,10 @@ async function readStates(pawl: Pawl, runs: readonly RunSummary[]): Promise<Map<
   return states;
 }
 
-/** With columns for states and subjects when there are any. */
+/** With columns for states, subjects and instants at which runs begin when there are any. */
 function tableOf(runs: readonly RunSummary[], states: ReadonlyMap<string, unknown>): (string | Cell)[][] {
   const hasStates = states.size > 0;
+  const hasLater = runs.some(isLater);
   const hasSubjects = runs.some(({ subject }) => subject !== undefined);
   const rows = runs.map((run) => [
     run.id,
@@ -75,8 +76,17 @@ function tableOf(runs: readonly RunSummary[], states: ReadonlyMap<string, unknow
     ...(hasSubjects ? [oneLine(run.subject ?? "", SUBJECT_LENGTH_MAX)] : []),
     dateAndTime(run.createdAt),
     durationText(run.updatedAt - run.createdAt),
+    ...(hasLater ? [isLater(run) ? dateAndTime(run.wakeAt!) : ""] : []),
   ]);
-  return [["RUN", "STATUS", ...(hasStates ? ["STATE"] : []), "WORKFLOW", ...(hasSubjects ? ["SUBJECT"] : []), "STARTED", "TOOK"], ...rows];
+  return [
+    ["RUN", "STATUS", ...(hasStates ? ["STATE"] : []), "WORKFLOW", ...(hasSubjects ? ["SUBJECT"] : []), "STARTED", "TOOK", ...(hasLater ? ["BEGINS"] : [])],
+    ...rows,
+  ];
+}
+
+/** Was it started for later? */
+function isLater({ status, wakeAt }: RunSummary): boolean {
+  return status === "pending" && wakeAt !== null;
 }
 
 function nextPage({ status, workflow, subject, tag, since, until, limit, store }: LsOptions, after: string): string {

@@ -77,7 +77,8 @@ function runLines(view: RunView, workers: readonly WorkerView[] | undefined): st
   if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
   if (view.state !== undefined) rows.push(["state", stateText(view.state)]);
   if (view.waitingFor !== undefined && view.waitingFor.awaited === undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
-  else if (view.wakeAt !== null && view.waitingFor === undefined) rows.push(["goes on", `at ${dateAndTime(view.wakeAt)}`]);
+  else if (view.wakeAt !== null && view.waitingFor === undefined)
+    rows.push([view.status === "pending" ? "begins" : "goes on", `at ${dateAndTime(view.wakeAt)}`]);
   if (view.reason !== null) rows.push(["reason", oneLine(view.reason)]);
   if (view.failure !== undefined) rows.push(["failure", oneLine(failureText(view.failure), 500)]);
   for (const field of ["input", "output"] as const) if (view[field] !== undefined) rows.push([field, valueText(view[field])]);

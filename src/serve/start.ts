@@ -1,13 +1,15 @@
 /**
  * `pawl start`: records a run for whichever worker takes it on, and prints its id.
  */
-import { type Pawl, type RunView, type StartOptions, type Workflow, isPawlError, open } from "../index.ts";
+import { type Duration, type Pawl, type RunView, type StartOptions, type StartTime, type Workflow, isPawlError, open } from "../index.ts";
 import { kindOf, loadOffered } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { readInput } from "./input.ts";
+import { readDateTime } from "./instant.ts";
 import { toJson } from "./json.ts";
 import { showProblem } from "./problem.ts";
 import { storeExists, storePath } from "./stored.ts";
+import { dateAndTime } from "./text.ts";
 import { takerText, workersOf } from "./workers.ts";
 
 export interface StartVerbOptions {
@@ -15,6 +17,8 @@ export interface StartVerbOptions {
   readonly id?: string;
   readonly subject?: string;
   readonly tag?: readonly string[];
+  readonly at?: string;
+  readonly delay?: Duration;
   readonly export?: string;
   readonly store?: string;
   readonly json?: true;
@@ -24,22 +28,33 @@ export async function start(file: string, options: StartVerbOptions): Promise<nu
   const isJson = options.json === true;
   const offered = await loadOffered(file, options.export);
   const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
+  const when = whenOf(options);
   // only who executes makes a store
   if (!storeExists(options.store)) await (await open(storePath(options.store))).close();
   await using pawl = await open(storePath(options.store), { execute: false });
   try {
     const isThere = options.id !== undefined && (await isKnown(pawl, options.id));
-    const run = await pawl.start(offered as Workflow, startOptions(kindOf(offered), input, options));
-    const [{ status, workflow }, workers] = await Promise.all([run.status(), workersOf(pawl, run)]);
-    if (isJson) process.stdout.write(`${toJson({ runId: run.id, workflow, status, workers: workers.map(({ pid }) => pid) })}\n`);
+    const run = await pawl.start(offered as Workflow, { ...startOptions(kindOf(offered), input, options), ...when });
+    const [{ status, workflow, wakeAt }, workers] = await Promise.all([run.status(), workersOf(pawl, run)]);
+    const startsAt = status === "pending" ? wakeAt : null;
+    const later = startsAt === null ? "" : `it starts at ${dateAndTime(startsAt)}; `;
+    if (isJson)
+      process.stdout.write(`${toJson({ runId: run.id, workflow, status, ...(startsAt !== null && { startsAt }), workers: workers.map(({ pid }) => pid) })}\n`);
     else {
       process.stdout.write(`${run.id}\n`);
-      process.stderr.write(isThere ? `it was there before: it is ${status}\n` : `recorded; ${takerText(workers, file)}\n`);
+      process.stderr.write(isThere ? `it was there before: it is ${status}\n` : `recorded; ${later}${takerText(workers, file)}\n`);
     }
     return EXIT.completed;
   } catch (error) {
     return showProblem(error, { isJson, names: { FILE: file } });
   }
+}
+
+function whenOf({ at, delay }: StartVerbOptions): StartTime {
+  return {
+    ...(at !== undefined && { startAt: readDateTime(at, "--at") }),
+    ...(delay !== undefined && { delay }),
+  };
 }
 
 async function isKnown(pawl: Pawl, id: string): Promise<boolean> {

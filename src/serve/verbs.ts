@@ -10,6 +10,7 @@ import type { InspectOptions } from "./inspect.ts";
 import type { LsOptions } from "./ls.ts";
 import type { RunOptions } from "./run.ts";
 import { declareRunVerbs } from "./run-verbs.ts";
+import { declareScheduleVerbs } from "./schedule-verbs.ts";
 import type { ShowOptions } from "./show.ts";
 import type { StartVerbOptions } from "./start.ts";
 import { type Done, EXPORT_OPTION, collect, examples, onStore, wholeNumber } from "./verb-parts.ts";
@@ -29,6 +30,8 @@ export function declareVerbs(program: Command, done: Done): void {
   declareRun(program, done);
   declareWork(program, done);
   declareStart(program, done);
+  program.commandsGroup("At certain times:");
+  declareScheduleVerbs(program, done);
   program.commandsGroup("Look:");
   declareLs(program, done);
   declareShow(program, done);
@@ -76,6 +79,8 @@ function declareStart(program: Command, done: Done): void {
     .description("record a run for a worker to take on, and print its id")
     .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
     .option("--id <id>", "the run's id; the same id again is the same run")
+    .option("--at <date>", "not before: 2026-01-15T14:00, in this machine's time zone; with Z at its end in UTC")
+    .option("--delay <duration>", "so much later than now: 90s, 10m, 2h or 1d")
     .option(...EXPORT_OPTION)
     .addHelpText(
       "after",

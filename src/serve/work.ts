@@ -2,9 +2,9 @@
  * `pawl work`: a worker that stands by: executes the runs of these definitions, those of before and those that come, until
  * it is told to stop.
  */
-import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, checkDefinition, open } from "../index.ts";
+import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, type Schedule, checkDefinition, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
-import { type Offered, loadAllOffered, versionsOf } from "./definition-file.ts";
+import { type Offered, loadAllOffered, loadSchedules, versionsOf } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { eventText } from "./event-text.ts";
@@ -23,17 +23,18 @@ export interface WorkOptions {
 
 export async function work(files: readonly string[], options: WorkOptions): Promise<number> {
   const isJson = options.json === true;
-  const offered: Offered[] = [];
-  for (const file of files) offered.push(...(await loadAllOffered(file, options.export)));
-  const names = offered.map((each) => checkDefinition(versionsOf(each)[0]).name);
+  const { offered, schedules } = await load(files, options.export);
+  const names = [...new Set(offered.map((each) => checkDefinition(versionsOf(each)[0]).name))];
   const { makeLog } = await import("../watch/log.ts");
   const fatal = Promise.withResolvers<never>();
   const path = storePath(options.store);
-  const pawl = await open(path, { workflows: offered, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
+  const pawl = await open(path, { workflows: offered, schedules, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
   const stop = stopSignal();
   pawl.subscribe((change) => tellEnd(change, isJson));
-  if (isJson) process.stdout.write(`${toJson({ type: "ready", pid: process.pid, store: path, definitions: names })}\n`);
-  else process.stdout.write(`worker ${process.pid} is ready on ${path}: ${names.join(", ")}\n`);
+  const times = schedules.map(({ name }) => name);
+  if (isJson)
+    process.stdout.write(`${toJson({ type: "ready", pid: process.pid, store: path, definitions: names, ...(times.length > 0 && { schedules: times }) })}\n`);
+  else process.stdout.write(`worker ${process.pid} is ready on ${path}: ${names.join(", ")}${times.length > 0 ? `; schedules: ${times.join(", ")}` : ""}\n`);
   try {
     await Promise.race([stop, fatal.promise]);
     process.stderr.write(`${CLOSING}\n`);
@@ -43,6 +44,18 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
     await pawl.close().catch(() => {});
     return showProblem(error, { isJson });
   }
+}
+
+/** What the files export: workflows, machines, rollouts, schedules, and what these start. */
+async function load(files: readonly string[], exportName: string | undefined): Promise<{ offered: Offered[]; schedules: Schedule[] }> {
+  const offered = new Set<Offered>();
+  const schedules: Schedule[] = [];
+  for (const file of files) {
+    for (const each of await loadAllOffered(file, exportName)) offered.add(each);
+    if (exportName === undefined) schedules.push(...(await loadSchedules(file)));
+  }
+  for (const { workflow } of schedules) offered.add(workflow);
+  return { offered: [...offered], schedules };
 }
 
 function tellEnd({ runId, commitNo, at, events, status, isEnd }: RunChange, isJson: boolean): void {

@@ -4,6 +4,7 @@
  */
 import { PawlError } from "../errors.ts";
 import { MemoryPast } from "./memory-past.ts";
+import { MemorySchedules } from "./memory-schedules.ts";
 import {
   type ActorRecord,
   type Commit,
@@ -18,6 +19,8 @@ import {
   type ReplyRecord,
   type RunFilter,
   type RunRecord,
+  type ScheduleChange,
+  type ScheduleRecord,
   type Store,
   type StoredActor,
   SUSPICION_WINDOW_MS,
@@ -45,6 +48,7 @@ export class MemoryStore implements Store {
   readonly #answers = new Map<number, { readonly at: number; readonly body: string }>();
   /** Discarded runs, with how many rows each has left. */
   readonly #trash = new Map<string, number>();
+  readonly #schedules = new MemorySchedules();
   #epoch = NOBODY;
   #number = 0;
   #created = 0;
@@ -307,6 +311,14 @@ export class MemoryStore implements Store {
     const records = ids.slice(0, limit).map((id) => this.#runs.get(id)!.record);
     const sleepers = records.filter(({ finished, wakeAt }) => !finished && wakeAt !== null && wakeAt < WAITS_FOR_EVENT);
     return { sleepers, last: records.at(-1)?.id };
+  }
+
+  async readSchedules(): Promise<ScheduleRecord[]> {
+    return this.#schedules.read();
+  }
+
+  async writeSchedule(change: ScheduleChange): Promise<Outcome> {
+    return this.#schedules.write(change, (commit) => this.#apply(commit));
   }
 
   async writeDefinition(hash: string, workflow: string, body: string): Promise<void> {

@@ -114,5 +114,12 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE trash (
     run_id TEXT PRIMARY KEY
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE schedule (
+    name TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    next_at INTEGER,
+    body TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -11,6 +11,7 @@ import { type PostAll, sqliteInbox } from "./sqlite-inbox.ts";
 import { sqliteList } from "./sqlite-list.ts";
 import { sqlitePast } from "./sqlite-past.ts";
 import { LeftRowsError, sqlitePrune, type SweepRun } from "./sqlite-prune.ts";
+import { sqliteSchedules } from "./sqlite-schedules.ts";
 import { ACTOR_COLUMNS, type Calls, READY, RUN_COLUMNS, type RunRow, runOf, WAITING } from "./sqlite-rows.ts";
 import { type HistoryRecord, type Outcome, type Store, type StoredActor, WAITS_FOR_EVENT } from "./store.ts";
 
@@ -22,7 +23,8 @@ const READ_HISTORY = "SELECT commit_no AS commitNo, at, body FROM history WHERE 
 const OWNED_DUE = `SELECT ${RUN_COLUMNS} FROM run WHERE ${WAITING} AND epoch = ? AND wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?`;
 const OWNED_READY = `SELECT ${RUN_COLUMNS} FROM run WHERE ${READY} AND epoch = ? AND id > ? ORDER BY id LIMIT ?`;
 const WALK_TO = "SELECT max(id) AS last FROM (SELECT id FROM run WHERE id > ? ORDER BY id LIMIT ?)";
-const SLEEPERS = `SELECT ${RUN_COLUMNS} FROM run WHERE id > ? AND id <= ? AND finished = 0 AND wake_at < ${WAITS_FOR_EVENT}`;
+/** `+`: by the ids alone, not by an index of all that is unfinished. */
+const SLEEPERS = `SELECT ${RUN_COLUMNS} FROM run WHERE id > ? AND id <= ? AND +finished = 0 AND +wake_at < ${WAITS_FOR_EVENT}`;
 /** One step into the index for each definition and suspicion, however many runs sleep. */
 const NEXT_WAKE = `SELECT min((SELECT wake_at FROM run WHERE ${WAITING} AND definition = wanted.value AND suspicion = level.value
     AND wake_at > ? AND wake_at < ${WAITS_FOR_EVENT} ORDER BY wake_at LIMIT 1)) AS nextAt
@@ -43,6 +45,7 @@ export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof St
     ...sqliteInbox(connection),
     ...sqlitePast(connection),
     ...sqlitePrune(connection),
+    ...sqliteSchedules(connection),
   };
 }
 

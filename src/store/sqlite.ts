@@ -10,7 +10,7 @@ import type { FileOptions } from "./open-database.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteFile } from "./sqlite-file.ts";
 import { LeftRowsError } from "./sqlite-prune.ts";
-import type { Commit, Outcome, Store } from "./store.ts";
+import type { Commit, Outcome, ScheduleChange, Store } from "./store.ts";
 import { TurnPosts } from "./turn-posts.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Watcher } from "./watcher.ts";
@@ -25,7 +25,7 @@ const SWEEP_GAP_MS = 5;
 const READS: ReadonlySet<string> = new Set<keyof Store>([
   ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readActorRange", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
   ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
-  ...(["readEvent", "readDefinition", "definitionsOf", "countEnded"] as const),
+  ...(["readEvent", "readDefinition", "definitionsOf", "countEnded", "readSchedules"] as const),
 ]);
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
@@ -52,15 +52,20 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
     while (!(await write(() => sweepRun(runId)))) await pause(SWEEP_GAP_MS);
   };
   /** What a discarded run of the same id left is deleted first, a little at a time, however much it is. */
-  const commit = async (group: readonly Commit[]): Promise<Outcome[]> => {
+  const creating = async <Answer>(call: () => Answer, full: Answer): Promise<Answer> => {
     try {
-      return await write(() => calls.commit(group));
+      return await write(call);
     } catch (error) {
       if (!(error instanceof LeftRowsError)) throw error;
-      const full = await sweepAll(error.runId).catch(fullOrThrow);
-      return full === undefined ? commit(group) : group.map(() => full);
+      return (await sweepAll(error.runId).catch(fullOrThrow)) === undefined ? creating(call, full) : full;
     }
   };
+  const commit = (group: readonly Commit[]): Promise<Outcome[]> =>
+    creating(
+      () => calls.commit(group),
+      group.map(() => "full"),
+    );
+  const writeSchedule = (change: ScheduleChange): Promise<Outcome> => creating(() => calls.writeSchedule(change), "full");
 
   const store: Record<string, unknown> = {};
   for (const [name, call] of Object.entries(calls) as [string, (...given: unknown[]) => unknown][]) {
@@ -69,6 +74,7 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
   }
   const own: Partial<Store> = {
     commit,
+    writeSchedule,
     post: (post, limit) => posts.add({ ...post, limit }),
     watch: (listener) => watcher.watch(listener),
     inboxSince: async (number, limit) => {

@@ -179,6 +179,26 @@ export interface PruneFilter {
   readonly workflow?: string | undefined;
 }
 
+/** A schedule: the instant at which it starts its next run. `body` is opaque here; the checksum is the writer's. */
+export interface ScheduleRecord {
+  readonly name: string;
+  /** How often it was written. */
+  readonly revision: number;
+  /** In ms since 1970; null when there is none. */
+  readonly nextAt: number | null;
+  readonly body: string;
+  readonly checksum: number;
+}
+
+/**
+ * A schedule as it becomes, conditional on its revision; `from: 0` creates it. The runs are created with it, or nothing
+ * is done; one whose id is taken is left as it is.
+ */
+export interface ScheduleChange extends Omit<ScheduleRecord, "revision"> {
+  readonly from: number;
+  readonly runs?: readonly Commit[];
+}
+
 export interface Store {
   // ---- epochs
 
@@ -277,6 +297,13 @@ export interface Store {
   forgetAnswers(before: number, limit: number): Promise<void>;
   /** The number of the commit that consumed the event. */
   readEvent(runId: string, eventId: string): Promise<number | undefined>;
+
+  // ---- schedules
+
+  /** By name. */
+  readSchedules(): Promise<ScheduleRecord[]>;
+  /** fenced: it was written since this revision, and is as it was. */
+  writeSchedule(change: ScheduleChange): Promise<Outcome>;
 
   // ---- definitions, and what is no longer needed
 

@@ -6,14 +6,14 @@
 import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
-import type { Log, Pawl, Startable } from "../index.ts";
-import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { Log, Pawl, Schedule, Startable } from "../index.ts";
+import type { Commit, Outcome, ScheduleChange, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";
 import type { StepClock } from "./step-clock.ts";
 
 /**
- * What happens to one group of commits, which a process writes at once. The process dies before it is written, or after
+ * What happens to one group of commits, which a process writes at once, also with a schedule. The process dies before it is written, or after
  * and before anything follows from it; the store does not say whether it was written, and it was, or was not; or the
  * disk is full.
  */
@@ -24,6 +24,7 @@ export interface ProcessOptions {
   readonly store: MemoryStore;
   readonly seed: number;
   readonly workflows: readonly Startable[];
+  readonly schedules?: readonly Schedule[];
   /** Where lines go, instead. */
   readonly log?: Log;
   /** Hears what machines log. */
@@ -31,7 +32,7 @@ export interface ProcessOptions {
   readonly maxConcurrentAttempts?: number;
   /** `false`: a process that executes nothing. Default true. */
   readonly execute?: boolean;
-  /** What happens to the n-th group of commits of this process, counted from 1. */
+  /** What happens to the n-th group of commits of this process, counted from 1; one may be a schedule without any. */
   readonly fault?: (group: number, commits: readonly Commit[]) => Fault | undefined;
   /** Sees each group that was applied. */
   readonly onApplied?: (group: readonly Commit[], outcomes: readonly Outcome[]) => void | Promise<void>;
@@ -80,6 +81,7 @@ export class SimProcess {
       { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
       {
         workflows: this.#options.workflows,
+        ...(this.#options.schedules !== undefined && { schedules: this.#options.schedules }),
         ...(this.#options.execute !== undefined && { execute: this.#options.execute }),
         ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
       },
@@ -139,6 +141,7 @@ export class SimProcess {
     const faulty = new Proxy(store, {
       get: (inner, method: keyof Store) => {
         if (method === "commit") return (group: readonly Commit[]) => this.#whileAlive(() => this.#commit(inner, group));
+        if (method === "writeSchedule") return (change: ScheduleChange) => this.#whileAlive(() => this.#writeSchedule(inner, change));
         if (method === "watch") return (listener: () => void) => this.#watch(listener);
         if (method === "close") return () => this.#close(inner);
         const call = inner[method] as (...values: unknown[]) => Promise<unknown>;
@@ -188,23 +191,40 @@ export class SimProcess {
     return this.isAlive ? answer : new Promise<T>(() => {});
   }
 
-  async #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
+  #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
+    const all = (outcome: Outcome): Outcome[] => group.map(() => outcome);
+    return this.#write(group, all, async () => {
+      const outcomes = await inner.commit(group);
+      this.commits++;
+      this.#tellOthers();
+      const applied = this.#options.onApplied?.(group, outcomes);
+      if (applied !== undefined) await applied;
+      return outcomes;
+    });
+  }
+
+  async #writeSchedule(inner: Store, change: ScheduleChange): Promise<Outcome> {
+    const all = (outcome: Outcome): Outcome => outcome;
+    return this.#write(change.runs ?? [], all, async () => {
+      const outcome = await inner.writeSchedule(change);
+      if (outcome === "committed") this.#tellOthers();
+      return outcome;
+    });
+  }
+
+  async #write<Answer>(group: readonly Commit[], all: (outcome: Outcome) => Answer, apply: () => Promise<Answer>): Promise<Answer> {
     this.groups++;
     const fault = this.#options.fault?.(this.groups, group);
     if (this.#whenGoesOn !== undefined) await this.#whenGoesOn.promise;
-    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
+    if (!this.isAlive) return new Promise<Answer>(() => {});
     if (fault === "crashBefore") this.kill();
-    if (fault === "full") return group.map(() => "full");
-    if (fault === "unknownLost") return group.map(() => "unknown");
-    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
-    const outcomes = await inner.commit(group);
-    this.commits++;
-    this.#tellOthers();
-    const applied = this.#options.onApplied?.(group, outcomes);
-    if (applied !== undefined) await applied;
+    if (fault === "full") return all("full");
+    if (fault === "unknownLost") return all("unknown");
+    if (!this.isAlive) return new Promise<Answer>(() => {});
+    const answer = await apply();
     if (fault === "crashAfter") this.kill();
-    if (!this.isAlive) return new Promise<Outcome[]>(() => {});
-    return fault === "unknownApplied" ? group.map(() => "unknown") : outcomes;
+    if (!this.isAlive) return new Promise<Answer>(() => {});
+    return fault === "unknownApplied" ? all("unknown") : answer;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Sleeping runs in a process of its own: `sleepers-child.ts fill|wake FILE RUNS`. Says as JSON what it took.
+ * Sleeping runs in a process of its own: `sleepers-child.ts fill|wake FILE RUNS [WARM_UP_RUNS]`. Says as JSON what it took.
  * 1. `fill` starts machine runs of which each second waits for a timer of a day, the others for an event.
  * 2. `wake` opens the file, sends to a run, then to some drawn at random, and waits for a timer.
  * NOT measured: the start of Node itself; a cold disk cache.
@@ -11,11 +11,10 @@ import { counter, sleeper } from "./machine-definitions.ts";
 import type { FillAnswer, WakeAnswer } from "./sleepers.ts";
 
 const workflows = [counter, sleeper];
-const [what, file, runsText] = process.argv.slice(2);
+const [what, file, runsText, warmUpText] = process.argv.slice(2);
 const runs = Number(runsText);
 const IN_FLIGHT = 500;
 const SAMPLES = 200;
-const WARM_UP_RUNS = 500;
 const DAY_MS = 86_400_000;
 const TIMERS = 20;
 const SOON_MS = 1_000;
@@ -49,7 +48,7 @@ async function wake(): Promise<WakeAnswer> {
   const firstWakeMs = performance.now() - openedAt;
   const rssOpenMb = rssMb();
   await cold.close();
-  await warmUp();
+  await warmUp(Number(warmUpText));
   const warm = await open(file!, { workflows });
   const sendMs = await wakeAll(warm, drawn());
   const due = await startTimers(warm);
@@ -90,11 +89,10 @@ function drawn(): Set<string> {
   return ids;
 }
 
-/** On another file, so that the code is compiled however few runs there are to wake. */
-async function warmUp(): Promise<void> {
+async function warmUp(count: number): Promise<void> {
   await inTemporaryFolder(async (folder) => {
     const path = join(folder, "warm.db");
-    const ids = Array.from({ length: WARM_UP_RUNS }, (_, index) => `warm-${index}`);
+    const ids = Array.from({ length: count }, (_, index) => `warm-${index}`);
     const before = await open(path);
     await Promise.all(ids.map((id) => before.start(counter, { id })));
     await before.close();

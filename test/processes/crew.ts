@@ -3,12 +3,9 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
-import { temporaryFolder } from "../temporary-folder.ts";
 import type { Done, Order } from "./worker-child.ts";
 
 const SPARE = 2;
-const folder = temporaryFolder();
 
 export class Member {
   readonly #child: ChildProcess;
@@ -20,8 +17,7 @@ export class Member {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
 
   constructor() {
-    const environment = { ...process.env, NODE_COMPILE_CACHE: join(folder.path, "compiled") };
-    this.#child = fork(new URL("worker-child.ts", import.meta.url), [], { execArgv: [], env: environment, stdio: ["ignore", "inherit", "pipe", "ipc"] });
+    this.#child = fork(new URL("worker-child.ts", import.meta.url), [], { execArgv: [], stdio: ["ignore", "inherit", "pipe", "ipc"] });
     this.#child.stderr!.on("data", (text: Buffer) => (this.#errors += text.toString()));
     this.#child.on("message", (done: Done) => this.#done(done));
     this.isReady = this.#ask(0);

@@ -3,6 +3,7 @@
  * kills itself at a statement that it gives to SQLite. On SIGTERM it closes and ends by itself.
  */
 import { appendFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Pawl, open } from "../../src/index.ts";
 import { type FlowName, flowsOf } from "./flows.ts";
@@ -105,4 +106,6 @@ process.on("message", ({ number, order }: Ordered) => {
 });
 process.once("SIGTERM", () => void (pawl?.close() ?? Promise.resolve()).then(() => process.disconnect()));
 process.once("disconnect", () => (pawl === undefined ? process.exit() : undefined));
+// who is killed leaves no compiled code to the next
+flushCompileCache();
 process.send!({ number: 0 } satisfies Done);

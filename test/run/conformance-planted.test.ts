@@ -38,24 +38,50 @@ vi.mock("../../src/run/xstate/actor.ts", async (original) => {
 
 type Wrap = (store: Store) => Store;
 
+/**
+ * The system, or the machine made by hand, where the hunt begins: the one that notices, when it is far from the first.
+ * Should it no longer do so, the hunt goes round and asks all the others.
+ */
+const BEGIN: Readonly<Record<string, number | string>> = {
+  "keys have no incarnation": 12,
+  "a stopped actor's row is deleted before its cascade rests": "a child that is stopped with its children and theirs",
+  "history values are not written": "history, shallow and deep",
+  "the active state nodes are not written where they are not those of the value": "a way through history that leaves state nodes out",
+  "system ids are not written": 35,
+  "a parent that was not told yet is forgotten": 41,
+  "rows of actors that are gone stay": 70,
+  "who was busy in a cascade that goes on is forgotten": 41,
+};
+const SYSTEMS = fc.sample(statechartSpec({ speaks: false }), { numRuns: SYSTEMS_MAX, seed: 20_260_102 }).map((spec, i) => ({
+  subject: subjectOf(spec),
+  policy: CRASHING[i % CRASHING.length]!,
+  number: i + 1,
+}));
+
 /** The number of the random system that notices; undefined if none does. */
-async function hunt(wrap?: Wrap): Promise<number | undefined> {
-  const specs = fc.sample(statechartSpec({ speaks: false }), { numRuns: SYSTEMS_MAX, seed: 20_260_102 });
-  for (const [i, spec] of specs.entries()) {
-    const { difference } = await check(subjectOf(spec), CRASHING[i % CRASHING.length]!, wrap);
-    if (difference !== undefined) return i + 1;
+async function hunt(begin: number | string = 1, wrap?: Wrap): Promise<number | undefined> {
+  for (const { subject, policy, number } of beginningWith(SYSTEMS, (system) => system.number === begin)) {
+    const { difference } = await check(subject, policy, wrap);
+    if (difference !== undefined) return number;
   }
   return undefined;
 }
 
 /** The machine made by hand that notices; undefined if none does. */
-async function huntByHand(wrap?: Wrap): Promise<string | undefined> {
-  for (const subject of HAND_MADE_CASES.filter(({ differs, restarts }) => (differs ?? restarts) === undefined))
+async function huntByHand(begin: number | string, wrap?: Wrap): Promise<string | undefined> {
+  const alike = HAND_MADE_CASES.filter(({ differs, restarts }) => (differs ?? restarts) === undefined);
+  for (const subject of beginningWith(alike, ({ name }) => name === begin))
     for (const policy of CRASHING) {
       const { difference } = await check(subject, policy, wrap);
       if (difference !== undefined) return subject.name;
     }
   return undefined;
+}
+
+function beginningWith<T>(all: readonly T[], isFirst: (each: T) => boolean): T[] {
+  const first = all.findIndex(isFirst);
+  expect(first).toBeGreaterThanOrEqual(0);
+  return [...all.slice(first), ...all.slice(0, first)];
 }
 
 beforeEach(() => void vi.spyOn(console, "warn").mockImplementation(() => {}));
@@ -109,7 +135,7 @@ const ABLATIONS: Readonly<Record<string, Plant>> = {
   "there is no redo record": commits((commit) => ({ ...commit, actors: commit.actors.filter(({ key }) => key !== REDO_KEY) })),
 };
 
-/** What random systems come upon too seldom. */
+/** What random systems come upon too seldom: found by machines made by hand, each of which `BEGIN` names. */
 const SELDOM: Readonly<Record<string, Plant>> = {
   "a stopped actor's row is deleted before its cascade rests": commits((commit) => {
     const isStopped = ({ status }: ActorRecord): boolean => status === "stopped";
@@ -207,13 +233,13 @@ const ENGINE: Readonly<Record<string, Plant>> = {
 describe.each(Object.entries({ ABLATIONS, SELDOM, STORED, ENGINE }))("noticed, %s:", (_, plants) => {
   test.each(Object.entries(plants))("%s", async (bug, plant) => {
     if (typeof plant === "function") plant();
-    const found = await (plants === SELDOM ? huntByHand : hunt)(typeof plant === "function" ? undefined : plant.wrap);
+    const found = await (plants === SELDOM ? huntByHand : hunt)(BEGIN[bug] ?? 1, typeof plant === "function" ? undefined : plant.wrap);
     console.log(`"${bug}": ${found ?? "never"}`);
     expect(found).toBeDefined();
   });
 });
 
+/** That the machines made by hand notice nothing then is what `conformance.test.ts` tests. */
 test("without a planted bug nothing is noticed", async () => {
   expect(await hunt()).toBeUndefined();
-  expect(await huntByHand()).toBeUndefined();
 });

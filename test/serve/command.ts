@@ -5,10 +5,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, expect, vi } from "vitest";
+import { afterAll, afterEach, expect, vi } from "vitest";
+import { Resident } from "./resident.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BIN = join(ROOT, "src/serve/bin.ts");
+const MODULE = /\.m?[jt]s$/;
+const resident = new Resident(environment());
 
 /**
  * `echo` gives its input back, `gate` waits until the test opens it, `broken` throws, and `lacking` throws until the test
@@ -117,6 +120,7 @@ export class Command {
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), "pawl-serve-"));
   readonly #commands: Command[] = [];
+  #hasRewrittenModule = false;
 
   constructor() {
     mkdirSync(join(this.path, "node_modules"));
@@ -127,6 +131,7 @@ export class Folder {
   }
 
   write(file: string, text: string): void {
+    this.#hasRewrittenModule ||= MODULE.test(file) && existsSync(join(this.path, file));
     mkdirSync(dirname(join(this.path, file)), { recursive: true });
     writeFileSync(join(this.path, file), text);
   }
@@ -167,9 +172,13 @@ export class Folder {
     await command.ended;
   }
 
-  /** Runs `pawl …` to its end. */
+  /**
+   * Runs `pawl …` to its end; in the process that stays, if it is free and cannot have read another text of a module.
+   * What concerns the process itself is for `start`.
+   */
   pawl(...words: string[]): Promise<Ended> {
-    return this.start(...words).ended;
+    if (resident.isBusy || this.#hasRewrittenModule) return this.start(...words).ended;
+    return resident.run({ folder: this.path, words });
   }
 
   /** Runs `pawl …` on a terminal of this size, by `script`. */
@@ -190,11 +199,16 @@ export class Folder {
   }
 
   #spawn(program: string, words: readonly string[], stdin: "pipe" | "ignore" = "ignore"): Command {
-    const { PAWL_STORE: _, ...env } = process.env;
-    const command = new Command(spawn(program, words, { cwd: this.path, env: { ...env, TERM: "xterm" }, stdio: [stdin, "pipe", "pipe"] }));
+    const command = new Command(spawn(program, words, { cwd: this.path, env: environment(), stdio: [stdin, "pipe", "pipe"] }));
     this.#commands.push(command);
     return command;
   }
+}
+
+/** A store that the developer works with is not the tests'. */
+function environment(): NodeJS.ProcessEnv {
+  const { PAWL_STORE: _, ...env } = process.env;
+  return { ...env, TERM: "xterm" };
 }
 
 const folders: Folder[] = [];
@@ -202,6 +216,7 @@ const folders: Folder[] = [];
 afterEach(async () => {
   for (const folder of folders.splice(0)) await folder.remove();
 });
+afterAll(() => resident.stop());
 
 /** A folder that is removed when the test is over. */
 export function makeFolder(): Folder {

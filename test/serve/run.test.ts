@@ -190,3 +190,17 @@ export default workflow({ name: "talk", input: z.any() }, (wf) => wf.node("say",
   const line = stderr.split("\n").find((text) => text.includes("I speak"))!;
   expect(JSON.parse(line)).toMatchObject({ msg: "I speak", shade: "blue", nodeId: "say" });
 });
+
+test("what an agent left open does not keep the process of a command that is done", async () => {
+  const folder = makeFolder();
+  folder.write(
+    "leaky.ts",
+    `
+import { agent, workflow } from "pawl";
+import { z } from "zod";
+const leaky = agent({ name: "leaky", input: z.any(), output: z.any(), run: () => (setInterval(() => {}, 1_000), "done") });
+export default workflow({ name: "leaky", input: z.object({}) }, (wf) => wf.node("leak", leaky, {}).result);
+`,
+  );
+  expect(await folder.start("run", "leaky.ts").ended).toMatchObject({ code: 0, stdout: '"done"\n' });
+});

@@ -8,6 +8,7 @@ import { showProblem } from "../../src/serve/problem.ts";
 import { HELD, makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
+const TIMES = ["schedules"];
 const LOOK = ["ls", "show", "watch", "inspect"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "fork"];
 const DEFINE = ["check", "graph", "schema"];
@@ -21,6 +22,7 @@ test("--help lists every verb, in groups", async () => {
   ]);
   expect(groups.slice(1, -1)).toEqual([
     ["Execute", EXECUTE],
+    ["At certain times", TIMES],
     ["Look", LOOK],
     ["Act on a run, wherever it is", ACT],
     ["Definitions", DEFINE],
@@ -32,8 +34,10 @@ test.each(ACT)("pawl %s --help lists its exit codes", async (verb) => {
   expect((await makeFolder().pawl(verb, "--help")).stdout).toContain("5 no such run, 6 recorded, but not done yet");
 });
 
-test.each([...EXECUTE, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
-  const { code, stdout } = await makeFolder().pawl(verb, "--help");
+const SCHEDULES = ["ls", "run"].map((verb) => `schedules ${verb}`);
+
+test.each([...EXECUTE, ...SCHEDULES, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
+  const { code, stdout } = await makeFolder().pawl(...verb.split(" "), "--help");
   expect(code).toBe(0);
   const [, examples] = stdout.split("\nExamples:\n");
   expect(examples!.match(new RegExp(`^ {2}\\$ pawl ${verb} `, "gm"))).toHaveLength(2);

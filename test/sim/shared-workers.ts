@@ -2,7 +2,7 @@
  * Several simulated workers and a client on one store, to which things happen: they die, hang, close and come back. It
  * watches at each step that no write of a worker is accepted that is not the run's owner.
  */
-import type { Startable } from "../../src/index.ts";
+import type { Schedule, Startable } from "../../src/index.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { type Commit, NOBODY, type Outcome, type RunRecord, type Store } from "../../src/store/store.ts";
 import { SimClock } from "./clock.ts";
@@ -27,6 +27,8 @@ export interface SharedOptions {
   readonly seed: number;
   /** What a worker is given; -1 is the client. */
   readonly workflows: (worker: number) => readonly Startable[];
+  /** What each worker is given, too. */
+  readonly schedules?: readonly Schedule[];
   readonly wrap?: ((store: Store) => Store) | undefined;
   readonly onCommitted?: (commit: Commit) => void;
   /** It takes too long when it has not ended by then. Default an hour. */
@@ -94,6 +96,7 @@ export class SharedWorkers {
       seed: this.#options.seed + worker * 1_000 + (this.slots[worker]?.lives ?? 0),
       workflows: this.#options.workflows(worker),
       execute: worker >= 0,
+      ...(worker >= 0 && { schedules: this.#options.schedules ?? [] }),
       fault: () => this.#crashOf(worker),
       onApplied: (group, outcomes) => this.#applied(group, outcomes),
       wrap: (store) => this.#watched(this.#options.wrap?.(store) ?? store),

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { examineStore } from "../../src/doctor.ts";
 import type { Finding } from "../../src/errors.ts";
 import { actorRow, runChecksum } from "../../src/run/row.ts";
+import { NOTHING_YET, scheduleChange } from "../../src/run/schedule-row.ts";
 import { MIGRATIONS } from "../../src/store/migrations.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { type Commit, NOBODY, type Store } from "../../src/store/store.ts";
@@ -60,6 +61,16 @@ test("a sound store that nobody uses has nothing wrong, and stays as it is", asy
   expect([...of(findings, "claims"), ...of(findings, "inbox")]).toEqual([]);
   expect(of(findings, "checksums")[0]!.message).toBe("the rows of the only run are as they were written");
   expect(readFileSync(path).equals(before)).toBe(true);
+});
+
+test("schedules whose rows are not what was written are told by name", async () => {
+  const store = openStore();
+  const spec = { kind: "dag", workflow: "w", definition: "h", input: "{}", cron: "* * * * *", timeZone: "UTC", overlap: "skip", catchUp: "last" } as const;
+  const change = (name: string) => scheduleChange(name, 0, 5, { ...NOTHING_YET, spec });
+  for (const name of ["sound", "bad"]) await store.writeSchedule(change(name));
+  expect(of(await examineStore(path), "schedules")).toEqual([]);
+  await store.writeSchedule({ ...change("bad"), from: 1, nextAt: 6 });
+  expect(of(await examineStore(path), "schedules")).toMatchObject([{ severity: "problem", message: expect.stringMatching(/: bad$/) as string }]);
 });
 
 test("a file that others may read is told", async () => {

@@ -9,12 +9,14 @@ import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
 import { lookUpContract } from "./look-up-contract.ts";
 import { pastContract } from "./past-contract.ts";
+import { scheduleContract } from "./schedule-contract.ts";
 
 storeContract("memory", makePlace);
 epochContract("memory", makePlace);
 inboxContract("memory", makePlace);
 pastContract("memory", makePlace);
 lookUpContract("memory", makePlace);
+scheduleContract("memory", makePlace);
 
 test("an epoch in memory is abandoned when a test says so, and stays open until somebody closes it", async () => {
   const store = new MemoryStore();

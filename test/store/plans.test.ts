@@ -188,6 +188,7 @@ describe.each([
       [/SUBQUERY \d; SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\)$/, 1],
       [/^SEARCH run USING INDEX run_wake \(epoch=\? AND \(wake_at,id\)>\(\?,\?\) AND wake_at<\?\)$/, 1],
       [/^SEARCH run USING INDEX run_ready \(epoch=\? AND id>\?\)$/, 1],
+      [/^SEARCH run USING PRIMARY KEY \(id>\? AND id<\?\)$/, 1],
       [/^SEARCH definition USING COVERING INDEX definition_workflow \(workflow=\?\)$/, 1],
       [/^SEARCH inbox USING INTEGER PRIMARY KEY \(rowid>\?\)$/, 1],
       [/^SEARCH answer USING COVERING INDEX answer_at \(at<\?\)$/, 1],

@@ -17,12 +17,14 @@ import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
 import { lookUpContract } from "./look-up-contract.ts";
 import { pastContract } from "./past-contract.ts";
+import { scheduleContract } from "./schedule-contract.ts";
 
 storeContract("SQLite", makePlace);
 epochContract("SQLite", makePlace);
 inboxContract("SQLite", makePlace);
 pastContract("SQLite", makePlace);
 lookUpContract("SQLite", makePlace);
+scheduleContract("SQLite", makePlace);
 
 async function makePlace(): Promise<Place> {
   const folder = temporaryFolder();
