@@ -35,7 +35,11 @@ export function withOnFail(policy: Policy, onFail: OnFail | undefined, at: strin
   if (agents > AGENTS_MAX) throw new PawlError("PAWL_INVALID_VALUE", { message: `more than ${AGENTS_MAX} agents follow each other in onFail`, at });
   if (typeof onFail !== "object") return { ...policy, onFail: oneOf(onFail ?? "block", FINAL_WORDS, "onFail", at) };
   if (onFail.use?.policy === undefined)
-    throw new PawlError("PAWL_MISSING_FIELD", { message: "onFail has no agent to use", next: "write onFail: { use: agent }, 'block', 'skip' or 'compensate'", at });
+    throw new PawlError("PAWL_MISSING_FIELD", {
+      message: "onFail has no agent to use",
+      next: "write onFail: { use: agent }, 'block', 'skip' or 'compensate'",
+      at,
+    });
   const alternative = withOnFail(policyOf(onFail, at, onFail.use.policy), onFail.onFail, at, agents + 1);
   return { ...policy, alternative, onFail: alternative.onFail };
 }

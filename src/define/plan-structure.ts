@@ -75,7 +75,22 @@ export function eventSchemas(structureText: string): Map<string, unknown> {
   return new Map(nodes.filter(({ kind }) => kind === "event").map(({ id, schema }) => [id, schema]));
 }
 
-const COMPARED = ["kind", "agent", "input", "each", "until", "max", "branches", "within", "stage", "after", "onFail", "alternatives", "compensate", "schema"] as const;
+const COMPARED = [
+  "kind",
+  "agent",
+  "input",
+  "each",
+  "until",
+  "max",
+  "branches",
+  "within",
+  "stage",
+  "after",
+  "onFail",
+  "alternatives",
+  "compensate",
+  "schema",
+] as const;
 
 /** What is different between two structures, a line each; at most 20 lines. */
 export function planChanges(beforeText: string, afterText: string): string[] {

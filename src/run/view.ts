@@ -14,7 +14,7 @@ import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
 import { type ForkOrigin, readOrigin } from "./origin.ts";
 import type { Graph, RunNode } from "./graph.ts";
-import { type NodeStatus, Progress } from "./progress.ts";
+import { type NodeStatus as Standing, Progress } from "./progress.ts";
 import { BESIDE, INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow, progressKey } from "./row.ts";
 import { type StoredNode, readNodes } from "./stored-nodes.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
@@ -80,7 +80,7 @@ export interface NodeView {
   readonly stage: string | undefined;
   /** The map or loop of which it is an item or round, or the choice of which it is a member, of this branch. */
   readonly memberOf: MemberOf | undefined;
-  readonly status: NodeStatus | UndoStatus;
+  readonly status: NodeStatus;
   readonly dependencies: readonly string[];
   readonly attempt: number;
   readonly startedAt: number | undefined;
@@ -104,6 +104,7 @@ export interface NodeView {
 
 /** How far the undoing of a node is. */
 export type UndoStatus = "compensating" | "compensated" | "compensationFailed";
+export type NodeStatus = Standing | UndoStatus;
 
 /** Where a node belongs that is a part of another one. */
 export type MemberOf = { readonly group: string; readonly position: number } | { readonly group: string; readonly branch: string };
@@ -146,7 +147,17 @@ export async function requireRun(store: Store, runId: string): Promise<RunRecord
 export async function viewRun(store: Store, record: RunRecord): Promise<RunView> {
   const runId = record.id;
   const { reason } = record;
-  const nothing = { degraded: false, terminated: false, compensated: false, compensationFailed: [], input: undefined, output: undefined, failure: undefined, state: undefined, waitingFor: undefined };
+  const nothing = {
+    degraded: false,
+    terminated: false,
+    compensated: false,
+    compensationFailed: [],
+    input: undefined,
+    output: undefined,
+    failure: undefined,
+    state: undefined,
+    waitingFor: undefined,
+  };
   if (record.status === "quarantined") return { ...summaryOf(record), ...nothing, reason };
   const values = await store.readActors(runId, [INPUT_KEY, OUTPUT_KEY]);
   const valueOf = (key: string): unknown => {
@@ -158,7 +169,19 @@ export async function viewRun(store: Store, record: RunRecord): Promise<RunView>
   const { degraded, terminated = false, failure, unwinds, undoFailed: compensationFailed = [] } = openRunRow(record);
   const compensated = unwinds !== undefined && isOver(record.status) && !terminated && compensationFailed.length === 0;
   const waits = isMachineRun(record) ? await viewMachine(store, record) : { waitingFor: await viewAwaited(store, record) };
-  return { ...summaryOf(record), ...nothing, ...waits, degraded, terminated, compensated, compensationFailed, input: valueOf(INPUT_KEY), output: valueOf(OUTPUT_KEY), failure, reason };
+  return {
+    ...summaryOf(record),
+    ...nothing,
+    ...waits,
+    degraded,
+    terminated,
+    compensated,
+    compensationFailed,
+    input: valueOf(INPUT_KEY),
+    output: valueOf(OUTPUT_KEY),
+    failure,
+    reason,
+  };
 }
 
 /** What a run was defined as when it started, or last taken over by another definition. */
@@ -265,7 +288,7 @@ function undoStatus(graph: Graph, stored: ReadonlyMap<number, StoredNode>, index
   return status === "completed" ? "compensated" : status === "backingOff" ? "compensating" : "compensationFailed";
 }
 
-function statusOf(derived: NodeStatus, isStarted: boolean, isOver: boolean): NodeStatus {
+function statusOf(derived: Standing, isStarted: boolean, isOver: boolean): NodeStatus {
   if (isStarted) return "running";
   return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
 }

@@ -10,6 +10,8 @@ import { type BoardNode, type GraphNode, type Parts, itemOf, newNode } from "./b
 import { Tally } from "./tally.ts";
 
 const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped", "notTaken"]);
+/** What a node is after something happened to it, where the word for it is another one. */
+const STATUS_AFTER: Partial<Record<HistoryType, NodeStatus>> = { "node.started": "running", "node.alternative": "backingOff" };
 const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
 const CUT_OFF: ReadonlySet<HistoryType> = new Set(["run.failed", "run.timedOut", "run.cancelled"]);
 const GOES_ON: ReadonlySet<HistoryType> = new Set(["run.retried", "run.continued"]);
@@ -119,8 +121,8 @@ export class Board {
     const { type, node: id, attempt, code, message } = event;
     const node = this.#byId.get(id!) ?? this.#newRound(id!);
     if (node === undefined) return;
-    const status = (type === "node.started" ? "running" : type.slice("node.".length)) as NodeStatus;
-    node.attempt = attempt ?? node.attempt;
+    const status = STATUS_AFTER[type] ?? (type.slice("node.".length) as NodeStatus);
+    if (!type.startsWith("node.compens")) node.attempt = attempt ?? node.attempt;
     node.retryAt = undefined;
     if (code !== undefined) node.failure = { code, message: message ?? "" };
     if (status === "completed") node.failure = undefined;

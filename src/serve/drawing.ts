@@ -63,6 +63,9 @@ const CLASSES: Readonly<Record<NodeStatus, string>> = {
   failed: "fill:#fecaca,stroke:#b91c1c,stroke-width:3px,color:#111827",
   blocked: "fill:#f5d0fe,stroke:#a21caf,color:#111827",
   notTaken: "fill:#f9fafb,stroke:#9ca3af,stroke-dasharray:2,color:#6b7280",
+  compensating: "fill:#ffedd5,stroke:#c2410c,stroke-width:3px,color:#111827",
+  compensated: "fill:#ffedd5,stroke:#c2410c,stroke-dasharray:4,color:#111827",
+  compensationFailed: "fill:#fecaca,stroke:#c2410c,stroke-width:3px,color:#111827",
   cancelled: "fill:#e5e7eb,stroke:#4b5563,stroke-dasharray:4,color:#111827",
 };
 

@@ -20,6 +20,11 @@ export interface KnownNode {
 /** What happened, where the word for it is another one. */
 const VERBS: Partial<Record<HistoryType, string>> = {
   "node.backingOff": "backs off",
+  "node.alternative": "is handed to an alternative",
+  "node.compensating": "is undone",
+  "node.compensated": "was undone",
+  "node.compensationFailed": "could not be undone",
+  "run.compensating": "undoes what was done",
   "run.timedOut": "timed out",
   "run.recovered": "was taken up by a worker",
   "run.forked": "began as a fork",

@@ -12,7 +12,21 @@ import { type Cell, alignColumns, durationText, listText } from "./text.ts";
 const ROWS_SHOWN_MAX = 100;
 const NAMED_MAX = 8;
 /** The order in which nodes need attention. */
-const URGENCY: readonly NodeStatus[] = ["failed", "running", "backingOff", "queued", "skipped", "blocked", "cancelled", "waiting", "completed", "notTaken"];
+const URGENCY: readonly NodeStatus[] = [
+  "compensationFailed",
+  "failed",
+  "running",
+  "compensating",
+  "backingOff",
+  "queued",
+  "skipped",
+  "blocked",
+  "cancelled",
+  "compensated",
+  "waiting",
+  "completed",
+  "notTaken",
+];
 const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped", "notTaken"]);
 
 type NodesById = ReadonlyMap<string, NodeView>;

@@ -71,6 +71,9 @@ const COUNTED: readonly (readonly [NodeStatus, string])[] = [
   ["skipped", "skipped"],
   ["running", "running"],
   ["backingOff", "backing off"],
+  ["compensating", "compensating"],
+  ["compensated", "compensated"],
+  ["compensationFailed", "not compensated"],
   ["cancelled", "cancelled"],
 ];
 

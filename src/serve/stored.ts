@@ -19,7 +19,7 @@ export function storeExists(option: string | undefined): boolean {
   return existsSync(storePath(option));
 }
 
-const UNDER_WAY: ReadonlySet<string> = new Set<RunStatus>(["pending", "running", "paused"]);
+const UNDER_WAY: ReadonlySet<string> = new Set<RunStatus>(["pending", "running", "paused", "compensating"]);
 
 /** Nothing more happens in it by itself. */
 export function isOver({ status }: RunView): boolean {

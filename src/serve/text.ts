@@ -25,6 +25,9 @@ const STATUS_STYLE: Readonly<Record<NodeStatus | RunStatus, Style>> = {
   timedOut: "red",
   blocked: "magenta",
   notTaken: "dim",
+  compensating: "yellow",
+  compensated: "yellow",
+  compensationFailed: "red",
   cancelled: "yellow",
   quarantined: "red",
 };

@@ -17,7 +17,7 @@ import { type Done, EXPORT_OPTION, collect, examples, onStore, wholeNumber } fro
 import type { WatchOptions } from "./watch.ts";
 import type { WorkOptions } from "./work.ts";
 
-const STATUSES: readonly RunStatus[] = ["pending", "running", "paused", "completed", "failed", "timedOut", "cancelled", "quarantined"];
+const STATUSES: readonly RunStatus[] = ["pending", "running", "paused", "compensating", "completed", "failed", "timedOut", "cancelled", "quarantined"];
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 const FORMATS: readonly DrawingFormat[] = ["mermaid", "dot", "json", "stately"];
 const LIST_MAX = 1_000;
