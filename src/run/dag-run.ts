@@ -28,7 +28,7 @@ import { Phases } from "./phases.ts";
 import { Progress, type Settled } from "./progress.ts";
 import type { InboxItem } from "./requests.ts";
 import { restoreNodes } from "./restore-nodes.ts";
-import { Results, type Texts } from "./results.ts";
+import { Results } from "./results.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import type { SendResult } from "./sends.ts";
 import { Unwinding } from "./unwinding.ts";

@@ -1,7 +1,7 @@
 /**
  * The life of a DAG run in memory: its workflow and the supervisor beneath it, turn by turn, and what they ask for.
  */
-import type { Failure } from "../../machines/node.ts";
+import type { Failure, NodeEvent } from "../../machines/node.ts";
 import type { SupervisorEvent } from "../../machines/supervisor.ts";
 import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
 import type { Plan } from "../define/plan.ts";
@@ -142,7 +142,7 @@ export class Phases {
   }
 
   /** Nothing starts any more. What runs is given up, or its end is waited for. */
-  #stop(event: typeof FACT.nodeCancelled | typeof FACT.unwinds): void {
+  #stop(event: NodeEvent): void {
     const { id, graph, progress, nodes, turns, groups, events, abandoned } = this.#host;
     this.#isStopping = true;
     abandoned.addChildren(nodes.leftChildren(id, graph, progress));

@@ -258,10 +258,12 @@ export class Progress {
     this.#transits.clear();
     this.#inTransit = this.#awaited = 0;
     this.#members.clear();
-    if (!unwinds) this.#running = this.#backingOff = 0;
+    this.#backingOff = 0;
+    if (!unwinds) this.#running = 0;
     for (let index = 0; index < this.#graph.size; index++) {
       const goesOn = unwinds && (this.#status[index] === CODE.running || this.#graph.undoes(index) !== undefined);
       if (this.#status[index]! < CODE.completed && !goesOn) this.#status[index] = CODE.cancelled;
+      else if (this.#status[index] === CODE.backingOff) this.#backingOff++;
     }
   }
 

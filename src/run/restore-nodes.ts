@@ -48,17 +48,22 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);
-    else if (status === "running" && node.kind === "call") restoreCutOff(node, of, parts);
+    else if (node.kind === "call" && (status === "running" || (status === "backingOff" && parts.state === "compensating"))) restoreCutOff(node, of, parts);
     else if (status === "running") groups.restore(index, body.opened ?? -1, body.startedAt);
     else if (!OPEN.has(status)) parts.unwinding.ended(node, status, body.attempt, body.failure, of.commitNo);
   }
-  for (const node of restoredBackoffs(graph, waiting, now)) {
+  const isUndone = ({ index }: StoredNode): boolean => parts.state === "compensating" && graph.undoes(index) === undefined;
+  for (const node of restoredBackoffs(
+    graph,
+    waiting.filter((node) => !isUndone(node)),
+    now,
+  )) {
     nodes.add(node);
     timers.restore(node);
   }
 }
 
-/** An attempt was under way, of a call that can be undone: it runs again, or was the last thing that the run did. */
+/** An attempt was under way, or was waited for: it runs again, unless the run is unwound. */
 function restoreCutOff(node: RunNode, { body }: StoredNode, { rows, nodes, unwinding, state, nextCommitNo }: Parts): void {
   const { attempt, failure, alternative = 0, attemptsBefore = 0 } = body;
   if (state === "compensating") {
