@@ -84,7 +84,7 @@ describe("a backup", () => {
     const seen: { readonly share: number; readonly turns: number }[] = [];
     await backupStore(path, to, { onProgress: (done, total) => seen.push({ share: done / total, turns }) });
     clearImmediate(turning);
-    expect(seen.length).toBeGreaterThan(10);
+    expect(seen.length).toBeGreaterThan(2);
     expect(seen.map(({ share }) => share)).toEqual(seen.map(({ share }) => share).toSorted((a, b) => a - b));
     expect(new Set(seen.map(({ turns }) => turns)).size).toBe(seen.length);
   });
