@@ -3,7 +3,7 @@
  * can be played by dropping a worker and abandoning its epoch.
  */
 import { PawlError } from "../errors.ts";
-import { MemoryPast } from "./memory-past.ts";
+import { type StoredRun, emptyRun, takeOver } from "./memory-run.ts";
 import { MemorySchedules } from "./memory-schedules.ts";
 import {
   type ActorRecord,
@@ -23,21 +23,8 @@ import {
   type ScheduleRecord,
   type Store,
   type StoredActor,
-  SUSPICION_WINDOW_MS,
-  SUSPICIONS_MAX,
   WAITS_FOR_EVENT,
 } from "./store.ts";
-
-interface StoredRun {
-  record: RunRecord & { finished: boolean; suspectedAt: number };
-  order: number;
-  readonly actors: Map<string, StoredActor>;
-  readonly history: HistoryRecord[];
-  /** Event ids with the commits that consumed them. */
-  readonly events: Map<string, number>;
-  inbox: InboxRecord[];
-  readonly past: MemoryPast;
-}
 
 export class MemoryStore implements Store {
   readonly #runs = new Map<string, StoredRun>();
@@ -378,25 +365,4 @@ export class MemoryStore implements Store {
     change(rows);
     Object.assign(run.record, rows.run);
   }
-}
-
-function emptyRun(order: number, { runId, epoch, at, facts }: Commit): StoredRun {
-  const looked = { subject: facts?.subject ?? null, tags: [...new Set(facts?.tags)], origin: facts?.origin ?? null };
-  const record = { id: runId, createdAt: at, epoch, suspicion: 0, suspectedAt: 0, reason: null, ...looked };
-  return {
-    record: record as unknown as StoredRun["record"],
-    order,
-    actors: new Map(),
-    history: [],
-    events: new Map(),
-    inbox: [],
-    past: new MemoryPast(),
-  };
-}
-
-function takeOver(run: StoredRun, epoch: number, at: number): RunRecord {
-  const { suspicion, suspectedAt } = run.record;
-  const grown = at - suspectedAt > SUSPICION_WINDOW_MS ? 1 : Math.min(suspicion + 1, SUSPICIONS_MAX + 1);
-  run.record = { ...run.record, epoch, suspicion: grown, suspectedAt: at };
-  return run.record;
 }

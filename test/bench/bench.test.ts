@@ -22,6 +22,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   inbox: ["send, one by one, from a client: p50", "send, 20 at once to 20 runs, in the worker: p99", "cancel, from", "start until", "nothing happens"],
   shared: ["20 runs, started by one of them, agent computes: two workers", "share of the busier of two", "longest delay"],
   prune: ["200 runs: events of the worker in a second", "200 runs: longest hold of the file", "200 runs: rows gone in a second"],
+  shapes: ["map of 10", "map of 100", "loop of 10", "loop of 50", "50 steps in an agent", "50 nodes of a chain"],
   stream: ["x 20: nobody streams", "beside an agent that streams to 10 readers", "chunks heard", "nobody listens", "one reader a run"],
   disk: ["this disk: caller", "this disk: thread: longest", "+5 ms per fsync: caller", "+5 ms per fsync: thread: longest"],
 };
@@ -41,4 +42,4 @@ test("the quick mode of the benchmarks ends well, with every row in its table", 
     for (const wanted of ROWS[name]!) expect(there).toContainEqual(expect.stringMatching(wanted.replaceAll("+", "\\+")));
   }
   expect(environment).toContain(`node ${process.version}`);
-});
+}, 300_000);

@@ -1,0 +1,37 @@
+/**
+ * A run of the store in memory, with all that belongs to it.
+ */
+import { MemoryPast } from "./memory-past.ts";
+import { type Commit, type HistoryRecord, type InboxRecord, type RunRecord, type StoredActor, SUSPICION_WINDOW_MS, SUSPICIONS_MAX } from "./store.ts";
+
+export interface StoredRun {
+  record: RunRecord & { finished: boolean; suspectedAt: number };
+  order: number;
+  readonly actors: Map<string, StoredActor>;
+  readonly history: HistoryRecord[];
+  /** Event ids with the commits that consumed them. */
+  readonly events: Map<string, number>;
+  inbox: InboxRecord[];
+  readonly past: MemoryPast;
+}
+
+export function emptyRun(order: number, { runId, epoch, at, facts }: Commit): StoredRun {
+  const looked = { subject: facts?.subject ?? null, tags: [...new Set(facts?.tags)], origin: facts?.origin ?? null };
+  const record = { id: runId, createdAt: at, epoch, suspicion: 0, suspectedAt: 0, reason: null, ...looked };
+  return {
+    record: record as unknown as StoredRun["record"],
+    order,
+    actors: new Map(),
+    history: [],
+    events: new Map(),
+    inbox: [],
+    past: new MemoryPast(),
+  };
+}
+
+export function takeOver(run: StoredRun, epoch: number, at: number): RunRecord {
+  const { suspicion, suspectedAt } = run.record;
+  const grown = at - suspectedAt > SUSPICION_WINDOW_MS ? 1 : Math.min(suspicion + 1, SUSPICIONS_MAX + 1);
+  run.record = { ...run.record, epoch, suspicion: grown, suspectedAt: at };
+  return run.record;
+}
