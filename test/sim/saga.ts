@@ -39,7 +39,7 @@ export const sagaSpec: fc.Arbitrary<SagaSpec> = fc
     }),
     { minLength: 1, maxLength: 7 },
   )
-  .map((nodes) => nodes.map((node, i) => ({ ...node, after: [...new Set(node.after.filter((other) => other < i))] }) as SagaNode));
+  .map((nodes) => nodes.map((node, i) => ({ ...node, after: [...new Set(node.after.filter((other) => other < i))] })));
 
 export interface SagaPlot {
   readonly spec: SagaSpec;
