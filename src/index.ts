@@ -35,7 +35,7 @@ export { type CatchUp, type Overlap, type Schedule, type ScheduleOptions, schedu
 export type { ScheduleView } from "./run/schedule-view.ts";
 export type { SendResult } from "./run/sends.ts";
 export type { RunStream, StreamOptions, Streamed } from "./run/streams.ts";
-export type { EventOfStartable, StartOrSendOptions, StartableMachine, StartedOrSent } from "./run/start-or-send.ts";
+export type { EventOfStartable, StartOrSendOptions, StartedOrSent } from "./run/start-or-send.ts";
 export type { InputOfStartable, RunOf, StartOptions, Startable } from "./run/startable.ts";
 export type { TimerPolicy } from "./run/xstate/actor.ts";
 export { type DefinitionOfRun, type DurableMachine, type DurableOptions, type MigratedState, durable } from "./run/xstate/durable.ts";

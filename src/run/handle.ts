@@ -17,6 +17,7 @@ import type { Request } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
 import type { RunStream, StreamOptions, Streams } from "./streams.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
+import { readNodeResult } from "./node-result.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
 import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, requireRun, viewDefinition, viewNodes, viewRun } from "./view.ts";
 
@@ -129,6 +130,20 @@ export class Run<Output> {
   /** Its nodes, in the order of the definition. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */
   nodes(): Promise<NodeView[]> {
     return viewNodes(this.#pawl.store, this.id);
+  }
+
+  /**
+   * What a node gave, also in a run that failed or has not ended; undefined when it has not completed. Items and rounds are
+   * named `id[0]`, `id[1]`, …
+   *
+   * @example
+   * ```ts
+   * const notes = await run.nodeResult('web');
+   * ```
+   * @throws PAWL_UNKNOWN_REFERENCE when there is no such node, PAWL_NOT_A_WORKFLOW for a run of a machine
+   */
+  nodeResult(node: string): Promise<unknown> {
+    return readNodeResult(this.#pawl.store, this.id, node);
   }
 
   /** The actors of a machine's run as they were committed last, parents first. @throws PAWL_NOT_A_MACHINE for a run of a workflow */

@@ -5,7 +5,7 @@ import { checkName } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { RunFacts, Store } from "../store/store.ts";
-import { checkedEvent } from "./checked-event.ts";
+import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
@@ -21,7 +21,7 @@ import type { Schedule } from "./schedule.ts";
 import { type ScheduleView, runSchedule, viewSchedules } from "./schedule-view.ts";
 import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
-import { type EventOfStartable, type StartOrSendOptions, type StartableMachine, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
+import { type EventOfStartable, type StartOrSendOptions, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
 import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
 import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
@@ -143,7 +143,7 @@ export class Pawl implements AsyncDisposable {
   }
 
   /**
-   * Sends an event to a machine's run of which only the id is known. Its owner, in whatever process, checks the event.
+   * Sends an event to a run of which only the id is known. Its owner, in whatever process, checks the event.
    *
    * @throws as `send` of the machine's handle
    */
@@ -159,22 +159,20 @@ export class Pawl implements AsyncDisposable {
    * ```ts
    * const { run, sent } = await pawl.startOrSend(cart, { id: 'cart-ada' }, { type: 'ADD', item: 'tea' }, { eventId: 'click-7' });
    * ```
-   * @throws as `start`, but for another input, which is of no account when the run is there; as `send` of the machine's
-   * handle; PAWL_NOT_A_MACHINE
+   * @throws as `start`, but for another input, which is of no account when the run is there; as `send` of its handle
    */
-  async startOrSend<S extends StartableMachine>(
-    machine: S,
+  async startOrSend<S extends Startable>(
+    startable: S,
     options: StartOrSendOptions<InputOfStartable<S>>,
     event: EventOfStartable<S>,
     sendOptions: SendOptions = {},
   ): Promise<StartedOrSent<RunOf<S>>> {
     const { id } = options;
-    const definition = definitionOf(machine);
-    if (definition.kind !== "machine") throw new PawlError("PAWL_NOT_A_MACHINE", { message: `"${definition.name}" is a workflow, which takes no events` });
+    const definition = definitionOf(startable);
     this.#home.checkOpen();
     checkName(id, "run id");
-    await checkedEvent(definition, event);
-    const start: Startable = machine;
+    await (definition.kind === "dag" ? checkedNodeEvent(definition.workflow.plan, event) : checkedEvent(definition, event));
+    const start: Startable = startable;
     await startUnlessThere(this.#store, id, definition.name, () => this.start(start, options).then(() => {}));
     return { run: this.#handle(id, definition) as RunOf<S>, sent: await this.#home.send(id, event, sendOptions) };
   }

@@ -3,16 +3,14 @@
  */
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
+import type { SentEvent } from "./machine-door.ts";
 import type { SendResult } from "./sends.ts";
-import type { StartOptions } from "./startable.ts";
+import type { StartOptions, Startable } from "./startable.ts";
 import type { AnyStateMachine, DurableMachine, EventOf } from "./xstate/durable.ts";
 
-/** A machine, or one with its options. */
-export type StartableMachine = AnyStateMachine | DurableMachine;
-
-/** What this machine takes. */
-export type EventOfStartable<S extends StartableMachine> =
-  S extends DurableMachine<infer Machine> ? EventOf<Machine> : S extends AnyStateMachine ? EventOf<S> : never;
+/** What a run of this takes: a machine's events, or those that nodes of a workflow wait for. */
+export type EventOfStartable<S extends Startable> =
+  S extends DurableMachine<infer Machine> ? EventOf<Machine> : S extends AnyStateMachine ? EventOf<S> : SentEvent & { readonly [field: string]: unknown };
 
 /** What the run is started with if it is not there; its id says which run is meant. */
 export type StartOrSendOptions<Given> = StartOptions<Given> & { readonly id: string };

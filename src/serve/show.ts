@@ -18,6 +18,7 @@ import { NO_WORKER, workersOf, workersText } from "./workers.ts";
 export interface ShowOptions {
   readonly history?: true;
   readonly checkpoints?: true;
+  readonly result?: string;
   readonly store?: string;
   readonly json?: true;
 }
@@ -25,6 +26,7 @@ export interface ShowOptions {
 export async function show(id: string, options: ShowOptions): Promise<number> {
   await using pawl = await openToLook(options.store);
   const run = await findRun(pawl, id);
+  if (options.result !== undefined) return printed(toJson((await run.nodeResult(options.result)) ?? null));
   const view = await run.status();
   const parts = await partsOf(run, view);
   const workers = isOver(view) ? undefined : await workersOf(pawl, run).catch(() => undefined);
@@ -40,8 +42,12 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
     ...checkpointLines(checkpoints),
   ];
   const more = { ...(history && { history }), ...(checkpoints && { checkpoints }) };
-  if (options.json) process.stdout.write(`${toJson({ ...view, ...(workers && { workers: workers.map(({ pid }) => pid) }), ...parts, ...more })}\n`);
-  else process.stdout.write(`${lines().join("\n")}\n`);
+  if (options.json) return printed(toJson({ ...view, ...(workers && { workers: workers.map(({ pid }) => pid) }), ...parts, ...more }));
+  return printed(lines().join("\n"));
+}
+
+function printed(text: string): number {
+  process.stdout.write(`${text}\n`);
   return EXIT.completed;
 }
 

@@ -113,7 +113,8 @@ function declareShow(program: Command, done: Done): void {
     .description("show a run: its input, nodes or actors, output and failure")
     .option("--history", "what happened, commit by commit")
     .option("--checkpoints", "the commits that it can be forked from")
-    .addHelpText("after", examples("pawl show r-42", "pawl show r-42 --history --json"))
+    .option("--result <node>", "only what this node gave, as JSON; `null` when it has not completed")
+    .addHelpText("after", examples("pawl show r-42", "pawl show r-42 --result web > notes.json"))
     .action(async (run: string, options: ShowOptions) => done(await (await import("./show.ts")).show(run, options)));
   onStore(command);
 }

@@ -90,7 +90,7 @@ describe("what waits for a run of its own", () => {
     expect([run.waitsForChild, worker.waitingForChildren]).toEqual([false, 0]);
     await clock.settle();
     expect([run.waitsForChild, worker.waitingForChildren, run.held]).toEqual([true, 1, 0]);
-    const other = beginRun(definitionOf(anyWorkflow("hangs", (wf) => wf.node("n", anyAgent("hang", never), {}))), "other", "{}", worker);
+    const other = beginRun(definitionOf(anyWorkflow("hangs", (wf) => wf.node("n", anyAgent("hang", never), {}).result)), "other", "{}", worker);
     worker.host(other);
     await clock.settle();
     expect([other.waitsForChild, worker.waitingForChildren, other.held]).toEqual([false, 1, 1]);
@@ -138,7 +138,7 @@ describe("a run that belongs to another", () => {
     const room = new MachineRoom();
     const attempts = { timeout: 1_000, retry: { maxAttempts: 3, initialInterval: 600, backoffCoefficient: 1, jitter: "none" } };
     const slow = agent({ name: "slow", input: z.any(), output: z.any(), machine: approval, ...attempts } as never);
-    const flow = anyWorkflow("slow-flow", (wf) => wf.node("n", slow, {}));
+    const flow = anyWorkflow("slow-flow", (wf) => wf.node("n", slow, {}).result);
     const parents: Record<string, Startable> = { flow, steps: waiting(step(slow as never)) };
     const { pawl } = await room.boot([...Object.values(parents), approval]);
     for (const [id, parent] of Object.entries(parents)) await room.settled(pawl.start(parent, { id, input: {} }));

@@ -288,3 +288,26 @@ test("an attempt that is silent beyond its heartbeat has failed; what it reports
   expect(await room.settled(run.result())).toBe("done");
   expect((await run.nodes())[0]).toMatchObject({ attempt: 2, failure: { code: "PAWL_HEARTBEAT_TIMEOUT" } });
 });
+
+test("what a node gave can be read of a run that failed: a map gives a list, a loop its last round", async () => {
+  const room = new MachineRoom();
+  const bad = anyAgent("bad", () => Promise.reject(new Error("no")), { retry: { maxAttempts: 1 } });
+  const flow = anyWorkflow("flow", (wf) => {
+    const all = wf.map("all", [1, 2], echo, (item) => ({ item }));
+    const last = wf.repeat("last", echo, { n: all.result }, { max: 2, next: () => ({ n: "second" }) as never });
+    wf.event("asked", z.any());
+    return wf.node("end", bad, last.result).result;
+  });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { input: 1 }));
+  await room.clock.until(() => false, 100).catch(() => {});
+  const read = (node: string): Promise<unknown> => room.settled(run.nodeResult(node));
+  expect(await Promise.all(["all", "all[1]", "last", "end", "asked"].map(read))).toEqual([
+    [{ item: 1 }, { item: 2 }],
+    { item: 2 },
+    { n: "second" },
+    undefined,
+    undefined,
+  ]);
+  await expect(read("ends")).rejects.toMatchObject({ code: "PAWL_UNKNOWN_REFERENCE", message: expect.stringContaining("end") as string });
+});

@@ -187,7 +187,7 @@ test("machines without an id, several at once, a known id and cancel", async () 
       ).result,
   );
   await room.settled(process.pawl.start(flow, { id: "f", input: 1 }));
-  await expect(room.settled(process.pawl.send("f", { type: "GO" }, {}))).rejects.toMatchObject({ code: "PAWL_NOT_A_MACHINE" });
+  await expect(room.settled(process.pawl.send("f", { type: "GO" }, {}))).rejects.toMatchObject({ code: "PAWL_EVENT_REFUSED" });
   await expect(room.settled(process.pawl.run("f", plain))).rejects.toMatchObject({ code: "PAWL_RUN_CONFLICT" });
 });
 

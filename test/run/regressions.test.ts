@@ -145,7 +145,7 @@ test("F4, dbos-transact-py#546: what was claimed together with a run that breaks
   const { pawl } = await room.boot([flow], {
     wrap: (store) =>
       replacing(store, {
-        readActors: async (run, keys) => (run === "r11" && unread-- > 0 ? Promise.reject(new Error("passing")) : store.readActors(run, keys)),
+        readActorRange: async (run, ...range) => (run === "r11" && unread-- > 0 ? Promise.reject(new Error("passing")) : store.readActorRange(run, ...range)),
       }),
   });
   await room.clock.advance(1_000);

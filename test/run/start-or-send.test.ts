@@ -4,8 +4,7 @@
 import { expect, test } from "vitest";
 import { assign, setup } from "xstate";
 import { z } from "zod";
-import { type Pawl, durable } from "../../src/index.ts";
-import type { Startable } from "../../src/run/startable.ts";
+import { type Pawl, type Run, type SendResult, durable } from "../../src/index.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 
 const cart = setup({
@@ -95,7 +94,7 @@ test("nothing is started for what cannot be sent, nor in the place of another ru
     ["PAWL_EVENT_REFUSED", () => pawl.startOrSend(strict, ada, { type: "ADD", item: 1 as unknown as string })],
     ["PAWL_INPUT_INVALID", () => pawl.startOrSend(strict, { ...ada, input: { owner: 1 as unknown as string } }, { type: "PAY" })],
     ["PAWL_INVALID_ID", () => pawl.startOrSend(strict, { ...ada, id: "a b" }, { type: "PAY" })],
-    ["PAWL_NOT_A_MACHINE", () => pawl.startOrSend(flow as Startable as typeof strict, ada, { type: "PAY" })],
+    ["PAWL_EVENT_REFUSED", () => pawl.startOrSend(flow, { id: "cart-ada", input: {} }, { type: "PAY" })],
   ];
   for (const [code, ask] of asks) await expect(room.settled(ask())).rejects.toThrow(expect.objectContaining({ code }));
   expect(await room.store.listRuns({ limit: 9 })).toEqual([]);
@@ -103,13 +102,26 @@ test("nothing is started for what cannot be sent, nor in the place of another ru
   await expect(room.settled(pawl.startOrSend(strict, ada, { type: "PAY" }))).rejects.toThrow(expect.objectContaining({ code: "PAWL_RUN_CONFLICT" }));
 });
 
-test("types: it is for machines, with what they take, and the run is named", () => {
+test("a workflow's run is started and sent what one of its nodes waits for, also before it gets there", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", (wf) => wf.event("paid", z.object({ amount: z.number() })).result);
+  const { pawl } = await room.boot([flow]);
+  const ask = (): Promise<{ run: Run<unknown>; sent: SendResult }> =>
+    room.settled(pawl.startOrSend(flow, { id: "cart-ada", input: {} }, { type: "paid", amount: 3 }, { eventId: "1" }));
+  const { run, sent } = await ask();
+  expect(sent).toMatchObject({ handled: true, duplicate: false });
+  expect(await room.settled(run.result())).toEqual({ amount: 3 });
+  expect((await ask()).sent.duplicate).toBe(true);
+});
+
+test("types: an event is one that is taken, and the run is named", () => {
   const flow = anyWorkflow("flow", () => 1);
   const asks = (pawl: Pawl): Promise<unknown>[] => [
     pawl.startOrSend(cart, ada, add("tea")),
     pawl.startOrSend(durable(cart), ada, { type: "PAY" }),
-    // @ts-expect-error a workflow takes no events
-    pawl.startOrSend(flow, { id: "a", input: {} }, { type: "PAY" }),
+    pawl.startOrSend(flow, { id: "a", input: {} }, { type: "PAY", amount: 1 }),
+    // @ts-expect-error an event has a type
+    pawl.startOrSend(flow, { id: "a", input: {} }, { amount: 1 }),
     // @ts-expect-error there is no such event
     pawl.startOrSend(cart, ada, { type: "DROP" }),
     // @ts-expect-error the event has another field

@@ -20,6 +20,7 @@ test("ls, show and graph work while a worker runs", async () => {
   const shown = JSON.parse((await folder.pawl("show", "r-1", "--json")).stdout) as { status: string; input: unknown; nodes: { status: string }[] };
   expect(shown).toMatchObject({ status: "running", input: { text: "done" } });
   expect(shown.nodes.map(({ status }) => status)).toEqual(["completed", "running", "waiting"]);
+  expect(await folder.pawl("show", "r-1", "--result", "held")).toMatchObject({ code: 0, stdout: "null\n" });
   expect((await folder.pawl("graph", "r-1")).stdout).toContain('n1["held<br/>running"]:::running');
 });
 

@@ -4,7 +4,7 @@
  */
 import type { Schedule, Startable } from "../../src/index.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
-import { type Commit, NOBODY, type Outcome, type RunRecord, type Store } from "../../src/store/store.ts";
+import { type Commit, NOBODY, type Outcome, type RunRecord, SUSPICIONS_MAX, type Store } from "../../src/store/store.ts";
 import { SimClock } from "./clock.ts";
 import { SimProcess } from "./process.ts";
 
@@ -50,6 +50,11 @@ export class SharedWorkers {
   client!: SimProcess;
   readonly #options: SharedOptions;
   readonly #owners = new Map<string, number>();
+  /** How often each run was claimed since it was last cleared of suspicion. */
+  readonly #suspected = new Map<string, number>();
+  readonly #setAside = new Set<string>();
+  /** How many workers died or hung. */
+  #lost = 0;
   #failure: unknown;
 
   constructor(options: SharedOptions) {
@@ -108,6 +113,7 @@ export class SharedWorkers {
     const crash = slot?.crash;
     if (slot === undefined || crash === undefined) return undefined;
     slot.crash = undefined;
+    this.#lost++;
     if (crash === "stopBefore") this.#stop(slot, slot.crashAwayMs);
     else this.clock.after(slot.crashAwayMs, () => this.#again(worker));
     return crash === "stopBefore" ? undefined : crash;
@@ -119,11 +125,24 @@ export class SharedWorkers {
       for (const { id, epoch } of records) {
         if (this.#owners.has(id) && this.#owners.get(id) !== epoch) this.moves++;
         this.#owners.set(id, epoch);
+        this.#suspected.set(id, (this.#suspected.get(id) ?? 0) + 1);
       }
     };
     return new Proxy(store, {
       get: (inner, method: keyof Store) => {
         const call = inner[method] as (...values: unknown[]) => Promise<unknown>;
+        if (method === "quarantine") {
+          return (epoch: number, id: string, ...more: [reason: string, at: number]) => {
+            if ((this.#suspected.get(id) ?? 0) > SUSPICIONS_MAX && this.#lost >= SUSPICIONS_MAX) this.#setAside.add(id);
+            return inner.quarantine(epoch, id, ...more);
+          };
+        }
+        if (method === "absolve") {
+          return async (epoch: number, runIds: readonly string[]) => {
+            await inner.absolve(epoch, runIds);
+            for (const id of runIds) this.#suspected.delete(id);
+          };
+        }
         if (method !== "claim" && method !== "claimRun") return call;
         return async (...values: unknown[]) => {
           const answer = (await call.apply(inner, values)) as RunRecord[] | RunRecord | undefined;
@@ -146,6 +165,11 @@ export class SharedWorkers {
     });
   }
 
+  /** Every worker that had the run died or hung before it was done with loading it: then it is rightly set aside. */
+  isRightlySetAside(runId: string): boolean {
+    return this.#setAside.has(runId);
+  }
+
   /** Plans what happens to workers. */
   harm(harms: readonly Harm[]): void {
     for (const harm of harms) this.clock.after(harm.atMs, () => this.#do(harm, harm.worker % this.#options.workers));
@@ -156,8 +180,11 @@ export class SharedWorkers {
     const { process } = slot;
     if (process === undefined || !process.isAlive || process.isStopped) return;
     if (kind === "crashBefore" || kind === "crashAfter" || kind === "stopBefore") [slot.crash, slot.crashAwayMs] = [kind, awayMs];
-    else if (kind === "stop") this.#stop(slot, awayMs);
-    else if (kind === "kill") {
+    else if (kind === "stop") {
+      this.#lost++;
+      this.#stop(slot, awayMs);
+    } else if (kind === "kill") {
+      this.#lost++;
       process.kill();
       this.clock.after(awayMs, () => this.#again(worker));
     } else {
