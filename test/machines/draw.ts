@@ -34,6 +34,9 @@ Its host
 - on \`startSupervisor\` starts the supervisor, and answers with \`supervisor.settled\` when that has settled: \`degraded\` when a
   node was skipped, \`failure\` with the first failure when a node failed;
 - on \`stopSupervisor\` sends the supervisor \`supervisor.stop\`;
+- sends \`run.unwind\` with the failure when a node failed whose \`onFail\` is \`compensate\`; and \`run.cancel\` with \`undoes\` when
+  there is something to undo;
+- on \`unwindSupervisor\` sends the supervisor \`supervisor.unwind\`, and answers with \`supervisor.unwound\` when that is;
 - on \`collectOutput\` puts the output together from the results, and answers \`output.collected\` or \`output.refused\`;
 - starts nothing in \`paused\`; what runs may end and what is due may be queued;
 - measures \`runTimeout\` in time in which the run could work: not while it waits for a timer, not while it
@@ -45,14 +48,20 @@ Its host
   what was ready or ran;
 - on \`startDependents\` queues those dependents for which the node that settled was the last they waited for, and blocks those of
   a node that failed; then sends \`nodes.exhausted\` when nothing is queued, runs or backs off;
-- on \`cancelNodes\` sends \`node.cancelled\` to every node that has not settled.`,
+- on \`cancelNodes\` sends \`node.cancelled\` to every node that has not settled;
+- on \`stopNodes\` sends \`run.unwinds\` to every node that has not settled, then \`nodes.exhausted\` when all of them have;
+- on \`compensateNext\` starts the compensation of one node, a node of its own, and tells \`node.settled\` when that has ended; or
+  \`nodes.exhausted\` when there is none left.`,
   node: `An attempt that is lost with its host does not count: its node is queued again as it was before the attempt was granted.
 
 Its host
 - sends \`node.granted\` when an attempt may run: how many run at once is the host's affair;
 - on \`callAgent\` calls the agent and answers \`attempt.succeeded\`, or \`attempt.failed\` with the failure and a \`jitter\` drawn
   from [0, 1);
-- on \`abortAgent\` aborts the call's signal and ignores what it still answers.
+- on \`abortAgent\` aborts the call's signal and ignores what it still answers;
+- on \`stopAgent\` aborts the signal, too, and goes on to wait for the answer: what is done in spite of it is to be known.
+
+When the attempts are used up and the policy has an \`alternative\`, that one's agent is called from then on, by its own policy.
 
 The wait before the next attempt is \`initialIntervalMs\` · \`backoffCoefficient\`^(attempt − 1), at most \`maxIntervalMs\`, times the
 jitter when the policy's is \`full\`; never less than the failure's \`retryAfterMs\`, which may exceed \`maxIntervalMs\`.`,

@@ -28,20 +28,34 @@ export const staysEnded: Invariant = (moments) => {
   return before?.status !== "done" || (now.context === before.context && now.value === before.value && now.actions.length === 0);
 };
 
-export const attemptsWithinPolicy: Invariant = (moments) => node(moments).attempt <= node(moments).policy.maxAttempts;
+/** Attempts of the agent that is called now. */
+const attemptsNow = (moments: readonly Moment[]): number => node(moments).attempt - node(moments).attemptsBefore;
+/** Another agent has taken over, and was not called yet. */
+const hasTurned = (moments: readonly Moment[]): boolean => node(moments).alternative > 0 && attemptsNow(moments) === 0;
+
+export const attemptsWithinPolicy: Invariant = (moments) => attemptsNow(moments) <= node(moments).policy.maxAttempts;
 
 /** The agent is called once for each attempt that was granted. */
 export const callsPerAttempt: Invariant = (moments) => timesAsked(moments, "callAgent") === node(moments).attempt;
 
-/** A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, or at its timeout. */
+/**
+ * A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, or at its timeout. One that
+ * was asked to stop is given up when it does not answer, or answers that it failed.
+ */
 export const abortsWhatRuns: Invariant = (moments) => {
+  if (moments.at(-2)?.value === "stopping" && isIn(moments, "cancelled")) return true;
+  if (isIn(moments, "stopping")) return !newest(moments).actions.includes("abortAgent");
   const unanswered = isIn(moments, "cancelled") || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
   const left = moments.at(-2)?.value === "running" && !isIn(moments, "running");
   return newest(moments).actions.includes("abortAgent") === (left && unanswered);
 };
 
-/** At least what the failure asked for; else between 0 and the longest interval. */
+/** A call is asked to stop exactly once, when the run is unwound while it runs. */
+export const stopsByAsking: Invariant = (moments) => timesAsked(moments, "stopAgent") === (moments.some(({ value }) => value === "stopping") ? 1 : 0);
+
+/** At least what the failure asked for; else between 0 and the longest interval. An alternative is not waited for. */
 export const backoffWithinPolicy: Invariant = (moments) => {
+  if (hasTurned(moments)) return node(moments).backoffMs === 0;
   const { backoffMs, policy, failure } = node(moments);
   const askedMs = failure?.retryAfterMs ?? 0;
   return backoffMs >= Math.max(0, askedMs) && backoffMs <= Math.max(Math.ceil(policy.maxIntervalMs), askedMs);
@@ -50,15 +64,21 @@ export const backoffWithinPolicy: Invariant = (moments) => {
 /** It backs off only to try again, and for as long as was drawn. */
 export const backsOffToRetry: Invariant = (moments) => {
   if (!isIn(moments, "backingOff")) return true;
-  const { attempt, policy, failure, backoffMs } = node(moments);
-  return failure?.retryable === true && attempt < policy.maxAttempts && newest(moments).timersMs[0] === backoffMs;
+  const { policy, failure, backoffMs } = node(moments);
+  if (hasTurned(moments)) return failure !== undefined && newest(moments).timersMs[0] === 0;
+  return failure?.retryable === true && attemptsNow(moments) < policy.maxAttempts && newest(moments).timersMs[0] === backoffMs;
 };
 
 /** It gives up only when it may not try again, and says why. */
 export const givesUpWithReason: Invariant = (moments) => {
   if (!isIn(moments, "failed", "skipped")) return true;
-  const { attempt, policy, failure } = node(moments);
-  return failure !== undefined && (!failure.retryable || attempt === policy.maxAttempts) && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+  const { policy, failure } = node(moments);
+  if (policy.alternative !== undefined) return false;
+  return (
+    failure !== undefined &&
+    (!failure.retryable || attemptsNow(moments) === policy.maxAttempts) &&
+    isIn(moments, policy.onFail === "skip" ? "skipped" : "failed")
+  );
 };
 
 /** What ended badly says why; what completed has nothing to say. */
@@ -73,13 +93,23 @@ export const supervisorStartsOnce: Invariant = (moments) => {
   if (timesAsked(moments, "startSupervisor") !== (begun ? 1 : 0)) return false;
   const unsettled = isIn(moments, "cancelled", "timedOut") || run(moments).failure?.kind === "timeout";
   const before = moments.at(-2)?.value ?? "";
+  // what is undone ends of itself, or is cut off
+  if (before === "compensating") return isIn(moments, "cancelled") || !newest(moments).actions.includes("stopSupervisor");
   return newest(moments).actions.includes("stopSupervisor") === (["running", "paused"].includes(before) && unsettled);
 };
 
 /** A pause starts and stops nothing, and only an end, or what stops the run for good, comes of it but the resume. */
 export const pausesQuietly: Invariant = (moments) => {
   if (isIn(moments, "paused")) return newest(moments).actions.length === 0 && newest(moments).timersMs.length === 0;
-  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "failed", "cancelled");
+  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "compensating", "failed", "cancelled");
+};
+
+/** What was done is undone at most once, for a reason, and the run ends by that reason. */
+export const unwindsForAReason: Invariant = (moments) => {
+  const began = moments.some(({ value }) => value === "compensating");
+  const { unwinds } = run(moments);
+  if (timesAsked(moments, "unwindSupervisor") !== (began ? 1 : 0) || began !== (unwinds !== undefined)) return false;
+  return !began || isIn(moments, "compensating", "cancelled") || (isIn(moments, "failed") && unwinds === "failed");
 };
 
 /** A run times out as its policy says. */
@@ -87,6 +117,12 @@ export const timesOutByPolicy: Invariant = (moments) => !isIn(moments, "timedOut
 
 /** Nodes are cancelled exactly by stopping. */
 export const cancelsByStopping: Invariant = (moments) => timesAsked(moments, "cancelNodes") === (isIn(moments, "stopped") ? 1 : 0);
+
+/** Nothing is undone before what runs has ended: it is asked to stop once, then one node after the other is compensated. */
+export const undoesWhatEnded: Invariant = (moments) =>
+  timesAsked(moments, "stopNodes") === (moments.some(({ value }) => value === "stopping") ? 1 : 0) &&
+  (!newest(moments).actions.includes("compensateNext") || isIn(moments, "unwinding")) &&
+  (!isIn(moments, "unwound") || timesAsked(moments, "compensateNext") > 0);
 
 /** One attempt more each time it runs, and none otherwise. */
 export const countsAttempts: Invariant = (moments) => {
@@ -139,10 +175,10 @@ export const lateIsAFailure: Invariant = (moments) => {
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
   event: { staysEnded, waitsAsLongAsSaid, lateIsAFailure },
   group: { staysEnded, opensOnce, closesWhatSettled, completesInOrder, groupEndsWithReason },
-  node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason },
+  node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason, stopsByAsking },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
-  supervisor: { staysEnded, cancelsByStopping },
-  workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, pausesQuietly, timesOutByPolicy },
+  supervisor: { staysEnded, cancelsByStopping, undoesWhatEnded },
+  workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, pausesQuietly, timesOutByPolicy, unwindsForAReason },
 };
 
 /** Throws with the name of the first invariant that does not hold at some moment. */

@@ -35,6 +35,7 @@ const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
   "blocks its dependents": policy,
   "is skipped": { ...policy, jitter: "none", onFail: "skip" },
   "is tried once": { ...policy, maxAttempts: 1 },
+  "is taken over by another": { ...policy, maxAttempts: 1, onFail: "skip", alternative: { ...policy, maxAttempts: 2, jitter: "none", onFail: "skip" } },
 };
 
 const nodeEvents: EventFrom<typeof nodeMachine>[] = [
@@ -45,6 +46,7 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
   { type: "node.cancelled" },
+  { type: "run.unwinds" },
 ];
 
 const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
@@ -70,7 +72,12 @@ const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
 
 const eventEvents: EventFrom<typeof eventMachine>[] = [{ type: "event.received" }, { type: "node.cancelled" }];
 
-const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [{ type: "node.settled" }, { type: "nodes.exhausted" }, { type: "supervisor.stop" }];
+const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
+  { type: "node.settled" },
+  { type: "nodes.exhausted" },
+  { type: "supervisor.unwind" },
+  { type: "supervisor.stop" },
+];
 
 const runInputs: Record<string, InputFrom<typeof workflowMachine>> = {
   "keeps what it has at its timeout": { timeoutMs: 1_800_000, onTimeout: "partial" },
@@ -88,6 +95,10 @@ const runEvents: EventFrom<typeof workflowMachine>[] = [
   { type: "run.pause" },
   { type: "run.resume" },
   { type: "run.cancel" },
+  { type: "run.cancel", undoes: true },
+  { type: "run.terminate" },
+  { type: "run.unwind", failure: { ...overloaded, node: "collect" } },
+  { type: "supervisor.unwound" },
 ];
 
 /** What the invoked attempt answers: its result, a failure that is to be tried again soon or later, or one for good. */
