@@ -74,6 +74,8 @@ function refuseUnlessEnded(record: RunRecord): void {
   if (isMachineRun(record))
     throw notRetryable(record, "is one of a machine, which cannot be taken up where it ended", "fork it from a checkpoint; see `pawl show RUN --checkpoints`");
   if (!isOver(status)) throw notRetryable(record, `is ${status}`, "wait for its end, or cancel it first");
+  if (openRunRow(record).unwinds !== undefined)
+    throw notRetryable(record, "was undone: what it had done is not there any more", "start it again under another id");
   if (status !== "completed") return;
   const skips = openRunRow(record).degraded ? ", though nodes were skipped: none is left to be tried again" : "";
   throw notRetryable(record, `is completed${skips}`, "fork it from the node that is to run again");

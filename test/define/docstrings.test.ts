@@ -25,6 +25,9 @@ export const reader = any("reader", z.object({ question: z.string() }), z.object
 export const editor = any("editor", z.object({ text: z.string() }), z.object({ text: z.string(), good: z.boolean() }));
 export const sorter = any("sorter", z.object({}), z.object({ approved: z.boolean(), kind: z.enum(["bug", "question", "praise"]) }));
 export const [merger, fixer, writer] = [any("merger", z.object({}), z.string()), any("fixer", z.object({}), z.string()), any("writer", z.object({}), z.string())];
+export const pay = any("pay", z.object({ order: z.string() }), z.object({ id: z.string() }));
+export const ship = any("ship", z.object({ payment: z.string() }), z.object({}));
+export const refund = any("refund", z.object({ result: z.object({ id: z.string() }).optional() }), z.void());
 export const text = "name: given\\nnodes: {}";
 export const urls = ["a", "b"];
 export const i = 1;
@@ -43,7 +46,7 @@ const draft = wf.node("draft", editor, { text: "" });
 const review = wf.node("review", sorter, {});
 const triage = review;`;
   return `export async function example() {
-  return workflow({ name: "example", input: z.object({ topic: z.string() }) }, (wf) => {
+  return workflow({ name: "example", input: z.object({ topic: z.string(), order: z.string() }) }, (wf) => {
 ${nodes}
 ${code}
   void [plan, draft, review, triage];

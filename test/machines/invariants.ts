@@ -55,8 +55,8 @@ export const stopsByAsking: Invariant = (moments) => timesAsked(moments, "stopAg
 
 /** At least what the failure asked for; else between 0 and the longest interval. An alternative is not waited for. */
 export const backoffWithinPolicy: Invariant = (moments) => {
-  if (hasTurned(moments)) return node(moments).backoffMs === 0;
-  const { backoffMs, policy, failure } = node(moments);
+  const { backoffMs, policy, failure, alternative } = node(moments);
+  if (alternative > 0 && attemptsNow(moments) <= 1 && backoffMs === 0) return true;
   const askedMs = failure?.retryAfterMs ?? 0;
   return backoffMs >= Math.max(0, askedMs) && backoffMs <= Math.max(Math.ceil(policy.maxIntervalMs), askedMs);
 };

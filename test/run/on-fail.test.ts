@@ -97,6 +97,11 @@ test("a node that fails with `compensate` has what was done undone, its own part
     ["three", "compensated"],
     ["four", "blocked"],
   ]);
+  for (const again of [() => run.retry(), () => run.resume()])
+    await expect(room.settled<unknown>(again())).rejects.toMatchObject({
+      code: "PAWL_RUN_NOT_RETRYABLE",
+      message: expect.stringContaining("was undone") as string,
+    });
 });
 
 test("a compensation that fails does not stop the others, and is named", async () => {
