@@ -41,7 +41,7 @@ test("a command says the same words there as in a process of its own, and ends w
   const resident = await endsOf((folder, words) => folder.pawl(...words));
   expect(resident).toEqual(alone);
   expect(new Set(resident.map(({ code }) => code))).toEqual(new Set([0, 1, 2, 3, 5, 6]));
-});
+}, 300_000);
 
 async function endsOf(run: (folder: Folder, words: readonly string[]) => Promise<Ended>): Promise<Ended[]> {
   const folder = makeFolder();
