@@ -35,11 +35,13 @@ const OUTSIDE: ReadonlySet<string> = new Set(["promise", "other", "attempt", ...
 function kindsOf({ machines }: MachineStructure, actors: readonly ActorView[]): Map<string, ActorStructure["kind"] | "attempt"> {
   const structures = new Map<string, ActorStructure>([[ROOT_KEY, { kind: "machine", machine: 0 }]]);
   const kinds = new Map<string, ActorStructure["kind"] | "attempt">([[ROOT_KEY, "machine"]]);
-  for (const { key, src, parent } of actors) {
+  for (const { key, src, parent, state } of actors) {
     const above = structures.get(parent ?? "");
     const found = above === undefined || !("machine" in above) ? undefined : machines[above.machine]!.actors[src];
     if (found !== undefined) structures.set(key, found);
-    const kind = found?.kind ?? (kinds.get(parent ?? "") === "step" ? "attempt" : undefined);
+    // a step that is a workflow has no states: it is a run of its own
+    const isAttempt = found === undefined ? kinds.get(parent ?? "") === "step" : found.kind === "step" && state === undefined;
+    const kind = isAttempt ? "attempt" : found?.kind;
     if (kind !== undefined && key !== ROOT_KEY) kinds.set(key, kind);
   }
   return kinds;
