@@ -298,7 +298,7 @@ export const STUCK: Readonly<Record<string, (play: Play) => Promise<Truth>>> = {
       states: { on: { invoke: { id: "culprit", src: "child" as never, input: {} as never } } },
     });
     await started(play, parent);
-    const id = "r/culprit~2";
+    const id = "r/culprit~3";
     return { runId: "r", kinds: ["waitsForRun", "waitsForEvent"], recoverable: true, next: `\`pawl send ${id} culprit\`` };
   },
   async "a machine is paused"(play) {
