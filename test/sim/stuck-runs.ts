@@ -148,7 +148,8 @@ export const STUCK: Readonly<Record<string, (play: Play) => Promise<Truth>>> = {
   },
   async "has no worker"(play) {
     (await started(play, around(play.spec, hanging))).kill();
-    return ofRun("noWorker", "`pawl work FILE`");
+    // what ran in the worker is cut off: it is not at work
+    return { ...ofRun("noWorker", "`pawl work FILE`"), also: { kind: "running", nodes: [] } };
   },
   async "its definition is missing"(play) {
     (await started(play, around(play.spec, hanging))).kill();
@@ -192,6 +193,13 @@ export const STUCK: Readonly<Record<string, (play: Play) => Promise<Truth>>> = {
       around(play.spec, (wf, options) => wf.node("culprit", broken, 1, { ...options, onFail: "compensate", compensate: hangs })),
     );
     return { runId: "r", kinds: ["compensating", "failed"], node: "culprit", recoverable: true, next: "`pawl cancel r --now`" };
+  },
+  async "is being undone, and that is tried again"(play) {
+    const flow = around(play.spec, (wf, { after }) => wf.event("wait", z.any(), { after: [wf.node("culprit", echo, 1, { after, compensate: shaky })] }));
+    const { pawl } = await started(play, flow);
+    await play.room.settled((await pawl.run("r")).cancel());
+    await play.room.clock.advance(100);
+    return { runId: "r", kinds: ["compensating", "cancelled"], recoverable: true, next: "`pawl cancel r --now`" };
   },
   async "was undone, for it was cancelled"(play) {
     const flow = around(play.spec, (wf, { after }) => wf.event("wait", z.any(), { after: [wf.node("culprit", echo, 1, { after, compensate: echo })] }));
