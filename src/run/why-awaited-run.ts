@@ -22,5 +22,5 @@ export async function awaitedRunOf(store: Store, record: RunRecord, nodeId: stri
   const outputs = new Map(rows.map((row) => [row.key, row.output]));
   const texts = await results.load(results.missing(node.reads), async (keys) => keys.map((key) => outputs.get(key) ?? "null"));
   const { runId } = results.resolve(node.input, texts) as { readonly runId?: unknown };
-  return runId === undefined ? undefined : String(runId);
+  return typeof runId === "string" ? runId : undefined;
 }

@@ -42,6 +42,7 @@ describe("the true cause is named", () => {
         expect(path[0]!.node ?? truth.node).toBe(truth.node);
         expect(why.next).toContain(truth.next);
         const { kind, nodes } = truth.also ?? { kind: "", nodes: [] };
+        if (truth.beneath !== undefined) expect(why.causes[0]!.causes.map((cause) => [cause.kind, cause.node])).toContainEqual([truth.beneath, "culprit"]);
         expect(why.causes.filter((cause) => cause.kind === kind).map(({ node }) => node)).toEqual(nodes);
       }),
       { numRuns, ...parameters },
