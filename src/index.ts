@@ -29,6 +29,9 @@ export type { ForkOptions, ForkPlan, ForkedTimer, KeptNode, MachineForkPlan, Sta
 export type { ForkOrigin } from "./run/origin.ts";
 export type { EndedStatus, PruneOptions, PruneProgress, Pruned } from "./run/prune.ts";
 export type { Reopened } from "./run/reopen.ts";
+export type { FailurePattern, FailurePatterns, FailuresOptions } from "./run/failure-patterns.ts";
+export type { Cause, CauseKind } from "./run/why-cause.ts";
+export type { Why } from "./run/why.ts";
 export type { RetentionPolicy } from "./run/retention.ts";
 export { type FallbackOptions, type Rollout, type RolloutOptions, type RolloutView, rollout } from "./run/rollout.ts";
 export { type CatchUp, type Overlap, type Schedule, type ScheduleOptions, schedule } from "./run/schedule.ts";

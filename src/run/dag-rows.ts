@@ -6,7 +6,7 @@ import type { ActorRecord } from "../store/store.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
 import { type RunNode, baseOf } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
-import { type NodeActor, childRunOf, nodeRow } from "./node-actor.ts";
+import { type NodeActor, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
 
@@ -57,7 +57,7 @@ export class DagRows {
     const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
     if (node.compensate !== undefined)
       this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...(alternative > 0 && { alternative, attemptsBefore }) });
-    if (node.undoes === undefined) this.history.started(node.id, childRunOf(this.#runId, actor), attempt);
+    if (node.undoes === undefined) this.history.started(node.id, openingOf(this.#runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
 

@@ -16,6 +16,7 @@ import type { Reopened } from "./reopen.ts";
 import type { Request } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
 import type { RunStream, StreamOptions, Streams } from "./streams.ts";
+import type { Why } from "./why.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { readNodeResult } from "./node-result.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
@@ -125,6 +126,23 @@ export class Run<Output> {
    */
   async status(): Promise<RunView> {
     return viewRun(this.#pawl.store, await requireRun(this.#pawl.store, this.id));
+  }
+
+  /**
+   * Why the run stands where it does: what it waits for, or what it failed of, those causes first that others follow from, each
+   * with its remedy; beneath a run that is waited for, why of that one. From any process, also without the workflow's code.
+   *
+   * @example
+   * ```ts
+   * const { causes, recoverable, next } = await run.why();
+   * for (const { kind, message } of causes) console.log(kind, message);
+   * console.log(recoverable, next);
+   * ```
+   * @throws PAWL_RUN_NOT_FOUND, PAWL_ROW_CORRUPT
+   */
+  async why(): Promise<Why> {
+    const { whyRun } = await import("./why.ts");
+    return whyRun(this.#pawl.store, this.#pawl.clock, this.id);
   }
 
   /** Its nodes, in the order of the definition. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */

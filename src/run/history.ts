@@ -58,10 +58,12 @@ export interface HistoryEvent {
   readonly dueAt?: number;
   /** Of an attempt that is a run of its own: that run's id. */
   readonly childRun?: string;
+  /** Of an attempt that waits for the end of a run which was started elsewhere. */
+  readonly awaitsRun?: true;
 }
 
 /** What a node began with: what a group was opened with, until when an event is awaited, or the run that an attempt is. */
-type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun">;
+type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "awaitsRun">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {

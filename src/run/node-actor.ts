@@ -95,6 +95,11 @@ export function childRunOf(runId: string, actor: NodeActor): { readonly childRun
   return agentOf(actor).work.kind === "run" ? { childRun: childRunId(runId, actor.node.id, actor.snapshot.context.attempt) } : {};
 }
 
+/** What an attempt of this node begins with. */
+export function openingOf(runId: string, actor: NodeActor): { readonly childRun?: string; readonly awaitsRun?: true } {
+  return agentOf(actor).work.kind === "wait" ? { awaitsRun: true } : childRunOf(runId, actor);
+}
+
 /** The row of a node that has ended, or backs off, at this instant. */
 export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null): ActorRecord {
   const { node, snapshot, since } = actor;

@@ -49,13 +49,14 @@ async function nodeAddresses(store: Store, runId: string): Promise<string[]> {
 
 /** What the actors that run would be called: by their key, or as an attempt of their parent. */
 function actorAddresses(runId: string, rows: readonly StoredActor[]): string[] {
-  return rows
-    .filter(({ key, status }) => status === "running" && key !== ROOT_KEY)
-    .flatMap(({ key, output }) => {
-      const parent = key.slice(0, Math.max(0, key.lastIndexOf("/")));
-      const attempt = attemptIn(output);
-      return [`${runId}/${key}`, ...(parent === "" || attempt === undefined ? [] : [childRunId(runId, parent, attempt)])];
-    });
+  return rows.filter(({ key, status }) => status === "running" && key !== ROOT_KEY).flatMap((row) => childAddresses(runId, row));
+}
+
+/** What the run would be called that this actor may be. */
+export function childAddresses(runId: string, { key, output }: StoredActor): string[] {
+  const parent = key.slice(0, Math.max(0, key.lastIndexOf("/")));
+  const attempt = attemptIn(output);
+  return [`${runId}/${key}`, ...(parent === "" || attempt === undefined ? [] : [childRunId(runId, parent, attempt)])];
 }
 
 /** A damaged row has none: the run is to end all the same. */

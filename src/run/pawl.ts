@@ -9,6 +9,7 @@ import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
+import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
 import type { RunChange } from "./history.ts";
 import { Home } from "./home.ts";
@@ -140,6 +141,22 @@ export class Pawl implements AsyncDisposable {
   async list(options: ListOptions = {}): Promise<RunSummary[]> {
     const records = await this.#store.listRuns({ ...options, limit: Math.min(options.limit ?? LIST_DEFAULT, LIST_MAX) });
     return records.map(summaryOf);
+  }
+
+  /**
+   * What runs fail of, the most frequent first: failed, timed-out and quarantined runs counted by code, kind, node and agent,
+   * each with its newest run. Looks at the newest runs that ended so, at most `limit` of each status.
+   *
+   * @example
+   * ```ts
+   * const { patterns } = await pawl.failures({ since: Date.now() - 86_400_000 });
+   * for (const { count, code, node, newest } of patterns) console.log(count, code, node, newest.id);
+   * ```
+   * @throws PAWL_INVALID_VALUE
+   */
+  async failures(options: FailuresOptions = {}): Promise<FailurePatterns> {
+    const { failurePatterns } = await import("./failure-patterns.ts");
+    return failurePatterns(this.#store, this.#seams.clock, options);
   }
 
   /**

@@ -92,6 +92,8 @@ export interface NodeView {
   readonly progress: unknown;
   /** Of a call of a workflow or machine: the id of the run that its newest attempt is. */
   readonly childRun: string | undefined;
+  /** It waits for the end of a run that was started elsewhere. */
+  readonly awaitsRun?: true | undefined;
   /** Of an event that is awaited: when its timeout strikes; undefined when it has none. */
   readonly dueAt: number | undefined;
   /** Of a map or loop that was opened: how many items, or rounds, it has; they come after it. */
@@ -234,6 +236,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
       progress: reported.get(node.id),
       childRun: started === undefined ? body?.childRun : started.childRun,
+      awaitsRun: started?.awaitsRun,
       dueAt: derived === "running" ? body?.dueAt : undefined,
       items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
       branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
@@ -298,6 +301,7 @@ interface StartedAttempt {
   readonly attempt: number;
   readonly at: number;
   readonly childRun: string | undefined;
+  readonly awaitsRun?: true | undefined;
   /** It undoes what the node has done. */
   readonly undoes: boolean;
 }
@@ -306,9 +310,9 @@ interface StartedAttempt {
 async function readRunning(store: Store, runId: string): Promise<Map<string, StartedAttempt>> {
   const running = new Map<string, StartedAttempt>();
   for await (const { at, events } of readHistory(store, runId)) {
-    for (const { type, node, attempt, childRun } of events) {
+    for (const { type, node, attempt, childRun, awaitsRun } of events) {
       if (type === "run.recovered") running.clear();
-      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false, childRun });
+      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false, childRun, awaitsRun });
       else if (type === "node.compensating") running.set(node!, { attempt: attempt!, at, undoes: true, childRun });
       else if (node !== undefined) running.delete(node);
     }

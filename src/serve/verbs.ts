@@ -15,6 +15,7 @@ import type { ShowOptions } from "./show.ts";
 import type { StartVerbOptions } from "./start.ts";
 import { type Done, EXPORT_OPTION, collect, examples, onStore, wholeNumber } from "./verb-parts.ts";
 import type { WatchOptions } from "./watch.ts";
+import { declareWhyVerbs } from "./why-verbs.ts";
 import type { WorkOptions } from "./work.ts";
 
 const STATUSES: readonly RunStatus[] = ["pending", "running", "paused", "compensating", "completed", "failed", "timedOut", "cancelled", "quarantined"];
@@ -37,6 +38,7 @@ export function declareVerbs(program: Command, done: Done): void {
   declareShow(program, done);
   declareWatch(program, done);
   declareInspect(program, done);
+  declareWhyVerbs(program, done);
   program.commandsGroup("Act on a run, wherever it is:");
   declareRunVerbs(program, done);
   program.commandsGroup("Definitions:");

@@ -1,0 +1,30 @@
+/**
+ * The command line for why: each verb with its arguments, options and two examples.
+ */
+import type { Command } from "commander";
+import type { FailuresVerbOptions } from "./failures.ts";
+import { type Done, examples, onStore, wholeNumber } from "./verb-parts.ts";
+import type { WhyVerbOptions } from "./why.ts";
+
+const EXIT_CODES = "\nExit codes: 0 told, 2 wrong command, 5 no such run, 70 store failed";
+const LIMIT_MAX = 100_000;
+
+export function declareWhyVerbs(program: Command, done: Done): void {
+  const why = program
+    .command("why <run>")
+    .description("say why a run stands where it does, and what to do about it")
+    .addHelpText("after", examples("pawl why r-42", "pawl why r-42 --json | jq '.causes[0]'"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (run: string, options: WhyVerbOptions) => done(await (await import("./why.ts")).why(run, options)));
+  onStore(why);
+  const failures = program
+    .command("failures")
+    .description("count what runs fail of: by code, node and agent, each with its newest run")
+    .option("--since <instant>", "only runs started since: 24h or 7d ago, or a date as 2026-01-15T14:00")
+    .option("--workflow <name>", "only runs of this workflow or machine")
+    .option("--limit <number>", "look at so many runs of each status, the newest (default: 1000)", wholeNumber(1, LIMIT_MAX))
+    .addHelpText("after", examples("pawl failures --since 24h", "pawl failures --workflow research --json"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (options: FailuresVerbOptions) => done(await (await import("./failures.ts")).failures(options)));
+  onStore(failures);
+}
