@@ -8,6 +8,7 @@ import { CANCEL_BODY } from "./hosted-run.ts";
 import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Policy } from "../define/policy.ts";
+import type { EditedInput } from "./edited-inputs.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { InboxItem } from "./requests.ts";
@@ -16,7 +17,7 @@ import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { ActorRecord, Post } from "../store/store.ts";
-import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
+import { type NodeBody, type OverrideNote, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
 /** A node in memory: only those that run, are queued again, or back off. */
 export interface NodeActor extends Timed {
@@ -26,6 +27,8 @@ export interface NodeActor extends Timed {
   attempt: Attempt | undefined;
   /** It holds one of the worker's permits. */
   hasPermit: boolean;
+  /** Somebody said how it ends. */
+  overridden?: OverrideNote;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -96,8 +99,8 @@ export function childRunOf(runId: string, actor: NodeActor): { readonly childRun
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */
-export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null): ActorRecord {
-  const { node, snapshot, since } = actor;
+export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null, edited: EditedInput | undefined): ActorRecord {
+  const { node, snapshot, since, overridden } = actor;
   const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
   const body: NodeBody = {
     attempt,
@@ -107,6 +110,8 @@ export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output
     ...(alternative > 0 && { alternative, attemptsBefore }),
     ...(snapshot.value === "backingOff" && { backoffMs }),
     ...childRunOf(runId, actor),
+    ...(overridden !== undefined && { overridden }),
+    ...edited,
   };
   return actorRow(runId, node.id, snapshot.value, nodeBodyText(body), output);
 }

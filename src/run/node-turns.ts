@@ -2,6 +2,7 @@
  * Turns of the nodes that call agents: what happened to one, what its chart makes of it, and what follows.
  */
 import type { Failure, NodeEvent } from "../../machines/node.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Attempt, Outcome } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import type { Calls } from "./calls.ts";
@@ -32,6 +33,9 @@ interface TurnHost {
   /** The node has ended. */
   ended(node: NodeActor, status: Settled, output: string | undefined, failure: Failure | undefined): void;
 }
+
+/** What an attempt is told that is given up; else its time is over. */
+const ABANDONED: Readonly<Record<string, ErrorCode>> = { "node.cancelled": "PAWL_RUN_CANCELLED", "node.overridden": "PAWL_NODE_OVERRIDDEN" };
 
 export class NodeTurns {
   readonly #host: TurnHost;
@@ -66,7 +70,7 @@ export class NodeTurns {
         this.#host.act(() => timers.arm(node, timer));
       } else if (effect.kind === "cancel") timers.clear(node);
       else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
-      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, ABANDONED[event.type] ?? "PAWL_AGENT_TIMEOUT");
       else if (effect.type === "stopAgent") abandoned.stop(node);
     }
     if (snapshot.value === before) return;

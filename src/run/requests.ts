@@ -3,6 +3,7 @@
  * A row is one of: an event that another run sent (an object), the cancel of a parent that is gone, or a request.
  */
 import { type ErrorCode, PawlError } from "../errors.ts";
+import type { Override } from "./override.ts";
 import type { SendResult } from "./sends.ts";
 
 /** A request of a person or program. Each asks for an answer. */
@@ -11,7 +12,8 @@ export type Request =
   | { readonly kind: "send"; readonly event: string; readonly eventId?: string }
   /** `now`: nothing that would undo what was done is run. */
   | { readonly kind: "cancel"; readonly now?: true }
-  | { readonly kind: "pause" | "resume" };
+  | { readonly kind: "pause" | "resume" }
+  | ({ readonly kind: "override" } & Override);
 
 /** What is said to it, with the commit that did it. */
 export type Reply =
@@ -51,6 +53,7 @@ export type InboxItem = { readonly number: number; readonly isAsked: boolean } &
   | { readonly kind: "event"; readonly event: string; readonly eventId?: string }
   | { readonly kind: "cancel"; readonly now?: true }
   | { readonly kind: "pause" | "resume" }
+  | { readonly kind: "override"; readonly override: Override }
   /** Not taken: only consumed, with this answer if one is asked for. */
   | { readonly kind: "dropped"; readonly reply?: Reply }
 );
