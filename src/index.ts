@@ -28,6 +28,8 @@ export type { ForkRunOptions } from "./run/fork.ts";
 export type { ForkOptions, ForkPlan, ForkedTimer, KeptNode, MachineForkPlan, StartedAgain, WorkflowForkPlan } from "./run/fork-plan.ts";
 export type { ForkOrigin } from "./run/origin.ts";
 export type { EndedStatus, PruneOptions, PruneProgress, Pruned } from "./run/prune.ts";
+export type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./run/override.ts";
+export type { OverrideNote } from "./run/row.ts";
 export type { Reopened } from "./run/reopen.ts";
 export type { RetentionPolicy } from "./run/retention.ts";
 export { type FallbackOptions, type Rollout, type RolloutOptions, type RolloutView, rollout } from "./run/rollout.ts";

@@ -45,7 +45,15 @@ export class Calls {
     const [agent, policy] = [agentOf(node), policyOf(node)];
     const { attempt: number, alternative } = node.snapshot.context;
     const upstreamFailures = this.#failures.among([...new Set([...reads, ...after])]);
-    const facts = { runId: run.id, nodeId, attempt: number, alternative, deadlineAt: node.since + policy.timeoutMs, upstreamFailures, generation: this.#edited.of(node.index)?.generation };
+    const facts = {
+      runId: run.id,
+      nodeId,
+      attempt: number,
+      alternative,
+      deadlineAt: node.since + policy.timeoutMs,
+      upstreamFailures,
+      generation: this.#edited.of(node.index)?.generation,
+    };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
     // a run of its own takes permits itself
     if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);

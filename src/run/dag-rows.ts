@@ -61,7 +61,13 @@ export class DagRows {
     const { node, snapshot, since } = actor;
     const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
     if (node.compensate !== undefined)
-      this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...(alternative > 0 && { alternative, attemptsBefore }), ...this.#edited.of(node.index) });
+      this.written(node, "running", {
+        attempt,
+        startedAt: since,
+        ...(failure && { failure }),
+        ...(alternative > 0 && { alternative, attemptsBefore }),
+        ...this.#edited.of(node.index),
+      });
     if (node.undoes === undefined) this.history.started(node.id, childRunOf(this.#runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }

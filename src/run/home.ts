@@ -8,7 +8,7 @@ import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
-import { Asks } from "./asks.ts";
+import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
@@ -20,6 +20,8 @@ import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
 import { Looks } from "./looks.ts";
 import { MachineRun } from "./machine-run.ts";
+import type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./override.ts";
+import { overrideNode } from "./overrides.ts";
 import { Peers } from "./peers.ts";
 import { Recovery } from "./recovery.ts";
 import type { Request } from "./requests.ts";
@@ -358,6 +360,14 @@ export class Home implements RunHome {
   async resume(id: string, options: RequestOptions): Promise<void> {
     const { status } = await requireRun(this.store, id);
     return isOver(status) ? this.again.resume(id) : this.request(id, { kind: "resume" }, options);
+  }
+
+  async override(id: string, node: string, outcome: OverrideOutcome, options: OverrideOptions): Promise<OverriddenNode> {
+    this.checkOpen();
+    await this.starts.settled(id);
+    const timeoutMs = durationMs(options.timeout ?? REQUEST_TIMEOUT, "timeout", "override()");
+    const ask = (request: Request): Promise<Answered> => this.#asks.ask(id, request, timeoutMs);
+    return overrideNode({ store: this.store, again: this.again, ask }, id, node, outcome, options);
   }
 
   /** This process itself wrote what is nobody's. */

@@ -52,8 +52,7 @@ export function readOverride(node: string, outcome: OverrideOutcome, { by, reaso
   const note = { ...bounded("by", by, BY_LENGTH_MAX), ...bounded("reason", reason, REASON_LENGTH_MAX) };
   if (outcome === "skip") return { node, outcome: "skipped", ...note };
   if (outcome === "fail") return { node, outcome: "failed", ...note };
-  if (typeof outcome === "object" && outcome !== null && "result" in outcome)
-    return { node, outcome: "completed", result: encode(outcome.result), ...note };
+  if (typeof outcome === "object" && outcome !== null && "result" in outcome) return { node, outcome: "completed", result: encode(outcome.result), ...note };
   throw new PawlError("PAWL_INVALID_VALUE", { message: `node "${node}" cannot end so`, next: "give { result }, 'skip' or 'fail'" });
 }
 

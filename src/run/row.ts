@@ -118,7 +118,13 @@ export function runRow(
 
 /** A node's body as text; the common case without a walk over it. */
 export function nodeBodyText(body: NodeBody): string {
-  if (body.failure !== undefined || body.childRun !== undefined || body.overridden !== undefined || body.generation !== undefined || body.backoffMs !== undefined)
+  if (
+    body.failure !== undefined ||
+    body.childRun !== undefined ||
+    body.overridden !== undefined ||
+    body.generation !== undefined ||
+    body.backoffMs !== undefined
+  )
     return encode(body);
   const opened = (body.opened === undefined ? "" : `,"opened":${body.opened}`) + (body.dueAt === undefined ? "" : `,"dueAt":${body.dueAt}`);
   return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}${opened}}`;

@@ -33,9 +33,12 @@ export const attemptsWithinPolicy: Invariant = (moments) => node(moments).attemp
 /** The agent is called once for each attempt that was granted. */
 export const callsPerAttempt: Invariant = (moments) => timesAsked(moments, "callAgent") === node(moments).attempt;
 
-/** A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, or at its timeout. */
+/** Did somebody say how it ends? */
+const isOverridden = (moments: readonly Moment[]): boolean => newest(moments).told?.type === "node.overridden";
+
+/** A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, overridden, or at its timeout. */
 export const abortsWhatRuns: Invariant = (moments) => {
-  const unanswered = isIn(moments, "cancelled") || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
+  const unanswered = isIn(moments, "cancelled") || isOverridden(moments) || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
   const left = moments.at(-2)?.value === "running" && !isIn(moments, "running");
   return newest(moments).actions.includes("abortAgent") === (left && unanswered);
 };
@@ -58,6 +61,7 @@ export const backsOffToRetry: Invariant = (moments) => {
 export const givesUpWithReason: Invariant = (moments) => {
   if (!isIn(moments, "failed", "skipped")) return true;
   const { attempt, policy, failure } = node(moments);
+  if (failure?.code === "PAWL_NODE_OVERRIDDEN") return true;
   return failure !== undefined && (!failure.retryable || attempt === policy.maxAttempts) && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
 };
 
@@ -131,6 +135,7 @@ export const waitsAsLongAsSaid: Invariant = (moments) =>
 /** An event that does not come in time is a failure of kind timeout, as its policy says; what came has none. */
 export const lateIsAFailure: Invariant = (moments) => {
   const { failure, policy } = awaited(moments);
+  if (failure?.code === "PAWL_NODE_OVERRIDDEN") return isIn(moments, "failed", "skipped");
   if (isIn(moments, "failed", "skipped")) return failure?.kind === "timeout" && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
   return failure === undefined;
 };
