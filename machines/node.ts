@@ -84,7 +84,7 @@ export const nodeMachine = setup({
       failure: failureOf(event),
       backoffMs: backoffMs(context.policy, context.attempt - context.attemptsBefore, event),
     })),
-    keepReason: assign({ failure: ({ context, event }) => ("failure" in event ? event.failure : context.failure) }),
+    keepReason: assign({ failure: ({ event }) => failureOf(event), backoffMs: 0 }),
     turnToAlternative: assign(({ context }) => ({
       policy: context.policy.alternative!,
       alternative: context.alternative + 1,

@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Random } from "../random.ts";
-import type { Store } from "../store/store.ts";
+import type { RunRecord, Store } from "../store/store.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import { encode } from "./codec.ts";
 import type { Definition } from "./definition.ts";
@@ -60,11 +60,11 @@ export class Again {
   }
 
   /** Sets how a node of an ended run ends, and takes the run up again. */
-  async override(id: string, asked: Override): Promise<OverriddenNode> {
+  async override(record: RunRecord, asked: Override): Promise<OverriddenNode> {
     this.#seams.checkOpen();
     const { overrideEnded } = await import("./override-ended.ts");
-    const done = await overrideEnded(this.#seams.store, id, asked, this.#seams.clock.now(), (hash) => this.#seams.findDefinition(hash));
-    this.#seams.offered(id);
+    const done = await overrideEnded(this.#seams.store, record, asked, this.#seams.clock.now(), (hash) => this.#seams.findDefinition(hash));
+    this.#seams.offered(record.id);
     return done;
   }
 

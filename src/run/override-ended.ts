@@ -2,31 +2,32 @@
  * Sets how a node of a run that has ended ends, and takes the run up again, in one commit. The run is nobody's then: any
  * worker that has its definition goes on with it. The result is checked where the definition is known.
  */
-import type { Store } from "../store/store.ts";
+import type { RunRecord, Store } from "../store/store.ts";
 import type { Definition } from "./definition.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { type Override, type OverriddenNode, checkedOverride, notChosen, overridable, overrideFailure, settledError } from "./override.ts";
 import { type SetNode, readEnded, reopen } from "./reopen.ts";
 import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
 import type { StoredNode } from "./stored-nodes.ts";
-import { requireRun } from "./view.ts";
 import { PawlError } from "../errors.ts";
 
 /** Of these it is said how they end; one that failed can fail no more. */
 const ENDED: ReadonlySet<string> = new Set(["completed", "skipped", "notTaken"]);
 
 /**
- * @throws PAWL_RUN_NOT_FOUND, PAWL_RUN_NOT_RETRYABLE, PAWL_RUN_QUARANTINED, PAWL_NOT_A_WORKFLOW, PAWL_NODE_SETTLED,
+ * `record` is as it was read when it was decided that the run has ended: who is faster wins.
+ *
+ * @throws PAWL_RUN_NOT_RETRYABLE, PAWL_RUN_QUARANTINED, PAWL_NOT_A_WORKFLOW, PAWL_NODE_SETTLED,
  * PAWL_OUTPUT_INVALID, PAWL_INVALID_VALUE
  */
 export async function overrideEnded(
   store: Store,
-  runId: string,
+  record: RunRecord,
   asked: Override,
   at: number,
   findDefinition: (hash: string) => Definition | undefined,
 ): Promise<OverriddenNode> {
-  const record = await requireRun(store, runId);
+  const runId = record.id;
   if (isMachineRun(record)) throw new PawlError("PAWL_NOT_A_WORKFLOW", { message: `run "${runId}" is one of a machine, which has no nodes` });
   const definition = findDefinition(record.definition);
   const checked = definition?.kind === "dag" ? await checkedOverride(definition.workflow.plan, asked) : asked;

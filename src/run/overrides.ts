@@ -26,7 +26,8 @@ export async function overrideNode(
 ): Promise<OverriddenNode> {
   const asked = readOverride(node, outcome, options);
   try {
-    if (isOver((await requireRun(store, runId)).status)) return await again.override(runId, asked);
+    const record = await requireRun(store, runId);
+    if (isOver(record.status)) return await again.override(record, asked);
     const answer = await ask({ kind: "override", ...asked });
     return { runId, node, commitNo: "sent" in answer ? answer.sent.commitNo : answer.commitNo };
   } catch (error) {

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline/promises";
 import type { ForkPlan, Pawl, Run } from "../index.ts";
 import { type ActOptions, type Done, act } from "./act.ts";
 import { EXIT } from "./exit-code.ts";
-import { readInput } from "./input.ts";
+import { readValues } from "./input.ts";
 import { toJson } from "./json.ts";
 import { eventTypeText, stateText } from "./machine-text.ts";
 import { problemOf } from "./problem.ts";
@@ -20,7 +20,7 @@ export interface ForkVerbOptions extends ActOptions {
 }
 
 export async function fork(id: string, options: ForkVerbOptions): Promise<number> {
-  const set = await readSet(options.set);
+  const set = await readValues(options.set, "--set", "write --set 'input.topic=\"ratchets\"'");
   const isJson = options.json === true;
   return act(id, options, async (run, pawl) => {
     const asked = { from: await readFrom(run, options.from), ...(set !== undefined && { set }) };
@@ -30,18 +30,6 @@ export async function fork(id: string, options: ForkVerbOptions): Promise<number
     if (!options.yes && !(await isWanted())) return { line: "nothing was started", facts: {}, exitCode: EXIT.failed };
     return told(pawl, await run.fork({ ...asked, ...(options.id !== undefined && { id: options.id }) }), plan);
   });
-}
-
-/** The values to set, by their paths. */
-async function readSet(options: readonly string[] | undefined): Promise<Record<string, unknown> | undefined> {
-  if (options === undefined) return undefined;
-  const set: [string, unknown][] = [];
-  for (const option of options) {
-    const [, path, value] = /^([^=]+)=(.*)$/s.exec(option) ?? [];
-    if (path === undefined) throw problemOf("PAWL_USAGE", `--set "${oneLine(option)}" has no value`, `write --set 'input.topic="ratchets"'`);
-    set.push([path, await readInput(value!, `--set ${path}`)]);
-  }
-  return Object.fromEntries(set);
 }
 
 /** A number is that of a commit, unless a node is called so. */

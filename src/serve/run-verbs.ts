@@ -5,6 +5,7 @@ import { type Command, Option } from "commander";
 import type { AskOptions } from "./act.ts";
 import type { CancelVerbOptions } from "./cancel.ts";
 import type { ForkVerbOptions } from "./fork.ts";
+import type { OverrideVerbOptions } from "./override.ts";
 import type { RetryVerbOptions } from "./retry.ts";
 import type { SendVerbOptions } from "./send.ts";
 import { type Done, collect, examples, onStore } from "./verb-parts.ts";
@@ -17,6 +18,7 @@ export function declareRunVerbs(program: Command, done: Done): void {
   declarePause(program, done);
   declareResume(program, done);
   declareRetry(program, done);
+  declareOverride(program, done);
   declareFork(program, done);
 }
 
@@ -67,9 +69,27 @@ function declareRetry(program: Command, done: Done): void {
     .command("retry <run>")
     .description("run again what failed in an ended run; results that were reached stay")
     .addOption(new Option("--node <id>", "of the failed nodes only this one; repeatable").argParser(collect))
-    .addHelpText("after", examples("pawl retry r-42", "pawl retry r-42 --node web --node docs"))
+    .addOption(new Option("--input <node=json>", 'another input for a failed node, as web=\'{"q": "x"}\' or web=@file; repeatable').argParser(collect))
+    .addHelpText("after", examples("pawl retry r-42", `pawl retry r-42 --node web --input web='{"q": "ratchets"}'`))
     .action(async (run: string, options: RetryVerbOptions) => done(await (await import("./retry.ts")).retry(run, options)));
   ofRun(command);
+}
+
+function declareOverride(program: Command, done: Done): void {
+  const command = program
+    .command("override <run> <node>")
+    .description("set how a node ends: with a result, passed over, or failed; a run that has ended goes on from there")
+    .option("--result <json>", "it completes with this result, as JSON or @file (@- reads standard input)")
+    .option("--skip", "those that depend on it go on without its result")
+    .option("--fail", "it fails, and is not tried again")
+    .option("--by <name>", "who does it, for the history")
+    .option("--reason <text>", "why, for the history")
+    .addHelpText(
+      "after",
+      examples(`pawl override r-42 web --result '{"notes": "none"}' --by ana`, 'pawl override r-42 "pages[3]" --skip --reason "the page is gone"'),
+    )
+    .action(async (run: string, node: string, options: OverrideVerbOptions) => done(await (await import("./override.ts")).override(run, node, options)));
+  ofRun(withTimeout(command));
 }
 
 function declareFork(program: Command, done: Done): void {
