@@ -14,6 +14,7 @@ export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, Paw
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
 export { type OpenOptions, open } from "./open.ts";
+export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";
 export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";

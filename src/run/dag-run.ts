@@ -28,7 +28,7 @@ import { Outgoing } from "./outgoing.ts";
 import { override } from "./overriding.ts";
 import { Phases } from "./phases.ts";
 import { Progress, type Settled } from "./progress.ts";
-import type { InboxItem } from "./requests.ts";
+import type { CancelManner, InboxItem } from "./requests.ts";
 import { restoreNodes } from "./restore-nodes.ts";
 import { Results } from "./results.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
@@ -192,8 +192,8 @@ export class DagRun implements HostedRun {
     this.#seams.wake(this);
   }
 
-  cancel(now = false): void {
-    this.receive({ kind: "cancel", now });
+  cancel(manner: CancelManner = {}): void {
+    this.receive({ kind: "cancel", manner });
   }
 
   receiveInbox(items: readonly InboxItem[]): void {
@@ -216,7 +216,7 @@ export class DagRun implements HostedRun {
       case "begin":
         return this.#phases.tellWorkflow(FACT.started);
       case "cancel":
-        return this.finished ? undefined : this.#cancel(stimulus.now);
+        return this.finished ? undefined : this.#cancel(stimulus.manner);
       case "item":
         return this.#take(stimulus.item);
       case "exhausted":
@@ -252,14 +252,15 @@ export class DagRun implements HostedRun {
     if (item.kind === "event") return this.finished ? undefined : this.#takeEvent(item);
     if (this.finished ? item.kind !== "cancel" || state !== "cancelled" : item.kind === "pause" && UNPAUSABLE.has(state)) return;
     if (item.kind === "override") return this.#override(item);
-    if (item.kind === "cancel") this.#apply({ kind: "cancel", now: item.now === true });
+    if (item.kind === "cancel") this.#apply({ kind: "cancel", manner: item });
     else this.#phases.tellWorkflow(FACT[item.kind]);
     this.#outgoing.done(item);
   }
 
-  #cancel(now: boolean): void {
-    this.#isTerminated ||= now;
-    this.#phases.tellWorkflow(now ? FACT.terminate : this.#unwinding.hasAny || this.#nodes.haveUndo ? FACT.cancelUndoing : FACT.cancel);
+  #cancel({ now, keeps }: CancelManner): void {
+    this.#isTerminated ||= now === true;
+    const undoes = keeps !== true && (this.#unwinding.hasAny || this.#nodes.haveUndo);
+    this.#phases.tellWorkflow(now ? FACT.terminate : undoes ? FACT.cancelUndoing : FACT.cancel);
   }
 
   #override(item: InboxItem & { readonly kind: "override" }): void {

@@ -25,6 +25,8 @@ import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, r
 export interface CancelOptions {
   /** At once: nothing that would undo what was done is run; also when no worker runs on the store. Default false. */
   readonly now?: boolean;
+  /** `false`: nothing that was done is undone, though its compensations are declared. Default true. */
+  readonly compensate?: boolean;
   /** How long another process may take to answer. Default '30s'. */
   readonly timeout?: Duration;
 }

@@ -24,7 +24,7 @@ import type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./overrid
 import { overrideNode } from "./overrides.ts";
 import { Peers } from "./peers.ts";
 import { Recovery } from "./recovery.ts";
-import type { Request } from "./requests.ts";
+import type { CancelManner, Request } from "./requests.ts";
 import { Retention } from "./retention.ts";
 import { RunWatch } from "./run-watch.ts";
 import type { SendResult } from "./sends.ts";
@@ -315,7 +315,8 @@ export class Home implements RunHome {
     if (this.#executing !== undefined && !this.#executing.peers.knows(definition)) await this.definitions.require(definition, name, id);
   }
 
-  async cancel(id: string, { now = false, timeout = REQUEST_TIMEOUT }: CancelOptions): Promise<void> {
+  async cancel(id: string, { now = false, compensate = true, timeout = REQUEST_TIMEOUT }: CancelOptions): Promise<void> {
+    const manner: CancelManner = { ...(now && { now }), ...(!compensate && { keeps: true }) };
     const timeoutMs = durationMs(timeout, "timeout", "cancel()");
     for (;;) {
       this.checkOpen();
@@ -324,19 +325,19 @@ export class Home implements RunHome {
       if (isOver(record.status)) return;
       if (await cancelBefore(this.#store, record, now, this.clock)) return this.#told(id);
       const run = await this.#here(id);
-      if (run === undefined) await this.#askToCancel(id, now, timeoutMs);
+      if (run === undefined) await this.#askToCancel(id, manner, timeoutMs);
       else {
         const watch = this.watchEnd(id);
-        run.cancel(now);
+        run.cancel(manner);
         await watch.promise.finally(() => watch.forget());
       }
     }
   }
 
-  async #askToCancel(id: string, now: boolean, timeoutMs: number): Promise<void> {
+  async #askToCancel(id: string, manner: CancelManner, timeoutMs: number): Promise<void> {
     try {
-      if (now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#told(id);
-      await this.#asks.ask(id, { kind: "cancel", ...(now && { now }) }, timeoutMs);
+      if (manner.now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#told(id);
+      await this.#asks.ask(id, { kind: "cancel", ...manner }, timeoutMs);
     } catch (error) {
       if (!isPawlError(error, "PAWL_RUN_ENDED")) throw error;
     }

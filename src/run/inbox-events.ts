@@ -40,7 +40,7 @@ async function asked(definition: Definition, number: number, request: Request, s
   const isAsked = true;
   switch (request.kind) {
     case "cancel":
-      return { number, isAsked, kind: "cancel", ...(request.now && { now: true }) };
+      return { number, isAsked, kind: "cancel", ...(request.now && { now: true }), ...(request.keeps && { keeps: true }) };
     case "pause":
     case "resume":
       return { number, isAsked, kind: request.kind };

@@ -11,7 +11,7 @@ import type { Policy } from "../define/policy.ts";
 import type { EditedInput } from "./edited-inputs.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
-import type { InboxItem } from "./requests.ts";
+import type { CancelManner, InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
 import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -39,7 +39,7 @@ export type Stimulus =
   | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
   | { readonly kind: "timeout" }
   | { readonly kind: "begin" }
-  | { readonly kind: "cancel"; readonly now: boolean }
+  | { readonly kind: "cancel"; readonly manner: CancelManner }
   | { readonly kind: "item"; readonly item: InboxItem }
   | { readonly kind: "exhausted" }
   | { readonly kind: "group"; readonly group: number; readonly texts: Texts }

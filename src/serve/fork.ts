@@ -1,9 +1,9 @@
 /**
  * `pawl fork`: a new run from where another was. Says first what is kept and what runs again, and asks.
  */
-import { createInterface } from "node:readline/promises";
 import type { ForkPlan, Pawl, Run } from "../index.ts";
 import { type ActOptions, type Done, act } from "./act.ts";
+import { confirmed } from "./confirm.ts";
 import { EXIT } from "./exit-code.ts";
 import { readValues } from "./input.ts";
 import { toJson } from "./json.ts";
@@ -27,7 +27,7 @@ export async function fork(id: string, options: ForkVerbOptions): Promise<number
     const plan = await run.planFork(asked);
     if (!isJson) process.stdout.write(`${planLines(plan).join("\n")}\n`);
     if (!options.yes && (isJson || !process.stdin.isTTY || !process.stderr.isTTY)) throw nobodyToAsk(isJson, plan);
-    if (!options.yes && !(await isWanted())) return { line: "nothing was started", facts: {}, exitCode: EXIT.failed };
+    if (!options.yes && !(await confirmed("Start it? [y/N] "))) return { line: "nothing was started", facts: {}, exitCode: EXIT.failed };
     return told(pawl, await run.fork({ ...asked, ...(options.id !== undefined && { id: options.id }) }), plan);
   });
 }
@@ -64,15 +64,6 @@ function planLines(plan: ForkPlan): string[] {
 function nobodyToAsk(isJson: boolean, plan: ForkPlan): Error {
   if (isJson) process.stdout.write(`${toJson({ runId: plan.runId, plan })}\n`);
   return problemOf("PAWL_USAGE", "nothing was started: there is no terminal to ask", "give --yes to start it");
-}
-
-async function isWanted(): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const left = Promise.withResolvers<string>();
-  terminal.once("close", () => left.resolve(""));
-  const answer = await Promise.race([terminal.question("Start it? [y/N] "), left.promise]);
-  terminal.close();
-  return /^y(?:es)?$/i.test(answer.trim());
 }
 
 async function told(pawl: Pawl, forked: Run<unknown>, plan: ForkPlan): Promise<Done> {

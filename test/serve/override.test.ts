@@ -25,7 +25,7 @@ async function held(): Promise<{ readonly folder: Folder; readonly pid: number }
   folder.write("held.yaml", HELD);
   const worker = await folder.work("held.yaml");
   await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
-  await worker.printed("held started");
+  await folder.called("held");
   return { folder, pid: worker.process.pid! };
 }
 
