@@ -64,7 +64,8 @@ export async function* bulk(seams: BulkSeams, verb: BulkVerb, options: BulkOptio
   let left = limit;
   for await (const batch of batchesOf(seams, verb, where)) {
     const meant = batch.slice(0, left);
-    yield* await Promise.all(meant.map((run) => (dryRun ? { ...factsOf(run), did: "planned" as const } : doTo(seams, verb, run, options))));
+    if (dryRun) yield* meant.map((run) => ({ ...factsOf(run), did: "planned" as const }));
+    else yield* await Promise.all(meant.map((run) => doTo(seams, verb, run, options)));
     left -= meant.length;
     if (left <= 0) return;
   }

@@ -18,17 +18,18 @@ interface OverrideSeams {
 }
 
 export async function overrideNode(
-  { store, again, ask }: OverrideSeams,
+  seams: OverrideSeams,
   runId: string,
   node: string,
   outcome: OverrideOutcome,
   options: OverrideOptions,
 ): Promise<OverriddenNode> {
+  const { store, again } = seams;
   const asked = readOverride(node, outcome, options);
   try {
     const record = await requireRun(store, runId);
     if (isOver(record.status)) return await again.override(record, asked);
-    const answer = await ask({ kind: "override", ...asked });
+    const answer = await seams.ask({ kind: "override", ...asked });
     return { runId, node, commitNo: "sent" in answer ? answer.sent.commitNo : answer.commitNo };
   } catch (error) {
     throw isPawlError(error, "PAWL_NODE_SETTLED") ? await whoSettled(store, runId, node, error) : error;

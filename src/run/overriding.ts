@@ -54,11 +54,11 @@ function openNode(id: string, { id: runId, graph, progress }: Parts): RunNode {
 }
 
 function overrideCall(node: RunNode, event: NodeEvent, { outcome, by, reason, result }: Override, parts: Parts): void {
-  const { id: runId, progress, nodes, turns, abandoned, now } = parts;
+  const { id: runId, progress, nodes, turns, abandoned } = parts;
   const { index, id } = node;
   const known = nodes.at(index);
   const actor = known ?? newNode(node, nodeChart.initial(node.policy).snapshot);
-  if (known === undefined) actor.since = now();
+  if (known === undefined) actor.since = parts.now();
   if (actor.snapshot.value !== "running" && actor.snapshot.value !== "stopping") {
     progress.withdraw(index);
     // an attempt of another process may have begun as a run of its own, of which nothing is known here

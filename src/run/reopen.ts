@@ -215,11 +215,12 @@ async function nextAttempt(
   store: Store,
   runId: string,
   graph: Graph,
-  { index, body: { overridden: _, ...body } }: StoredNode,
+  { index, body: before }: StoredNode,
   at: number,
   edited: string | undefined,
 ): Promise<ActorRecord | undefined> {
   const { id } = graph.node(index);
+  const { overridden, ...body } = before;
   if (body.opened !== undefined) return actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: body.startedAt, opened: body.opened }), null);
   const given = inputAgain(body, edited);
   for (let attempt = 1; attempt <= body.attempt; attempt++) {

@@ -143,7 +143,7 @@ test("what cannot be set says why", async () => {
   await expect(refused("running", "skip", { by: "x".repeat(201) })).rejects.toMatchObject({ code, message: expect.stringContaining("`by`") });
   await expect(refused("running", { result: () => 1 })).rejects.toMatchObject({ code: "PAWL_VALUE_NOT_STORABLE" });
   const machine = await room.boot([createMachine({ id: "m", initial: "a", states: { a: {} } })] as Startable[]);
-  const other = await room.settled(machine.pawl.start(createMachine({ id: "m", initial: "a", states: { a: {} } }) as Startable, { id: "m" } as never));
+  const other = await room.settled(machine.pawl.start(createMachine({ id: "m", initial: "a", states: { a: {} } }) as Startable, { id: "m" }));
   await expect(room.settled((other as Run<unknown>).override("a", "skip"))).rejects.toMatchObject({ code: "PAWL_NOT_A_WORKFLOW" });
   expect(await overriddenIn(run)).toEqual([]);
   process.kill();

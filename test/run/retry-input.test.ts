@@ -6,12 +6,13 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { agent } from "../../src/define/agent.ts";
 import type { Run } from "../../src/run/handle.ts";
-// loaded when first asked for, which takes time that the simulation knows nothing of
-import "../../src/run/override-ended.ts";
 import type { Commit } from "../../src/store/store.ts";
 import type { NodeView } from "../../src/run/view.ts";
 import { type Fault, type SimProcess, replacing } from "../sim/process.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+
+// loaded when first asked for, which takes time that the simulation knows nothing of
+await import("../../src/run/override-ended.ts");
 
 /** `a` and `b` fail unless their input is good; `last` reads both. */
 class Picky extends MachineRoom {
@@ -212,6 +213,6 @@ test("a cancel before an override wins, and the other way round; what comes late
   await room.settled(first.resume());
   await room.clock.advance(10);
   const again = await room.settled(Promise.allSettled([first.override("a", { result: 1 }), second.cancel()]));
-  expect(again[0]!.status).toBe("fulfilled");
+  expect(again[0].status).toBe("fulfilled");
   expect(await first.status()).toMatchObject({ status: "completed", output: 1 });
 });
