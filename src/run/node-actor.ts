@@ -27,6 +27,8 @@ export interface NodeActor extends Timed {
   attempt: Attempt | undefined;
   /** It holds one of the worker's permits. */
   hasPermit: boolean;
+  /** Its attempt was under way when the run left another process: it may have done something. */
+  wasCutOff?: boolean;
   /** Somebody said how it ends. */
   overridden?: OverrideNote;
 }

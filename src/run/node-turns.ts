@@ -55,6 +55,7 @@ export class NodeTurns {
       nodes.add((node = newNode(of, nodeChart.initial(of.policy).snapshot)));
     }
     node.since = seams.clock.now();
+    node.wasCutOff = false;
     nodes.holds(node);
     this.tell(node, FACT.granted);
   }

@@ -64,6 +64,10 @@ function overrideCall(node: RunNode, event: NodeEvent, { outcome, by, reason, re
     // an attempt of another process may have begun as a run of its own, of which nothing is known here
     if (agentOf(actor).work.kind === "run") abandoned.addChildren([childRunId(runId, id, actor.snapshot.context.attempt + 1)]);
   }
+  if (actor.wasCutOff === true) {
+    const { context } = actor.snapshot;
+    actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
+  }
   actor.overridden = { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
   turns.tell(actor, event, result);
   if (actor.snapshot.status !== "done") throw new PawlError("PAWL_BUG", { message: `node "${id}" did not take its outcome` });

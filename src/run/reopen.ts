@@ -220,7 +220,7 @@ async function nextAttempt(
   edited: string | undefined,
 ): Promise<ActorRecord | undefined> {
   const { id } = graph.node(index);
-  const { overridden, ...body } = before;
+  const { overridden: _overridden, ...body } = before;
   if (body.opened !== undefined) return actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: body.startedAt, opened: body.opened }), null);
   const given = inputAgain(body, edited);
   for (let attempt = 1; attempt <= body.attempt; attempt++) {

@@ -74,7 +74,8 @@ function restoreCutOff(node: RunNode, { body }: StoredNode, { rows, nodes, unwin
     return unwinding.ended(node, "cancelled", attempt, failure, nextCommitNo);
   }
   const policy = policyAt(node.policy, alternative);
-  nodes.add(newNode(node, nodeChart.restore("queued", { policy, alternative, attempt: attempt - 1, attemptsBefore, failure, backoffMs: 0 })));
+  const queued = nodeChart.restore("queued", { policy, alternative, attempt: attempt - 1, attemptsBefore, failure, backoffMs: 0 });
+  nodes.add({ ...newNode(node, queued), wasCutOff: true });
 }
 
 /**

@@ -267,6 +267,28 @@ test("what was given up while it may have done something is undone with the rest
   await expect(run.override("two", { result: 1 })).rejects.toMatchObject({ code: "PAWL_RUN_NOT_RETRYABLE", message: expect.stringContaining("was undone") });
 });
 
+test("what was cut off by a crash before it was given up is undone, too", async () => {
+  const room = new MachineRoom();
+  const undone: unknown[] = [];
+  const undo = anyAgent("undo", (given: unknown) => (undone.push(given), "undone"));
+  const flow = anyWorkflow("flow", (wf) => {
+    const one = wf.node("one", anyAgent("hangs", never), { amount: 5 }, { compensate: undo });
+    return wf.node("two", anyAgent("hangs", never), { one: one.result }).result;
+  });
+  const first = await room.boot([flow]);
+  const started = await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  // so that it is not called again
+  await room.settled(started.pause());
+  first.kill();
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.run("r"));
+  await room.settled(run.override("one", { result: 1 }));
+  expect(await nodeOf(run, "one")).toMatchObject({ status: "completed", attempt: 1 });
+  await room.settled(run.cancel());
+  expect(undone).toMatchObject([{ input: { amount: 5 }, result: 1 }]);
+});
+
 // ---- crashes
 
 const at =
