@@ -14,7 +14,12 @@ export interface EventContext {
   readonly failure: Failure | undefined;
 }
 
-export type EventEvent = { type: "event.received" } | { type: "node.cancelled" };
+export type EventEvent =
+  | { type: "event.received" }
+  | { type: "node.cancelled" }
+  /** Somebody says how it ends. */
+  | { type: "node.overridden"; outcome: "completed" }
+  | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
 const late: Failure = { kind: "timeout", code: "PAWL_EVENT_TIMEOUT", message: "the event did not come in time", retryable: false };
 
@@ -22,9 +27,12 @@ export const eventMachine = setup({
   types: { context: {} as EventContext, events: {} as EventEvent, input: {} as EventPolicy },
   actions: {
     keepFailure: assign({ failure: late }),
+    keepReason: assign({ failure: ({ event }) => ("failure" in event ? event.failure : undefined) }),
   },
   guards: {
     maySkip: ({ context }) => context.policy.onFail === "skip",
+    isGiven: ({ event }) => event.type === "node.overridden" && event.outcome === "completed",
+    isPassedOver: ({ event }) => event.type === "node.overridden" && event.outcome === "skipped",
   },
   delays: {
     eventTimeout: ({ context }) => context.policy.timeoutMs,
@@ -43,11 +51,19 @@ export const eventMachine = setup({
           { target: "failed", actions: "keepFailure" },
         ],
       },
-      on: { "event.received": "completed", "node.cancelled": "cancelled" },
+      on: {
+        "event.received": "completed",
+        "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
+          { target: "failed", actions: "keepReason" },
+        ],
+      },
     },
-    completed: { type: "final", description: "The event came and is stored." },
-    skipped: { type: "final", description: "It did not come in time; dependents go on without it." },
-    failed: { type: "final", description: "It did not come in time; dependents are blocked." },
+    completed: { type: "final", description: "The event came, or somebody set its result, and that is stored." },
+    skipped: { type: "final", description: "It did not come in time, or somebody passed over it; dependents go on without it." },
+    failed: { type: "final", description: "It did not come in time, or somebody gave it up; dependents are blocked." },
     cancelled: { type: "final", description: "The run was cancelled or timed out before it came." },
   },
 });

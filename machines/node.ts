@@ -48,7 +48,10 @@ export type NodeEvent =
   | { type: "attempt.succeeded" }
   | { type: "attempt.failed"; failure: Failure; jitter: number }
   | { type: "node.cancelled" }
-  | { type: "run.unwinds" };
+  | { type: "run.unwinds" }
+  /** Somebody says how it ends. */
+  | { type: "node.overridden"; outcome: "completed" }
+  | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
 const timedOut: Failure = { kind: "timeout", code: "PAWL_AGENT_TIMEOUT", message: "the attempt took longer than its timeout", retryable: true };
 
@@ -81,6 +84,7 @@ export const nodeMachine = setup({
       failure: failureOf(event),
       backoffMs: backoffMs(context.policy, context.attempt - context.attemptsBefore, event),
     })),
+    keepReason: assign({ failure: ({ event }) => failureOf(event), backoffMs: 0 }),
     turnToAlternative: assign(({ context }) => ({
       policy: context.policy.alternative!,
       alternative: context.alternative + 1,
@@ -92,6 +96,8 @@ export const nodeMachine = setup({
     mayRetry: ({ context, event }) => failureOf(event).retryable && context.attempt - context.attemptsBefore < context.policy.maxAttempts,
     hasAlternative: ({ context }) => context.policy.alternative !== undefined,
     maySkip: ({ context }) => context.policy.onFail === "skip",
+    isGiven: ({ event }) => event.type === "node.overridden" && event.outcome === "completed",
+    isPassedOver: ({ event }) => event.type === "node.overridden" && event.outcome === "skipped",
   },
   delays: {
     attemptTimeout: ({ context }) => context.policy.timeoutMs,
@@ -109,6 +115,11 @@ export const nodeMachine = setup({
         "node.granted": { target: "running", actions: "countAttempt" },
         "node.cancelled": "cancelled",
         "run.unwinds": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
+          { target: "failed", actions: "keepReason" },
+        ],
       },
     },
     running: {
@@ -132,6 +143,11 @@ export const nodeMachine = setup({
         ],
         "node.cancelled": { target: "cancelled", actions: "abortAgent" },
         "run.unwinds": { target: "stopping", actions: "stopAgent" },
+        "node.overridden": [
+          { guard: "isGiven", target: "completed", actions: "abortAgent" },
+          { guard: "isPassedOver", target: "skipped", actions: ["abortAgent", "keepReason"] },
+          { target: "failed", actions: ["abortAgent", "keepReason"] },
+        ],
       },
     },
     stopping: {
@@ -141,16 +157,29 @@ export const nodeMachine = setup({
         "attempt.succeeded": "completed",
         "attempt.failed": "cancelled",
         "node.cancelled": { target: "cancelled", actions: "abortAgent" },
+        "node.overridden": [
+          { guard: "isGiven", target: "completed", actions: "abortAgent" },
+          { guard: "isPassedOver", target: "skipped", actions: ["abortAgent", "keepReason"] },
+          { target: "failed", actions: ["abortAgent", "keepReason"] },
+        ],
       },
     },
     backingOff: {
       description: "The last attempt failed; the next one, perhaps an alternative's, is queued when the backoff has passed.",
       after: { backoff: "queued" },
-      on: { "node.cancelled": "cancelled", "run.unwinds": "cancelled" },
+      on: {
+        "node.cancelled": "cancelled",
+        "run.unwinds": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
+          { target: "failed", actions: "keepReason" },
+        ],
+      },
     },
-    completed: { type: "final", description: "The agent answered and its result is stored." },
-    skipped: { type: "final", description: "All attempts failed; dependents go on without a result." },
-    failed: { type: "final", description: "All attempts failed; dependents are blocked, or the run is unwound." },
+    completed: { type: "final", description: "The agent answered, or somebody set its result, and that is stored." },
+    skipped: { type: "final", description: "All attempts failed, or somebody passed over it; dependents go on without a result." },
+    failed: { type: "final", description: "All attempts failed, or somebody gave it up; dependents are blocked, or the run is unwound." },
     cancelled: { type: "final", description: "The run was cancelled, unwound or timed out before the node ended." },
   },
 });

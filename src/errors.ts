@@ -93,6 +93,11 @@ export const ERRORS = {
     "fork from a newer one; a greater `keepCheckpoints` keeps more of them",
   ),
   PAWL_RUN_NOT_RETRYABLE: entry("the run cannot be taken up again where it ended", "fork it; see `pawl show RUN`"),
+  PAWL_NODE_SETTLED: entry(
+    "the node has ended already, and its outcome stands",
+    "see `pawl show RUN`; retry or override what failed once the run has ended, or fork the run with another result",
+  ),
+  PAWL_NODE_OVERRIDDEN: entry("somebody has set the outcome of the node", "nothing is to be done; see `pawl show RUN --history` for who did it, and why"),
   PAWL_CLOSED: entry("pawl was closed", "open it again; unfinished runs go on by themselves"),
   PAWL_READ_ONLY: entry("the store's file cannot be written by this process", "check the rights of the file and its folder"),
   PAWL_STORE_FAILED: entry("the store failed; nothing after the last acknowledged step was kept", "check the disk, then open it again", true),

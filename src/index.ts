@@ -14,6 +14,7 @@ export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, Paw
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
 export { type OpenOptions, open } from "./open.ts";
+export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";
 export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
@@ -28,6 +29,8 @@ export type { ForkRunOptions } from "./run/fork.ts";
 export type { ForkOptions, ForkPlan, ForkedTimer, KeptNode, MachineForkPlan, StartedAgain, WorkflowForkPlan } from "./run/fork-plan.ts";
 export type { ForkOrigin } from "./run/origin.ts";
 export type { EndedStatus, PruneOptions, PruneProgress, Pruned } from "./run/prune.ts";
+export type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./run/override.ts";
+export type { OverrideNote } from "./run/row.ts";
 export type { Reopened } from "./run/reopen.ts";
 export type { FailurePattern, FailurePatterns, FailuresOptions } from "./run/failure-patterns.ts";
 export type { Cause, CauseKind } from "./run/why-cause.ts";

@@ -3,11 +3,14 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Random } from "../random.ts";
-import type { Store } from "../store/store.ts";
+import type { RunRecord, Store } from "../store/store.ts";
 import type { Checkpoint } from "./checkpoints.ts";
+import { encode } from "./codec.ts";
 import type { Definition } from "./definition.ts";
 import type { ForkRunOptions } from "./fork.ts";
 import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
+import type { RetryRunOptions } from "./handle.ts";
+import type { Override, OverriddenNode } from "./override.ts";
 import type { Reopened } from "./reopen.ts";
 
 interface AgainSeams {
@@ -47,12 +50,22 @@ export class Again {
     return made.id;
   }
 
-  async retry(id: string, nodes: readonly string[] | undefined): Promise<Reopened> {
+  async retry(id: string, { nodes, input = {} }: RetryRunOptions): Promise<Reopened> {
     this.#seams.checkOpen();
     const { retryRun } = await import("./reopen.ts");
-    const reopened = await retryRun(this.#seams.store, id, { nodes, at: this.#seams.clock.now() });
+    const inputs = new Map(Object.entries(input).map(([node, value]) => [node, encode(value)]));
+    const reopened = await retryRun(this.#seams.store, id, { nodes, inputs, at: this.#seams.clock.now() });
     this.#seams.offered(id);
     return reopened;
+  }
+
+  /** Sets how a node of an ended run ends, and takes the run up again. */
+  async override(record: RunRecord, asked: Override): Promise<OverriddenNode> {
+    this.#seams.checkOpen();
+    const { overrideEnded } = await import("./override-ended.ts");
+    const done = await overrideEnded(this.#seams.store, record, asked, this.#seams.clock.now(), (hash) => this.#seams.findDefinition(hash));
+    this.#seams.offered(record.id);
+    return done;
   }
 
   /** Continues a run that was cut off. */

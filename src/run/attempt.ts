@@ -25,6 +25,8 @@ export interface AttemptFacts {
   readonly attempt: number;
   /** How many alternatives have taken over. */
   readonly alternative?: number;
+  /** Which input it is that the node is given: 1, the default, is what its definition says. */
+  readonly generation?: number | undefined;
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
 }
@@ -48,6 +50,7 @@ export class Attempt implements AgentContext {
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
   readonly #alternative: number;
+  readonly #generation: number;
   readonly #needs: AttemptNeeds;
   readonly #line: AttemptLine | undefined;
   #abort: AbortController | undefined;
@@ -65,12 +68,13 @@ export class Attempt implements AgentContext {
     this.deadlineAt = facts.deadlineAt;
     this.upstreamFailures = facts.upstreamFailures;
     this.#alternative = facts.alternative ?? 0;
+    this.#generation = facts.generation ?? 1;
     this.#needs = needs;
     this.#line = line;
   }
 
   get idempotencyKey(): string {
-    return `${this.runId}/${this.nodeId}${this.#alternative > 0 ? `+${this.#alternative}` : ""}#1`;
+    return `${this.runId}/${this.nodeId}${this.#alternative > 0 ? `+${this.#alternative}` : ""}#${this.#generation}`;
   }
 
   /** Made when first asked for: most agents that answer at once never look. */

@@ -3,6 +3,7 @@
  */
 import type { StoredActor } from "../store/store.ts";
 import { Attempt } from "./attempt.ts";
+import type { EditedInputs } from "./edited-inputs.ts";
 import type { Failures } from "./failures.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
 import { readOutputs } from "./read-outputs.ts";
@@ -22,15 +23,17 @@ export class Calls {
   readonly #results: Results;
   readonly #failures: Failures;
   readonly #nodes: LiveNodes;
+  readonly #edited: EditedInputs;
   readonly #cause: () => unknown;
 
   /** `cause` is why the run is unwound. */
-  constructor(run: Caller, seams: RunSeams, results: Results, failures: Failures, nodes: LiveNodes, cause: () => unknown) {
+  constructor(run: Caller, seams: RunSeams, results: Results, failures: Failures, nodes: LiveNodes, edited: EditedInputs, cause: () => unknown) {
     this.#run = run;
     this.#seams = seams;
     this.#results = results;
     this.#failures = failures;
     this.#nodes = nodes;
+    this.#edited = edited;
     this.#cause = cause;
   }
 
@@ -38,18 +41,26 @@ export class Calls {
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, input, reads, after, of, undoes } = node.node;
+    const { id: nodeId, reads, after, undoes } = node.node;
     const [agent, policy] = [agentOf(node), policyOf(node)];
     const { attempt: number, alternative } = node.snapshot.context;
     const upstreamFailures = this.#failures.among([...new Set([...reads, ...after])]);
-    const facts = { runId: run.id, nodeId, attempt: number, alternative, deadlineAt: node.since + policy.timeoutMs, upstreamFailures };
+    const facts = {
+      runId: run.id,
+      nodeId,
+      attempt: number,
+      alternative,
+      deadlineAt: node.since + policy.timeoutMs,
+      upstreamFailures,
+      generation: this.#edited.of(node.index)?.generation,
+    };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
     // a run of its own takes permits itself
     if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);
     attempt.guard(policy.heartbeatMs, () => run.receive({ kind: "silent", node, attempt }));
     const given = (loaded?: Texts): unknown => {
       if (undoes !== undefined) return this.#results.undoInput(undoes, this.#cause(), loaded);
-      return of === undefined ? this.#results.resolve(input, loaded) : this.#results.itemInput(node.index, loaded);
+      return this.#results.inputOf(node.node, loaded);
     };
     const perform = async (loaded?: Texts): Promise<void> => {
       const outcome = await attempt.perform(agent, () => given(loaded), policy.nonRetryable);
@@ -60,9 +71,9 @@ export class Calls {
     else this.read(missing, (texts) => void perform(texts));
   }
 
-  #missingFor({ index, node }: NodeActor): number[] {
+  #missingFor({ node }: NodeActor): number[] {
     if (node.undoes !== undefined) return this.#results.missingForUndo(node.undoes);
-    return node.of === undefined ? this.#results.missing(node.reads) : this.#results.missingFor(index);
+    return this.#results.missingInputOf(node);
   }
 
   /** Reads results back from the store and goes on with them, unless the run breaks over it. */

@@ -3,12 +3,13 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { ActorRecord } from "../store/store.ts";
+import type { EditedInputs } from "./edited-inputs.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
 import { type RunNode, baseOf } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { type NodeActor, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
-import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
+import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
 
 /** How a group or event has ended. */
 export interface Ending {
@@ -16,6 +17,8 @@ export interface Ending {
   readonly opened?: number | undefined;
   readonly output: string | undefined;
   readonly failure: Failure | undefined;
+  /** Somebody said so. */
+  readonly overridden?: OverrideNote | undefined;
 }
 
 /** Readings of the clock: as people see it, and as lengths are kept by. */
@@ -33,10 +36,12 @@ export class DagRows {
   readonly history = new HistoryWriter();
   readonly #runId: string;
   readonly #clocks: Clocks;
+  readonly #edited: EditedInputs;
   #rows: ActorRecord[] = [];
 
-  constructor(runId: string, clocks: Clocks) {
+  constructor(runId: string, clocks: Clocks, edited: EditedInputs) {
     this.#runId = runId;
+    this.#edited = edited;
     this.#clocks = clocks;
   }
 
@@ -56,7 +61,13 @@ export class DagRows {
     const { node, snapshot, since } = actor;
     const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
     if (node.compensate !== undefined)
-      this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...(alternative > 0 && { alternative, attemptsBefore }) });
+      this.written(node, "running", {
+        attempt,
+        startedAt: since,
+        ...(failure && { failure }),
+        ...(alternative > 0 && { alternative, attemptsBefore }),
+        ...this.#edited.of(node.index),
+      });
     if (node.undoes === undefined) this.history.started(node.id, openingOf(this.#runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
@@ -65,7 +76,8 @@ export class DagRows {
   called(actor: NodeActor, output: string | null): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
-    this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output));
+    this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
+    if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
     const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
     this.history.node(type, baseOf(node), context.attempt, value === "completed" ? undefined : context.failure);
@@ -86,9 +98,11 @@ export class DagRows {
   }
 
   /** A group or event has ended. */
-  ended({ id }: RunNode, status: Settled, { since, opened, output, failure }: Ending): void {
+  ended({ id }: RunNode, status: Settled, { since, opened, output, failure, overridden }: Ending): void {
     const endedAt = this.#clocks.now();
-    const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...(failure !== undefined && { failure }) };
+    const why = { ...(failure !== undefined && { failure }), ...(overridden !== undefined && { overridden }) };
+    const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...why };
+    if (overridden !== undefined) this.history.overridden(id, overridden);
     this.add(actorRow(this.#runId, id, status, nodeBodyText(body), output ?? null));
     this.history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
   }

@@ -13,6 +13,7 @@ import { Calls } from "./calls.ts";
 import { FACT, TIMER } from "./charts.ts";
 import { decode, encode } from "./codec.ts";
 import { DagRows, type Ending } from "./dag-rows.ts";
+import { EditedInputs } from "./edited-inputs.ts";
 import { type EventActor, EventNodes } from "./event-nodes.ts";
 import { Failures } from "./failures.ts";
 import { Graph, type RunNode } from "./graph.ts";
@@ -24,9 +25,10 @@ import { Abandoned, type NodeActor, type Stimulus, type StoredRun } from "./node
 import { NodeTimers, type Timed, type Timer } from "./node-timers.ts";
 import { NodeTurns } from "./node-turns.ts";
 import { Outgoing } from "./outgoing.ts";
+import { override } from "./overriding.ts";
 import { Phases } from "./phases.ts";
 import { Progress, type Settled } from "./progress.ts";
-import type { InboxItem } from "./requests.ts";
+import type { CancelManner, InboxItem } from "./requests.ts";
 import { restoreNodes } from "./restore-nodes.ts";
 import { Results } from "./results.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
@@ -63,6 +65,7 @@ export class DagRun implements HostedRun {
   readonly #events: EventNodes;
   readonly #timers: NodeTimers;
   readonly #failures = new Failures();
+  readonly #edited = new EditedInputs();
   readonly #rows: DagRows;
   readonly #turns: NodeTurns;
   readonly #outgoing = new Outgoing();
@@ -88,9 +91,10 @@ export class DagRun implements HostedRun {
     this.#meter = new WorkMeter(seams.clock, stored?.body.workedMs ?? 0);
     const graph = (this.#graph = stored?.graph ?? new Graph(plan));
     const progress = (this.progress = new Progress(graph, stored?.nodes));
-    const results = (this.#results = new Results(graph, progress, input));
-    const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }));
-    const calls = new Calls(this, seams, results, this.#failures, this.#nodes, () => this.#cause);
+    const edited = this.#edited;
+    const results = (this.#results = new Results(graph, progress, input, edited));
+    const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }, edited));
+    const calls = new Calls(this, seams, results, this.#failures, this.#nodes, edited, () => this.#cause);
     this.#unwinding = new Unwinding(graph);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
@@ -125,7 +129,7 @@ export class DagRun implements HostedRun {
       now: () => seams.steadyNow(),
       opened: ({ index, since }) => rows.opened(graph.node(index), since),
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
-      ended: ({ index, since }, status, output, failure) => this.#ended(index, status, { since, output, failure }),
+      ended: ({ index, since, overridden }, status, output, failure) => this.#ended(index, status, { since, output, failure, overridden }),
     });
     this.#phases = new Phases({
       ...{ id, plan, graph, progress, results, rows, calls, act },
@@ -188,8 +192,8 @@ export class DagRun implements HostedRun {
     this.#seams.wake(this);
   }
 
-  cancel(now = false): void {
-    this.receive({ kind: "cancel", now });
+  cancel(manner: CancelManner = {}): void {
+    this.receive({ kind: "cancel", manner });
   }
 
   receiveInbox(items: readonly InboxItem[]): void {
@@ -212,7 +216,7 @@ export class DagRun implements HostedRun {
       case "begin":
         return this.#phases.tellWorkflow(FACT.started);
       case "cancel":
-        return this.finished ? undefined : this.#cancel(stimulus.now);
+        return this.finished ? undefined : this.#cancel(stimulus.manner);
       case "item":
         return this.#take(stimulus.item);
       case "exhausted":
@@ -247,14 +251,23 @@ export class DagRun implements HostedRun {
     if (item.kind === "dropped") return this.#outgoing.done(item, item.reply);
     if (item.kind === "event") return this.finished ? undefined : this.#takeEvent(item);
     if (this.finished ? item.kind !== "cancel" || state !== "cancelled" : item.kind === "pause" && UNPAUSABLE.has(state)) return;
-    if (item.kind === "cancel") this.#apply({ kind: "cancel", now: item.now === true });
+    if (item.kind === "override") return this.#override(item);
+    if (item.kind === "cancel") this.#apply({ kind: "cancel", manner: item });
     else this.#phases.tellWorkflow(FACT[item.kind]);
     this.#outgoing.done(item);
   }
 
-  #cancel(now: boolean): void {
-    this.#isTerminated ||= now;
-    this.#phases.tellWorkflow(now ? FACT.terminate : this.#unwinding.hasAny || this.#nodes.haveUndo ? FACT.cancelUndoing : FACT.cancel);
+  #cancel({ now, keeps }: CancelManner): void {
+    this.#isTerminated ||= now === true;
+    const undoes = keeps !== true && (this.#unwinding.hasAny || this.#nodes.haveUndo);
+    this.#phases.tellWorkflow(now ? FACT.terminate : undoes ? FACT.cancelUndoing : FACT.cancel);
+  }
+
+  #override(item: InboxItem & { readonly kind: "override" }): void {
+    const [events, parts] = [this.#events, { nodes: this.#nodes, turns: this.#turns, abandoned: this.#abandoned }];
+    const now = (): number => this.#seams.clock.now();
+    this.#outgoing.done(item, override(item.override, { id: this.id, graph: this.#graph, progress: this.progress, events, ...parts, now }));
+    this.#advance();
   }
 
   #takeEvent(item: InboxItem & { readonly kind: "event" }): void {
@@ -359,7 +372,7 @@ export class DagRun implements HostedRun {
     if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
     this.#phases.restore(body);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
-    const more = { nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
+    const more = { edited: this.#edited, nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
     restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state, nextCommitNo: this.commitNo + 1 });
   }
 

@@ -7,6 +7,8 @@ import { type EventSnapshot, EVENT_FACT, eventChart } from "./charts.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeTimers, Timed, Timer } from "./node-timers.ts";
 import type { Progress, Settled } from "./progress.ts";
+import type { Override } from "./override.ts";
+import type { OverrideNote } from "./row.ts";
 
 /** A timeout that is none. */
 export const WITHOUT_END_MS = 36_500 * 86_400_000;
@@ -15,6 +17,8 @@ export const WITHOUT_END_MS = 36_500 * 86_400_000;
 export interface EventActor extends Timed {
   readonly kind: "event";
   snapshot: EventSnapshot;
+  /** Somebody said how it ends. */
+  overridden?: OverrideNote;
 }
 
 /** What events need of their run. */
@@ -92,6 +96,16 @@ export class EventNodes {
       this.#host.cameEarly(index, text);
     }
     return true;
+  }
+
+  /** Somebody says how it ends, whether it is awaited or not yet. */
+  override(index: number, event: Parameters<typeof eventChart.turn>[1], { outcome, by, reason, result }: Override): void {
+    const { policy } = this.#host.graph.plan.nodes[index]!;
+    const known = this.#actors.get(index);
+    const actor = known ?? this.#actorOf(index, eventChart.initial(policy).snapshot, this.#host.now());
+    if (known === undefined) this.#host.progress.restoreAwaited();
+    actor.overridden = { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
+    this.tell(actor, event, result);
   }
 
   tell(actor: EventActor, event: Parameters<typeof eventChart.turn>[1], output?: string): void {

@@ -31,6 +31,11 @@ const UNDO = "[undo]";
 const NO_GROUP = -1;
 const NO_INPUT: Template = parseTemplate(null, { find: () => undefined, ids: [], place: () => "", path: [] });
 
+/** Is it the key of a compensation's row? */
+export function isUndoId(id: string): boolean {
+  return id.endsWith(UNDO);
+}
+
 /** The key of an item's row. */
 const ITEM = /^(.+)\[(0|[1-9]\d*)\]$/;
 

@@ -12,6 +12,7 @@ import type { Again } from "./again.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import type { ForkRunOptions } from "./fork.ts";
 import type { ForkOptions, ForkPlan } from "./fork-plan.ts";
+import type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./override.ts";
 import type { Reopened } from "./reopen.ts";
 import type { Request } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
@@ -26,6 +27,8 @@ import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, r
 export interface CancelOptions {
   /** At once: nothing that would undo what was done is run; also when no worker runs on the store. Default false. */
   readonly now?: boolean;
+  /** `false`: nothing that was done is undone, though its compensations are declared. Default true. */
+  readonly compensate?: boolean;
   /** How long another process may take to answer. Default '30s'. */
   readonly timeout?: Duration;
 }
@@ -40,6 +43,11 @@ export interface RequestOptions {
 export interface RetryRunOptions {
   /** Of the failed nodes only these; the others stay failed, and the run will. */
   readonly nodes?: readonly string[];
+  /**
+   * Inputs that failed nodes are given from now on, by the ids of the nodes, instead of what the definition makes of results.
+   * The idempotency key of such a node ends in the next number, as `RUN/NODE#2`, and what its agent kept of its steps is gone.
+   */
+  readonly input?: Readonly<Record<string, unknown>>;
 }
 
 /** A wait for the end of a run; to be forgotten when nobody waits any more. */
@@ -69,6 +77,7 @@ export interface RunHome {
   cancel(id: string, options: CancelOptions): Promise<void>;
   request(id: string, request: Request, options: RequestOptions): Promise<void>;
   resume(id: string, options: RequestOptions): Promise<void>;
+  override(id: string, node: string, outcome: OverrideOutcome, options: OverrideOptions): Promise<OverriddenNode>;
   readonly again: Again;
   readonly streams: Streams;
 }
@@ -211,12 +220,37 @@ export class Run<Output> {
 
   /**
    * Runs again what failed or was cut off in a workflow's run that has ended, and what was blocked by it, in place: with the
-   * same idempotency keys and a fresh count of attempts. Results that were reached stay. Any worker takes it on.
+   * same idempotency keys and a fresh count of attempts. Results that were reached stay. Any worker takes it on. Of two at once
+   * one does it; the other is told in `data.won` what was done.
    *
-   * @throws PAWL_RUN_NOT_RETRYABLE, PAWL_INVALID_VALUE when a node of `nodes` did not fail
+   * @example
+   * ```ts
+   * await run.retry({ input: { web: { q: 'ratchets -wrench' } } });
+   * ```
+   * @throws PAWL_RUN_NOT_RETRYABLE, PAWL_INVALID_VALUE when a node of `nodes` or `input` did not fail
    */
   retry(options: RetryRunOptions = {}): Promise<Reopened> {
-    return this.#pawl.again.retry(this.id, options.nodes);
+    return this.#pawl.again.retry(this.id, options);
+  }
+
+  /**
+   * Sets how a node ends, whatever it does now: it waits, runs (its attempt is given up), backs off, is an event that is awaited,
+   * or an item of a map. When the run has ended and the node has not ended well, the run goes on from there, as by `retry`. Who
+   * did it and why is in the history. Resolves when it is on the disk.
+   *
+   * The result is checked by the schema of the node's agent, where the run is; of a run that has ended, only if this process was
+   * given its definition.
+   *
+   * @example
+   * ```ts
+   * await run.override('web', { result: { notes: 'none' } }, { by: 'ana', reason: 'the service is gone' });
+   * ```
+   * @throws PAWL_NODE_SETTLED when the node has ended otherwise, PAWL_OUTPUT_INVALID, PAWL_INVALID_VALUE (no such node),
+   * PAWL_NOT_A_WORKFLOW, PAWL_RUN_ENDED when the run ended meanwhile, PAWL_RUN_NOT_RETRYABLE, PAWL_SEND_PENDING when nobody
+   * could do it yet: it is recorded, and will be done
+   */
+  override(node: string, outcome: OverrideOutcome, options: OverrideOptions = {}): Promise<OverriddenNode> {
+    return this.#pawl.override(this.id, node, outcome, options);
   }
 
   /** The commits of the run, from the first, and which of them it can be forked from. */

@@ -2,6 +2,7 @@
  * The history of a run: what happened, commit by commit, as people read it. Compact as stored, objects as read.
  */
 import type { HistoryRecord } from "../store/store.ts";
+import type { OverrideNote } from "./row.ts";
 import type { RunStatus } from "./view.ts";
 
 /** What a commit says happened, in order. */
@@ -25,6 +26,7 @@ export type HistoryType =
   | "node.failed"
   | "node.skipped"
   | "node.cancelled"
+  | "node.overridden"
   | "node.compensating"
   | "node.compensated"
   | "node.compensationFailed"
@@ -60,10 +62,18 @@ export interface HistoryEvent {
   readonly childRun?: string;
   /** Of an attempt that waits for the end of a run which was started elsewhere. */
   readonly awaitsRun?: true;
+  /** Of a node whose outcome somebody set: how it ends, who said so, and why. */
+  readonly outcome?: "completed" | "skipped" | "failed";
+  readonly by?: string;
+  readonly reason?: string;
+  /** Of a node that is tried again with another input: which one it is, from 2 on. */
+  readonly generation?: number;
 }
 
 /** What a node began with: what a group was opened with, until when an event is awaited, or the run that an attempt is. */
 type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "awaitsRun">;
+/** What is said of a node beside its attempt. */
+type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {
@@ -82,7 +92,7 @@ export interface RunChange extends HistoryEntry {
   readonly isEnd: boolean;
 }
 
-type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string | Opening, message?: string] | MachineEntry;
+type Compact = [type: HistoryType, node?: string | 0, attempt?: number, code?: string | Detail, message?: string] | MachineEntry;
 /** Of a machine run: the actor, the event or name, and the state value when it changed. */
 type MachineEntry = [type: MachineType, actor: string, name: string, value?: unknown];
 type MachineType = "machine.turned" | "actor.started" | "actor.ended" | "action.performed";
@@ -143,6 +153,11 @@ export class HistoryWriter {
   started(node: string, opening: Opening, attempt = 0): void {
     const hasOpening = Object.keys(opening).length > 0;
     this.#events.push(hasOpening ? ["node.started", node, attempt, opening] : attempt > 0 ? ["node.started", node, attempt] : ["node.started", node]);
+  }
+
+  /** Somebody said how the node ends. */
+  overridden(node: string, note: OverrideNote): void {
+    this.#events.push(["node.overridden", node, 0, note]);
   }
 
   run(type: HistoryType, failure?: { code: string; message: string }): void {

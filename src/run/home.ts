@@ -8,7 +8,7 @@ import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
-import { Asks } from "./asks.ts";
+import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
@@ -20,9 +20,11 @@ import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
 import { Looks } from "./looks.ts";
 import { MachineRun } from "./machine-run.ts";
+import type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./override.ts";
+import { overrideNode } from "./overrides.ts";
 import { Peers } from "./peers.ts";
 import { Recovery } from "./recovery.ts";
-import type { Request } from "./requests.ts";
+import type { CancelManner, Request } from "./requests.ts";
 import { Retention } from "./retention.ts";
 import { RunWatch } from "./run-watch.ts";
 import type { SendResult } from "./sends.ts";
@@ -313,7 +315,8 @@ export class Home implements RunHome {
     if (this.#executing !== undefined && !this.#executing.peers.knows(definition)) await this.definitions.require(definition, name, id);
   }
 
-  async cancel(id: string, { now = false, timeout = REQUEST_TIMEOUT }: CancelOptions): Promise<void> {
+  async cancel(id: string, { now = false, compensate = true, timeout = REQUEST_TIMEOUT }: CancelOptions): Promise<void> {
+    const manner: CancelManner = { ...(now && { now }), ...(!compensate && { keeps: true }) };
     const timeoutMs = durationMs(timeout, "timeout", "cancel()");
     for (;;) {
       this.checkOpen();
@@ -322,19 +325,19 @@ export class Home implements RunHome {
       if (isOver(record.status)) return;
       if (await cancelBefore(this.#store, record, now, this.clock)) return this.#told(id);
       const run = await this.#here(id);
-      if (run === undefined) await this.#askToCancel(id, now, timeoutMs);
+      if (run === undefined) await this.#askToCancel(id, manner, timeoutMs);
       else {
         const watch = this.watchEnd(id);
-        run.cancel(now);
+        run.cancel(manner);
         await watch.promise.finally(() => watch.forget());
       }
     }
   }
 
-  async #askToCancel(id: string, now: boolean, timeoutMs: number): Promise<void> {
+  async #askToCancel(id: string, manner: CancelManner, timeoutMs: number): Promise<void> {
     try {
-      if (now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#told(id);
-      await this.#asks.ask(id, { kind: "cancel", ...(now && { now }) }, timeoutMs);
+      if (manner.now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#told(id);
+      await this.#asks.ask(id, { kind: "cancel", ...manner }, timeoutMs);
     } catch (error) {
       if (!isPawlError(error, "PAWL_RUN_ENDED")) throw error;
     }
@@ -358,6 +361,14 @@ export class Home implements RunHome {
   async resume(id: string, options: RequestOptions): Promise<void> {
     const { status } = await requireRun(this.store, id);
     return isOver(status) ? this.again.resume(id) : this.request(id, { kind: "resume" }, options);
+  }
+
+  async override(id: string, node: string, outcome: OverrideOutcome, options: OverrideOptions): Promise<OverriddenNode> {
+    this.checkOpen();
+    await this.starts.settled(id);
+    const timeoutMs = durationMs(options.timeout ?? REQUEST_TIMEOUT, "timeout", "override()");
+    const ask = (request: Request): Promise<Answered> => this.#asks.ask(id, request, timeoutMs);
+    return overrideNode({ store: this.store, again: this.again, ask }, id, node, outcome, options);
   }
 
   /** This process itself wrote what is nobody's. */

@@ -6,7 +6,7 @@ import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Commit, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
-import type { InboxItem } from "./requests.ts";
+import type { CancelManner, InboxItem } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
 import type { Streamed } from "./streams.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
@@ -53,8 +53,7 @@ export interface HostedRun {
   resume(): void;
   /** Is asked now and then whether something should move and does not. */
   reconcile(): void;
-  /** `now`: nothing that would undo what was done is run. */
-  cancel(now?: boolean): void;
+  cancel(manner?: CancelManner): void;
   /** Events with an id that are under way, by their id. */
   readonly underWay: Map<string, Promise<SendResult>>;
   /** Rows of its inbox, checked. One that it was given before is passed over. */

@@ -8,6 +8,7 @@ import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { decode, encode } from "./codec.ts";
 import type { Definition } from "./definition.ts";
 import { CANCEL_BODY } from "./hosted-run.ts";
+import { checkedOverride } from "./override.ts";
 import { type InboxItem, type Reply, type Request, readRequest } from "./requests.ts";
 import type { AnySnapshot } from "./xstate/actor.ts";
 
@@ -39,10 +40,18 @@ async function asked(definition: Definition, number: number, request: Request, s
   const isAsked = true;
   switch (request.kind) {
     case "cancel":
-      return { number, isAsked, kind: "cancel", ...(request.now && { now: true }) };
+      return { number, isAsked, kind: "cancel", ...(request.now && { now: true }), ...(request.keeps && { keeps: true }) };
     case "pause":
     case "resume":
       return { number, isAsked, kind: request.kind };
+    case "override":
+      try {
+        if (definition.kind !== "dag") throw new PawlError("PAWL_NOT_A_WORKFLOW");
+        const { kind, ...override } = request;
+        return { number, isAsked, kind, override: await checkedOverride(definition.workflow.plan, override) };
+      } catch (error) {
+        return { number, isAsked, kind: "dropped", reply: refused(error) };
+      }
     case "send":
       try {
         const event = await checkedText(definition, request.event, snapshot);

@@ -22,7 +22,7 @@ import { actsOf } from "./redo.ts";
 import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import { Outgoing } from "./outgoing.ts";
 import { OutsideEvents } from "./outside-events.ts";
-import type { InboxItem } from "./requests.ts";
+import type { CancelManner, InboxItem } from "./requests.ts";
 import { framesOf } from "./spill.ts";
 import { type MachineStimulus, wordsOf } from "./stimulus.ts";
 import { type NewMachineRun, type StoredMachineRun, actorRows, valueIn } from "./stored-machine-run.ts";
@@ -203,8 +203,8 @@ export class MachineRun implements HostedRun {
     return true;
   }
 
-  cancel(now = false): void {
-    this.#inbox.askCancel(now);
+  cancel({ now }: CancelManner = {}): void {
+    this.#inbox.askCancel(now === true);
     this.#receive({ kind: "cancel" });
   }
 

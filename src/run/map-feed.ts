@@ -58,6 +58,15 @@ export class MapFeed {
     return true;
   }
 
+  /** It ends wherever it waits: counted as under way until then, so that `settled` can be told of it. Its group leaves the queue. */
+  withdraw(group: number, index: number): void {
+    const feed = this.#feeds.get(group)!;
+    const at = feed.again.indexOf(index);
+    if (at !== -1) feed.again.splice(at, 1);
+    if (at !== -1 || this.#statusOf(index) === "waiting") feed.active++;
+    feed.isQueued = false;
+  }
+
   #roomOf(group: number): number {
     return this.#graph.plan.nodes[group]!.concurrency ?? Number.POSITIVE_INFINITY;
   }

@@ -8,15 +8,16 @@ import { CANCEL_BODY } from "./hosted-run.ts";
 import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Policy } from "../define/policy.ts";
+import type { EditedInput } from "./edited-inputs.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
-import type { InboxItem } from "./requests.ts";
+import type { CancelManner, InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
 import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { ActorRecord, Post } from "../store/store.ts";
-import { type NodeBody, type RunBody, actorRow, nodeBodyText } from "./row.ts";
+import { type NodeBody, type OverrideNote, type RunBody, actorRow, nodeBodyText } from "./row.ts";
 
 /** A node in memory: only those that run, are queued again, or back off. */
 export interface NodeActor extends Timed {
@@ -26,6 +27,10 @@ export interface NodeActor extends Timed {
   attempt: Attempt | undefined;
   /** It holds one of the worker's permits. */
   hasPermit: boolean;
+  /** Its attempt was under way when the run left another process: it may have done something. */
+  wasCutOff?: boolean;
+  /** Somebody said how it ends. */
+  overridden?: OverrideNote;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -36,7 +41,7 @@ export type Stimulus =
   | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
   | { readonly kind: "timeout" }
   | { readonly kind: "begin" }
-  | { readonly kind: "cancel"; readonly now: boolean }
+  | { readonly kind: "cancel"; readonly manner: CancelManner }
   | { readonly kind: "item"; readonly item: InboxItem }
   | { readonly kind: "exhausted" }
   | { readonly kind: "group"; readonly group: number; readonly texts: Texts }
@@ -101,8 +106,8 @@ export function openingOf(runId: string, actor: NodeActor): { readonly childRun?
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */
-export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null): ActorRecord {
-  const { node, snapshot, since } = actor;
+export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null, edited: EditedInput | undefined): ActorRecord {
+  const { node, snapshot, since, overridden } = actor;
   const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
   const body: NodeBody = {
     attempt,
@@ -112,6 +117,8 @@ export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output
     ...(alternative > 0 && { alternative, attemptsBefore }),
     ...(snapshot.value === "backingOff" && { backoffMs }),
     ...childRunOf(runId, actor),
+    ...(overridden !== undefined && { overridden }),
+    ...edited,
   };
   return actorRow(runId, node.id, snapshot.value, nodeBodyText(body), output);
 }

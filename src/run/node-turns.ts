@@ -2,6 +2,7 @@
  * Turns of the nodes that call agents: what happened to one, what its chart makes of it, and what follows.
  */
 import type { Failure, NodeEvent } from "../../machines/node.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Attempt, Outcome } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import type { Calls } from "./calls.ts";
@@ -33,6 +34,9 @@ interface TurnHost {
   ended(node: NodeActor, status: Settled, output: string | undefined, failure: Failure | undefined): void;
 }
 
+/** What an attempt is told that is given up; else its time is over. */
+const ABANDONED: Readonly<Record<string, ErrorCode>> = { "node.cancelled": "PAWL_RUN_CANCELLED", "node.overridden": "PAWL_NODE_OVERRIDDEN" };
+
 export class NodeTurns {
   readonly #host: TurnHost;
 
@@ -51,6 +55,7 @@ export class NodeTurns {
       nodes.add((node = newNode(of, nodeChart.initial(of.policy).snapshot)));
     }
     node.since = seams.clock.now();
+    node.wasCutOff = false;
     nodes.holds(node);
     this.tell(node, FACT.granted);
   }
@@ -66,7 +71,7 @@ export class NodeTurns {
         this.#host.act(() => timers.arm(node, timer));
       } else if (effect.kind === "cancel") timers.clear(node);
       else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
-      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, event === FACT.nodeCancelled ? "PAWL_RUN_CANCELLED" : "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, ABANDONED[event.type] ?? "PAWL_AGENT_TIMEOUT");
       else if (effect.type === "stopAgent") abandoned.stop(node);
     }
     if (snapshot.value === before) return;

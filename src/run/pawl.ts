@@ -5,6 +5,7 @@ import { checkName } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { RunFacts, Store } from "../store/store.ts";
+import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
@@ -192,6 +193,22 @@ export class Pawl implements AsyncDisposable {
     const start: Startable = startable;
     await startUnlessThere(this.#store, id, definition.name, () => this.start(start, options).then(() => {}));
     return { run: this.#handle(id, definition) as RunOf<S>, sent: await this.#home.send(id, event, sendOptions) };
+  }
+
+  /**
+   * Cancels, pauses, resumes or retries the runs that a filter finds, ten at a time, and tells what became of each. Nothing is done
+   * before the first outcome is asked for. Who stops asking stops it; asked again, it goes on with those that are left.
+   *
+   * @example
+   * ```ts
+   * for await (const { runId, did } of pawl.bulk('retry', { where: { workflow: 'research', status: 'failed' } })) console.log(runId, did);
+   * ```
+   * @throws PAWL_INVALID_VALUE when `where` says nothing, PAWL_CLOSED, PAWL_STORE_FAILED, PAWL_STORE_FULL, PAWL_READ_ONLY
+   */
+  async *bulk(verb: BulkVerb, options: BulkOptions): AsyncGenerator<BulkOutcome> {
+    this.#home.checkOpen();
+    const { bulk } = await import("./bulk.ts");
+    yield* bulk(this, verb, options);
   }
 
   /** The schedules of this store, by name: those that workers serve, and those that no worker was given any more. */

@@ -201,6 +201,15 @@ export class Progress {
     this.#enqueue(index);
   }
 
+  /** Somebody says how it ends: it leaves what it waits in, as one that is under way. */
+  withdraw(index: number): void {
+    this.#queue.remove(index);
+    const group = this.#graph.groupOf(index);
+    if (group === undefined || !this.#feed.has(group)) return;
+    this.#feed.withdraw(group, index);
+    this.#queue.remove(group);
+  }
+
   /** A call has ended. */
   settle(index: number, status: Settled): void {
     this.#leave(index);

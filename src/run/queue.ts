@@ -24,6 +24,12 @@ export class Queue<T> {
     return item;
   }
 
+  /** Takes it out, wherever it stands: in time that grows with the length. */
+  remove(item: T): void {
+    const at = this.#items.indexOf(item, this.#head);
+    if (at !== -1) this.#items.splice(at, 1);
+  }
+
   clear(): void {
     this.#items = [];
     this.#head = 0;

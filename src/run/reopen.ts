@@ -7,9 +7,11 @@ import { didYouMean } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { type ActorRecord, type Commit, NOBODY, type RunRecord, type Store } from "../store/store.ts";
 import { childRunId } from "./attempt.ts";
+import type { EditedInput } from "./edited-inputs.ts";
+import { readHistoryEntry } from "./history.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { Progress } from "./progress.ts";
-import { BESIDE, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow } from "./row.ts";
+import { BESIDE, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow, stepRange } from "./row.ts";
 import { isOver, readPlan, requireRun } from "./view.ts";
 import type { Graph } from "./graph.ts";
 import { type StoredNode, type StoredNodes, readNodes } from "./stored-nodes.ts";
@@ -17,6 +19,8 @@ import { type StoredNode, type StoredNodes, readNodes } from "./stored-nodes.ts"
 export interface RetryOptions {
   /** Of the failed nodes only these; the others stay failed, and the run will. What was cut off runs again in any case. */
   readonly nodes?: readonly string[] | undefined;
+  /** Inputs, as text, that failed nodes are given from now on instead of their own. */
+  readonly inputs?: ReadonlyMap<string, string> | undefined;
   /** The instant, in ms since 1970. */
   readonly at: number;
 }
@@ -36,16 +40,15 @@ export interface Reopened {
  * @throws PAWL_RUN_NOT_FOUND, PAWL_RUN_NOT_RETRYABLE, PAWL_INVALID_VALUE (`nodes` names one that did not fail),
  * PAWL_RUN_QUARANTINED
  */
-export async function retryRun(store: Store, runId: string, { nodes, at }: RetryOptions): Promise<Reopened> {
+export async function retryRun(store: Store, runId: string, { nodes, inputs = new Map(), at }: RetryOptions): Promise<Reopened> {
   const record = await requireRun(store, runId);
-  refuseUnlessEnded(record);
-  const plan = await readPlan(store, record.definition);
-  const { graph, nodes: stored } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
+  const { graph, nodes: stored } = await readEnded(store, record);
   const wanted = nodes === undefined ? undefined : checkedNodes(record, nodes, graph, stored);
+  const edited = inputs.size === 0 ? new Map<number, string>() : checkedInputs(record, inputs, wanted, graph, stored);
   const again = stored.filter(({ index, status }) => status === "cancelled" || (status === "failed" && wanted?.has(index) !== false));
   const isUndone = record.status !== "failed" || again.length > 0 || unfinished(graph, stored).length > 0;
   if (!isUndone) throw notRetryable(record, "failed, though none of its nodes did", "see `pawl show RUN` for the reason; fork it with other values");
-  return reopen(store, record, { graph, nodes: stored }, { again, at, event: "run.retried" });
+  return reopen(store, record, { graph, nodes: stored }, { again, at, event: "run.retried", edited });
 }
 
 /**
@@ -56,16 +59,21 @@ export async function retryRun(store: Store, runId: string, { nodes, at }: Retry
  */
 export async function resumeRun(store: Store, runId: string, { at }: { readonly at: number }): Promise<Reopened> {
   const record = await requireRun(store, runId);
-  refuseUnlessEnded(record);
+  const { graph, nodes: stored } = await readEnded(store, record);
   const isTimeout = openRunRow(record).failure?.code === "PAWL_RUN_TIMED_OUT";
   if (record.status === "failed" && !isTimeout) throw notRetryable(record, "failed; it was neither cancelled nor timed out", "retry it: `pawl retry RUN`");
-  const plan = await readPlan(store, record.definition);
-  const { graph, nodes: stored } = readNodes(record, await store.readActorRange(runId, "", BESIDE), plan);
   const again = stored.filter(({ status }) => status === "cancelled");
   return reopen(store, record, { graph, nodes: stored }, { again, at, event: "run.continued" });
 }
 
 // ---- what can be taken up again
+
+/** The nodes of a run that can be taken up again. */
+export async function readEnded(store: Store, record: RunRecord): Promise<StoredNodes> {
+  refuseUnlessEnded(record);
+  const plan = await readPlan(store, record.definition);
+  return readNodes(record, await store.readActorRange(record.id, "", BESIDE), plan);
+}
 
 function refuseUnlessEnded(record: RunRecord): void {
   const { id, status, reason } = record;
@@ -81,8 +89,8 @@ function refuseUnlessEnded(record: RunRecord): void {
   throw notRetryable(record, `is completed${skips}`, "fork it from the node that is to run again");
 }
 
-function notRetryable({ id, status }: RunRecord, what: string, next: string): PawlError {
-  return new PawlError("PAWL_RUN_NOT_RETRYABLE", { message: `run "${id}" ${what}`, next, data: { status } });
+function notRetryable({ id, status }: RunRecord, what: string, next: string, data: object = {}): PawlError {
+  return new PawlError("PAWL_RUN_NOT_RETRYABLE", { message: `run "${id}" ${what}`, next, data: { status, ...data } });
 }
 
 /** The indices of failed or cancelled nodes that are named. */
@@ -106,6 +114,31 @@ function checkedNodes({ id: runId }: RunRecord, nodes: readonly string[], graph:
   );
 }
 
+/** The inputs by the indices of their nodes, which are calls that run again. */
+function checkedInputs(
+  record: RunRecord,
+  inputs: ReadonlyMap<string, string>,
+  wanted: ReadonlySet<number> | undefined,
+  graph: Graph,
+  stored: readonly StoredNode[],
+): Map<number, string> {
+  const edited = new Map<number, string>();
+  checkedNodes(record, [...inputs.keys()], graph, stored);
+  for (const [id, input] of inputs) {
+    const index = graph.find(id)!;
+    if (graph.node(index).kind !== "call")
+      throw new PawlError("PAWL_INVALID_VALUE", {
+        message: `node "${id}" of run "${record.id}" calls no agent: it is given no input`,
+        next: "leave its input out",
+      });
+    const isFailed = stored.find((node) => node.index === index)?.status === "failed";
+    if (isFailed && wanted?.has(index) === false)
+      throw new PawlError("PAWL_INVALID_VALUE", { message: `node "${id}" is given an input, and is not among \`nodes\``, next: "name it there, too" });
+    edited.set(index, input);
+  }
+  return edited;
+}
+
 /** Nodes that have not ended and are not blocked. */
 function unfinished(graph: Graph, stored: readonly StoredNode[]): string[] {
   const progress = new Progress(graph, stored);
@@ -118,17 +151,36 @@ const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "runni
 
 // ---- the commit
 
-interface Reopening {
+export interface Reopening {
   readonly again: readonly StoredNode[];
   readonly at: number;
   readonly event: "run.retried" | "run.continued";
+  /** Inputs that were given to some of them, as text. */
+  readonly edited?: ReadonlyMap<number, string>;
+  /** A node that ends with this commit, because somebody says so. */
+  readonly set?: SetNode;
 }
 
-async function reopen(store: Store, record: RunRecord, { graph, nodes: stored }: StoredNodes, { again, at, event }: Reopening): Promise<Reopened> {
-  const goesOn = await Promise.all(again.map((node) => nextAttempt(store, record.id, graph, node, at)));
+/** A node as it ends, its row, and what history says of it. */
+export interface SetNode {
+  readonly node: StoredNode;
+  readonly row: ActorRecord;
+  readonly history: readonly (readonly unknown[])[];
+}
+
+/** One commit takes the run up again. */
+export async function reopen(
+  store: Store,
+  record: RunRecord,
+  { graph, nodes: stored }: StoredNodes,
+  { again, at, event, edited = new Map(), set }: Reopening,
+): Promise<Reopened> {
+  const goesOn = await Promise.all(again.map((node) => nextAttempt(store, record.id, graph, node, at, edited.get(node.index))));
   const rows = goesOn.filter((row) => row !== undefined);
   const counted = new Set(rows.map(({ key }) => key));
   const gone = again.map(({ index }) => graph.node(index).id).filter((id) => !counted.has(id));
+  // what an agent kept of its steps was of another input
+  for (const index of edited.keys()) gone.push(...(await store.readActorRange(record.id, ...stepRange(graph.node(index).id))).map(({ key }) => key));
   const { id, workflow: name, definition: hash, commitNo: from } = record;
   const commit: Commit = {
     runId: id,
@@ -136,30 +188,54 @@ async function reopen(store: Store, record: RunRecord, { graph, nodes: stored }:
     epoch: NOBODY,
     at,
     run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false }),
-    actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows],
+    actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set === undefined ? [] : [set.row])],
     gone: [...gone, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
-    history: JSON.stringify([[event], ...again.map(({ index }) => [event, graph.node(index).id])]),
+    history: JSON.stringify([[event], ...again.map((node) => retriedEntry(event, graph, node, edited.has(node.index))), ...(set?.history ?? [])]),
   };
   await write(store, commit);
   const isAgain = new Set(again);
+  for (const node of stored) if (node.index === set?.node.index) isAgain.add(node);
   // groups that were opened stay so
   const kept = stored.flatMap((node) => (!isAgain.has(node) ? [node] : node.opened === undefined ? [] : [{ ...node, status: "running" as const }]));
-  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, kept) };
+  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, set === undefined ? kept : [...kept, set.node]) };
+}
+
+function retriedEntry(event: Reopening["event"], graph: Graph, { index, body }: StoredNode, isEdited: boolean): unknown[] {
+  const entry = [event, graph.node(index).id];
+  return isEdited ? [...entry, 0, { generation: (body.generation ?? 1) + 1 }] : entry;
 }
 
 /**
  * A node whose attempts were runs of their own goes on counting: the run of an old number has ended, and stays so. It is
- * written as one whose backoff is over. A group that was opened stays so. Any other begins anew, without a row.
+ * written as one whose backoff is over, and so is one whose input is not that of its definition. A group that was opened
+ * stays so. Any other begins anew, without a row.
  */
-async function nextAttempt(store: Store, runId: string, graph: Graph, { index, body }: StoredNode, at: number): Promise<ActorRecord | undefined> {
+async function nextAttempt(
+  store: Store,
+  runId: string,
+  graph: Graph,
+  { index, body: before }: StoredNode,
+  at: number,
+  edited: string | undefined,
+): Promise<ActorRecord | undefined> {
   const { id } = graph.node(index);
+  const { overridden: _overridden, ...body } = before;
   if (body.opened !== undefined) return actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: body.startedAt, opened: body.opened }), null);
+  const given = inputAgain(body, edited);
   for (let attempt = 1; attempt <= body.attempt; attempt++) {
     if ((await store.readRun(childRunId(runId, id, attempt))) === undefined) continue;
-    return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, endedAt: at, backoffMs: 0 }), null);
+    return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, endedAt: at, backoffMs: 0 }), null);
   }
-  return undefined;
+  return given === undefined
+    ? undefined
+    : actorRow(runId, id, "backingOff", nodeBodyText({ attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given }), null);
+}
+
+/** The input that a node is given instead of its own: a new one, or the one that it was given before. */
+function inputAgain({ generation = 1, input: before }: NodeBody, edited: string | undefined): EditedInput | undefined {
+  if (edited !== undefined) return { generation: generation + 1, input: edited };
+  return before === undefined ? undefined : { generation, input: before };
 }
 
 async function write(store: Store, commit: Commit): Promise<void> {
@@ -169,11 +245,30 @@ async function write(store: Store, commit: Commit): Promise<void> {
   const [entry] = outcome === "unknown" ? await store.readHistory(commit.runId, commit.from, 1) : [];
   if (entry?.commitNo === commit.from + 1 && entry.at === commit.at && entry.body === commit.history) return;
   const record = await requireRun(store, commit.runId);
+  const won = await winnerOf(store, commit);
   if (outcome === "unknown" && record.commitNo === commit.from)
     throw new PawlError("PAWL_STORE_FAILED", { message: `run "${record.id}" was not taken up again`, next: "try it again" });
   throw notRetryable(
     record,
-    `was taken up again by somebody else at the same moment; it is ${record.status}`,
-    "nothing is left to be done; see `pawl show RUN`",
+    `was taken up again by somebody else at the same moment${won === undefined ? "" : ` (commit ${won.commitNo}: ${won.what})`}; it is ${record.status}`,
+    "see `pawl show RUN` for what was done, then decide again",
+    { won },
   );
+}
+
+/** What the commit did that was faster, and who did it if it says so. */
+interface Winner {
+  readonly commitNo: number;
+  readonly at: number;
+  readonly what: string;
+  readonly by?: string | undefined;
+}
+
+async function winnerOf(store: Store, { runId, from }: Commit): Promise<Winner | undefined> {
+  const [entry] = await store.readHistory(runId, from, 1);
+  if (entry === undefined) return undefined;
+  const { commitNo, at, events } = readHistoryEntry(entry);
+  const told = events.find(({ type }) => type === "node.overridden") ?? events[0];
+  const of = told?.node === undefined ? "" : ` ${told.node}`;
+  return { commitNo, at, what: `${told?.type ?? "nothing"}${of}${told?.by === undefined ? "" : ` by ${told.by}`}`, by: told?.by };
 }

@@ -3,15 +3,24 @@
  * A row is one of: an event that another run sent (an object), the cancel of a parent that is gone, or a request.
  */
 import { type ErrorCode, PawlError } from "../errors.ts";
+import type { Override } from "./override.ts";
 import type { SendResult } from "./sends.ts";
+
+/** How a run is cancelled. */
+export interface CancelManner {
+  /** At once: nothing that would undo what was done is run. */
+  readonly now?: true;
+  /** Nothing is undone, though it could be. */
+  readonly keeps?: true;
+}
 
 /** A request of a person or program. Each asks for an answer. */
 export type Request =
   /** `event` is encoded; checked when it is received. */
   | { readonly kind: "send"; readonly event: string; readonly eventId?: string }
-  /** `now`: nothing that would undo what was done is run. */
-  | { readonly kind: "cancel"; readonly now?: true }
-  | { readonly kind: "pause" | "resume" };
+  | ({ readonly kind: "cancel" } & CancelManner)
+  | { readonly kind: "pause" | "resume" }
+  | ({ readonly kind: "override" } & Override);
 
 /** What is said to it, with the commit that did it. */
 export type Reply =
@@ -49,8 +58,9 @@ export function readReply(body: string): Exclude<Reply, { refused: unknown }> {
 /** A row of an inbox as a run takes it. `isAsked`: the commit that consumes it also answers it. */
 export type InboxItem = { readonly number: number; readonly isAsked: boolean } & (
   | { readonly kind: "event"; readonly event: string; readonly eventId?: string }
-  | { readonly kind: "cancel"; readonly now?: true }
+  | ({ readonly kind: "cancel" } & CancelManner)
   | { readonly kind: "pause" | "resume" }
+  | { readonly kind: "override"; readonly override: Override }
   /** Not taken: only consumed, with this answer if one is asked for. */
   | { readonly kind: "dropped"; readonly reply?: Reply }
 );

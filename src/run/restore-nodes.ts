@@ -3,6 +3,7 @@
  */
 import { nodeChart } from "./charts.ts";
 import { type DagRows, dueOf } from "./dag-rows.ts";
+import type { EditedInputs } from "./edited-inputs.ts";
 import type { EventNodes } from "./event-nodes.ts";
 import type { Failures } from "./failures.ts";
 import type { Graph, RunNode } from "./graph.ts";
@@ -15,6 +16,7 @@ import type { StoredNode } from "./stored-nodes.ts";
 import type { Unwinding } from "./unwinding.ts";
 
 interface Parts {
+  readonly edited: EditedInputs;
   readonly rows: DagRows;
   readonly graph: Graph;
   readonly failures: Failures;
@@ -35,7 +37,7 @@ const OPEN: ReadonlySet<string> = new Set(["waiting", "running", "backingOff"]);
 
 /** `now` is in steady time. */
 export function restoreNodes(stored: readonly StoredNode[], now: number, parts: Parts): void {
-  const { rows, graph, failures, results, groups, events, nodes, timers } = parts;
+  const { rows, graph, failures, results, groups, events, nodes, timers, edited } = parts;
   const waiting = stored.map((node) => begunBy(node, now, rows, graph));
   for (const of of waiting.toSorted((a, b) => a.commitNo - b.commitNo)) {
     const { index, status, body, early } = of;
@@ -44,6 +46,7 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
       if (!OPEN.has(status)) parts.unwinding.undone(node.undoes, status === "completed");
       continue;
     }
+    edited.restore(index, body);
     if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
@@ -71,7 +74,8 @@ function restoreCutOff(node: RunNode, { body }: StoredNode, { rows, nodes, unwin
     return unwinding.ended(node, "cancelled", attempt, failure, nextCommitNo);
   }
   const policy = policyAt(node.policy, alternative);
-  nodes.add(newNode(node, nodeChart.restore("queued", { policy, alternative, attempt: attempt - 1, attemptsBefore, failure, backoffMs: 0 })));
+  const queued = nodeChart.restore("queued", { policy, alternative, attempt: attempt - 1, attemptsBefore, failure, backoffMs: 0 });
+  nodes.add({ ...newNode(node, queued), wasCutOff: true });
 }
 
 /**

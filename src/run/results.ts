@@ -7,7 +7,8 @@ import { isChoice } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
 import { type FieldPath, type Local, type Template, followPath, resolveTemplate } from "../define/template.ts";
 import { decode, encode } from "./codec.ts";
-import type { Graph } from "./graph.ts";
+import type { EditedInputs } from "./edited-inputs.ts";
+import type { Graph, RunNode } from "./graph.ts";
 import type { Progress } from "./progress.ts";
 
 /** Results read back from the store, by node. */
@@ -39,6 +40,7 @@ export class Results {
   readonly #graph: Graph;
   readonly #progress: Progress;
   readonly #input: string;
+  readonly #edited: EditedInputs;
   #decodedInput: { readonly value: unknown } | undefined;
   readonly #readersLeft: Int32Array;
   readonly #texts = new Map<number, string>();
@@ -46,11 +48,25 @@ export class Results {
   readonly #lists = new Map<number, readonly unknown[]>();
   #length = 0;
 
-  constructor(graph: Graph, progress: Progress, input: string) {
+  constructor(graph: Graph, progress: Progress, input: string, edited: EditedInputs) {
+    this.#edited = edited;
     this.#graph = graph;
     this.#progress = progress;
     this.#input = input;
     this.#readersLeft = countReaders(graph.plan).slice();
+  }
+
+  /** What a node is given: what its definition makes of results, unless somebody has given it another input. */
+  inputOf(node: RunNode, loaded?: Texts): unknown {
+    const edited = this.#edited.of(node.index);
+    if (edited !== undefined) return decode(edited.input);
+    return node.of === undefined ? this.resolve(node.input, loaded) : this.itemInput(node.index, loaded);
+  }
+
+  /** What its input is made of that is only in the store. */
+  missingInputOf(node: RunNode): number[] {
+    if (this.#edited.of(node.index) !== undefined) return [];
+    return node.of === undefined ? this.missing(node.reads) : this.missingFor(node.index);
   }
 
   /** Those of these results, or of the parts of them, that are only in the store. */
@@ -149,14 +165,14 @@ export class Results {
   /** What a compensation is given: what the node was given and gave, and why. */
   undoInput(of: number, error: unknown, loaded?: Texts): unknown {
     const node = this.#graph.node(of);
-    const input = node.of === undefined ? this.resolve(node.input, loaded) : this.itemInput(of, loaded);
+    const input = this.inputOf(node, loaded);
     const text = this.#progress.status(of) === "completed" ? (this.#texts.get(of) ?? loaded?.get(of)) : undefined;
     return { input, result: text === undefined ? undefined : decode(text), error };
   }
 
   missingForUndo(of: number): number[] {
     const node = this.#graph.node(of);
-    return [...(node.of === undefined ? this.missing(node.reads) : this.missingFor(of)), ...this.missing([of])];
+    return [...this.missingInputOf(node), ...this.missing([of])];
   }
 
   // ---- who reads what

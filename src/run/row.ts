@@ -34,6 +34,13 @@ export function progressKey(nodeId: string): string {
 export const CASCADE_KEY = "cascade~1";
 export const REDO_KEY = "redo~1";
 
+/** That somebody said how a node ends: how, who, and why. */
+export interface OverrideNote {
+  readonly outcome: "completed" | "skipped" | "failed";
+  readonly by?: string;
+  readonly reason?: string;
+}
+
 /** What a node's row holds beside its status. Instants in ms since 1970. */
 export interface NodeBody {
   readonly attempt: number;
@@ -51,6 +58,11 @@ export interface NodeBody {
   readonly dueAt?: number;
   /** Of a call that is a run of its own: that run's id. */
   readonly childRun?: string;
+  /** Somebody said how it ends. */
+  readonly overridden?: OverrideNote;
+  /** Of a node that was given another input than its definition says: that input as text, and which one it is, from 2 on. */
+  readonly generation?: number;
+  readonly input?: string;
 }
 
 /** What a run's row holds beside its status. */
@@ -106,7 +118,14 @@ export function runRow(
 
 /** A node's body as text; the common case without a walk over it. */
 export function nodeBodyText(body: NodeBody): string {
-  if (body.failure !== undefined || body.childRun !== undefined) return encode(body);
+  if (
+    body.failure !== undefined ||
+    body.childRun !== undefined ||
+    body.overridden !== undefined ||
+    body.generation !== undefined ||
+    body.backoffMs !== undefined
+  )
+    return encode(body);
   const opened = (body.opened === undefined ? "" : `,"opened":${body.opened}`) + (body.dueAt === undefined ? "" : `,"dueAt":${body.dueAt}`);
   return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}${opened}}`;
 }

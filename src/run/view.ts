@@ -15,7 +15,7 @@ import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } f
 import { type ForkOrigin, readOrigin } from "./origin.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import { type NodeStatus as Standing, Progress } from "./progress.ts";
-import { BESIDE, INPUT_KEY, OUTPUT_KEY, openActorRow, openRunRow, progressKey } from "./row.ts";
+import { BESIDE, INPUT_KEY, OUTPUT_KEY, type OverrideNote, openActorRow, openRunRow, progressKey } from "./row.ts";
 import { type StoredNode, readNodes } from "./stored-nodes.ts";
 import type { MachineStructure } from "./xstate/structure.ts";
 
@@ -100,6 +100,10 @@ export interface NodeView {
   readonly items: number | undefined;
   /** Of a choice that was made: the branch that was taken; undefined when none was. */
   readonly branch: string | undefined;
+  /** Somebody said how it ends: how, who, and why. */
+  readonly overridden: OverrideNote | undefined;
+  /** Which input it was given: 1 is that of its definition; it grows when it is tried again with another one. */
+  readonly generation: number;
   /** For a blocked node: the failed nodes that it, directly or not, depends on. */
   readonly upstreamFailures: readonly string[];
 }
@@ -240,6 +244,8 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       dueAt: derived === "running" ? body?.dueAt : undefined,
       items: opened === undefined || node.branches !== undefined ? undefined : graph.countOf(index),
       branch: opened === undefined ? undefined : node.branches?.[opened]?.name,
+      overridden: body?.overridden,
+      generation: body?.generation ?? 1,
       upstreamFailures: derived === "blocked" ? failedUpstream(graph, progress, index, (choice) => stored.get(choice)?.opened !== undefined) : [],
     };
   });

@@ -1,6 +1,7 @@
 /**
  * Which run a node waits for that was started elsewhere: what it was given says it.
  */
+import { EditedInputs } from "./edited-inputs.ts";
 import type { RunRecord, Store } from "../store/store.ts";
 import { Progress } from "./progress.ts";
 import { Results } from "./results.ts";
@@ -17,10 +18,12 @@ export async function awaitedRunOf(store: Store, record: RunRecord, nodeId: stri
   const index = graph.find(nodeId);
   if (input?.output == null || index === undefined) return undefined;
   openActorRow(id, input);
-  const results = new Results(graph, new Progress(graph, nodes), input.output);
+  const edited = new EditedInputs();
+  for (const { index: of, body } of nodes) edited.restore(of, body);
+  const results = new Results(graph, new Progress(graph, nodes), input.output, edited);
   const node = graph.node(index);
   const outputs = new Map(rows.map((row) => [row.key, row.output]));
   const texts = await results.load(results.missing(node.reads), async (keys) => keys.map((key) => outputs.get(key) ?? "null"));
-  const { runId } = results.resolve(node.input, texts) as { readonly runId?: unknown };
+  const { runId } = results.inputOf(node, texts) as { readonly runId?: unknown };
   return typeof runId === "string" ? runId : undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * A node on the board: what the graph says of it, and how it stands.
  */
-import type { MemberOf, NodeStatus, NodeView } from "../index.ts";
+import type { HistoryEvent, MemberOf, NodeStatus, NodeView } from "../index.ts";
 import { Tally } from "./tally.ts";
 
 /** A node as the definition has it. */
@@ -49,6 +49,8 @@ export interface BoardNode {
   progress: unknown;
   /** Of a call of a workflow or machine: the run that its attempt is. */
   childRun: string | undefined;
+  /** Somebody said how it ends. */
+  overridden: Pick<HistoryEvent, "outcome" | "by" | "reason"> | undefined;
   /** Of an awaited event: when its timeout strikes. */
   dueAt: number | undefined;
   /** Of a group: it was opened, and with which branch. */
@@ -68,6 +70,7 @@ const NEW = {
   retryAt: undefined,
   progress: undefined,
   childRun: undefined,
+  overridden: undefined,
   dueAt: undefined,
   isOpened: false,
   branch: undefined,

@@ -104,7 +104,7 @@ export class Board {
   /** A group that was opened stays so. */
   #reopen(node: BoardNode | undefined): void {
     if (node === undefined) return;
-    [node.attempt, node.failure, node.endedAt, node.retryAt] = [0, undefined, undefined, undefined];
+    [node.attempt, node.failure, node.endedAt, node.retryAt, node.overridden] = [0, undefined, undefined, undefined, undefined];
     if (node.isOpened) return this.#set(node, "running");
     node.startedAt = node.dueAt = undefined;
     if (node.left > 0) this.#set(node, "waiting");
@@ -121,6 +121,8 @@ export class Board {
     const { type, node: id, attempt, code, message } = event;
     const node = this.#byId.get(id!) ?? this.#newRound(id!);
     if (node === undefined) return;
+    // how it ends, it is told next
+    if (type === "node.overridden") return void (node.overridden = event);
     const status = STATUS_AFTER[type] ?? (type.slice("node.".length) as NodeStatus);
     if (!type.startsWith("node.compens")) node.attempt = attempt ?? node.attempt;
     node.retryAt = undefined;

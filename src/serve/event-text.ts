@@ -3,7 +3,7 @@
  */
 import type { HistoryEvent, HistoryType, NodeView } from "../index.ts";
 import { machineEventText } from "./machine-text.ts";
-import { branchText, groupText } from "./node-text.ts";
+import { branchText, groupText, overrideText } from "./node-text.ts";
 import type { Tally } from "./tally.ts";
 import { count, dateAndTime, durationText, oneLine } from "./text.ts";
 
@@ -20,6 +20,7 @@ export interface KnownNode {
 /** What happened, where the word for it is another one. */
 const VERBS: Partial<Record<HistoryType, string>> = {
   "node.backingOff": "backs off",
+  "node.overridden": "is set",
   "node.alternative": "is handed to an alternative",
   "node.compensating": "is undone",
   "node.compensated": "was undone",
@@ -40,6 +41,7 @@ export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNod
   if (ofMachine !== undefined) return ofMachine;
   const verb = VERBS[type] ?? type.slice(type.indexOf(".") + 1);
   const reason = code === undefined ? "" : `: ${code} ${oneLine(message ?? "")}`;
+  if (type === "node.overridden") return `${id} ${overrideText(event)}`;
   if (id === undefined) return `run ${verb}${reason}`;
   const node = nodeOf?.(id);
   const own = ownText(event, node);
@@ -49,10 +51,11 @@ export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNod
 }
 
 /** What groups and events do that calls do not. */
-function ownText({ type, code, items, branch, dueAt, childRun, attempt }: HistoryEvent, node: KnownNode | undefined): string | undefined {
+function ownText({ type, code, items, branch, dueAt, childRun, attempt, generation }: HistoryEvent, node: KnownNode | undefined): string | undefined {
   const kind = node?.kind;
   if (code === "PAWL_EVENT_TIMEOUT") return `did not come in time${type === "node.skipped" ? ": skipped" : ""}`;
   if (type === "node.completed") return kind === "event" ? `came${tookText(" after ", node)}` : undefined;
+  if (type === "run.retried" && generation !== undefined) return "is tried again with another input";
   if (type !== "node.started") return undefined;
   if (items !== undefined) return `opened with ${count(items, "item")}`;
   if (childRun !== undefined) return `started${attempt !== undefined && attempt > 1 ? `, attempt ${attempt}` : ""} as run ${childRun}`;

@@ -28,6 +28,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   PAWL_CLOSED: EXIT.failed,
   PAWL_RUN_ENDED: EXIT.failed,
   PAWL_RUN_NOT_RETRYABLE: EXIT.failed,
+  PAWL_NODE_SETTLED: EXIT.failed,
   PAWL_EVENT_REFUSED: EXIT.failed,
   PAWL_EVENT_UNHANDLED: EXIT.failed,
   PAWL_CHECKPOINT_GONE: EXIT.failed,

@@ -1,11 +1,11 @@
 /**
  * `pawl fork`: a new run from where another was. Says first what is kept and what runs again, and asks.
  */
-import { createInterface } from "node:readline/promises";
 import type { ForkPlan, Pawl, Run } from "../index.ts";
 import { type ActOptions, type Done, act } from "./act.ts";
+import { confirmed } from "./confirm.ts";
 import { EXIT } from "./exit-code.ts";
-import { readInput } from "./input.ts";
+import { readValues } from "./input.ts";
 import { toJson } from "./json.ts";
 import { eventTypeText, stateText } from "./machine-text.ts";
 import { problemOf } from "./problem.ts";
@@ -20,28 +20,16 @@ export interface ForkVerbOptions extends ActOptions {
 }
 
 export async function fork(id: string, options: ForkVerbOptions): Promise<number> {
-  const set = await readSet(options.set);
+  const set = await readValues(options.set, "--set", "write --set 'input.topic=\"ratchets\"'");
   const isJson = options.json === true;
   return act(id, options, async (run, pawl) => {
     const asked = { from: await readFrom(run, options.from), ...(set !== undefined && { set }) };
     const plan = await run.planFork(asked);
     if (!isJson) process.stdout.write(`${planLines(plan).join("\n")}\n`);
     if (!options.yes && (isJson || !process.stdin.isTTY || !process.stderr.isTTY)) throw nobodyToAsk(isJson, plan);
-    if (!options.yes && !(await isWanted())) return { line: "nothing was started", facts: {}, exitCode: EXIT.failed };
+    if (!options.yes && !(await confirmed("Start it? [y/N] "))) return { line: "nothing was started", facts: {}, exitCode: EXIT.failed };
     return told(pawl, await run.fork({ ...asked, ...(options.id !== undefined && { id: options.id }) }), plan);
   });
-}
-
-/** The values to set, by their paths. */
-async function readSet(options: readonly string[] | undefined): Promise<Record<string, unknown> | undefined> {
-  if (options === undefined) return undefined;
-  const set: [string, unknown][] = [];
-  for (const option of options) {
-    const [, path, value] = /^([^=]+)=(.*)$/s.exec(option) ?? [];
-    if (path === undefined) throw problemOf("PAWL_USAGE", `--set "${oneLine(option)}" has no value`, `write --set 'input.topic="ratchets"'`);
-    set.push([path, await readInput(value!, `--set ${path}`)]);
-  }
-  return Object.fromEntries(set);
 }
 
 /** A number is that of a commit, unless a node is called so. */
@@ -76,15 +64,6 @@ function planLines(plan: ForkPlan): string[] {
 function nobodyToAsk(isJson: boolean, plan: ForkPlan): Error {
   if (isJson) process.stdout.write(`${toJson({ runId: plan.runId, plan })}\n`);
   return problemOf("PAWL_USAGE", "nothing was started: there is no terminal to ask", "give --yes to start it");
-}
-
-async function isWanted(): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const left = Promise.withResolvers<string>();
-  terminal.once("close", () => left.resolve(""));
-  const answer = await Promise.race([terminal.question("Start it? [y/N] "), left.promise]);
-  terminal.close();
-  return /^y(?:es)?$/i.test(answer.trim());
 }
 
 async function told(pawl: Pawl, forked: Run<unknown>, plan: ForkPlan): Promise<Done> {

@@ -46,16 +46,17 @@ export function workflowScribe({ name, structure }: Definition): Scribe {
   };
 
   const ofNode = (event: HistoryEvent, pen: Pen): void => {
-    const { type, node, attempt, code, items, branch, dueAt, childRun } = event;
+    const { type, node, attempt, code, items, branch, dueAt, childRun, outcome, by, reason } = event;
     if (items !== undefined && items > ITEMS_MAX) longMaps.add(node!);
     if (!nodes.has(node!) && !TROUBLES.has(type) && longMaps.has(groupOf(node!) ?? "")) return;
     announceNode(node!, pen);
-    const facts = { attempt, code, items, branch, dueAt, childRun };
+    const facts = { attempt, code, items, branch, dueAt, childRun, outcome, by, reason };
     const told = { type, ...Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) };
     const started = defined.get(node!)?.kind === "event" ? "awaited" : "running";
     const sessionId = `${pen.runId}/${node!}`;
     pen.event(sessionId, told, supervisorId(pen));
-    pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
+    // the state that it leads to is told next
+    if (type !== "node.overridden") pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
   };
 
   const ofRun = ({ type, code }: HistoryEvent, pen: Pen): void => {

@@ -31,7 +31,7 @@ export class MapLines {
   /** Is the event, which is on the board, one without a line of its own? */
   takes({ type, node }: HistoryEvent): boolean {
     const map = node === undefined ? undefined : this.#board.node(node)?.of;
-    if (map?.kind !== "map" || map.parts === undefined || map.parts.tally.size <= SHORT_MAX) return false;
+    if (map?.kind !== "map" || type === "node.overridden" || map.parts === undefined || map.parts.tally.size <= SHORT_MAX) return false;
     const told = this.#told.get(map) ?? { at: undefined, failures: 0, hasNews: false };
     this.#told.set(map, told);
     told.hasNews = true;

@@ -1,7 +1,7 @@
 /**
  * Nodes in words: how far a group is, what an event waits for and how to send it, why a node stands where it does.
  */
-import type { AwaitedEvent, NodeStatus, NodeView } from "../index.ts";
+import type { AwaitedEvent, NodeStatus, NodeView, OverrideNote } from "../index.ts";
 import { toJson } from "./json.ts";
 import type { Tally } from "./tally.ts";
 import { commandLine, dateAndTime, durationText, oneLine, timeOfDay } from "./text.ts";
@@ -18,6 +18,10 @@ export interface ToldNode {
   readonly childRun: string | undefined;
   readonly dueAt: number | undefined;
   readonly branch: string | undefined;
+  /** Somebody said how it ends. */
+  readonly overridden?: Partial<OverrideNote> | undefined;
+  /** From 2 on: it was given another input than its definition says. */
+  readonly generation?: number | undefined;
 }
 
 /** How many parts there are, also of each status. */
@@ -26,20 +30,30 @@ export type Parts = Pick<Tally<unknown>, "counts" | "size">;
 const PROGRESS_LENGTH_MAX = 60;
 const REASON_LENGTH_MAX = 120;
 const BRANCH_LENGTH_MAX = 40;
+const WHO_LENGTH_MAX = 40;
 const NAMED_MAX = 3;
 
 /** Why it stands where it does: how far it is, how it failed, what it waits for: `awaited`. */
 export function noteOf(node: ToldNode, parts: Parts | undefined, awaited: readonly string[], now: number): string {
-  const { status, failure, childRun } = node;
+  const { status, failure, childRun, overridden, generation = 1 } = node;
   const how = groupText(node, parts);
-  const reason = failure === undefined || status === "completed" ? "" : reasonText(failure);
+  const reason = failure === undefined || status === "completed" || overridden !== undefined ? "" : reasonText(failure);
+  const set = joined(overridden === undefined ? "" : overrideText(overridden), generation > 1 ? "with another input" : "");
   const child = childRun === undefined ? "" : `run ${childRun}`;
   if (status === "waiting") return awaited.length === 0 ? "" : `waits for ${someText(awaited)}`;
   if (status === "blocked") return joined(how, awaited.length === 0 ? "" : `needs ${someText(awaited)}`);
   if (status === "backingOff") return joined([retryText(node.retryAt, now), reason].filter((text) => text !== "").join(" after "), child);
   if (status === "running" && node.kind === "event") return node.dueAt === undefined ? "" : `until ${dateAndTime(node.dueAt)}`;
   if (status === "running") return joined(how, progressText(node.progress), reason === "" ? "" : `before: ${reason}`, child);
-  return joined(how, reason, child);
+  return joined(how, set, reason, child);
+}
+
+const SET: Readonly<Record<string, string>> = { completed: "was given a result", skipped: "was passed over", failed: "was given up" };
+
+/** `was given a result by ana: the service is gone`. */
+export function overrideText({ outcome = "completed", by, reason }: Partial<OverrideNote>): string {
+  const who = by === undefined ? "" : ` by ${oneLine(by, WHO_LENGTH_MAX)}`;
+  return `${SET[outcome]}${who}${reason === undefined ? "" : `: ${oneLine(reason, REASON_LENGTH_MAX)}`}`;
 }
 
 function joined(...parts: readonly string[]): string {

@@ -20,6 +20,8 @@ export interface Moment {
   readonly actions: readonly string[];
   /** Delays of the timers that are armed, in ms. */
   readonly timersMs: readonly number[];
+  /** What it was told last. */
+  readonly told?: AnyEvent;
 }
 
 /** One actor of a machine. The constructor starts it. */
@@ -67,7 +69,7 @@ export function tell(driver: Driver, events: readonly AnyEvent[]): Moment[] {
     else if (event.type.startsWith("xstate.after.")) ok(driver.fire(event), `no timer is armed for ${event.type}`);
     else if (SETTLED.test(event.type)) driver.settle(event);
     else driver.send(event);
-    return driver.moment();
+    return { ...driver.moment(), told: event };
   });
 }
 

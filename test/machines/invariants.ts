@@ -38,14 +38,17 @@ export const attemptsWithinPolicy: Invariant = (moments) => attemptsNow(moments)
 /** The agent is called once for each attempt that was granted. */
 export const callsPerAttempt: Invariant = (moments) => timesAsked(moments, "callAgent") === node(moments).attempt;
 
+/** Did somebody say how it ends? */
+const isOverridden = (moments: readonly Moment[]): boolean => newest(moments).told?.type === "node.overridden";
+
 /**
- * A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, or at its timeout. One that
- * was asked to stop is given up when it does not answer, or answers that it failed.
+ * A call is given up exactly when its node leaves `running` without the agent's answer: cancelled, overridden, or at its
+ * timeout. One that was asked to stop is given up when it does not answer, or answers that it failed.
  */
 export const abortsWhatRuns: Invariant = (moments) => {
-  if (moments.at(-2)?.value === "stopping" && isIn(moments, "cancelled")) return true;
+  if (moments.at(-2)?.value === "stopping") return !isIn(moments, "completed") || newest(moments).actions.includes("abortAgent") === isOverridden(moments);
   if (isIn(moments, "stopping")) return !newest(moments).actions.includes("abortAgent");
-  const unanswered = isIn(moments, "cancelled") || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
+  const unanswered = isIn(moments, "cancelled") || isOverridden(moments) || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
   const left = moments.at(-2)?.value === "running" && !isIn(moments, "running");
   return newest(moments).actions.includes("abortAgent") === (left && unanswered);
 };
@@ -73,6 +76,7 @@ export const backsOffToRetry: Invariant = (moments) => {
 export const givesUpWithReason: Invariant = (moments) => {
   if (!isIn(moments, "failed", "skipped")) return true;
   const { policy, failure } = node(moments);
+  if (failure?.code === "PAWL_NODE_OVERRIDDEN") return true;
   if (policy.alternative !== undefined) return false;
   return (
     failure !== undefined &&
@@ -167,6 +171,7 @@ export const waitsAsLongAsSaid: Invariant = (moments) =>
 /** An event that does not come in time is a failure of kind timeout, as its policy says; what came has none. */
 export const lateIsAFailure: Invariant = (moments) => {
   const { failure, policy } = awaited(moments);
+  if (failure?.code === "PAWL_NODE_OVERRIDDEN") return isIn(moments, "failed", "skipped");
   if (isIn(moments, "failed", "skipped")) return failure?.kind === "timeout" && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
   return failure === undefined;
 };

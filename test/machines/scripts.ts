@@ -31,6 +31,15 @@ const policy: InputFrom<typeof nodeMachine> = {
   onFail: "block",
 };
 
+const passedOver: Failure = { kind: "cancelled", code: "PAWL_NODE_OVERRIDDEN", message: "it was passed over by ana", retryable: false };
+
+/** What an operator may say of how a node ends. */
+const overrides: Extract<EventFrom<typeof nodeMachine>, { type: "node.overridden" }>[] = [
+  { type: "node.overridden", outcome: "completed" },
+  { type: "node.overridden", outcome: "skipped", failure: passedOver },
+  { type: "node.overridden", outcome: "failed", failure: passedOver },
+];
+
 const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
   "blocks its dependents": policy,
   "is skipped": { ...policy, jitter: "none", onFail: "skip" },
@@ -47,6 +56,7 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
   { type: "node.cancelled" },
   { type: "run.unwinds" },
+  ...overrides,
 ];
 
 const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
@@ -70,7 +80,7 @@ const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
   "is skipped": { timeoutMs: 1, onFail: "skip" },
 };
 
-const eventEvents: EventFrom<typeof eventMachine>[] = [{ type: "event.received" }, { type: "node.cancelled" }];
+const eventEvents: EventFrom<typeof eventMachine>[] = [{ type: "event.received" }, { type: "node.cancelled" }, ...overrides];
 
 const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
   { type: "node.settled" },

@@ -2,7 +2,7 @@
  * What follows when a node's attempts are used up: alternatives take over, or what was done is undone.
  */
 import { expect, test } from "vitest";
-import { MachineRoom, anyAgent, anyWorkflow, deferred } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
 
 const ONCE = { retry: { maxAttempts: 1 } } as const;
 
@@ -142,6 +142,40 @@ test("a cancel undoes what was done, also what runs and does not end at once; `n
     await room.settled(cancelled);
     expect(calls).toEqual(now ? ["aborted"] : ["aborted", "undo 2 late", "undo 1 d"]);
     expect(await run.status()).toMatchObject({ status: "cancelled", terminated: now, compensated: !now });
+  }
+});
+
+test("a cancel without compensations undoes nothing, and the run can go on; also when another process asks for it", async () => {
+  for (const execute of [true, false]) {
+    const room = new MachineRoom();
+    const calls: string[] = [];
+    let isStuck = true;
+    const undo = anyAgent("undo", () => void calls.push("undo"));
+    const flow = anyWorkflow("flow", (wf) => {
+      const first = wf.node(
+        "first",
+        anyAgent("done", () => "d"),
+        1,
+        { compensate: undo },
+      );
+      return wf.node(
+        "second",
+        anyAgent("slow", () => (isStuck ? never() : "done")),
+        2,
+        { after: [first] },
+      ).result;
+    });
+    const worker = await room.boot([flow]);
+    await room.settled(worker.pawl.start(flow, { id: "r", input: 1 }));
+    await room.clock.advance(10);
+    const { pawl } = execute ? worker : await room.boot([], { execute });
+    const run = await room.settled(pawl.run("r"));
+    await room.settled(run.cancel({ compensate: false }));
+    expect(await run.status()).toMatchObject({ status: "cancelled", terminated: false, compensated: false });
+    isStuck = false;
+    await room.settled(run.resume());
+    expect(await room.settled(run.result())).toBe("done");
+    expect(calls).toEqual([]);
   }
 });
 

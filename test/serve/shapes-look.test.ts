@@ -238,6 +238,8 @@ const NODE: NodeView = {
   dueAt: undefined,
   items: undefined,
   branch: undefined,
+  overridden: undefined,
+  generation: 1,
   upstreamFailures: [],
 };
 
