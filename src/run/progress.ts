@@ -144,9 +144,12 @@ export class Progress {
     const { plan } = this.#graph;
     this.#inTransit--;
     this.#members.set(choice, this.#unsettled(choice, branch));
-    for (const member of plan.members.get(choice)!)
-      if (plan.nodes[member]!.within!.branch !== branch) this.#notTake(member, true);
-      else if (this.#doomed.delete(member)) this.#blockAll([member]);
+    const members = plan.members.get(choice)!;
+    const isTaken = (member: number): boolean => plan.nodes[member]!.within!.branch === branch;
+    // first those that are out: one that is blocked must not block them
+    for (const member of members) if (!isTaken(member)) this.#notTake(member, true);
+    for (const member of members.filter(isTaken))
+      if (this.#doomed.delete(member)) this.#blockAll([member]);
       else if (--this.#left[member]! === 0 && this.#status[member] === CODE.waiting) this.#ready(member);
     if (this.#members.get(choice) === 0) this.#transit(choice);
   }

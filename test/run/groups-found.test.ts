@@ -166,3 +166,29 @@ test("items that are runs of their own, retried all at once, keep to the map's c
   expect((await room.settled((await room.settled(pawl.run("old"))).ended())).output).toEqual([1, 1, 1]);
   expect(most).toBe(1);
 });
+
+test("a member that is blocked when its choice is made does not block those of ways that are not taken", async () => {
+  const room = new MachineRoom();
+  const bad = anyAgent("bad", () => Promise.reject(new Error("no")), { retry: { maxAttempts: 1 } });
+  const echo = anyAgent("echo", (input) => input);
+  const flow = anyWorkflow("flow", (wf) => {
+    const failing = wf.node("failing", bad, {});
+    const way = wf.node("way", echo, wf.input);
+    let reader: { readonly result: unknown } | undefined;
+    let out: { readonly id: string; readonly result: unknown } | undefined;
+    const choice = wf.route("choice", way.result as any, {
+      a: () => void (reader = wf.node("reader", echo, failing.result)),
+      b: () => void (out = wf.node("out", echo, reader!.result as never)),
+    });
+    wf.node("last", echo, 1, { after: [out as never] });
+    return choice.result;
+  });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: "a" }));
+  await room.settled(run.ended());
+  expect(Object.fromEntries((await run.nodes()).map(({ id, status }) => [id, status]))).toMatchObject({
+    reader: "blocked",
+    out: "notTaken",
+    last: "completed",
+  });
+});

@@ -25,6 +25,7 @@ export class ShapeWatch {
   /** The most items that were under way at once, by run and map. */
   readonly most = new Map<string, number>();
   readonly #specOf: (runId: string) => Spec;
+  readonly #deepAt: number;
   readonly #paused = new Set<string>();
   readonly #rows = new Map<string, Known>();
   readonly #steps = new Set<string>();
@@ -32,8 +33,10 @@ export class ShapeWatch {
   readonly #underWay = new Map<string, Set<string>>();
 
   /** It is told of runs that belong to others by the run that somebody started. */
-  constructor(specOf: (runId: string) => Spec) {
+  /** `hearsLate`: runs that belong to others may be taken over together with them, and hear of a cancel a commit later. */
+  constructor(specOf: (runId: string) => Spec, hearsLate = false) {
     this.#specOf = specOf;
+    this.#deepAt = hearsLate ? 2 : 3;
   }
 
   /** The row of a node of a run, as it is durable. */
@@ -96,7 +99,7 @@ export class ShapeWatch {
     const own = this.row(runId, id);
     const told = (what: string): void => void this.violations.push(`${keptBy} ${what}`);
     // a run beneath a run of its own hears a commit later that it is no longer wanted
-    const isDeep = keptBy.split("/").length > 3;
+    const isDeep = keptBy.split("/").length > this.#deepAt;
     if (isDeep && [own, this.row(runId, `n${index}`)].some((row) => row?.status === "cancelled")) return;
     if (own !== undefined && ENDED.has(own.status)) told(`ran though it was ${own.status}`);
     if (ENDED.has(this.#rows.get(keptBy)?.status ?? "")) told("ran though it had ended as a run of its own");

@@ -33,7 +33,7 @@ class ShapeCast implements Cast {
   constructor(specs: readonly Spec[]) {
     this.#specs = specs;
     this.size = specs.length;
-    this.#watch = new ShapeWatch(this.#specOf);
+    this.#watch = new ShapeWatch(this.#specOf, true);
     this.#senders = specs.map((spec) => new Senders(spec));
   }
 
