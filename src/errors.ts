@@ -68,6 +68,7 @@ export const ERRORS = {
     "nobody keeps this step: a machine called the agent, or the agent has answered already",
     "call the agent from a node of a workflow, and await its steps before it answers",
   ),
+  PAWL_SIGNATURE_INVALID: entry("a notice is not signed as it should be, or too long ago", "refuse it; check that both sides have the same secret"),
   PAWL_PEER_MISSING: entry("an optional package is not installed", "install the package that the message names"),
   PAWL_EVENT_REFUSED: entry(
     "the run cannot be sent this event",

@@ -14,6 +14,7 @@ import type { RunChange } from "./history.ts";
 import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import { MachineHandle } from "./machine-handle.ts";
+import type { Notices } from "./notices.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
@@ -65,12 +66,14 @@ export class Pawl implements AsyncDisposable {
   readonly #home: Home;
   readonly #seams: Seams;
   readonly #worker: Worker | undefined;
+  readonly #notices: Notices | undefined;
   #schedules: Schedules | undefined;
 
   /** Not for use outside: see `open`. */
-  constructor(seams: Seams, worker: Worker | undefined) {
+  constructor(seams: Seams, worker: Worker | undefined, notices?: Notices) {
     this.#seams = seams;
     this.#worker = worker;
+    this.#notices = notices;
     this.#home = new Home(seams, worker);
   }
 
@@ -84,6 +87,8 @@ export class Pawl implements AsyncDisposable {
       startables,
       served.map(({ text }) => text),
     );
+    if (this.#worker !== undefined) this.#notices?.begin(this.#worker);
+    this.#home.lastly = async () => this.#notices?.stop();
     if (served.length > 0) await this.#serve(this.#worker!, served);
   }
 
