@@ -20,6 +20,8 @@ export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";
 export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
+export type { ChangesOptions, StoredChange } from "./run/changes.ts";
+export type { EventListener, EventOrigin, HistoryListener } from "./run/subscribers.ts";
 export type { ComparedRun } from "./run/compare.ts";
 export type { StartTime } from "./run/delayed-start.ts";
 export { checkDefinition } from "./run/definition.ts";

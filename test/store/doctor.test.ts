@@ -192,7 +192,7 @@ test("rows of no run, and those of pruned runs, are told; a fix deletes the latt
   await store.discard({ status: "completed", endedBefore: Number.MAX_SAFE_INTEGER }, 10);
   await store.closeEpoch(epoch);
   const database = connect();
-  database.exec("INSERT INTO history VALUES ('ghost', 1, 1, '{}'); INSERT INTO answer VALUES (1, 1, '{}')");
+  database.exec("INSERT INTO history VALUES ('ghost', 1, 1, '{}', 99); INSERT INTO answer VALUES (1, 1, '{}')");
   const findings = await examineStore(path);
   expect(bad(findings)).toEqual(["trash", "answers", "orphans"]);
   expect(of(findings, "orphans")).toMatchObject([{ severity: "problem", message: "rows of runs that are not there: 1 in history" }]);
