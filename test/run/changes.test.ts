@@ -56,7 +56,7 @@ test("listeners hear what histories say and machines emit, by type or all of it;
 
 test("a reader gets what is kept of all runs, in the order of the commits, then what comes, and goes on from a cursor", async () => {
   const room = new MachineRoom();
-  const process = await room.boot([chain, fails]);
+  const process = await room.boot([chain, fails, speaker]);
   await room.settled((await room.settled(process.pawl.start(chain, { id: "c", input: {} }))).result());
   const reading = take(process, 5);
   await room.settled((await room.settled(process.pawl.start(fails, { id: "f", input: {} }))).result().catch(() => {}));
@@ -64,8 +64,9 @@ test("a reader gets what is kept of all runs, in the order of the commits, then 
   expect(changes.map(({ id }) => id)).toEqual(["c:1", "c:2", "c:3", "f:1", "f:2"]);
   expect(changes.flatMap(said).slice(-2)).toEqual(["f node.failed bad", "f run.failed"]);
   expect(await room.settled(take(process, 3, { after: changes[1]!.cursor }))).toEqual(changes.slice(2));
-  const ends = await room.settled(take(process, 2, { types: ["run.completed", "run.failed"] }));
-  expect(ends.flatMap(said)).toEqual(["c run.completed", "f run.failed"]);
+  await room.settled((await room.settled(process.pawl.start(speaker, { id: "m" }))).result());
+  const ends = await room.settled(take(process, 3, { types: ["run.completed", "run.failed"] }));
+  expect(ends.flatMap(said)).toEqual(["c run.completed", "f run.failed", "m run.completed"]);
 });
 
 test("'now' leaves out what was before; the signal ends it, also while it waits, and so does a reader that leaves", async () => {
