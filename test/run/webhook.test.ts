@@ -98,7 +98,9 @@ test("a receiver that refuses, and one that is not there, are told when they tak
   const { received } = await receiver([500, 204], gone.port);
   await vi.waitFor(() => expect(received.length).toBe(2), { timeout: 30_000 });
   const notices = await Promise.all(received.map(checked));
-  expect(notices.map(({ runId, type, node }) => ({ runId, type, node }))).toEqual(Array(2).fill({ runId: "r", type: "run.failed", node: "bad" }));
+  expect(notices.map(({ runId, type, node }) => ({ runId, type, node }))).toEqual(
+    Array.from({ length: 2 }, () => ({ runId: "r", type: "run.failed", node: "bad" })),
+  );
   expect(new Set(notices.map(({ id }) => id)).size).toBe(1);
 });
 
