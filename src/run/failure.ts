@@ -72,9 +72,10 @@ export function judgedFailure(thrown: unknown, nonRetryable: readonly string[], 
     const { kind = failure.kind, code = failure.code, message = failure.message, retryAfter } = verdict;
     if (verdict instanceof Promise) throw new Error("it answered with a promise, but is to decide at once");
     if (!Object.hasOwn(RETRYABLE, kind)) throw new Error(`"${kind}" is no kind of failure`);
+    if (typeof message !== "string") throw new Error("its message is no text");
     if (typeof code !== "string" || !CODE.test(code)) throw new Error("its code is none");
     const retryAfterMs = retryAfter === undefined ? failure.retryAfterMs : durationMs(retryAfter, "retryAfter", "onError()");
-    return makeFailure(kind, code, `${message}`, { nonRetryable, retryAfterMs, ...(thrown instanceof Error && { name: thrown.name }) });
+    return makeFailure(kind, code, message, { nonRetryable, retryAfterMs, ...(thrown instanceof Error && { name: thrown.name }) });
   } catch (error) {
     const why = failureOf(error, []).message;
     return { ...failure, message: `${failure.message} (its onError failed: ${why})`.slice(0, MESSAGE_LENGTH_MAX) };
