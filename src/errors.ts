@@ -68,6 +68,7 @@ export const ERRORS = {
     "nobody keeps this step: a machine called the agent, or the agent has answered already",
     "call the agent from a node of a workflow, and await its steps before it answers",
   ),
+  PAWL_SIGNATURE_INVALID: entry("a notice is not signed as it should be, or too long ago", "refuse it; check that both sides have the same secret"),
   PAWL_PEER_MISSING: entry("an optional package is not installed", "install the package that the message names"),
   PAWL_EVENT_REFUSED: entry(
     "the run cannot be sent this event",
@@ -118,6 +119,82 @@ export const ERRORS = {
 /** A stable name of a kind of error, safe to compare against. */
 export type ErrorCode = keyof typeof ERRORS;
 
+/**
+ * The status of each code over HTTP: 400 a wrong definition or command, 401 not signed, 404 not there, 409 not in this state,
+ * 410 gone, 413 too large, 422 a value that does not fit, 429 too much at once, 500 an installation or a bug, 502 an agent's
+ * failure, 503 not now, 504 not in time.
+ */
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  PAWL_DEFINITION_CYCLE: 400,
+  PAWL_UNKNOWN_REFERENCE: 400,
+  PAWL_UNKNOWN_AGENT: 400,
+  PAWL_DUPLICATE_ID: 400,
+  PAWL_INVALID_ID: 400,
+  PAWL_MISSING_FIELD: 400,
+  PAWL_INVALID_VALUE: 400,
+  PAWL_DOCUMENT_SYNTAX: 400,
+  PAWL_REFERENCE_MISUSE: 400,
+  PAWL_UNKNOWN_IMPLEMENTATION: 400,
+  PAWL_INLINE_SPAWN: 400,
+  PAWL_FILE_UNREADABLE: 500,
+  PAWL_INPUT_INVALID: 422,
+  PAWL_OUTPUT_INVALID: 502,
+  PAWL_VALUE_NOT_STORABLE: 422,
+  PAWL_VALUE_TOO_LARGE: 413,
+  PAWL_RUN_CONFLICT: 409,
+  PAWL_RUN_NOT_FOUND: 404,
+  PAWL_SCHEDULE_NOT_FOUND: 404,
+  PAWL_RUN_FAILED: 422,
+  PAWL_RUN_TIMED_OUT: 504,
+  PAWL_RUN_CANCELLED: 409,
+  PAWL_RUN_QUARANTINED: 409,
+  PAWL_DEFINITION_CHANGED: 409,
+  PAWL_DEFINITION_AMBIGUOUS: 409,
+  PAWL_DEFINITION_MISSING: 409,
+  PAWL_AGENT_FAILED: 502,
+  PAWL_AGENT_TIMEOUT: 504,
+  PAWL_AGENT_HTTP: 502,
+  PAWL_AGENT_UNCONFIGURED: 500,
+  PAWL_NOT_A_LIST: 422,
+  PAWL_EVENT_TIMEOUT: 504,
+  PAWL_HEARTBEAT_TIMEOUT: 504,
+  PAWL_STEP_REPEATED: 409,
+  PAWL_STEP_UNSUPPORTED: 500,
+  PAWL_SIGNATURE_INVALID: 401,
+  PAWL_PEER_MISSING: 500,
+  PAWL_EVENT_REFUSED: 422,
+  PAWL_EVENT_UNHANDLED: 409,
+  PAWL_SEND_PENDING: 504,
+  PAWL_OUTCOME_UNKNOWN: 503,
+  PAWL_MAILBOX_FULL: 429,
+  PAWL_RUN_ENDED: 409,
+  PAWL_WAIT_TIMEOUT: 504,
+  PAWL_NOT_A_MACHINE: 409,
+  PAWL_NOT_A_WORKFLOW: 409,
+  PAWL_NO_HOST: 500,
+  PAWL_NO_ACTION: 500,
+  PAWL_RUN_MOVED: 503,
+  PAWL_CHECKPOINT_GONE: 410,
+  PAWL_NODE_OVERRIDDEN: 409,
+  PAWL_NODE_SETTLED: 409,
+  PAWL_RUN_NOT_RETRYABLE: 409,
+  PAWL_CLOSED: 503,
+  PAWL_READ_ONLY: 500,
+  PAWL_STORE_FAILED: 503,
+  PAWL_STORE_FULL: 503,
+  PAWL_STORE_LOCKED: 503,
+  PAWL_STORE_FOREIGN: 500,
+  PAWL_STORE_NEWER: 500,
+  PAWL_STORE_UNREADABLE: 500,
+  PAWL_ROW_CORRUPT: 500,
+  PAWL_BACKUP_DAMAGED: 500,
+  PAWL_FILE_EXISTS: 409,
+  PAWL_SQLITE_TOO_OLD: 500,
+  PAWL_NODE_TOO_OLD: 500,
+  PAWL_BUG: 500,
+  PAWL_USAGE: 400,
+};
+
 interface ErrorDetails {
   /** What went wrong, in one sentence; the table's summary when left out. */
   readonly message?: string;
@@ -146,6 +223,8 @@ export class PawlError extends Error {
   readonly code: ErrorCode;
   readonly next: string;
   readonly retryable: boolean;
+  /** What an HTTP server answers with it, 400 to 599. */
+  readonly status: number;
   readonly at: string | undefined;
   readonly data: unknown;
   readonly [BRAND] = true;
@@ -155,6 +234,7 @@ export class PawlError extends Error {
     this.code = code;
     this.next = details.next ?? ERRORS[code].next;
     this.retryable = ERRORS[code].retryable;
+    this.status = STATUS[code];
     this.at = details.at;
     this.data = details.data;
   }
@@ -168,6 +248,11 @@ export class PawlError extends Error {
       ...(this.data !== undefined && { data: this.data }),
     };
   }
+}
+
+/** What an HTTP server answers with an error of this code. */
+export function statusOfError(code: ErrorCode): number {
+  return STATUS[code];
 }
 
 /** Is this an error of pawl, and (when given) of this code? Works across copies of the package. */

@@ -1,7 +1,19 @@
 /**
  * pawl: durable workflows of AI agents as statecharts. Everything public is named here.
  */
-export { type Agent, type AgentContext, type AgentSpec, type HttpService, type Log, type ServiceUrl, type UpstreamFailure, agent } from "./define/agent.ts";
+export {
+  type Agent,
+  type AgentContext,
+  type AgentSpec,
+  type ErrorHandler,
+  type ErrorVerdict,
+  type FailedAttempt,
+  type HttpService,
+  type Log,
+  type ServiceUrl,
+  type UpstreamFailure,
+  agent,
+} from "./define/agent.ts";
 export type { Duration } from "./define/duration.ts";
 export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";
@@ -10,15 +22,19 @@ export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
 export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
-export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError } from "./errors.ts";
+export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError, statusOfError } from "./errors.ts";
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
+export type { NoticeType, RunNotice } from "./run/notice.ts";
+export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";
 export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";
 export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
+export type { ChangesOptions, StoredChange } from "./run/changes.ts";
+export type { EventListener, EventOrigin, HistoryListener } from "./run/subscribers.ts";
 export type { ComparedRun } from "./run/compare.ts";
 export type { StartTime } from "./run/delayed-start.ts";
 export { checkDefinition } from "./run/definition.ts";

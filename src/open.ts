@@ -3,15 +3,18 @@
  */
 import { systemClock } from "./clock.ts";
 import type { Log } from "./define/agent.ts";
+import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
+import { Notices, checkNotify } from "./run/notices.ts";
 import type { RetentionPolicy } from "./run/retention.ts";
 import type { Rollout } from "./run/rollout.ts";
 import type { Schedule } from "./run/schedule.ts";
 import type { Startable } from "./run/startable.ts";
 import { Pawl } from "./run/pawl.ts";
 import type { Seams } from "./run/seams.ts";
+import type { NoticeReceiver, Webhook } from "./run/webhook.ts";
 import { Worker } from "./run/worker.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
@@ -32,6 +35,15 @@ export interface OpenOptions {
   readonly leaseMs?: number;
   /** How long ended runs are kept, by how they ended: `{ completed: '30d' }`. Those that are not named are kept for ever. */
   readonly retention?: RetentionPolicy;
+  /**
+   * Who is told that a run failed, reached its timeout, was set aside, could not be undone, or stalls: a function, or an
+   * address to which each notice is posted, signed (`verifyNotice` checks it). Each notice comes at least once, those of a
+   * run in order, again under the same `id` when it was not taken, for 3 days. Give it to each worker of a store: only what
+   * such workers commit is noticed, and one of them delivers. Default: nobody.
+   */
+  readonly notify?: NoticeReceiver | Webhook;
+  /** How long a run that has work to do may commit nothing until a notice says that it stalls. Default: none says so. */
+  readonly stallAfter?: Duration;
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
   /** Where lines go; anything with pino's methods. Default: nowhere. */
@@ -67,6 +79,8 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
     pid: process.pid,
     leaseMs: options.leaseMs,
     retention: options.retention,
+    notify: options.notify,
+    stallAfter: options.stallAfter,
     onFatal: options.onFatal ?? throwUncaught,
   };
   return openOn(store, seams, { ...options, execute });
@@ -80,8 +94,13 @@ export async function openOn(
 ): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {
-    const worker = options.execute === false ? undefined : new Worker(seams, options.maxConcurrentAttempts);
-    pawl = new Pawl(seams, worker);
+    const { notify, stallAfter } = seams;
+    checkNotify(options.execute !== false, notify, stallAfter);
+    const { clock, attempts } = seams;
+    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log }, { notify, stallAfter });
+    const own = notices === undefined ? seams : { ...seams, store: notices.store };
+    const worker = options.execute === false ? undefined : new Worker(own, options.maxConcurrentAttempts);
+    pawl = new Pawl(own, worker, notices);
     await pawl.begin(options.workflows ?? [], options.schedules);
     return pawl;
   } catch (error) {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { documentSchema, open, parseWorkflow } from "../src/index.ts";
+import { ERRORS, type ErrorCode, PawlError, documentSchema, open, parseWorkflow } from "../src/index.ts";
 import { anyAgent, anyWorkflow } from "./sim/machine-room.ts";
 import { playedToTheEnd } from "./sim/played-to-the-end.ts";
 
@@ -38,6 +38,7 @@ const OUTPUTS = [
   "d-1 is open, says one of 1 workers",
   "an answer to",
   "news of 7 days",
+  "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
   "paths survive",
   "the key was revoked → see",
 ];
@@ -91,6 +92,11 @@ test("what keeps house works", () => {
   const commands = [...section.matchAll(/`(pawl [^`]+)`/g)].map(([, command]) => command!.replace(/[[\]]/g, ""));
   expect(commands.length).toBe(4);
   for (const command of commands) expect(terminals.run(`${command} && echo "it ended well"`), command).toMatch(/\nit ended well\n$/);
+});
+
+test("the table of errors is that of the library", () => {
+  const rows = [...readme.matchAll(/^\| `(PAWL_\w+)` \| (\d+) \| (.*) \| (.*) \|$/gm)].map(([, ...row]) => row);
+  expect(rows).toEqual(Object.entries(ERRORS).map(([code, { summary, next }]) => [code, String(new PawlError(code as ErrorCode).status), summary, next]));
 });
 
 /** Numbers and the width of columns may differ. */

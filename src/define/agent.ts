@@ -1,7 +1,8 @@
 /**
  * Agents: typed async functions, or HTTP services, with the limits of their attempts. Called by nodes.
  */
-import { PawlError } from "../errors.ts";
+import { type FailureKind, PawlError } from "../errors.ts";
+import type { Duration } from "./duration.ts";
 import { checkName } from "./name.ts";
 import { type AttemptOptions, type Policy, policyOf } from "./policy.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
@@ -90,9 +91,31 @@ export interface Agent<in Given = any, out Result = any> {
     | { readonly kind: "wait" }
     | { readonly kind: "none" };
   readonly policy: Policy;
+  readonly onError?: ErrorHandler | undefined;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
 }
+
+/** What `onError` may say of a failure; what it leaves out stays as it is. */
+export interface ErrorVerdict {
+  /** How it is treated: `transient` and `resource` are tried again, `configuration` and `critical` are not. */
+  readonly kind?: FailureKind;
+  /** What failed, for programs: 1 to 64 of A-Z a-z 0-9 . _ - */
+  readonly code?: string;
+  readonly message?: string;
+  /** The shortest wait until the next attempt; the backoff may be longer. */
+  readonly retryAfter?: Duration;
+}
+
+/** Which attempt failed. */
+export interface FailedAttempt {
+  readonly runId: string;
+  readonly nodeId: string;
+  readonly attempt: number;
+}
+
+/** Judges what an attempt threw, at once and without doing anything else. */
+export type ErrorHandler = (error: unknown, attempt: FailedAttempt) => ErrorVerdict | undefined;
 
 interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions {
   /** Its name: in logs, `pawl show` and YAML. */
@@ -101,6 +124,11 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions {
   readonly input: I;
   /** What it gives; checked before the result is stored. */
   readonly output: O;
+  /**
+   * Says of what kind a failure is, before it is decided whether to try again; `undefined` leaves it as it is. What it says is
+   * stored with the failure. When it throws, the failure is as it was, and says so. It is not asked about timeouts.
+   */
+  readonly onError?: ErrorHandler;
 }
 
 /** What `agent()` takes: one of `run`, `http` and `machine`. */
@@ -151,6 +179,7 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     input: spec.input,
     output: spec.output,
     work: workOf(spec, at),
+    onError: spec.onError,
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });
 }

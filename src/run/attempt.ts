@@ -11,7 +11,7 @@ import type { Clock } from "../clock.ts";
 import { type AttemptLine, Silence } from "./attempt-line.ts";
 import { AttemptSteps } from "./attempt-steps.ts";
 import { encode } from "./codec.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, judgedFailure } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { Startable } from "./startable.ts";
 import type { StepServices } from "./xstate/step.ts";
@@ -173,7 +173,7 @@ export class Attempt implements AgentContext {
       const answer: unknown = await this.#call(agent, given);
       outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)) };
     } catch (error) {
-      outcome = { failure: failureOf(error, nonRetryable) };
+      outcome = { failure: agent.onError === undefined ? failureOf(error, nonRetryable) : judgedFailure(error, nonRetryable, agent.onError, this) };
     }
     if (this.#steps?.isUnderWay === true) await this.#stepsEnd(outcome);
     this.#end();

@@ -17,6 +17,8 @@ const UNFINISHED_MAX = 100_000;
 /** Of what may be stuck so much is looked at again. */
 const AGAIN_MAX = 100;
 const AGAIN_AFTER_MS = 1_000;
+/** A notice that waits for so long is late. */
+const NOTICE_LATE_MS = 60_000;
 /** So many ids are named in one line. */
 const NAMED_MAX = 5;
 
@@ -29,6 +31,8 @@ interface Crew {
   readonly definitions: ReadonlySet<string>;
   /** Definitions of which some worker would take on more runs. */
   readonly wanted: ReadonlySet<string>;
+  /** Was some worker given who is to be told? */
+  readonly notifies: boolean;
   readonly findings: readonly Finding[];
 }
 
@@ -43,12 +47,14 @@ export async function examineRuns(store: Store, clock: Clock, { isFull }: { read
     await examineQuarantined(store),
     await examineChecksums(store, clock, isFull ? Number.POSITIVE_INFINITY : SAMPLE),
     ...(await examineSchedules(store)),
+    ...(await examineNotices(store, clock, crew)),
   ];
 }
 
 async function readCrew(store: Store): Promise<Crew> {
   const [live, definitions, wanted] = [new Set<number>(), new Set<string>(), new Set<string>()];
   const findings: Finding[] = [];
+  let notifies = false;
   for (const epoch of await store.readEpochs()) {
     const facts = readFacts(epoch);
     if (await store.isAbandoned(epoch.id)) findings.push(abandoned(epoch, facts.pid));
@@ -56,13 +62,14 @@ async function readCrew(store: Store): Promise<Crew> {
       const has = counted(facts.definitions.length, "definition");
       findings.push(fine("worker", `worker ${epoch.id}: process ${facts.pid}, since ${instant(epoch.openedAt)}, with ${has}`));
       live.add(epoch.id);
+      notifies ||= facts.notifies;
       for (const hash of facts.definitions) {
         definitions.add(hash);
         if (facts.wants > 0) wanted.add(hash);
       }
     }
   }
-  return { live, definitions, wanted, findings };
+  return { live, definitions, wanted, notifies, findings };
 }
 
 /** That there is none is told once: here, or with the runs that need one. */
@@ -183,6 +190,18 @@ async function examineSchedules(store: Store): Promise<Finding[]> {
   if (damaged.length === 0) return [];
   const next = "start a worker with them: it begins them anew, with their next instant from now on";
   return [problem("schedules", `schedules whose rows are not what was written: ${damaged.join(", ")}`, next)];
+}
+
+/** Told of only when some wait: most are delivered within a second. */
+async function examineNotices(store: Store, clock: Clock, { notifies }: Crew): Promise<Finding[]> {
+  const notices = await store.readNotices(0, PAGE);
+  const [oldest] = notices;
+  if (oldest === undefined) return [];
+  const amount = `${notices.length === PAGE ? "at least " : ""}${counted(notices.length, "notice")}`;
+  const text = `${amount} not delivered yet, the oldest since ${instant(oldest.at)}: ${oldest.id}`;
+  if (clock.now() - oldest.at < NOTICE_LATE_MS) return [fine("notices", text)];
+  const next = notifies ? "its receiver does not take them: see the log of the worker that notifies" : "start a worker with `notify`: it delivers them";
+  return [warning("notices", text, next)];
 }
 
 async function isIntact(store: Store, run: RunRecord): Promise<boolean> {

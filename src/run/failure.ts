@@ -2,6 +2,8 @@
  * What an attempt failed of, as a small fixed record. Making one never fails, whatever was thrown.
  */
 import type { Failure } from "../../machines/node.ts";
+import type { ErrorHandler, FailedAttempt } from "../define/agent.ts";
+import { durationMs } from "../define/duration.ts";
 import { AgentError, type FailureKind, isPawlError } from "../errors.ts";
 
 const MESSAGE_LENGTH_MAX = 2_000;
@@ -58,6 +60,25 @@ export function failureOf(thrown: unknown, nonRetryable: readonly string[]): Fai
     return makeFailure("transient", "PAWL_AGENT_FAILED", `the agent threw ${thrown === undefined ? "undefined" : JSON.stringify(thrown)}`, { nonRetryable });
   } catch {
     return makeFailure("transient", "PAWL_AGENT_FAILED", "the agent threw something that cannot be described");
+  }
+}
+
+/** The record of anything that an agent threw, as its `onError` sees it. */
+export function judgedFailure(thrown: unknown, nonRetryable: readonly string[], onError: ErrorHandler, { runId, nodeId, attempt }: FailedAttempt): Failure {
+  const failure = failureOf(thrown, nonRetryable);
+  try {
+    const verdict = onError(thrown, { runId, nodeId, attempt });
+    if (verdict === undefined) return failure;
+    const { kind = failure.kind, code = failure.code, message = failure.message, retryAfter } = verdict;
+    if (verdict instanceof Promise) throw new Error("it answered with a promise, but is to decide at once");
+    if (!Object.hasOwn(RETRYABLE, kind)) throw new Error(`"${kind}" is no kind of failure`);
+    if (typeof message !== "string") throw new Error("its message is no text");
+    if (typeof code !== "string" || !CODE.test(code)) throw new Error("its code is none");
+    const retryAfterMs = retryAfter === undefined ? failure.retryAfterMs : durationMs(retryAfter, "retryAfter", "onError()");
+    return makeFailure(kind, code, message, { nonRetryable, retryAfterMs, ...(thrown instanceof Error && { name: thrown.name }) });
+  } catch (error) {
+    const why = failureOf(error, []).message;
+    return { ...failure, message: `${failure.message} (its onError failed: ${why})`.slice(0, MESSAGE_LENGTH_MAX) };
   }
 }
 

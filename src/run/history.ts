@@ -6,34 +6,36 @@ import type { OverrideNote } from "./row.ts";
 import type { RunStatus } from "./view.ts";
 
 /** What a commit says happened, in order. */
-export type HistoryType =
-  | "run.started"
-  | "run.recovered"
-  | "run.paused"
-  | "run.resumed"
-  | "run.forked"
-  | "run.retried"
-  | "run.continued"
-  | "run.completed"
-  | "run.failed"
-  | "run.timedOut"
-  | "run.cancelled"
-  | "run.compensating"
-  | "node.started"
-  | "node.completed"
-  | "node.backingOff"
-  | "node.alternative"
-  | "node.failed"
-  | "node.skipped"
-  | "node.cancelled"
-  | "node.overridden"
-  | "node.compensating"
-  | "node.compensated"
-  | "node.compensationFailed"
-  | "machine.turned"
-  | "actor.started"
-  | "actor.ended"
-  | "action.performed";
+export const HISTORY_TYPES = [
+  "run.started",
+  "run.recovered",
+  "run.paused",
+  "run.resumed",
+  "run.forked",
+  "run.retried",
+  "run.continued",
+  "run.completed",
+  "run.failed",
+  "run.timedOut",
+  "run.cancelled",
+  "run.compensating",
+  "node.started",
+  "node.completed",
+  "node.backingOff",
+  "node.alternative",
+  "node.failed",
+  "node.skipped",
+  "node.cancelled",
+  "node.overridden",
+  "node.compensating",
+  "node.compensated",
+  "node.compensationFailed",
+  "machine.turned",
+  "actor.started",
+  "actor.ended",
+  "action.performed",
+] as const;
+export type HistoryType = (typeof HISTORY_TYPES)[number];
 
 /** One thing that happened in a run. */
 export interface HistoryEvent {

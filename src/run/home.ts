@@ -61,6 +61,8 @@ export class Home implements RunHome {
   readonly #asks: Asks;
   readonly #door: MachineDoor;
   readonly #retention: Retention | undefined;
+  /** What is to end when the runs have, before the store is closed. */
+  lastly: (() => Promise<void>) | undefined;
   #endWatch: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
@@ -165,7 +167,7 @@ export class Home implements RunHome {
     for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
-      await peers.tell({ ...this.definitions.told, schedules });
+      await peers.tell({ ...this.definitions.told, schedules, notifies: this.#seams.notify !== undefined });
       worker.epoch = await peers.open();
       recovery.begin();
     }
@@ -194,6 +196,7 @@ export class Home implements RunHome {
 
   /** What is written last can be left undone: whoever opens the store next does it. */
   async #letGo(): Promise<void> {
+    await this.lastly?.();
     await this.#retention?.stop();
     await this.#asks.tidy();
     const { worker, recovery, peers } = this.#executing ?? {};

@@ -11,7 +11,7 @@ import { ActorTimers } from "./actor-timers.ts";
 import { Cascade, STOP } from "./cascade.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
-import { HistoryWriter } from "./history.ts";
+import { HistoryWriter, RUN_EVENTS } from "./history.ts";
 import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type EffectParts, fireTimer, noteAsked } from "./machine-effects.ts";
@@ -303,14 +303,14 @@ export class MachineRun implements HostedRun {
 
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
-    const rows = this.#rows();
-    const { stack } = this.#cascade;
+    const [rows, { stack }] = [this.#rows(), this.#cascade];
     this.#deeds.addAll(stack);
     const { actors, gone } = this.#writer.take(rows, stack, this.#sequence, this.#deeds.mustBeKept);
     const { definition, commitNo, status, finished, wakeAt } = this;
     const { root } = this.table;
     const { output, error } = finished ? this.table.system.snapshotOf(root) : {};
     const failure = finished && root.life === "error" ? failureOf(error, []) : undefined;
+    if (finished && !this.#isEndWritten) this.#history.run(RUN_EVENTS[status]!, failure);
     this.#isEndWritten = finished;
     this.#storedWakeAt = wakeAt;
     if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(output)));

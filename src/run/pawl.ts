@@ -12,10 +12,12 @@ import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
-import type { RunChange } from "./history.ts";
+import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
+import type { HistoryType, RunChange } from "./history.ts";
 import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import { MachineHandle } from "./machine-handle.ts";
+import type { Notices } from "./notices.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
@@ -29,7 +31,7 @@ import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
-import type { AnyEvent } from "./xstate/actor.ts";
+import { type EventListener, type HistoryListener, listen } from "./subscribers.ts";
 
 export interface CloseOptions {
   /** How long running attempts may end before they are aborted, in ms. Default 10,000. */
@@ -67,12 +69,14 @@ export class Pawl implements AsyncDisposable {
   readonly #home: Home;
   readonly #seams: Seams;
   readonly #worker: Worker | undefined;
+  readonly #notices: Notices | undefined;
   #schedules: Schedules | undefined;
 
   /** Not for use outside: see `open`. */
-  constructor(seams: Seams, worker: Worker | undefined) {
+  constructor(seams: Seams, worker: Worker | undefined, notices?: Notices) {
     this.#seams = seams;
     this.#worker = worker;
+    this.#notices = notices;
     this.#home = new Home(seams, worker);
   }
 
@@ -86,6 +90,8 @@ export class Pawl implements AsyncDisposable {
       startables,
       served.map(({ text }) => text),
     );
+    if (this.#worker !== undefined) this.#notices?.begin(this.#worker);
+    this.#home.lastly = async () => this.#notices?.stop();
     if (served.length > 0) await this.#serve(this.#worker!, served);
   }
 
@@ -267,11 +273,33 @@ export class Pawl implements AsyncDisposable {
   }
 
   /**
-   * Calls back with what machines emit in this process, once it is durable; `'*'` hears every type. Answers what ends it.
-   * Who listens right after `open()` also hears what a crash has left untold.
+   * Calls back with what happens in the runs of this process, once it is durable: what their histories say, as
+   * `'run.failed'`, and what machines emit; `'*'` hears all of it. Answers what ends it. Who listens right after `open()` also
+   * hears what machines emitted and a crash has left untold. What other processes do is in `changes`.
+   *
+   * @example
+   * ```ts
+   * const stop = pawl.on('node.failed', ({ node, message }, { runId }) => console.error(runId, node, message));
+   * ```
    */
-  on(type: string, listener: (event: AnyEvent, from: { readonly runId: string }) => void): () => void {
-    return this.#home.on(type, listener);
+  on<Type extends HistoryType>(type: Type, listener: HistoryListener<Type>): () => void;
+  on(type: string, listener: EventListener): () => void;
+  on(type: string, listener: (event: any, from: any) => void): () => void {
+    return listen(this.#home, type, listener);
+  }
+
+  /**
+   * What happens in all runs of the store, in whatever process, in the order of the commits: what is kept of it first, then
+   * what comes, without an end. Each comes at least once, with an `id`; who keeps its `cursor` goes on there later.
+   *
+   * @example
+   * ```ts
+   * for await (const { cursor, runId, events } of pawl.changes({ after, types: ['run.failed'] })) await keep(runId, events, cursor);
+   * ```
+   * @throws PAWL_INVALID_VALUE (no such type; a cursor of another store), PAWL_CLOSED
+   */
+  changes(options: ChangesOptions = {}): AsyncGenerator<StoredChange, void, undefined> {
+    return readChanges(this.#home, options);
   }
 
   /**

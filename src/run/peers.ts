@@ -27,6 +27,8 @@ export interface WorkerFacts {
   readonly migrates: readonly string[];
   /** The schedules that it was given, each as what. */
   readonly schedules: readonly string[];
+  /** Was it given somebody who is to be told? */
+  readonly notifies: boolean;
   /** How long it lets others be silent. */
   readonly leaseMs: number;
   /** So many more runs it could take on; 0 while it has enough. */
@@ -60,8 +62,16 @@ export interface PeersHooks {
 }
 
 export function readFacts({ facts }: EpochRecord): WorkerFacts {
-  const { pid = 0, definitions = [], migrates = [], schedules = [], leaseMs = LEASE_MS, wants = 0 } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, leaseMs, wants };
+  const {
+    pid = 0,
+    definitions = [],
+    migrates = [],
+    schedules = [],
+    notifies = false,
+    leaseMs = LEASE_MS,
+    wants = 0,
+  } = JSON.parse(facts) as Partial<WorkerFacts>;
+  return { pid, definitions, migrates, schedules, notifies, leaseMs, wants };
 }
 
 /** The workers whose processes are there. */
@@ -99,7 +109,7 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], migrates: [], schedules: [], leaseMs, wants: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], schedules: [], notifies: false, leaseMs, wants: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */

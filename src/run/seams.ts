@@ -6,7 +6,9 @@ import type { PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
+import type { Duration } from "../define/duration.ts";
 import type { RetentionPolicy } from "./retention.ts";
+import type { NoticeReceiver, Webhook } from "./webhook.ts";
 
 /** What the worker is built on; each has one fake in the simulator. */
 export interface Seams {
@@ -20,6 +22,9 @@ export interface Seams {
   readonly leaseMs?: number | undefined;
   /** How long ended runs are kept. */
   readonly retention?: RetentionPolicy | undefined;
+  /** Who is told what happens to runs, and after how long without a commit that they stall. */
+  readonly notify?: NoticeReceiver | Webhook | undefined;
+  readonly stallAfter?: Duration | undefined;
   /** The store failed; nothing goes on. */
   readonly onFatal: (error: PawlError) => void;
 }

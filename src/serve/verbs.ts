@@ -14,6 +14,7 @@ import { declareScheduleVerbs } from "./schedule-verbs.ts";
 import type { ShowOptions } from "./show.ts";
 import type { StartVerbOptions } from "./start.ts";
 import { type Done, EXPORT_OPTION, collect, examples, onStore, wholeNumber } from "./verb-parts.ts";
+import type { TailOptions } from "./tail.ts";
 import type { WatchOptions } from "./watch.ts";
 import { declareWhyVerbs } from "./why-verbs.ts";
 import type { WorkOptions } from "./work.ts";
@@ -37,6 +38,7 @@ export function declareVerbs(program: Command, done: Done): void {
   declareLs(program, done);
   declareShow(program, done);
   declareWatch(program, done);
+  declareTail(program, done);
   declareInspect(program, done);
   declareWhyVerbs(program, done);
   program.commandsGroup("Act on a run, wherever it is:");
@@ -128,6 +130,18 @@ function declareWatch(program: Command, done: Done): void {
     .addHelpText("after", examples("pawl watch r-42", "pawl watch r-42 --json"))
     .addHelpText("after", EXIT_CODES)
     .action(async (run: string, options: WatchOptions) => done(await (await import("./watch.ts")).watch(run, options)));
+  onStore(command);
+}
+
+function declareTail(program: Command, done: Done): void {
+  const command = program
+    .command("tail")
+    .description("follow what happens in all runs, until told to stop")
+    .option("--after <cursor>", "begin behind this change, as --json tells its cursor; 0: with all that is kept (default: from now on)")
+    .option("--types <types>", "only what happens of these types, as run.failed,run.timedOut")
+    .addHelpText("after", examples("pawl tail --types run.completed,run.failed", "pawl tail --after 0 --json"))
+    .addHelpText("after", "\nEach change is told at least once, with an `id`. Exit codes: 0 stopped by a signal, 2 wrong command, 70 store failed")
+    .action(async (options: TailOptions) => done(await (await import("./tail.ts")).tail(options)));
   onStore(command);
 }
 

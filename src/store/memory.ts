@@ -4,15 +4,19 @@
  */
 import { PawlError } from "../errors.ts";
 import { type StoredRun, emptyRun, takeOver } from "./memory-run.ts";
+import { MemoryNotices } from "./memory-notices.ts";
 import { MemorySchedules } from "./memory-schedules.ts";
 import {
   type ActorRecord,
+  type ChangeRecord,
   type Commit,
   type DueCursor,
   type EpochRecord,
   type HistoryRecord,
   type InboxRecord,
   NOBODY,
+  type Notice,
+  type NoticeRecord,
   type Outcome,
   type Post,
   type PruneFilter,
@@ -35,6 +39,7 @@ export class MemoryStore implements Store {
   readonly #answers = new Map<number, { readonly at: number; readonly body: string }>();
   /** Discarded runs, with how many rows each has left. */
   readonly #trash = new Map<string, number>();
+  readonly #notices = new MemoryNotices();
   readonly #schedules = new MemorySchedules();
   #epoch = NOBODY;
   #number = 0;
@@ -109,6 +114,8 @@ export class MemoryStore implements Store {
     for (const actor of commit.actors) run.actors.set(actor.key, { ...actor, commitNo });
     for (const key of commit.gone ?? []) run.actors.delete(key);
     run.history.push({ commitNo, at: commit.at, body: commit.history });
+    this.#notices.changed({ runId: commit.runId, commitNo, at: commit.at, body: commit.history });
+    for (const notice of commit.notices ?? []) this.#notices.add(notice);
     this.#runs.set(commit.runId, run);
     const consumed = new Set(commit.consumed);
     if (consumed.size > 0) this.#takeOut(run, ({ number }) => consumed.has(number));
@@ -170,10 +177,23 @@ export class MemoryStore implements Store {
     }
   }
 
-  async quarantine(epoch: number, runId: string, reason: string, at: number): Promise<void> {
+  async quarantine(epoch: number, runId: string, reason: string, at: number, notice?: Notice): Promise<void> {
     const run = this.#runs.get(runId);
-    if (run?.record.epoch === epoch && !run.record.finished)
-      run.record = { ...run.record, status: "quarantined", finished: true, reason, wakeAt: null, updatedAt: at };
+    if (run?.record.epoch !== epoch || run.record.finished) return;
+    run.record = { ...run.record, status: "quarantined", finished: true, reason, wakeAt: null, updatedAt: at };
+    if (notice !== undefined) this.#notices.add(notice);
+  }
+
+  async addNotice(notice: Notice): Promise<void> {
+    this.#notices.add(notice);
+  }
+
+  async readNotices(after: number, limit: number): Promise<NoticeRecord[]> {
+    return this.#notices.read(after, limit);
+  }
+
+  async forgetNotices(numbers: readonly number[]): Promise<void> {
+    this.#notices.forget(numbers);
   }
 
   async readRun(runId: string): Promise<RunRecord | undefined> {
@@ -206,6 +226,14 @@ export class MemoryStore implements Store {
 
   async readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]> {
     return (this.#runs.get(runId)?.history ?? []).slice(afterCommitNo, afterCommitNo + limit);
+  }
+
+  async readChanges(after: number, limit: number): Promise<ChangeRecord[]> {
+    return this.#notices.changes(after, limit);
+  }
+
+  async readLastChange(): Promise<number> {
+    return this.#notices.last;
   }
 
   async readInbox(runId: string, after: number, limit: number): Promise<InboxRecord[]> {
@@ -340,6 +368,7 @@ export class MemoryStore implements Store {
       this.#trash.set(run.record.id, run.actors.size + run.history.length + run.events.size + run.past.size + run.inbox.length + 1);
       this.#takeOut(run, () => true);
     }
+    this.#notices.keepChanges((runId) => this.#runs.has(runId));
     return Math.min(ended.length, limit);
   }
 

@@ -75,6 +75,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   // Many epochs at a time: a row is one that is open. Runs are listed by what they are about, and pruned when they ended.
+  // Commits of all runs have one order, and what people are told of waits until it was told.
   `
   DELETE FROM epoch;
   ALTER TABLE epoch ADD COLUMN beat INTEGER NOT NULL DEFAULT 0;
@@ -121,5 +122,21 @@ export const MIGRATIONS: readonly string[] = [
     body TEXT NOT NULL,
     checksum INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE notice (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    run_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE sequence (
+    last INTEGER NOT NULL
+  ) STRICT;
+  ALTER TABLE history ADD COLUMN sequence INTEGER;
+  UPDATE history SET sequence = numbered.n
+    FROM (SELECT run_id, commit_no, row_number() OVER (ORDER BY at, commit_no, run_id) AS n FROM history) AS numbered
+    WHERE history.run_id = numbered.run_id AND history.commit_no = numbered.commit_no;
+  INSERT INTO sequence VALUES (0);
+  CREATE INDEX history_sequence ON history (sequence);
   `,
 ];

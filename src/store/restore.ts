@@ -3,6 +3,8 @@
  */
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "../clock.ts";
 import { PawlError } from "../errors.ts";
 import { decompressFile, isCompressed } from "./compress-file.ts";
 import { asCopyError, copyStore } from "./copy-store.ts";
@@ -24,6 +26,9 @@ export interface Restored {
   readonly kept: string | undefined;
 }
 
+/** More commits than a store takes in a ms: one that is restored later begins further on than any other can have come. */
+const CHANGES_PER_MS = 1_000;
+
 /** See `restoreStore`. */
 export async function restoreBackup(backup: string, path: string, options: RestoreOptions): Promise<Restored> {
   if (!existsSync(backup) || !statSync(backup).isFile()) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "there is no such backup", at: backup });
@@ -33,11 +38,23 @@ export async function restoreBackup(backup: string, path: string, options: Resto
     return await inWorkFolder(place, async (folder) => {
       const file = join(folder, "new");
       const facts = await copyStore(await plain(backup, folder), file);
+      leapAhead(file);
       requireFree(path, options);
       return { path, ...facts, kept: await replaceStore(file, place, folder) };
     });
   } catch (error) {
     throw asCopyError(error);
+  }
+}
+
+/** Who has read the changes of the store that was there before finds all that the restored one adds behind where they are. */
+function leapAhead(file: string): void {
+  const database = new DatabaseSync(file);
+  try {
+    const hasSequence = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'sequence'").get() !== undefined;
+    if (hasSequence) database.prepare("UPDATE sequence SET last = max(last, ?)").run(systemClock.now() * CHANGES_PER_MS);
+  } finally {
+    database.close();
   }
 }
 

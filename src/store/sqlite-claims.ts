@@ -3,6 +3,7 @@
  * runs of others, and those that sleep, are never walked through; and first without locking the file.
  */
 import type { SqliteConnection } from "./sqlite-connection.ts";
+import { writeNotice } from "./sqlite-notices.ts";
 import { type Calls, READY, RUN_COLUMNS, type RunRow, runOf, WAITING } from "./sqlite-rows.ts";
 import { NOBODY, type RunRecord, SUSPICION_WINDOW_MS, SUSPICIONS_MAX } from "./store.ts";
 
@@ -56,9 +57,10 @@ export function sqliteClaims(connection: SqliteConnection): Calls<Method> {
     hasUnowned: (definitions) => connection.read(() => connection.get(UNOWNED, LEVELS, JSON.stringify(definitions))) !== undefined,
     release: (epoch, runIds) => updateEach(RELEASE, epoch, runIds),
     absolve: (epoch, runIds) => updateEach(ABSOLVE, epoch, runIds),
-    quarantine: (epoch, runId, reason, at) => {
-      connection.write(() => connection.run(QUARANTINE, reason, at, runId, epoch));
-    },
+    quarantine: (epoch, runId, reason, at, notice) =>
+      connection.write(() => {
+        if (connection.changed(QUARANTINE, reason, at, runId, epoch) && notice !== undefined) writeNotice(connection, notice);
+      }),
   };
 }
 

@@ -6,6 +6,7 @@ import type { SQLInputValue } from "node:sqlite";
 import { keptFrom } from "./past-span.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { keepPast } from "./sqlite-past.ts";
+import { LAST_CHANGE, writeNotice } from "./sqlite-notices.ts";
 import { LeftRowsError, hasLeftRows } from "./sqlite-prune.ts";
 import { type Commit, NOBODY, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
 
@@ -36,7 +37,7 @@ const WRITE_ACTOR = `INSERT INTO actor (run_id, key, commit_no, status, body, ou
   ON CONFLICT (run_id, key) DO UPDATE SET commit_no = excluded.commit_no, status = excluded.status, body = excluded.body,
   output = excluded.output, checksum = excluded.checksum`;
 const DELETE_ACTOR = "DELETE FROM actor WHERE run_id = ? AND key = ?";
-const WRITE_HISTORY = "INSERT INTO history (run_id, commit_no, at, body) VALUES (?, ?, ?, ?)";
+const WRITE_HISTORY = `INSERT INTO history (run_id, commit_no, at, body, sequence) VALUES (?, ?, ?, ?, (${LAST_CHANGE}) + 1)`;
 export const POST = "INSERT INTO inbox (run_id, body) SELECT id, ?2 FROM run WHERE id = ?1 AND finished = 0";
 const CONSUME = "DELETE FROM inbox WHERE number = ? AND run_id = ?";
 const EMPTY_INBOX = "DELETE FROM inbox WHERE run_id = ?";
@@ -64,6 +65,7 @@ function writeRows(connection: SqliteConnection, commit: Commit): Outcome {
   for (const id of commit.eventIds ?? []) connection.run(WRITE_EVENT, runId, id, commitNo);
   for (const { number, body } of commit.answers ?? []) connection.run(ANSWER, number, at, body);
   if (commit.run.finished && from > 0) connection.run(EMPTY_INBOX, runId);
+  for (const notice of commit.notices ?? []) writeNotice(connection, notice);
   connection.run(WRITE_HISTORY, runId, commitNo, at, commit.history);
   return "committed";
 }

@@ -9,6 +9,7 @@ import { isFull, type SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteEpochs } from "./sqlite-epochs.ts";
 import { type PostAll, sqliteInbox } from "./sqlite-inbox.ts";
 import { sqliteList } from "./sqlite-list.ts";
+import { sqliteNotices } from "./sqlite-notices.ts";
 import { sqlitePast } from "./sqlite-past.ts";
 import { LeftRowsError, sqlitePrune, type SweepRun } from "./sqlite-prune.ts";
 import { sqliteSchedules } from "./sqlite-schedules.ts";
@@ -42,6 +43,7 @@ export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof St
     ...sqliteEpochs(connection),
     ...sqliteClaims(connection),
     ...sqliteList(connection),
+    ...sqliteNotices(connection),
     ...sqliteInbox(connection),
     ...sqlitePast(connection),
     ...sqlitePrune(connection),

@@ -4,6 +4,7 @@
  */
 import { systemClock } from "../clock.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
+import { keepLastChange } from "./sqlite-notices.ts";
 import type { Calls } from "./sqlite-rows.ts";
 import type { PruneFilter } from "./store.ts";
 
@@ -116,6 +117,7 @@ function discardRun(connection: SqliteConnection, { id, endedAt }: EndedRun, sta
 function sweepRows(connection: SqliteConnection, limit: number, next: () => string | undefined): number {
   const endAt = systemClock.mono() + HOLD_MS;
   let taken = 0;
+  keepLastChange(connection);
   const goesOn = (): boolean => taken < limit && (taken === 0 || systemClock.mono() < endAt);
   while (goesOn()) {
     const runId = next();

@@ -78,6 +78,25 @@ export interface HistoryRecord {
   readonly body: string;
 }
 
+/** An entry of some run's history. Sequence numbers grow in the order of the commits; none is given twice. */
+export interface ChangeRecord extends HistoryRecord {
+  readonly sequence: number;
+  readonly runId: string;
+}
+
+/** What people are to be told of a run. Opaque here, but for its id: while one of this id waits no other is added. */
+export interface Notice {
+  readonly id: string;
+  readonly runId: string;
+  readonly at: number;
+  readonly body: string;
+}
+
+/** A notice that waits to be told. Numbers grow in the order of the commits. */
+export interface NoticeRecord extends Notice {
+  readonly number: number;
+}
+
 /** What one run says to another: a row in the inbox of that run, if it exists and is unfinished; else nothing. */
 export interface Post {
   readonly runId: string;
@@ -125,6 +144,7 @@ export interface Commit {
   readonly eventIds?: readonly string[];
   /** Answers to rows of this run's inbox that asked for one. They stay until they are taken, or forgotten. */
   readonly answers?: readonly Answer[];
+  readonly notices?: readonly Notice[];
   /** Of a commit that creates the run. */
   readonly facts?: RunFacts;
   /** Nothing is kept when it is left out: of the commits before, none can be read. */
@@ -246,7 +266,8 @@ export interface Store {
    * this one did not show itself, is suspected of one load less: what holds up its worker for good never says this.
    */
   absolve(epoch: number, runIds: readonly string[]): Promise<void>;
-  quarantine(epoch: number, runId: string, reason: string, at: number): Promise<void>;
+  /** The notice is added if the run is set aside with this call. */
+  quarantine(epoch: number, runId: string, reason: string, at: number, notice?: Notice): Promise<void>;
 
   // ---- runs and their rows
 
@@ -262,6 +283,10 @@ export interface Store {
   /** All commits that can be read by `readPast`, oldest first; none of an unknown run. */
   pastCommits(runId: string): Promise<number[]>;
   readHistory(runId: string, afterCommitNo: number, limit: number): Promise<HistoryRecord[]>;
+  /** Of all runs, after this number, in the order of the commits; of runs that were discarded some may be missing. */
+  readChanges(after: number, limit: number): Promise<ChangeRecord[]>;
+  /** The greatest sequence number that was given; 0 when none was. */
+  readLastChange(): Promise<number>;
   /** Newest first. */
   listRuns(filter: RunFilter): Promise<RunRecord[]>;
   /** The statuses of the runs of this definition that ended last, newest first. */
@@ -297,6 +322,14 @@ export interface Store {
   forgetAnswers(before: number, limit: number): Promise<void>;
   /** The number of the commit that consumed the event. */
   readEvent(runId: string, eventId: string): Promise<number | undefined>;
+
+  // ---- notices
+
+  addNotice(notice: Notice): Promise<void>;
+  /** Those with a greater number, in order. They outlive their runs. */
+  readNotices(after: number, limit: number): Promise<NoticeRecord[]>;
+  /** They were told. */
+  forgetNotices(numbers: readonly number[]): Promise<void>;
 
   // ---- schedules
 

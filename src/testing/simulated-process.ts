@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
-import type { Log, Pawl, Schedule, Startable } from "../index.ts";
+import type { Duration, Log, NoticeReceiver, Pawl, Schedule, Startable } from "../index.ts";
 import type { Commit, Outcome, ScheduleChange, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -30,6 +30,9 @@ export interface ProcessOptions {
   /** Hears what machines log. */
   readonly logged?: (message: string) => void;
   readonly maxConcurrentAttempts?: number;
+  /** Who is told what happens to runs, and after how long without a commit that they stall. */
+  readonly notify?: NoticeReceiver;
+  readonly stallAfter?: Duration;
   /** `false`: a process that executes nothing. Default true. */
   readonly execute?: boolean;
   /** What happens to the n-th group of commits of this process, counted from 1; one may be a schedule without any. */
@@ -78,7 +81,7 @@ export class SimProcess {
     };
     this.pawl = await openOn(
       store,
-      { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal },
+      { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal, notify: this.#notify, stallAfter: this.#options.stallAfter },
       {
         workflows: this.#options.workflows,
         ...(this.#options.schedules !== undefined && { schedules: this.#options.schedules }),
@@ -86,6 +89,12 @@ export class SimProcess {
         ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
       },
     );
+  }
+
+  /** Nobody hears what a dead process says. */
+  get #notify(): NoticeReceiver | undefined {
+    const { notify } = this.#options;
+    return notify && ((notice) => (this.isAlive ? notify(notice) : undefined));
   }
 
   /** Its own view of time. */

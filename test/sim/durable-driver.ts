@@ -106,7 +106,7 @@ export class PawlDriver implements DurableDriver {
       }));
       this.#handle = undefined;
       const opened = process.boot().then(async () => {
-        process.pawl.on("*", (event) => program.emitted(event));
+        process.pawl.on("*", (event, { commitNo }) => (commitNo === undefined ? program.emitted(event) : undefined));
         this.#handle = await process.pawl.start(program.machine, { id: RUN_ID, input: this.#input });
       });
       let failure: unknown;

@@ -48,7 +48,7 @@ export class ForkingDriver implements DurableDriver {
     let handle: MachineHandle<AnyStateMachine> | undefined;
     let failure: unknown;
     const opened = process.boot().then(async () => {
-      process.pawl.on("*", (event) => program.emitted(event));
+      process.pawl.on("*", (event, { commitNo }) => (commitNo === undefined ? program.emitted(event) : undefined));
       handle = await find(process, program.machine);
     });
     opened.catch((error: unknown) => (failure = error));

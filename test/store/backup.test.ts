@@ -8,8 +8,10 @@ import { zstdDecompressSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { backupStore, restoreStore } from "../../src/backups.ts";
 import { MIGRATIONS } from "../../src/store/migrations.ts";
+import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { takeLock } from "../../src/store/side-locks.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { commitOf } from "./commit-of.ts";
 import { contentOf, fillFile, insertRun, kill, startBusyWriter } from "./filled-file.ts";
 
 const folder = temporaryFolder();
@@ -55,6 +57,27 @@ describe("a backup", () => {
     const copy = new DatabaseSync(to);
     opened.push(copy);
     expect(copy.prepare("INSERT INTO epoch (opened_at) VALUES (3)").run().lastInsertRowid).toBe(3);
+  });
+
+  test("that is restored gives no change a number that the store before it has given, restored twice, too", async () => {
+    const changesOf = async (after: number, commit: number): Promise<{ ids: string[]; last: number }> => {
+      const store = openSqliteStore(path, { mustExist: false });
+      const epoch = await store.openEpoch(1, "{}");
+      await store.commit([commitOf(`r-${commit}`, 0, epoch)]);
+      const ids = (await store.readChanges(after, 10)).map(({ runId }) => runId);
+      const last = await store.readLastChange();
+      await store.close();
+      return { ids, last };
+    };
+    const first = await changesOf(0, 1);
+    await backupStore(path, to);
+    const second = await changesOf(first.last, 2);
+    expect([first.ids, second.ids]).toEqual([["r-1"], ["r-2"]]);
+    await restoreStore(to, path, { force: true });
+    const third = await changesOf(second.last, 3);
+    expect(third.ids).toEqual(["r-3"]);
+    await restoreStore(to, path, { force: true });
+    expect((await changesOf(third.last, 4)).ids).toEqual(["r-4"]);
   });
 
   test("beside a process that writes all the time comes to an end, and is of one instant", async () => {

@@ -192,7 +192,7 @@ test("rows of no run, and those of pruned runs, are told; a fix deletes the latt
   await store.discard({ status: "completed", endedBefore: Number.MAX_SAFE_INTEGER }, 10);
   await store.closeEpoch(epoch);
   const database = connect();
-  database.exec("INSERT INTO history VALUES ('ghost', 1, 1, '{}'); INSERT INTO answer VALUES (1, 1, '{}')");
+  database.exec("INSERT INTO history VALUES ('ghost', 1, 1, '{}', 99); INSERT INTO answer VALUES (1, 1, '{}')");
   const findings = await examineStore(path);
   expect(bad(findings)).toEqual(["trash", "answers", "orphans"]);
   expect(of(findings, "orphans")).toMatchObject([{ severity: "problem", message: "rows of runs that are not there: 1 in history" }]);
@@ -232,4 +232,25 @@ test("a store that is not there, of an earlier pawl, or of a later one, is told 
   expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: 2 });
   database.exec("PRAGMA user_version = 99");
   expect(of(await examineStore(path), "schema")).toMatchObject([{ severity: "problem" }]);
+});
+
+test("notices that are not delivered are told of, and why", async () => {
+  const store = openStore();
+  const notice = (id: string, at: number) => ({ id, runId: "r", at, body: "{}" });
+  expect(of(await examineStore(path), "notices")).toEqual([]);
+  await store.addNotice(notice("r:2:run.failed", Date.now()));
+  expect(of(await examineStore(path), "notices")).toMatchObject([
+    { severity: "ok", message: expect.stringMatching(/^1 notice not delivered yet.*r:2:run\.failed$/) },
+  ]);
+  await store.forgetNotices((await store.readNotices(0, 9)).map(({ number }) => number));
+  for (const id of ["r:3:run.failed", "r:4:run.failed"]) await store.addNotice(notice(id, Date.now() - 61_000));
+  expect(of(await examineStore(path), "notices")).toMatchObject([
+    {
+      severity: "warning",
+      message: expect.stringMatching(/^2 notices not delivered yet, .*r:3:run\.failed$/),
+      next: expect.stringContaining("start a worker with `notify`"),
+    },
+  ]);
+  await store.openEpoch(1, JSON.stringify({ pid: 4711, definitions: [], notifies: true }));
+  expect(of(await examineStore(path), "notices")[0]!.next).toContain("its receiver does not take them");
 });

@@ -8,6 +8,7 @@ import { type Place, storeContract } from "./contract.ts";
 import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
 import { lookUpContract } from "./look-up-contract.ts";
+import { noticeContract } from "./notice-contract.ts";
 import { pastContract } from "./past-contract.ts";
 import { scheduleContract } from "./schedule-contract.ts";
 
@@ -15,6 +16,7 @@ storeContract("memory", makePlace);
 epochContract("memory", makePlace);
 inboxContract("memory", makePlace);
 pastContract("memory", makePlace);
+noticeContract("memory", makePlace);
 lookUpContract("memory", makePlace);
 scheduleContract("memory", makePlace);
 

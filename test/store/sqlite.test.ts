@@ -16,6 +16,7 @@ import { type Place, storeContract } from "./contract.ts";
 import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
 import { lookUpContract } from "./look-up-contract.ts";
+import { noticeContract } from "./notice-contract.ts";
 import { pastContract } from "./past-contract.ts";
 import { scheduleContract } from "./schedule-contract.ts";
 
@@ -23,6 +24,7 @@ storeContract("SQLite", makePlace);
 epochContract("SQLite", makePlace);
 inboxContract("SQLite", makePlace);
 pastContract("SQLite", makePlace);
+noticeContract("SQLite", makePlace);
 lookUpContract("SQLite", makePlace);
 scheduleContract("SQLite", makePlace);
 

@@ -1,0 +1,75 @@
+/**
+ * What people are told of a run without asking: that it ended badly, could not be undone, or does not move. A notice is
+ * written in the commit that it is about, and waits in the store until its receiver has taken it.
+ */
+import type { Commit, Notice, NoticeRecord, RunRecord } from "../store/store.ts";
+import { decode } from "./codec.ts";
+import { readHistoryEntry } from "./history.ts";
+import type { RunBody } from "./row.ts";
+
+/** What a notice can be about. */
+export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled";
+
+/** What happened to a run, for people. */
+export interface RunNotice {
+  /** `runId:commitNo:type`: the same whenever the notice is repeated, and no other's. */
+  readonly id: string;
+  readonly type: NoticeType;
+  readonly runId: string;
+  readonly workflow: string;
+  /** The newest commit of the run then. */
+  readonly commitNo: number;
+  /** When, in ms since 1970. */
+  readonly at: number;
+  /** Of a failure: its code, what it said, and the node that it came from. */
+  readonly code?: string;
+  readonly message?: string;
+  readonly node?: string;
+  /** Of compensations that failed: the nodes that are not undone. */
+  readonly nodes?: readonly string[];
+}
+
+const ENDS: Readonly<Record<string, NoticeType>> = { failed: "run.failed", timedOut: "run.timedOut" };
+const NOT_UNDONE = "node.compensationFailed";
+
+/** What of this commit people are to be told, in order. */
+export function noticesOf(commit: Commit): Notice[] {
+  const { run } = commit;
+  const notices: Notice[] = [];
+  const facts = { runId: commit.runId, workflow: run.workflow, commitNo: commit.from + 1, at: commit.at };
+  if (commit.history.includes(`"${NOT_UNDONE}"`)) {
+    const failed = readHistoryEntry({ ...facts, body: commit.history }).events.filter(({ type }) => type === NOT_UNDONE);
+    const [first] = failed;
+    if (first !== undefined) notices.push(noticeOf("run.compensationFailed", facts, { ...reasonOf(first), nodes: failed.map(({ node }) => node!) }));
+  }
+  const end = run.finished ? ENDS[run.status] : undefined;
+  if (end !== undefined) notices.push(noticeOf(end, facts, reasonOf((decode(run.body) as RunBody).failure)));
+  return notices;
+}
+
+/** The run is set aside. */
+export function quarantineNotice({ id, workflow, commitNo }: RunRecord, reason: string, at: number): Notice {
+  return noticeOf("run.quarantined", { runId: id, workflow, commitNo, at }, { code: "PAWL_RUN_QUARANTINED", message: reason });
+}
+
+/** Nothing was committed for this long, though the run has work to do. */
+export function stallNotice({ id, workflow, commitNo }: RunRecord, silentMs: number, at: number): Notice {
+  return noticeOf("run.stalled", { runId: id, workflow, commitNo, at }, { message: `nothing was committed for ${Math.round(silentMs / 1_000)} s` });
+}
+
+export function readNotice({ body }: NoticeRecord): RunNotice {
+  return JSON.parse(body) as RunNotice;
+}
+
+type Reason = Pick<RunNotice, "code" | "message" | "node">;
+
+function noticeOf(type: NoticeType, facts: Pick<RunNotice, "runId" | "workflow" | "commitNo" | "at">, more: Reason & Pick<RunNotice, "nodes">): Notice {
+  const { runId, workflow, commitNo, at } = facts;
+  const notice: RunNotice = { id: `${runId}:${commitNo}:${type}`, type, runId, workflow, commitNo, at, ...more };
+  return { id: notice.id, runId, at, body: JSON.stringify(notice) };
+}
+
+function reasonOf(failure: { readonly [field in keyof Reason]: Reason[field] | undefined } | undefined): Reason {
+  const { code, message, node } = failure ?? {};
+  return { ...(code !== undefined && { code }), ...(message !== undefined && { message }), ...(node !== undefined && { node }) };
+}
