@@ -12,6 +12,7 @@ import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
+import { inTime, stopExecuting } from "./closing.ts";
 import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
@@ -42,10 +43,6 @@ import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 const REQUEST_TIMEOUT: Duration = "30s";
 /** How often a run that should be here and is not is asked for again. */
 const AGAIN_MS = 100;
-/** How often it is asked, while closing, what others can go on with. */
-const LET_GO_EVERY_MS = 50;
-/** How long closing waits for what it writes last. */
-const CLOSE_WRITES_MS = 2_000;
 
 export class Home implements RunHome {
   readonly definitions: Definitions;
@@ -186,8 +183,12 @@ export class Home implements RunHome {
   }
 
   async #close(graceMs: number): Promise<void> {
-    if (this.#executing !== undefined && this.#executing.worker.stopped === undefined) await this.#stopExecuting(this.#executing, graceMs);
-    await this.#inTime(this.#letGo());
+    const { clock } = this.#seams;
+    if (this.#executing !== undefined && this.#executing.worker.stopped === undefined)
+      await stopExecuting(this.#executing, clock, graceMs, (work) => this.#spawn(work));
+    await inTime(this.#letGo(), clock, (error) => this.log.warn({ error }, "closing"));
+    this.#executing?.worker.halt();
+    this.#executing?.peers.stop();
     this.#endWatch?.();
     this.#isClosed = true;
     this.#watch.wakeAll();
@@ -203,33 +204,6 @@ export class Home implements RunHome {
     if (worker?.stopped === undefined) await recovery?.absolveAll();
     worker?.halt();
     await peers?.close();
-  }
-
-  /** Somebody may hold the file: who closes does not wait for ever. */
-  async #inTime(work: Promise<void>): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const cancel = this.#seams.clock.after(CLOSE_WRITES_MS, resolve);
-      work.catch((error: unknown) => this.log.warn({ error }, "closing")).finally(() => (cancel(), resolve()));
-    });
-    this.#executing?.worker.halt();
-    this.#executing?.peers.stop();
-  }
-
-  async #stopExecuting({ worker, recovery, peers }: Executing, graceMs: number): Promise<void> {
-    const { clock } = this.#seams;
-    let isQuiet = false;
-    const quiet = Promise.all([worker.drain(), recovery.stop()]).then(() => (isQuiet = true));
-    const letGo = (): void => {
-      if (isQuiet || peers.isAlone || worker.stopped !== undefined) return;
-      this.#spawn(recovery.letGo());
-      clock.after(LET_GO_EVERY_MS, letGo);
-    };
-    letGo();
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(graceMs, resolve);
-      void quiet.then(() => (cancel(), resolve()));
-    });
-    isQuiet = true;
   }
 
   changeAttemptsMax(attemptsMax: number): void {
