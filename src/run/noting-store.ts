@@ -8,12 +8,12 @@ import { noticesOf, quarantineNotice } from "./notice.ts";
 /** `noticed` is called when there may be a notice that was not there before. */
 export function notingStore(store: Store, noticed: () => void): Store {
   const own: Partial<Store> = {
-    commit: async (group) => {
+    commit: async (group, amendments) => {
       const noted = group.map((commit) => {
         const notices = noticesOf(commit);
         return notices.length === 0 ? commit : { ...commit, notices };
       });
-      const outcomes = await store.commit(noted);
+      const outcomes = await store.commit(noted, amendments);
       if (noted.some(({ notices }) => notices !== undefined)) noticed();
       return outcomes;
     },

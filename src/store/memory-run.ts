@@ -4,8 +4,10 @@
 import { MemoryPast } from "./memory-past.ts";
 import { type Commit, type HistoryRecord, type InboxRecord, type RunRecord, type StoredActor, SUSPICION_WINDOW_MS, SUSPICIONS_MAX } from "./store.ts";
 
+export type MemoryRecord = RunRecord & { readonly finished: boolean; readonly suspectedAt: number };
+
 export interface StoredRun {
-  record: RunRecord & { finished: boolean; suspectedAt: number };
+  record: MemoryRecord;
   order: number;
   readonly actors: Map<string, StoredActor>;
   readonly history: HistoryRecord[];
@@ -19,7 +21,7 @@ export function emptyRun(order: number, { runId, epoch, at, facts }: Commit): St
   const looked = { subject: facts?.subject ?? null, tags: [...new Set(facts?.tags)], origin: facts?.origin ?? null };
   const record = { id: runId, createdAt: at, epoch, suspicion: 0, suspectedAt: 0, reason: null, ...looked };
   return {
-    record: record as unknown as StoredRun["record"],
+    record: record as unknown as MemoryRecord,
     order,
     actors: new Map(),
     history: [],

@@ -3,14 +3,16 @@
  * can be played by dropping a worker and abandoning its epoch.
  */
 import { PawlError } from "../errors.ts";
-import { type StoredRun, emptyRun, takeOver } from "./memory-run.ts";
+import { type MemoryRecord, type StoredRun, emptyRun, takeOver } from "./memory-run.ts";
+import { due, lastEnded, listed } from "./memory-list.ts";
 import { MemoryNotices } from "./memory-notices.ts";
 import { MemorySchedules } from "./memory-schedules.ts";
+import { MemoryShared } from "./memory-shared.ts";
 import {
   type ActorRecord,
+  type Amendment,
   type ChangeRecord,
   type Commit,
-  type DueCursor,
   type EpochRecord,
   type HistoryRecord,
   type InboxRecord,
@@ -25,6 +27,7 @@ import {
   type RunRecord,
   type ScheduleChange,
   type ScheduleRecord,
+  type SharedRecord,
   type Store,
   type StoredActor,
   WAITS_FOR_EVENT,
@@ -41,6 +44,7 @@ export class MemoryStore implements Store {
   readonly #trash = new Map<string, number>();
   readonly #notices = new MemoryNotices();
   readonly #schedules = new MemorySchedules();
+  readonly #shared = new MemoryShared();
   #epoch = NOBODY;
   #number = 0;
   #created = 0;
@@ -82,8 +86,18 @@ export class MemoryStore implements Store {
     return () => {};
   }
 
-  async commit(group: readonly Commit[]): Promise<Outcome[]> {
-    return group.map((commit) => this.#apply(commit));
+  async commit(group: readonly Commit[], amendments: readonly Amendment[] = []): Promise<Outcome[]> {
+    const outcomes = group.map((commit) => this.#apply(commit));
+    this.#shared.amend(amendments, (epoch) => this.#epochs.has(epoch));
+    return outcomes;
+  }
+
+  async amend(amendments: readonly Amendment[]): Promise<void> {
+    this.#shared.amend(amendments, (epoch) => this.#epochs.has(epoch));
+  }
+
+  async readShared(): Promise<SharedRecord[]> {
+    return this.#shared.read();
   }
 
   #apply(commit: Commit): Outcome {
@@ -279,39 +293,19 @@ export class MemoryStore implements Store {
   }
 
   async listRuns(filter: RunFilter): Promise<RunRecord[]> {
-    const newestFirst = [...this.#runs.values()].map(({ record }) => record).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
-    const from = filter.after === undefined ? 0 : newestFirst.findIndex(({ id }) => id === filter.after) + 1;
-    if (filter.after !== undefined && from === 0) return [];
-    return newestFirst
-      .slice(from)
-      .filter((run) => (filter.status ?? run.status) === run.status && (filter.workflow ?? run.workflow) === run.workflow)
-      .filter((run) => (filter.subject ?? run.subject) === run.subject && (filter.tag === undefined || run.tags.includes(filter.tag)))
-      .filter((run) => run.createdAt >= (filter.since ?? run.createdAt) && run.createdAt < (filter.until ?? Infinity))
-      .filter((run) => filter.unfinished !== true || !run.finished)
-      .slice(0, filter.limit);
+    return listed(this.#records, filter);
   }
 
   async endedStatuses(definition: string, limit: number): Promise<string[]> {
-    const ended = [...this.#runs.values()].map(({ record }) => record).filter((run) => run.finished && run.definition === definition);
-    ended.sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? 1 : -1));
-    return ended.slice(0, limit).map(({ status }) => status);
+    return lastEnded(this.#records, definition, limit).map(({ status }) => status);
   }
 
-  async dueRuns(
-    epoch: number,
-    definitions: readonly string[],
-    now: number,
-    after: DueCursor,
-    limit: number,
-  ): Promise<{ due: RunRecord[]; nextAt: number | null }> {
-    const waiting = [...this.#runs.values()].map(({ record }) => record).filter((run) => !run.finished && run.wakeAt !== null);
-    waiting.sort((a, b) => a.wakeAt! - b.wakeAt! || (a.id < b.id ? -1 : 1));
-    const isAfter = (run: RunRecord): boolean => run.wakeAt! > after.wakeAt || (run.wakeAt === after.wakeAt && run.id > after.id);
-    const isNext = (run: RunRecord): boolean => run.wakeAt! > now && run.wakeAt! < WAITS_FOR_EVENT && definitions.includes(run.definition);
-    return {
-      due: waiting.filter((run) => run.epoch === epoch && run.wakeAt! <= now && isAfter(run)).slice(0, limit),
-      nextAt: waiting.find(isNext)?.wakeAt ?? null,
-    };
+  get #records(): MemoryRecord[] {
+    return [...this.#runs.values()].map(({ record }) => record);
+  }
+
+  async dueRuns(...[epoch, definitions, now, after, limit]: Parameters<Store["dueRuns"]>): Promise<{ due: RunRecord[]; nextAt: number | null }> {
+    return due(this.#records, epoch, definitions, now, after, limit);
   }
 
   async readyRuns(epoch: number, after: string, limit: number): Promise<RunRecord[]> {

@@ -75,7 +75,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   // Many epochs at a time: a row is one that is open. Runs are listed by what they are about, and pruned when they ended.
-  // Commits of all runs have one order, and what people are told of waits until it was told.
+  // Commits of all runs have one order, and what people are told of waits until it was told. Workers share some rows.
   `
   DELETE FROM epoch;
   ALTER TABLE epoch ADD COLUMN beat INTEGER NOT NULL DEFAULT 0;
@@ -132,6 +132,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE sequence (
     last INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE shared (
+    key TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
   ALTER TABLE history ADD COLUMN sequence INTEGER;
   UPDATE history SET sequence = numbered.n
     FROM (SELECT run_id, commit_no, row_number() OVER (ORDER BY at, commit_no, run_id) AS n FROM history) AS numbered

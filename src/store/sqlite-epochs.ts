@@ -14,8 +14,12 @@ const CLOSE = "DELETE FROM epoch WHERE id = ?1 AND beat = ifnull(?2, beat)";
 
 type Method = "openEpoch" | "beat" | "readEpochs" | "isAbandoned" | "closeEpoch";
 
+export function isEpochOpen(connection: SqliteConnection, epoch: number): boolean {
+  return connection.get(IS_OPEN, epoch) !== undefined;
+}
+
 export function sqliteEpochs(connection: SqliteConnection): Calls<Method> {
-  const isOpen = (epoch: number): boolean => connection.read(() => connection.get(IS_OPEN, epoch)) !== undefined;
+  const isOpen = (epoch: number): boolean => connection.read(() => isEpochOpen(connection, epoch));
   return {
     openEpoch: (at, facts) => open(connection, at, facts),
     beat: (epoch, facts) => connection.write(() => connection.changed(BEAT, facts, epoch)),

@@ -12,6 +12,7 @@ import { sqliteList } from "./sqlite-list.ts";
 import { sqliteNotices } from "./sqlite-notices.ts";
 import { sqlitePast } from "./sqlite-past.ts";
 import { LeftRowsError, sqlitePrune, type SweepRun } from "./sqlite-prune.ts";
+import { applyAmendments, sqliteShared } from "./sqlite-shared.ts";
 import { sqliteSchedules } from "./sqlite-schedules.ts";
 import { ACTOR_COLUMNS, type Calls, READY, RUN_COLUMNS, type RunRow, runOf, WAITING } from "./sqlite-rows.ts";
 import { type HistoryRecord, type Outcome, type Store, type StoredActor, WAITS_FOR_EVENT } from "./store.ts";
@@ -48,6 +49,7 @@ export function sqliteFile(connection: SqliteConnection): Calls<Exclude<keyof St
     ...sqlitePast(connection),
     ...sqlitePrune(connection),
     ...sqliteSchedules(connection),
+    ...sqliteShared(connection),
   };
 }
 
@@ -62,7 +64,12 @@ function sqliteCommits(connection: SqliteConnection): Calls<"commit" | "reopen">
     }
   };
   return {
-    commit: (group) => outcomes(group.length, () => group.map((commit) => applyCommit(connection, commit))),
+    commit: (group, amendments = []) =>
+      outcomes(group.length, () => {
+        const answers = group.map((commit) => applyCommit(connection, commit));
+        applyAmendments(connection, amendments);
+        return answers;
+      }),
     reopen: (commit) => outcomes(1, () => [applyReopen(connection, commit)])[0]!,
   };
 }

@@ -10,7 +10,7 @@ import type { FileOptions } from "./open-database.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteFile } from "./sqlite-file.ts";
 import { LeftRowsError } from "./sqlite-prune.ts";
-import type { Commit, Outcome, ScheduleChange, Store } from "./store.ts";
+import type { Amendment, Commit, Outcome, ScheduleChange, Store } from "./store.ts";
 import { TurnPosts } from "./turn-posts.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Watcher } from "./watcher.ts";
@@ -26,7 +26,7 @@ const READS: ReadonlySet<string> = new Set<keyof Store>([
   ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readActorRange", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
   ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
   ...(["readEvent", "readDefinition", "definitionsOf", "countEnded", "readSchedules"] as const),
-  ...(["readChanges", "readLastChange", "readNotices"] as const),
+  ...(["readChanges", "readLastChange", "readNotices", "readShared"] as const),
 ]);
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */
@@ -61,9 +61,9 @@ export function openSqliteStore(path: string, options: FileOptions): Store {
       return (await sweepAll(error.runId).catch(fullOrThrow)) === undefined ? creating(call, full) : full;
     }
   };
-  const commit = (group: readonly Commit[]): Promise<Outcome[]> =>
+  const commit = (group: readonly Commit[], amendments?: readonly Amendment[]): Promise<Outcome[]> =>
     creating(
-      () => calls.commit(group),
+      () => calls.commit(group, amendments),
       group.map(() => "full"),
     );
   const writeSchedule = (change: ScheduleChange): Promise<Outcome> => creating(() => calls.writeSchedule(change), "full");

@@ -219,6 +219,22 @@ export interface ScheduleChange extends Omit<ScheduleRecord, "revision"> {
   readonly runs?: readonly Commit[];
 }
 
+/** A row that all workers share, for what none of them owns alone. Opaque here. */
+export interface SharedRecord {
+  readonly key: string;
+  readonly body: string;
+}
+
+/**
+ * A shared row as it becomes of what it is: read, changed and written in one transaction, so that nobody writes in between.
+ * `undefined` is no row. It is called within the transaction, and again when that has to be repeated: only the last call
+ * counts, so it changes nothing else, and it must not throw. `isOpen` tells of an epoch whether it is open.
+ */
+export interface Amendment {
+  readonly key: string;
+  readonly amend: (body: string | undefined, isOpen: (epoch: number) => boolean) => string | undefined;
+}
+
 export interface Store {
   // ---- epochs
 
@@ -243,7 +259,8 @@ export interface Store {
 
   // ---- commits and ownership
 
-  commit(group: readonly Commit[]): Promise<Outcome[]>;
+  /** The shared rows are amended in the same transaction, after the commits, whatever becomes of those. */
+  commit(group: readonly Commit[], amendments?: readonly Amendment[]): Promise<Outcome[]>;
   /** Makes an ended run one that is unfinished and nobody's: conditional on its commit number and that it has ended. */
   reopen(commit: Commit): Promise<Outcome>;
   /**
@@ -330,6 +347,13 @@ export interface Store {
   readNotices(after: number, limit: number): Promise<NoticeRecord[]>;
   /** They were told. */
   forgetNotices(numbers: readonly number[]): Promise<void>;
+
+  // ---- shared rows
+
+  /** Throws PAWL_STORE_FULL when there is no space: then none was amended. */
+  amend(amendments: readonly Amendment[]): Promise<void>;
+  /** By key. */
+  readShared(): Promise<SharedRecord[]>;
 
   // ---- schedules
 

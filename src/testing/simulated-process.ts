@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
 import type { Duration, Log, NoticeReceiver, Pawl, Schedule, Startable } from "../index.ts";
-import type { Commit, Outcome, ScheduleChange, Store } from "../store/store.ts";
+import type { Amendment, Commit, Outcome, ScheduleChange, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";
 import type { StepClock } from "./step-clock.ts";
@@ -149,7 +149,7 @@ export class SimProcess {
     const { store, wrap } = this.#options;
     const faulty = new Proxy(store, {
       get: (inner, method: keyof Store) => {
-        if (method === "commit") return (group: readonly Commit[]) => this.#whileAlive(() => this.#commit(inner, group));
+        if (method === "commit") return (...given: Parameters<Store["commit"]>) => this.#whileAlive(() => this.#commit(inner, ...given));
         if (method === "writeSchedule") return (change: ScheduleChange) => this.#whileAlive(() => this.#writeSchedule(inner, change));
         if (method === "watch") return (listener: () => void) => this.#watch(listener);
         if (method === "close") return () => this.#close(inner);
@@ -200,10 +200,10 @@ export class SimProcess {
     return this.isAlive ? answer : new Promise<T>(() => {});
   }
 
-  #commit(inner: Store, group: readonly Commit[]): Promise<Outcome[]> {
+  #commit(inner: Store, group: readonly Commit[], amendments?: readonly Amendment[]): Promise<Outcome[]> {
     const all = (outcome: Outcome): Outcome[] => group.map(() => outcome);
     return this.#write(group, all, async () => {
-      const outcomes = await inner.commit(group);
+      const outcomes = await inner.commit(group, amendments);
       this.commits++;
       this.#tellOthers();
       const applied = this.#options.onApplied?.(group, outcomes);

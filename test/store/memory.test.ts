@@ -9,6 +9,7 @@ import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
 import { lookUpContract } from "./look-up-contract.ts";
 import { noticeContract } from "./notice-contract.ts";
+import { sharedContract } from "./shared-contract.ts";
 import { pastContract } from "./past-contract.ts";
 import { scheduleContract } from "./schedule-contract.ts";
 
@@ -17,6 +18,7 @@ epochContract("memory", makePlace);
 inboxContract("memory", makePlace);
 pastContract("memory", makePlace);
 noticeContract("memory", makePlace);
+sharedContract("memory", makePlace);
 lookUpContract("memory", makePlace);
 scheduleContract("memory", makePlace);
 

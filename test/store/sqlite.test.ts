@@ -17,6 +17,7 @@ import { epochContract } from "./epoch-contract.ts";
 import { inboxContract } from "./inbox-contract.ts";
 import { lookUpContract } from "./look-up-contract.ts";
 import { noticeContract } from "./notice-contract.ts";
+import { sharedContract } from "./shared-contract.ts";
 import { pastContract } from "./past-contract.ts";
 import { scheduleContract } from "./schedule-contract.ts";
 
@@ -25,6 +26,7 @@ epochContract("SQLite", makePlace);
 inboxContract("SQLite", makePlace);
 pastContract("SQLite", makePlace);
 noticeContract("SQLite", makePlace);
+sharedContract("SQLite", makePlace);
 lookUpContract("SQLite", makePlace);
 scheduleContract("SQLite", makePlace);
 
