@@ -1,12 +1,14 @@
 /**
  * Group commit: what is to be written at the same moment shares a transaction, one at a time.
+ * Rows that workers share are written along.
  * 1. A commit whose outcome is unknown is looked up. 2. While the disk is full what waits is kept and tried again.
  */
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
 import { PawlError, isPawlError } from "../errors.ts";
-import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { Amendment, Commit, Outcome, Store } from "../store/store.ts";
 import type { HostedRun } from "./hosted-run.ts";
+import type { SharedRows } from "./shared-rows.ts";
 
 /** The first and the longest wait before a commit that found the disk full is tried again. */
 const FULL_WAIT_MS = 250;
@@ -38,14 +40,16 @@ export class Commits {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #hooks: CommitHooks;
+  readonly #shared: SharedRows;
   #pending: PendingCommit[] = [];
   #isWriting = false;
   #isStopped = false;
   #fullWaitMs = 0;
   #cancelFullWait: (() => void) | undefined;
 
-  constructor(store: Store, clock: Clock, log: Log, hooks: CommitHooks) {
+  constructor(store: Store, clock: Clock, log: Log, shared: SharedRows, hooks: CommitHooks) {
     this.#store = store;
+    this.#shared = shared;
     this.#clock = clock;
     this.#log = log;
     this.#hooks = hooks;
@@ -56,7 +60,11 @@ export class Commits {
   }
 
   get isBusy(): boolean {
-    return this.#isWriting || this.#pending.length > 0;
+    return this.#isWriting || this.#hasMore;
+  }
+
+  get #hasMore(): boolean {
+    return this.#pending.length > 0 || this.#shared.isDirty;
   }
 
   add(pending: PendingCommit): void {
@@ -77,14 +85,18 @@ export class Commits {
   async write(): Promise<void> {
     if (this.#isWriting) return;
     this.#isWriting = true;
-    while (this.#pending.length > 0 && !this.#isStopped) {
+    while (this.#hasMore && !this.#isStopped) {
       const group = this.#pending.filter(({ run }) => this.#hooks.isHosted(run));
       this.#pending = [];
-      if (group.length === 0) break;
+      const amendments = this.#shared.take();
+      if (group.length + amendments.length === 0) break;
       try {
-        const outcomes = await this.#store.commit(group.map(({ commit }) => commit));
-        if (this.#isStopped) return;
-        await this.#settle(group, outcomes);
+        if (group.length === 0) await this.#writeShared(amendments);
+        else {
+          const outcomes = await this.#write(group, amendments);
+          if (this.#isStopped) return;
+          await this.#settle(group, outcomes);
+        }
       } catch (error) {
         return this.#hooks.failed(isPawlError(error, "PAWL_STORE_FAILED") ? error : new PawlError("PAWL_STORE_FAILED", { cause: error }));
       }
@@ -92,6 +104,27 @@ export class Commits {
     }
     this.#isWriting = false;
     this.#hooks.rests();
+  }
+
+  async #write(group: readonly PendingCommit[], amendments: readonly Amendment[]): Promise<Outcome[]> {
+    const commits = group.map(({ commit }) => commit);
+    const outcomes = await this.#store.commit(commits, amendments);
+    // what is unknown is tried again, and counts once
+    if (outcomes.some((outcome) => outcome === "full" || outcome === "unknown")) this.#shared.notWritten();
+    else this.#shared.written();
+    return outcomes;
+  }
+
+  async #writeShared(amendments: readonly Amendment[]): Promise<void> {
+    try {
+      await this.#store.amend(amendments);
+      this.#shared.written();
+      this.#fullWaitMs = 0;
+    } catch (error) {
+      if (!isPawlError(error, "PAWL_STORE_FULL")) throw error;
+      this.#shared.notWritten();
+      this.#waitForSpace();
+    }
   }
 
   async #settle(group: readonly PendingCommit[], outcomes: readonly Outcome[]): Promise<void> {
@@ -122,7 +155,7 @@ export class Commits {
     this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
     this.#log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
     this.#cancelFullWait = this.#clock.after(this.#fullWaitMs, () => {
-      if (this.#pending.length === 0) this.#fullWaitMs = 0;
+      if (!this.#hasMore) this.#fullWaitMs = 0;
       void this.write().then(() => this.isFull || this.#hooks.hasSpace());
     });
   }

@@ -17,6 +17,7 @@ import { IdleRuns } from "./idle-runs.ts";
 import { Permits } from "./permits.ts";
 import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
+import { SharedRows } from "./shared-rows.ts";
 import { SteadyTime } from "./steady-time.ts";
 import { Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
@@ -34,6 +35,7 @@ export class Worker implements RunSeams {
   readonly random: Random;
   readonly attempts: AttemptSeams;
   readonly runs = new Map<string, HostedRun>();
+  readonly shared: SharedRows;
   epoch = 0;
   services: StepServices | undefined;
   readonly #store: Store;
@@ -64,7 +66,8 @@ export class Worker implements RunSeams {
     this.#permits = new Permits(attemptsMax);
     this.#turns = new Turns(this.#permits);
     this.#idle = new IdleRuns(seams.clock, (run) => this.#isHosted(run) && this.#mayLeave(run) && this.#passivate(run));
-    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, {
+    this.shared = new SharedRows(seams.store, seams.attempts.log, { epoch: () => this.epoch, wantsWrite: () => this.#wantsTick() });
+    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, this.shared, {
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
       fenced: (pending) => this.#fenced(pending),
@@ -311,6 +314,7 @@ export class Worker implements RunSeams {
   /** Another process closed this worker's epoch: all that it had is others'. */
   lost(): void {
     this.#commits.clear();
+    this.shared.lost();
     for (const run of [...this.runs.values()]) this.#drop(run, new PawlError("PAWL_RUN_MOVED"), "PAWL_RUN_MOVED");
   }
 

@@ -1,0 +1,147 @@
+/**
+ * What this worker knows of the rows that all workers share, and what it changes in them.
+ * 1. A change is written with the next group of commits, or alone when there is none; it is made of what the row is at that
+ *    moment, whoever wrote it last, and exactly once, also when nobody knows whether its transaction was applied.
+ * 2. What is known here may be older than the row, never newer.
+ * 3. A worker whose epoch is closed changes nothing.
+ */
+import type { Log } from "../define/agent.ts";
+import type { Amendment, Store } from "../store/store.ts";
+
+/** What becomes of a row's value; `undefined` is none. Pure: it is called again when a transaction has to be repeated. */
+export type Change<Value> = (value: Value | undefined, isOpen: (epoch: number) => boolean) => Value | undefined;
+
+/** A row: its value, and the number of the last change that each worker made. */
+interface Row {
+  readonly of: unknown;
+  readonly last: Readonly<Record<string, number>>;
+}
+
+interface NumberedChange {
+  readonly number: number;
+  readonly change: Change<any>;
+}
+
+interface SharedHooks {
+  /** There is something to write. */
+  wantsWrite(): void;
+  epoch(): number;
+}
+
+export class SharedRows {
+  readonly #store: Store;
+  readonly #log: Log;
+  readonly #hooks: SharedHooks;
+  readonly #seen = new Map<string, string>();
+  readonly #values = new Map<string, unknown>();
+  readonly #listeners = new Set<(key: string) => void>();
+  #pending = new Map<string, NumberedChange[]>();
+  #taken = new Map<string, NumberedChange[]>();
+  #written = new Map<string, string | undefined>();
+  #number = 0;
+  /** How often rows were written from here: what was read before is old. */
+  #writes = 0;
+
+  constructor(store: Store, log: Log, hooks: SharedHooks) {
+    this.#store = store;
+    this.#log = log;
+    this.#hooks = hooks;
+  }
+
+  /** The value as it was last seen. */
+  get(key: string): unknown {
+    return this.#values.get(key);
+  }
+
+  /** Calls back when a value is another than before. */
+  onChange(listener: (key: string) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  change<Value>(key: string, change: Change<Value>): void {
+    const changes = this.#pending.get(key) ?? [];
+    changes.push({ number: ++this.#number, change });
+    this.#pending.set(key, changes);
+    this.#hooks.wantsWrite();
+  }
+
+  get isDirty(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** What is to be written now; then `written` or `notWritten` is called. */
+  take(): Amendment[] {
+    this.#taken = this.#pending;
+    this.#pending = new Map();
+    this.#written = new Map();
+    return [...this.#taken].map(([key, changes]) => ({ key, amend: (body, isOpen) => this.#amend(key, changes, body, isOpen) }));
+  }
+
+  #amend(key: string, changes: readonly NumberedChange[], body: string | undefined, isOpen: (epoch: number) => boolean): string | undefined {
+    const epoch = this.#hooks.epoch();
+    let amended = body;
+    if (isOpen(epoch))
+      try {
+        amended = amendedRow(readRow(body), epoch, changes, isOpen);
+      } catch (error) {
+        this.#log.error({ key, error }, "a row that workers share cannot be used; it begins anew");
+        amended = amendedRow(readRow(undefined), epoch, changes, isOpen);
+      }
+    this.#written.set(key, amended);
+    return amended;
+  }
+
+  written(): void {
+    this.#writes++;
+    this.#taken = new Map();
+    for (const [key, body] of this.#written) this.#see(key, body);
+  }
+
+  /** It is not known whether it was written, or it was not: it is tried again, and counts once. */
+  notWritten(): void {
+    for (const [key, changes] of this.#pending) this.#taken.set(key, [...(this.#taken.get(key) ?? []), ...changes]);
+    this.#pending = this.#taken;
+    this.#taken = new Map();
+  }
+
+  /** Others may have written. */
+  async refresh(): Promise<void> {
+    const before = this.#writes;
+    const rows = await this.#store.readShared();
+    if (before !== this.#writes || this.#taken.size > 0) return this.refresh();
+    const keys = new Set(rows.map(({ key }) => key));
+    for (const { key, body } of rows) this.#see(key, body);
+    for (const key of this.#seen.keys()) if (!keys.has(key)) this.#see(key, undefined);
+  }
+
+  #see(key: string, body: string | undefined): void {
+    if (this.#seen.get(key) === body) return;
+    if (body === undefined) this.#seen.delete(key);
+    else this.#seen.set(key, body);
+    try {
+      this.#values.set(key, readRow(body).of);
+    } catch {
+      this.#values.delete(key);
+    }
+    for (const listener of this.#listeners) listener(key);
+  }
+
+  /** Another process closed this worker's epoch: what it was about to write is nobody's. */
+  lost(): void {
+    this.#pending.clear();
+  }
+}
+
+function readRow(body: string | undefined): Row {
+  return body === undefined ? { of: undefined, last: {} } : (JSON.parse(body) as Row);
+}
+
+function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[], isOpen: (epoch: number) => boolean): string | undefined {
+  const done = row.last[epoch] ?? 0;
+  const open = Object.entries(row.last).filter(([id]) => isOpen(Number(id)));
+  let value = row.of;
+  for (const { number, change } of changes) if (number > done) value = change(value, isOpen) as unknown;
+  if (value === undefined) return undefined;
+  const last = { ...Object.fromEntries(open), [epoch]: Math.max(done, changes.at(-1)?.number ?? 0) };
+  return JSON.stringify({ of: value, last });
+}
