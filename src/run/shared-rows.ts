@@ -20,6 +20,7 @@ interface Row {
 interface NumberedChange {
   readonly number: number;
   readonly change: Change<any>;
+  readonly written: (() => void) | undefined;
 }
 
 interface SharedHooks {
@@ -58,9 +59,10 @@ export class SharedRows {
     this.#listeners.add(listener);
   }
 
-  change<Value>(key: string, change: Change<Value>): void {
+  /** `written` is called when it is durable. */
+  change<Value>(key: string, change: Change<Value>, written?: () => void): void {
     const changes = this.#pending.get(key) ?? [];
-    changes.push({ number: ++this.#number, change });
+    changes.push({ number: ++this.#number, change, written });
     this.#pending.set(key, changes);
     this.#hooks.wantsWrite();
   }
@@ -93,8 +95,10 @@ export class SharedRows {
 
   written(): void {
     this.#writes++;
+    const taken = this.#taken;
     this.#taken = new Map();
     for (const [key, body] of this.#written) this.#see(key, body);
+    for (const changes of taken.values()) for (const { written } of changes) written?.();
   }
 
   /** It is not known whether it was written, or it was not: it is tried again, and counts once. */

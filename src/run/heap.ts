@@ -1,0 +1,68 @@
+/**
+ * A binary heap: the least comes out first, in time that grows with the logarithm of the length; of equals, the one that
+ * came first.
+ */
+
+interface Held<T> {
+  readonly item: T;
+  readonly rank: number;
+  readonly order: number;
+}
+
+export class Heap<T> {
+  readonly #held: Held<T>[] = [];
+  #order = 0;
+
+  get length(): number {
+    return this.#held.length;
+  }
+
+  peek(): T | undefined {
+    return this.#held[0]?.item;
+  }
+
+  push(item: T, rank: number): void {
+    const held = this.#held;
+    held.push({ item, rank, order: this.#order++ });
+    for (let at = held.length - 1; at > 0;) {
+      const above = (at - 1) >> 1;
+      if (!this.#isLess(at, above)) return;
+      this.#swap(at, above);
+      at = above;
+    }
+  }
+
+  pop(): T | undefined {
+    const held = this.#held;
+    const least = held[0];
+    const last = held.pop();
+    if (least === undefined || held.length === 0) return least?.item;
+    held[0] = last!;
+    for (let at = 0; ;) {
+      const [left, right] = [2 * at + 1, 2 * at + 2];
+      let next = left;
+      if (right < held.length && this.#isLess(right, left)) next = right;
+      if (next >= held.length || !this.#isLess(next, at)) return least.item;
+      this.#swap(at, next);
+      at = next;
+    }
+  }
+
+  /** All of them, in no order. */
+  *items(): Generator<T> {
+    for (const { item } of this.#held) yield item;
+  }
+
+  clear(): void {
+    this.#held.length = 0;
+  }
+
+  #isLess(a: number, b: number): boolean {
+    const [x, y] = [this.#held[a]!, this.#held[b]!];
+    return x.rank < y.rank || (x.rank === y.rank && x.order < y.order);
+  }
+
+  #swap(a: number, b: number): void {
+    [this.#held[a], this.#held[b]] = [this.#held[b]!, this.#held[a]!];
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Shares of a limit: what workers use together is never more than it, and whoever waits gets what is free, however they
+ * come, go, die, and are told late of each other.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { partOf } from "../../src/run/limit.ts";
+import { cases } from "../sim/cases.ts";
+import { LimitPlot } from "../sim/limit-plot.ts";
+
+const action = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("wants" as const), who: fc.nat(3), amount: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("givesBack" as const), who: fc.nat(3), amount: fc.nat(9) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("written" as const, "written" as const, "lost" as const, "unknown" as const),
+      who: fc.nat(3),
+      amount: fc.constant(0),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("refreshes" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("pumps" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("passes" as const), who: fc.constant(0), amount: fc.nat(700) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("dies" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+);
+
+async function play(plot: LimitPlot, count: number, actions: readonly (typeof action extends fc.Arbitrary<infer A> ? A : never)[]): Promise<void> {
+  for (let added = 0; added < count; added++) await plot.add();
+  for (const { kind, who, amount } of actions) {
+    const at = who % plot.peers.length;
+    const peer = plot.peers[at]!;
+    if (kind === "wants") peer.wants(Math.min(amount, plot.policy.max));
+    else if (kind === "givesBack") peer.giveBack(amount);
+    else if (kind === "refreshes") await peer.shared.refresh();
+    else if (kind === "pumps") peer.pump();
+    else if (kind === "passes") plot.now += amount;
+    else if (kind === "dies") {
+      await plot.kill(at);
+      await plot.add();
+    } else await peer.write(kind);
+  }
+}
+
+for (const perMs of [undefined, 1_000])
+  test(`${perMs === undefined ? "what is held at once" : "what is used within a time"} is never more than the limit, and nobody waits for ever`, async () => {
+    const plots = fc.record({ max: fc.integer({ min: 1, max: 9 }), count: fc.integer({ min: 1, max: 4 }), actions: fc.array(action, { maxLength: 60 }) });
+    await fc.assert(
+      fc.asyncProperty(plots, async ({ max, count, actions }) => {
+        const plot = new LimitPlot({ name: "x", max, perMs, isPerTenant: false });
+        await play(plot, count, actions);
+        expect(plot.mostUsed).toBeLessThanOrEqual(max);
+        expect(await plot.settle()).toBe(0);
+        expect(plot.mostUsed).toBeLessThanOrEqual(max);
+      }),
+      cases({ short: 300, long: 100_000 }),
+    );
+  });
+
+test("parts are together never more than the limit, and nothing is left over that somebody wants", () => {
+  const demand = fc.record({ use: fc.nat(5), want: fc.nat(20), head: fc.integer({ min: 1, max: 4 }) });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 30 }), fc.array(demand, { minLength: 2, maxLength: 5 }), fc.nat(5), (max, demands, turn) => {
+      const all = demands.map((each, id) => ({ ...each, head: Math.min(each.head, each.want, max), id }));
+      const parts = all.map((own) => partOf(max, Object.fromEntries(all.filter(({ id }) => id !== own.id).map((each) => [each.id, each])), own, turn));
+      if (all.filter(({ want }) => want > 0).length < 2) return;
+      const sum = parts.reduce((a, b) => a + b, 0);
+      expect(sum).toBeLessThanOrEqual(max);
+      expect(sum).toBeGreaterThanOrEqual(
+        Math.min(
+          max,
+          all.reduce((total, { use, want }) => total + use + want, 0),
+        ) - all.length,
+      );
+    }),
+    cases({ short: 300, long: 100_000 }),
+  );
+});
