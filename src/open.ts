@@ -3,6 +3,7 @@
  */
 import { systemClock } from "./clock.ts";
 import type { Log } from "./define/agent.ts";
+import type { LimitsOptions } from "./define/limits.ts";
 import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
@@ -46,6 +47,11 @@ export interface OpenOptions {
   readonly stallAfter?: Duration;
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
+  /**
+   * How much of what agents use may be used, by all runs and workers of the store together: `{ llmTokens: { max: 100_000,
+   * per: '60s' }, dbConnections: { max: 50 } }`. An agent says by `uses` what its attempts use. Give the same to each worker.
+   */
+  readonly limits?: LimitsOptions;
   /** Where lines go; anything with pino's methods. Default: nowhere. */
   readonly log?: Log;
   /** Called once when the store fails and nothing can go on. Default: an uncaught error. */
@@ -90,7 +96,7 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
 export async function openOn(
   store: Store,
   seams: Seams,
-  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts">,
+  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts" | "limits">,
 ): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {
@@ -99,7 +105,7 @@ export async function openOn(
     const { clock, attempts } = seams;
     const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log }, { notify, stallAfter });
     const own = notices === undefined ? seams : { ...seams, store: notices.store };
-    const worker = options.execute === false ? undefined : new Worker(own, options.maxConcurrentAttempts);
+    const worker = options.execute === false ? undefined : new Worker(own, options);
     pawl = new Pawl(own, worker, notices);
     await pawl.begin(options.workflows ?? [], options.schedules);
     return pawl;

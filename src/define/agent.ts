@@ -3,6 +3,7 @@
  */
 import { type FailureKind, PawlError } from "../errors.ts";
 import type { Duration } from "./duration.ts";
+import { type Guard, type UseOptions, guardOf } from "./limits.ts";
 import { checkName } from "./name.ts";
 import { type AttemptOptions, type Policy, policyOf } from "./policy.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
@@ -63,6 +64,13 @@ export interface AgentContext {
    * model. It is not stored, and waits for nobody.
    */
   stream(chunk: unknown): void;
+  /**
+   * Says how much the attempt has used of resources of which its agent `uses` an estimate: `ctx.used({ llmTokens: 812 })`. What
+   * it did not use can be used by others at once; what it used beyond the estimate delays the next ones.
+   *
+   * @throws PAWL_INVALID_VALUE for what is no number of at least 0
+   */
+  used(amounts: Readonly<Record<string, number>>): void;
   /** Log lines that carry runId, nodeId and attempt. */
   readonly log: Log;
 }
@@ -91,6 +99,8 @@ export interface Agent<in Given = any, out Result = any> {
     | { readonly kind: "wait" }
     | { readonly kind: "none" };
   readonly policy: Policy;
+  /** What its attempts wait for. */
+  readonly guard?: Guard | undefined;
   readonly onError?: ErrorHandler | undefined;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
@@ -117,7 +127,7 @@ export interface FailedAttempt {
 /** Judges what an attempt threw, at once and without doing anything else. */
 export type ErrorHandler = (error: unknown, attempt: FailedAttempt) => ErrorVerdict | undefined;
 
-interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions {
+interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions, UseOptions {
   /** Its name: in logs, `pawl show` and YAML. */
   readonly name: string;
   /** What it takes; checked before each call. Any Standard Schema, for example zod. */
@@ -180,6 +190,7 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     output: spec.output,
     work: workOf(spec, at),
     onError: spec.onError,
+    guard: guardOf(spec, at),
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });
 }

@@ -12,6 +12,7 @@ import { type AttemptLine, Silence } from "./attempt-line.ts";
 import { AttemptSteps } from "./attempt-steps.ts";
 import { encode } from "./codec.ts";
 import { failureOf, judgedFailure } from "./failure.ts";
+import type { Pass } from "./gate.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { Startable } from "./startable.ts";
 import type { StepServices } from "./xstate/step.ts";
@@ -29,6 +30,8 @@ export interface AttemptFacts {
   readonly generation?: number | undefined;
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
+  /** What it has of limits. */
+  readonly pass?: Pass | undefined;
 }
 
 /** What attempts need from outside. */
@@ -51,6 +54,7 @@ export class Attempt implements AgentContext {
   readonly upstreamFailures: readonly UpstreamFailure[];
   readonly #alternative: number;
   readonly #generation: number;
+  readonly #pass: Pass | undefined;
   readonly #needs: AttemptNeeds;
   readonly #line: AttemptLine | undefined;
   #abort: AbortController | undefined;
@@ -69,6 +73,7 @@ export class Attempt implements AgentContext {
     this.upstreamFailures = facts.upstreamFailures;
     this.#alternative = facts.alternative ?? 0;
     this.#generation = facts.generation ?? 1;
+    this.#pass = facts.pass;
     this.#needs = needs;
     this.#line = line;
   }
@@ -140,6 +145,13 @@ export class Attempt implements AgentContext {
 
   stream(chunk: unknown): void {
     if (!this.#isOver) this.#line?.stream(chunk);
+  }
+
+  used(amounts: Readonly<Record<string, number>>): void {
+    for (const [resource, amount] of Object.entries(amounts)) {
+      if (!(amount >= 0)) throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
+      if (!this.#isOver) this.#pass?.settle(resource, amount);
+    }
   }
 
   step<T>(key: string, perform: () => T | Promise<T>): Promise<T> {

@@ -52,9 +52,12 @@ export class Calls {
       alternative,
       deadlineAt: node.since + policy.timeoutMs,
       upstreamFailures,
+      pass: node.pass,
       generation: this.#edited.of(node.index)?.generation,
     };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
+    const refusal = node.pass?.refusal;
+    if (refusal !== undefined) return run.receive({ kind: "attempt", node, attempt, outcome: { failure: refusal } });
     // a run of its own takes permits itself
     if (agent.work.kind === "run" || agent.work.kind === "wait") this.#nodes.release(node);
     attempt.guard(policy.heartbeatMs, () => run.receive({ kind: "silent", node, attempt }));

@@ -16,9 +16,11 @@ import { DagRows, type Ending } from "./dag-rows.ts";
 import { EditedInputs } from "./edited-inputs.ts";
 import { type EventActor, EventNodes } from "./event-nodes.ts";
 import { Failures } from "./failures.ts";
+import type { GatedRun, Pass } from "./gate.ts";
 import { Graph, type RunNode } from "./graph.ts";
 import { Groups } from "./groups.ts";
-import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
+import type { DropCode, RunSeams } from "./hosted-run.ts";
+import { type Lane, NO_LANE } from "./lane.ts";
 import { LiveNodes } from "./live-nodes.ts";
 import { WorkMeter } from "./meter.ts";
 import { Abandoned, type NodeActor, type Stimulus, type StoredRun } from "./node-actor.ts";
@@ -46,10 +48,11 @@ interface Settling {
 /** A run that is so far is not held up. */
 const UNPAUSABLE: ReadonlySet<string> = new Set(["collecting", "compensating"]);
 
-export class DagRun implements HostedRun {
+export class DagRun implements GatedRun {
   readonly id: string;
   readonly plan: Plan;
   readonly definitionHash: string;
+  readonly lane: Lane;
   readonly progress: Progress;
   commitNo: number;
   inFlight = false;
@@ -76,8 +79,9 @@ export class DagRun implements HostedRun {
   #acts: (() => void)[] = [];
   #isAdvancing = false;
 
-  constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+  constructor(id: string, plan: Plan, input: string, lane: Lane, seams: RunSeams, stored?: StoredRun) {
     this.id = id;
+    this.lane = lane;
     this.plan = plan;
     this.definitionHash = plan.hash;
     this.#seams = seams;
@@ -99,6 +103,7 @@ export class DagRun implements HostedRun {
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
       id,
+      run: this,
       seams,
       graph,
       progress,
@@ -162,7 +167,7 @@ export class DagRun implements HostedRun {
   }
 
   get waitsForChild(): boolean {
-    return this.running > 0 && this.held === 0 && this.queued === 0 && !this.hasWork && !this.isDirty && !this.inFlight;
+    return this.running > 0 && this.held === 0 && this.queued + this.progress.parked === 0 && !this.hasWork && !this.isDirty && !this.inFlight;
   }
 
   wantsChild(childId: string): boolean {
@@ -178,7 +183,8 @@ export class DagRun implements HostedRun {
   }
 
   get wakeAt(): number | null {
-    if (this.finished || this.queued > 0 || this.running > 0 || this.progress.inTransit > 0) return null;
+    const { parked, inTransit } = this.progress;
+    if (this.finished || this.queued + parked > 0 || this.running > 0 || inTransit > 0) return null;
     if (this.isPaused) return WAITS_FOR_EVENT;
     return this.#timers.earliest ?? (this.#events.isAwaited ? WAITS_FOR_EVENT : null);
   }
@@ -281,6 +287,10 @@ export class DagRun implements HostedRun {
     this.#turns.grant();
   }
 
+  grantParked(index: number, pass: Pass): boolean {
+    return this.#turns.grantParked(index, pass);
+  }
+
   // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
   #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure }: Settling, settle: () => void): void {
@@ -324,7 +334,7 @@ export class DagRun implements HostedRun {
 
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
-    this.#meter.working = !this.finished && !this.isPaused && this.queued + this.running + this.progress.inTransit > 0;
+    this.#meter.working = !this.finished && !this.isPaused && this.queued + this.progress.parked + this.running + this.progress.inTransit > 0;
     const { commitNo, plan } = this;
     const { degraded, failure, unwinds } = this.#phases.context;
     const { failed: undoFailed } = this.#unwinding;
@@ -332,6 +342,7 @@ export class DagRun implements HostedRun {
       ...{ state: this.#phases.state, workedMs: this.#meter.workedMs, degraded, failure },
       ...(this.#isTerminated && { terminated: true }),
       ...(unwinds !== undefined && { unwinds, undoFailed }),
+      ...(this.lane !== NO_LANE && { lane: this.lane }),
     };
     return {
       runId: this.id,

@@ -10,6 +10,7 @@ import type { RunRecord, Store, StoredActor } from "../store/store.ts";
 import { encode } from "./codec.ts";
 import { DagRun } from "./dag-run.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
+import { type Lane, NO_LANE } from "./lane.ts";
 import { loadDag, loadMachine } from "./load.ts";
 import { type MachineDefinition, machineDefinitionOf } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
@@ -61,8 +62,9 @@ export async function inputText(definition: Definition, input: unknown): Promise
 }
 
 /** A new run in memory. */
-export function beginRun(definition: Definition, id: string, input: string, seams: RunSeams): HostedRun {
-  return definition.kind === "dag" ? new DagRun(id, definition.workflow.plan, input, seams) : new MachineRun(id, definition, seams, { input });
+export function beginRun(definition: Definition, id: string, input: string, seams: RunSeams, lane?: Lane): HostedRun {
+  if (definition.kind === "machine") return new MachineRun(id, definition, seams, { input, lane });
+  return new DagRun(id, definition.workflow.plan, input, lane ?? NO_LANE, seams);
 }
 
 /**

@@ -15,7 +15,7 @@ import type { ForkDraft, ForkOptions, ForkPlan } from "./fork-plan.ts";
 import { draftWorkflowFork } from "./fork-workflow.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { type ForkOrigin, originText, readOrigin } from "./origin.ts";
-import { runRow } from "./row.ts";
+import { openRunRow, runRow } from "./row.ts";
 import { requireRun } from "./view.ts";
 
 /** How a fork is made, and what its run is called. */
@@ -75,13 +75,14 @@ function draft(store: Store, record: RunRecord, options: ForkOptions, find: Find
 
 function commitOf(id: string, record: RunRecord, made: ForkDraft, options: ForkRunOptions, origin: string, now: number): Commit {
   const { actors, wakeAt } = made.begin(id, now);
+  const body = { ...made.body, lane: openRunRow(record).lane };
   const of = { name: record.workflow, hash: record.definition };
   return {
     runId: id,
     from: 0,
     epoch: NOBODY,
     at: now,
-    run: runRow(id, 1, of, { status: made.body.state, finished: false, wakeAt }, made.body),
+    run: runRow(id, 1, of, { status: made.body.state, finished: false, wakeAt }, body),
     actors,
     history: JSON.stringify([["run.forked"]]),
     facts: { subject: options.subject ?? record.subject ?? undefined, tags: options.tags ?? record.tags, origin },

@@ -21,6 +21,7 @@ import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
 import { Looks } from "./looks.ts";
 import { MachineRun } from "./machine-run.ts";
+import { parentOf } from "./orphans.ts";
 import type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./override.ts";
 import { overrideNode } from "./overrides.ts";
 import { Peers } from "./peers.ts";
@@ -108,7 +109,10 @@ export class Home implements RunHome {
       { pid, leaseMs },
       {
         looked: () => recovery.share(),
-        freed: () => recovery.freed(),
+        freed: () => {
+          worker.protection.freed();
+          recovery.freed();
+        },
         lost: () => this.#lost(),
         failed: (error) => this.#failed(error),
       },
@@ -118,7 +122,7 @@ export class Home implements RunHome {
     recovery.onParked = (runId) => this.#watch.ended(runId);
     worker.services = stepServices(
       this.#seams,
-      childRuns(this, (id, definition, input) => this.starts.start(id, definition, input)),
+      childRuns(this, (id, definition, input) => this.starts.start(id, definition, input, { lane: worker.runs.get(parentOf(id) ?? "")?.lane })),
     );
     worker.onEmitted = (runId, event) => this.emitted.tell(event, { runId });
     worker.onStreamed = (runId, said) => this.streams.tell(runId, said);
@@ -166,9 +170,11 @@ export class Home implements RunHome {
       const { worker, recovery, peers } = this.#executing;
       await peers.tell({ ...this.definitions.told, schedules, notifies: this.#seams.notify !== undefined });
       worker.epoch = await peers.open();
+      await worker.protection.refresh();
       recovery.begin();
     }
     const looks = [this.#looks(() => this.#watch.look()), this.#looks(async () => this.#executing?.recovery.look())];
+    if (this.#executing !== undefined) looks.push(this.#looks(() => this.#executing!.worker.protection.refresh()));
     this.#endWatch = this.#store.watch(() => looks.forEach((each) => each.want()));
   }
 

@@ -6,6 +6,8 @@ import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Commit, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
+import type { Lane } from "./lane.ts";
+import type { Protection } from "./protection.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
 import type { Streamed } from "./streams.ts";
@@ -18,6 +20,8 @@ export interface HostedRun {
   readonly commitNo: number;
   /** The hash of the definition that it goes by. */
   readonly definitionHash: string;
+  /** For whom it works; undefined when nothing was said. */
+  readonly lane: Lane | undefined;
   /** It is paused, or is about to be: events that are given to it now wait for its resume. */
   readonly isPaused: boolean;
   /** Something is to be applied. */
@@ -28,7 +32,7 @@ export interface HostedRun {
   readonly finished: boolean;
   /** Something is to be written. */
   readonly isDirty: boolean;
-  /** Attempts that wait for a permit, and those that hold one. */
+  /** Attempts that wait for a permit, and not for a limit; and those that hold one. */
   readonly queued: number;
   readonly held: number;
   /** Attempts that run; one that is a run of its own holds no permit. */
@@ -83,6 +87,8 @@ export interface RunSeams {
   wake(run: HostedRun): void;
   /** An attempt no longer holds its permit. */
   released(): void;
+  /** Undefined where nothing is executed. */
+  readonly protection: Protection | undefined;
   /** Reads from the store. */
   read<T>(call: (store: Store) => Promise<T>): Promise<T>;
   /** An attempt of a node streams something to whoever listens. */
@@ -115,6 +121,7 @@ export function unhosted({ clock, random, attempts, epoch, startedAt, services }
     steadyNow: () => startedAt,
     wake: nothing,
     released: nothing,
+    protection: undefined,
     read: refuse,
     streamed: nothing,
     wantsInbox: nothing,

@@ -4,28 +4,51 @@
 import type { Clock } from "../clock.ts";
 import type { HostedRun } from "./hosted-run.ts";
 
+/** A run that only waits leaves memory when it will wait longer than this. */
+export const PASSIVE_AFTER_MS = 5_000;
 /** How long a run that only waits stays in memory, and how many of them. */
 const IDLE_MS = 1_000;
 const IDLE_MAX = 5_000;
 
 export class IdleRuns {
   readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #leaves: (run: HostedRun) => void;
   /** With the instant since when, the longest idle first. */
   readonly #since = new Map<HostedRun, number>();
   #cancel: (() => void) | undefined;
 
-  /** `leaves` is told of each whose time is over; it may find that the run works again. */
-  constructor(clock: Clock, leaves: (run: HostedRun) => void) {
+  readonly #kept = new WeakSet<HostedRun>();
+
+  /** `now` is the latest instant by any clock; `leaves` is told of each whose time is over. */
+  constructor(clock: Clock, now: () => number, leaves: (run: HostedRun) => void) {
     this.#clock = clock;
+    this.#now = now;
     this.#leaves = leaves;
   }
 
-  add(run: HostedRun): void {
+  /** Answers whether the run only waits, and long enough. */
+  add(run: HostedRun): boolean {
+    if (!this.#mayLeave(run)) return false;
     this.#since.delete(run);
     this.#since.set(run, this.#clock.mono());
     if (this.#since.size > IDLE_MAX) this.#letFirstLeave();
     this.#cancel ??= this.#clock.after(IDLE_MS, () => this.#sweep());
+    return true;
+  }
+
+  #mayLeave(run: HostedRun): boolean {
+    if (this.#kept.has(run) || run.inFlight || run.isDirty || run.hasWork || run.wakeAt === null) return false;
+    return run.wakeAt - this.#now() > PASSIVE_AFTER_MS;
+  }
+
+  /** It stays until `unkeep`. */
+  keep(run: HostedRun): void {
+    this.#kept.add(run);
+  }
+
+  unkeep(run: HostedRun): void {
+    this.#kept.delete(run);
   }
 
   delete(run: HostedRun): void {
@@ -51,6 +74,6 @@ export class IdleRuns {
   #letFirstLeave(): void {
     const [run] = this.#since.keys();
     this.#since.delete(run!);
-    this.#leaves(run!);
+    if (this.#mayLeave(run!)) this.#leaves(run!);
   }
 }

@@ -62,6 +62,10 @@ export class Limit {
     return this.#row.max ?? this.#policy.max;
   }
 
+  get resource(): string {
+    return this.#policy.name;
+  }
+
   get perMs(): number | undefined {
     return this.#policy.perMs;
   }

@@ -95,6 +95,8 @@ export class LiveNodes {
     for (const node of nodes) {
       if (node.hasPermit) this.#released();
       node.hasPermit = false;
+      node.pass?.end();
+      node.pass = undefined;
       node.attempt?.abandon(code);
       node.attempt = undefined;
     }

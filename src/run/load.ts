@@ -6,6 +6,7 @@ import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
 import { DagRun } from "./dag-run.ts";
 import type { RunSeams } from "./hosted-run.ts";
+import { NO_LANE } from "./lane.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineRun } from "./machine-run.ts";
 import { migratedRows } from "./migrate.ts";
@@ -17,14 +18,14 @@ export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: P
   const body = openRunRow(record);
   const { commitNo, wakeAt } = record;
   const stored: StoredRun = { body, commitNo, wakeAt, ...readNodes(record, rows, plan) };
-  return new DagRun(record.id, plan, inputOf(record, rows), seams, stored);
+  return new DagRun(record.id, plan, inputOf(record, rows), body.lane ?? NO_LANE, seams, stored);
 }
 
 /** Brings a machine run back; `stored` is the text of its own definition when that is another than this. */
 export function loadMachine(record: RunRecord, rows: readonly StoredActor[], definition: MachineDefinition, seams: RunSeams, stored?: string): MachineRun {
-  const { state, sequence = 0, terminated = false } = openRunRow(record);
+  const { state, sequence = 0, terminated = false, lane } = openRunRow(record);
   const { commitNo, wakeAt } = record;
-  if (state === "pending") return new MachineRun(record.id, definition, seams, { input: inputOf(record, rows), commitNo });
+  if (state === "pending") return new MachineRun(record.id, definition, seams, { input: inputOf(record, rows), commitNo, lane });
   const isOther = stored !== undefined && record.definition !== definition.hash;
   const run = new MachineRun(record.id, definition, seams, {
     commitNo,
@@ -32,6 +33,7 @@ export function loadMachine(record: RunRecord, rows: readonly StoredActor[], def
     rows: isOther ? migratedRows(record, rows, definition, stored) : rows,
     isPaused: state === "paused",
     isTerminated: terminated,
+    lane,
     wakeAt,
   });
   if (isOther) run.migrated();

@@ -13,6 +13,7 @@ import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter, RUN_EVENTS } from "./history.ts";
 import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import type { Lane } from "./lane.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type EffectParts, fireTimer, noteAsked } from "./machine-effects.ts";
 import { type PendingSend, type SendResult, Sends } from "./sends.ts";
@@ -39,6 +40,7 @@ export class MachineRun implements HostedRun {
   readonly id: string;
   readonly definition: MachineDefinition;
   readonly definitionHash: string;
+  readonly lane: Lane | undefined;
   readonly sends = new Sends();
   readonly underWay = new Map<string, Promise<SendResult>>();
   commitNo: number;
@@ -64,6 +66,7 @@ export class MachineRun implements HostedRun {
     this.id = id;
     this.definition = definition;
     this.definitionHash = definition.hash;
+    this.lane = from.lane;
     this.#seams = seams;
     this.table = new ActorTable({
       runId: id,
@@ -147,11 +150,8 @@ export class MachineRun implements HostedRun {
 
   get isDirty(): boolean {
     if (this.finished ? !this.#isEndWritten : this.#storedWakeAt === null && this.wakeAt !== null) return true;
-    return this.#writer.isDirty || !this.#history.isEmpty || this.#mustForgetRedo || !this.#outgoing.isEmpty || this.sends.isDirty;
-  }
-
-  get #mustForgetRedo(): boolean {
-    return this.#writer.redo !== undefined && this.#deeds.isEmpty;
+    const mustForgetRedo = this.#writer.redo !== undefined && this.#deeds.isEmpty;
+    return this.#writer.isDirty || !this.#history.isEmpty || mustForgetRedo || !this.#outgoing.isEmpty || this.sends.isDirty;
   }
 
   get queued(): number {
@@ -182,8 +182,7 @@ export class MachineRun implements HostedRun {
     if (this.#isOver || this.hasWork || this.#deeds.mustBeKept || this.#writer.redo !== undefined) return null;
     if (this.#inbox.pause.isOn) return this.#deeds.hasStarted || this.#inbox.pause.hasEvents ? null : WAITS_FOR_EVENT;
     if (this.#deeds.hasOutside) return null;
-    const { earliest } = this.#timers;
-    return earliest === undefined ? WAITS_FOR_EVENT : Math.ceil(earliest);
+    return Math.ceil(this.#timers.earliest ?? WAITS_FOR_EVENT);
   }
 
   #receive(stimulus: MachineStimulus): void {
@@ -303,18 +302,18 @@ export class MachineRun implements HostedRun {
 
   takeCommit(epoch: number): Commit {
     this.inFlight = true;
-    const [rows, { stack }] = [this.#rows(), this.#cascade];
+    const [rows, { stack }, { root }] = [this.#rows(), this.#cascade, this.table];
     this.#deeds.addAll(stack);
     const { actors, gone } = this.#writer.take(rows, stack, this.#sequence, this.#deeds.mustBeKept);
-    const { definition, commitNo, status, finished, wakeAt } = this;
-    const { root } = this.table;
+    const { definition, commitNo, status, finished, wakeAt, lane } = this;
     const { output, error } = finished ? this.table.system.snapshotOf(root) : {};
     const failure = finished && root.life === "error" ? failureOf(error, []) : undefined;
     if (finished && !this.#isEndWritten) this.#history.run(RUN_EVENTS[status]!, failure);
     this.#isEndWritten = finished;
     this.#storedWakeAt = wakeAt;
     if (finished && root.life === "done") actors.push(valueRow(this.id, OUTPUT_KEY, this.table.encode(output)));
-    const body: RunBody = { state: status, workedMs: 0, degraded: false, failure, sequence: this.#sequence, ...(this.#isTerminated && { terminated: true }) };
+    const terminated = this.#isTerminated || undefined;
+    const body: RunBody = { state: status, workedMs: 0, degraded: false, failure, lane, sequence: this.#sequence, terminated };
     return {
       runId: this.id,
       from: commitNo,
@@ -351,7 +350,7 @@ export class MachineRun implements HostedRun {
       if (this.#inbox.pause.takeLifted()) this.#seams.wantsInbox(this.id);
     }
     for (const { actor, name } of this.#deeds.perform()) this.#history.actor("action.performed", actor.key, name);
-    if (this.hasWork || this.#mustForgetRedo) this.#seams.wake(this);
+    if (this.hasWork || (this.#writer.redo !== undefined && this.#deeds.isEmpty)) this.#seams.wake(this);
   }
 
   drop(code: DropCode): void {

@@ -9,6 +9,7 @@ import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Policy } from "../define/policy.ts";
 import type { EditedInput } from "./edited-inputs.ts";
+import type { Pass } from "./gate.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";
@@ -27,6 +28,8 @@ export interface NodeActor extends Timed {
   attempt: Attempt | undefined;
   /** It holds one of the worker's permits. */
   hasPermit: boolean;
+  /** What its attempt has of limits. */
+  pass?: Pass | undefined;
   /** Its attempt was under way when the run left another process: it may have done something. */
   wasCutOff?: boolean;
   /** Somebody said how it ends. */

@@ -8,8 +8,9 @@ import type { KeptStep } from "./attempt-line.ts";
 import type { Calls } from "./calls.ts";
 import { FACT, nodeChart } from "./charts.ts";
 import type { DagRows } from "./dag-rows.ts";
+import type { GatedRun, Pass } from "./gate.ts";
 import { makeFailure } from "./failure.ts";
-import type { Graph } from "./graph.ts";
+import type { Graph, RunNode } from "./graph.ts";
 import type { RunSeams } from "./hosted-run.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import { type Abandoned, type NodeActor, agentOf, newNode, policyOf, withDraw } from "./node-actor.ts";
@@ -20,6 +21,7 @@ import { stepRow } from "./run-line.ts";
 /** What these turns need of their run. */
 interface TurnHost {
   readonly id: string;
+  readonly run: GatedRun;
   readonly seams: RunSeams;
   readonly graph: Graph;
   readonly progress: Progress;
@@ -34,6 +36,9 @@ interface TurnHost {
   ended(node: NodeActor, status: Settled, output: string | undefined, failure: Failure | undefined): void;
 }
 
+/** Nodes looked at until one is found that need not wait for a limit. */
+const LOOKED_AT_ONCE = 100;
+
 /** What an attempt is told that is given up; else its time is over. */
 const ABANDONED: Readonly<Record<string, ErrorCode>> = { "node.cancelled": "PAWL_RUN_CANCELLED", "node.overridden": "PAWL_NODE_OVERRIDDEN" };
 
@@ -44,18 +49,46 @@ export class NodeTurns {
     this.#host = host;
   }
 
-  /** The next node that waits for it gets a permit. */
+  /** The next node that waits for it gets a permit; those before it that have to wait for a limit are parked. */
   grant(): void {
-    const { graph, nodes, progress, seams } = this.#host;
-    const index = progress.grant();
-    if (index === undefined) return;
-    let node = nodes.at(index);
-    if (node === undefined) {
-      const of = graph.node(index);
-      nodes.add((node = newNode(of, nodeChart.initial(of.policy).snapshot)));
+    const { graph, nodes, progress, seams, run } = this.#host;
+    const gate = seams.protection?.gate;
+    for (let looked = 0; looked < LOOKED_AT_ONCE; looked++) {
+      const index = progress.next();
+      if (index === undefined) return;
+      const live = nodes.at(index);
+      const of = live?.node ?? graph.node(index);
+      const flow = gate?.flowOf(live === undefined ? of.agent : agentOf(live), run.lane);
+      const pass = flow === undefined ? undefined : gate!.tryPass(flow);
+      if (flow === undefined || pass !== undefined) return this.#begin(of, pass);
+      progress.park(index);
+      gate!.park(flow, run, index);
     }
+  }
+
+  /** The node has waited for a limit; answers whether it still did. */
+  grantParked(index: number, pass: Pass): boolean {
+    const isWaiting = this.#host.progress.unpark(index);
+    if (isWaiting) this.#begin(this.#host.graph.node(index), pass);
+    return isWaiting;
+  }
+
+  /** Those that wait for a limit wait no longer: they are queued, or will never run. */
+  unpark(): void {
+    const { progress, seams, run } = this.#host;
+    if (progress.parked === 0) return;
+    seams.protection?.leave(run);
+    progress.unparkAll();
+  }
+
+  #begin(of: RunNode, pass: Pass | undefined): void {
+    const { nodes, progress, seams } = this.#host;
+    progress.grant(of.index);
+    let node = nodes.at(of.index);
+    if (node === undefined) nodes.add((node = newNode(of, nodeChart.initial(of.policy).snapshot)));
     node.since = seams.clock.now();
     node.wasCutOff = false;
+    node.pass = pass;
     nodes.holds(node);
     this.tell(node, FACT.granted);
   }
@@ -77,7 +110,11 @@ export class NodeTurns {
     if (snapshot.value === before) return;
     // whoever is asked to stop still runs
     if (snapshot.value === "stopping") return;
-    if (before === "running" || before === "stopping") nodes.release(node);
+    if (before === "running" || before === "stopping") {
+      nodes.release(node);
+      node.pass?.end();
+      node.pass = undefined;
+    }
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
     else if (snapshot.value === "running") rows.granted(node);
     else if (snapshot.value === "backingOff") this.#backsOff(node);

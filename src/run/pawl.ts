@@ -4,12 +4,14 @@
 import { checkName } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
-import type { RunFacts, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
+import { laneOf } from "./lane.ts";
+import type { StartFacts } from "./pending.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
 import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
@@ -26,7 +28,7 @@ import { type ScheduleView, runSchedule, viewSchedules } from "./schedule-view.t
 import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
 import { type EventOfStartable, type StartOrSendOptions, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
-import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
+import type { InputOfStartable, RunOf, StartArguments, StartOptions, Startable } from "./startable.ts";
 import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
@@ -329,10 +331,12 @@ export class Pawl implements AsyncDisposable {
   }
 }
 
-function factsOf({ subject, tags }: { readonly subject?: string; readonly tags?: readonly string[] }): RunFacts | undefined {
-  return subject === undefined && tags === undefined
-    ? undefined
-    : { subject: checkedWord(subject, "subject"), tags: tags?.map((tag) => checkedWord(tag, "tag")!) };
+function factsOf({ subject, tags, tenant, priority }: StartOptions<unknown>): StartFacts {
+  return {
+    ...(subject !== undefined && { subject: checkedWord(subject, "subject") }),
+    ...(tags !== undefined && { tags: tags.map((tag) => checkedWord(tag, "tag")!) }),
+    lane: laneOf({ tenant, priority }),
+  };
 }
 
 /** Subjects and tags are looked up as they are: no empty ones, and none that are whole documents. */

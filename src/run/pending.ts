@@ -3,9 +3,15 @@
  */
 import { type Commit, NOBODY, type RunFacts } from "../store/store.ts";
 import type { Definition } from "./definition.ts";
+import type { Lane } from "./lane.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 
 const STATUS = "pending";
+
+/** What is said of a run when it is started. */
+export interface StartFacts extends RunFacts {
+  readonly lane?: Lane | undefined;
+}
 
 /** `input` is the text of the run's input, checked; `startAt` is when it begins, when that is later. */
 export function pendingCommit(
@@ -13,10 +19,10 @@ export function pendingCommit(
   id: string,
   input: string,
   at: number,
-  facts?: RunFacts,
+  facts?: StartFacts,
   startAt?: number,
 ): Commit {
-  const body: RunBody = { state: STATUS, workedMs: 0, degraded: false, ...(definition.kind === "machine" && { sequence: 1 }) };
+  const body: RunBody = { state: STATUS, workedMs: 0, degraded: false, ...(definition.kind === "machine" && { sequence: 1 }), lane: facts?.lane };
   return {
     runId: id,
     from: 0,

@@ -145,6 +145,7 @@ export class Phases {
   #stop(event: NodeEvent): void {
     const { id, graph, progress, nodes, turns, groups, events, abandoned } = this.#host;
     this.#isStopping = true;
+    turns.unpark();
     abandoned.addChildren(nodes.leftChildren(id, graph, progress));
     for (const node of nodes.all()) turns.tell(node, event);
     groups.cancel();
@@ -166,6 +167,7 @@ export class Phases {
     this.#workflow = snapshot;
     const entered = before === "paused" && snapshot.value === "running" ? "run.resumed" : RUN_EVENTS[snapshot.value];
     if (entered !== undefined && snapshot.value !== before) rows.history.run(entered, snapshot.context.failure);
+    if (snapshot.value === "paused") this.#host.turns.unpark();
     for (const effect of effects) {
       if (effect.kind !== "action") continue;
       if (effect.type === "startSupervisor") this.#enter(supervisorChart.initial(SUPERVISOR_INPUT));

@@ -30,6 +30,8 @@ export class Progress {
   #status: Uint8Array;
   readonly #left: Int32Array;
   readonly #queue = new Queue<number>();
+  /** Queued ones that wait for a limit. */
+  readonly #parked = new Set<number>();
   /** Of open groups: members that have not settled. */
   readonly #members = new Map<number, number>();
   /** Items of maps, as there is room for them. */
@@ -91,6 +93,11 @@ export class Progress {
     return this.#queue.length;
   }
 
+  /** Nodes that wait for a limit. */
+  get parked(): number {
+    return this.#parked.size;
+  }
+
   get running(): number {
     return this.#running;
   }
@@ -102,7 +109,7 @@ export class Progress {
 
   /** Nothing is queued, runs, backs off or is waited for: nothing more will happen of itself. */
   get exhausted(): boolean {
-    return this.queued === 0 && this.#running === 0 && this.#backingOff === 0 && this.#inTransit === 0 && this.#awaited === 0;
+    return this.queued + this.parked === 0 && this.#running === 0 && this.#backingOff === 0 && this.#inTransit === 0 && this.#awaited === 0;
   }
 
   /** Queues every node that waits for nothing any more. */
@@ -176,18 +183,39 @@ export class Progress {
     this.#awaited++;
   }
 
-  /** The next queued node, now running. */
-  grant(): number | undefined {
+  /** The next queued node, which is to be granted or parked. */
+  next(): number | undefined {
     for (let index = this.#queue.shift(); index !== undefined; index = this.#queue.shift()) {
       const granted = this.#feed.has(index) ? this.#feed.next(index) : index;
       if (granted !== index && this.#feed.hasMore(index)) this.#queue.push(index);
-      if (granted === undefined) continue;
-      this.#leave(granted);
-      this.#status[granted] = CODE.running;
-      this.#running++;
-      return granted;
+      if (granted !== undefined) return granted;
     }
     return undefined;
+  }
+
+  /** It runs now. */
+  grant(index: number): void {
+    this.#leave(index);
+    this.#status[index] = CODE.running;
+    this.#running++;
+  }
+
+  /** It waits for a limit. */
+  park(index: number): void {
+    this.#leave(index);
+    this.#status[index] = CODE.queued;
+    this.#parked.add(index);
+  }
+
+  /** Does it wait for a limit? Then it no longer does. */
+  unpark(index: number): boolean {
+    return this.#parked.delete(index);
+  }
+
+  /** What waits for limits is queued again. */
+  unparkAll(): void {
+    for (const index of this.#parked) this.#queue.push(index);
+    this.#parked.clear();
   }
 
   backOff(index: number): void {
@@ -206,6 +234,7 @@ export class Progress {
 
   /** Somebody says how it ends: it leaves what it waits in, as one that is under way. */
   withdraw(index: number): void {
+    this.#parked.delete(index);
     this.#queue.remove(index);
     const group = this.#graph.groupOf(index);
     if (group === undefined || !this.#feed.has(group)) return;
@@ -267,6 +296,7 @@ export class Progress {
   /** The run stops: what has not settled never starts. With `unwinds`, the end of what runs is waited for. */
   stop(unwinds = false): void {
     this.#queue.clear();
+    this.#parked.clear();
     this.#transits.clear();
     this.#inTransit = this.#awaited = 0;
     this.#members.clear();
@@ -339,5 +369,5 @@ export function countersAgree(progress: Progress, graph: Graph): boolean {
     if (progress.status(index) === "queued") queued++;
     if (progress.status(index) === "running") running++;
   }
-  return queued <= progress.queued && running === progress.running;
+  return queued <= progress.queued + progress.parked && running === progress.running;
 }

@@ -8,6 +8,7 @@ import type { Failure } from "../../machines/node.ts";
 import { PawlError } from "../errors.ts";
 import type { ActorRecord, Commit, RunRecord, StoredActor } from "../store/store.ts";
 import { decode, encode } from "./codec.ts";
+import type { Lane } from "./lane.ts";
 
 /** Grows when the layout of a row's body changes. */
 const CODEC_VERSION = 1;
@@ -72,10 +73,12 @@ export interface RunBody {
   readonly workedMs: number;
   readonly degraded: boolean;
   readonly failure?: (Failure & { readonly node?: string | undefined }) | undefined;
+  /** For whom it works, and how urgent it is, when that was said. */
+  readonly lane?: Lane | undefined;
   /** Of machine runs: the greatest number that was given to an actor or timer. */
   readonly sequence?: number;
   /** It was cancelled at once: nothing that would undo what was done was run. */
-  readonly terminated?: true;
+  readonly terminated?: true | undefined;
   /** What was done is, or was, undone, because a node failed or the run was cancelled. */
   readonly unwinds?: "failed" | "cancelled" | undefined;
   /** Nodes that could not be undone. */
@@ -132,7 +135,7 @@ export function nodeBodyText(body: NodeBody): string {
 
 /** A run's body as text; the common case without a walk over it. */
 export function runBodyText(body: RunBody): string {
-  if (body.failure !== undefined || body.unwinds !== undefined) return encode(body);
+  if (body.failure !== undefined || body.unwinds !== undefined || body.lane !== undefined) return encode(body);
   const sequence = body.sequence === undefined ? "" : `,"sequence":${body.sequence}`;
   const terminated = body.terminated === undefined ? "" : ',"terminated":true';
   return `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}${sequence}${terminated}}`;

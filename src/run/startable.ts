@@ -4,6 +4,7 @@
 import type { Workflow } from "../define/workflow.ts";
 import type { StartTime } from "./delayed-start.ts";
 import type { Run } from "./handle.ts";
+import type { LaneOptions } from "./lane.ts";
 import type { MachineHandle } from "./machine-handle.ts";
 import type { Rollout } from "./rollout.ts";
 import type { AnyStateMachine, DurableMachine, InputOfMachine } from "./xstate/durable.ts";
@@ -19,7 +20,8 @@ export type StartOptions<Given> = {
   readonly subject?: string;
   /** Words to look it up by. */
   readonly tags?: readonly string[];
-} & StartTime &
+} & LaneOptions &
+  StartTime &
   (undefined extends Given ? { readonly input?: Given } : { readonly input: Given });
 
 /** What a workflow or machine is given. */

@@ -6,12 +6,12 @@ import type { Clock } from "../clock.ts";
 import { canonicalJson } from "../define/canonical.ts";
 import type { Log } from "../define/agent.ts";
 import { PawlError, isPawlError } from "../errors.ts";
-import { NOBODY, type RunFacts, type RunRecord, type Store } from "../store/store.ts";
+import { NOBODY, type RunRecord, type Store } from "../store/store.ts";
 import { whyNobody } from "./asks.ts";
 import { type Definition, beginRun, inputText } from "./definition.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Peers } from "./peers.ts";
-import { pendingCommit } from "./pending.ts";
+import { type StartFacts, pendingCommit } from "./pending.ts";
 import type { Recovery } from "./recovery.ts";
 import { INPUT_KEY, openActorRow } from "./row.ts";
 import { refuseOthers } from "./machine-view.ts";
@@ -76,7 +76,7 @@ export class Starts {
   }
 
   /** Resolves when the run is on the disk; with `startAt` it begins then, in whatever worker. */
-  async start(id: string, definition: Definition, given: unknown, facts?: RunFacts, startAt?: number): Promise<void> {
+  async start(id: string, definition: Definition, given: unknown, facts?: StartFacts, startAt?: number): Promise<void> {
     const { definitions, executing, store } = this.#seams;
     const input = await inputText(definition, given);
     if (!definitions.knows(definition)) {
@@ -100,7 +100,7 @@ export class Starts {
     id: string,
     definition: Definition,
     input: string,
-    facts: RunFacts | undefined,
+    facts: StartFacts | undefined,
     startAt: number | undefined,
   ): Promise<"created" | "there" | "again"> {
     const underWay = this.#underWay.get(id);
@@ -118,7 +118,7 @@ export class Starts {
   }
 
   /** Rejects with PAWL_RUN_CONFLICT when a run of this id was there, or this worker's epoch is closed. */
-  async #create(id: string, definition: Definition, input: string, facts: RunFacts | undefined, startAt: number | undefined): Promise<void> {
+  async #create(id: string, definition: Definition, input: string, facts: StartFacts | undefined, startAt: number | undefined): Promise<void> {
     const { executing } = this.#seams;
     if (executing === undefined || startAt !== undefined) return this.#record(id, definition, input, facts, startAt);
     const { worker } = executing;
@@ -126,7 +126,7 @@ export class Starts {
     const started = Promise.withResolvers<void>();
     this.#underWay.set(id, started);
     try {
-      worker.host(beginRun(definition, id, input, worker), facts);
+      worker.host(beginRun(definition, id, input, worker, facts?.lane), facts);
       await started.promise;
     } finally {
       this.#underWay.delete(id);
@@ -134,7 +134,7 @@ export class Starts {
   }
 
   /** The run is only written down: a worker that was given its definition takes it on. */
-  async #record(id: string, definition: Definition, input: string, facts: RunFacts | undefined, startAt: number | undefined): Promise<void> {
+  async #record(id: string, definition: Definition, input: string, facts: StartFacts | undefined, startAt: number | undefined): Promise<void> {
     const { store, clock, log } = this.#seams;
     const commit = pendingCommit(definition, id, input, clock.now(), facts, startAt);
     const [outcome] = await store.commit([commit]);

@@ -2,6 +2,7 @@
  * How a machine run begins in memory: anew, or as rows tell it.
  */
 import type { StoredActor } from "../store/store.ts";
+import type { Lane } from "./lane.ts";
 import { CASCADE_KEY, INPUT_KEY, OUTPUT_KEY, REDO_KEY } from "./row.ts";
 
 /** A machine run as rows tell it. */
@@ -14,12 +15,14 @@ export interface StoredMachineRun {
   readonly isTerminated?: boolean;
   /** As the store has it. */
   readonly wakeAt?: number | null;
+  readonly lane?: Lane | undefined;
 }
 
 /** A run that has not begun; its first commit may be there already. */
 export interface NewMachineRun {
   readonly input: string;
   readonly commitNo?: number;
+  readonly lane?: Lane | undefined;
 }
 
 const VALUE_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, REDO_KEY, CASCADE_KEY]);

@@ -2,22 +2,28 @@
  * Whose turn it is to start an attempt: one after the other among the active runs, so that none starves, and new runs
  * become active as others end or rest, in order, so that what was begun is finished first.
  */
+import type { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { Permits } from "./permits.ts";
 import { Queue } from "./queue.ts";
+
+/** Does the work in which attempts of the run begin, with what belongs around it. */
+export type Grant = (run: HostedRun, work: () => void) => void;
 
 /** Runs among which attempts are dealt out; more only when more attempts may run. */
 const ACTIVE_RUNS_MAX = 100;
 
 export class Turns {
   readonly #permits: Permits;
+  readonly #gate: Gate;
   readonly #active = new Set<HostedRun>();
   readonly #hungry = new Queue<HostedRun>();
   readonly #newcomers = new Queue<HostedRun>();
   readonly #waiting = new Set<HostedRun>();
 
-  constructor(permits: Permits) {
+  constructor(permits: Permits, gate: Gate) {
     this.#permits = permits;
+    this.#gate = gate;
   }
 
   get #activeMax(): number {
@@ -26,7 +32,7 @@ export class Turns {
 
   /** Is somebody waiting whose turn can come? */
   get isWaitedFor(): boolean {
-    return this.#hungry.length > 0 || (this.#newcomers.length > 0 && this.#active.size < this.#activeMax);
+    return this.#gate.isWaitedFor || this.#hungry.length > 0 || (this.#newcomers.length > 0 && this.#active.size < this.#activeMax);
   }
 
   /** How many runs wait. */
@@ -53,20 +59,28 @@ export class Turns {
   }
 
   /**
-   * Deals out what permits are free, one to each run in turn, at most so many; answers how many more it might have dealt.
-   * A run whose commit is in flight asks again when that is durable.
+   * Deals out what permits are free, one to each run in turn, and in turns with the gate, at most so many; answers how many
+   * more it might have dealt. A run whose commit is in flight asks again when that is durable.
    */
-  deal(budget: number, isHosted: (run: HostedRun) => boolean, grant: (run: HostedRun) => void): number {
+  deal(budget: number, isHosted: (run: HostedRun) => boolean, grant: Grant): number {
+    const granting: Grant = (run, work) => {
+      const { held } = run;
+      grant(run, work);
+      this.#permits.take(run.held - held);
+    };
     let left = budget;
+    this.#gate.lookAgain();
     while (this.#permits.isFree && left > 0) {
+      const isGated = this.#gate.grantOne(isHosted, granting);
+      if (isGated) left--;
+      if (!this.#permits.isFree || left === 0) return left;
       const run = this.#next();
-      if (run === undefined) return left;
+      if (run === undefined && !isGated) return left;
+      if (run === undefined) continue;
       if (!isHosted(run)) this.rests(run);
       else if (!run.inFlight && run.queued === 0) this.settles(run);
       else if (!run.inFlight) {
-        const { held } = run;
-        grant(run);
-        this.#permits.take(run.held - held);
+        granting(run, () => run.grant());
         left--;
         this.wants(run);
       }

@@ -15,11 +15,12 @@ import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
 import { Permits } from "./permits.ts";
+import { Protection, type ProtectionOptions } from "./protection.ts";
 import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
-import { SharedRows } from "./shared-rows.ts";
+import { Quiet } from "./quiet.ts";
 import { SteadyTime } from "./steady-time.ts";
-import { Turns } from "./turns.ts";
+import { type Grant, Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
@@ -27,15 +28,17 @@ export { CLOCK_TOLERANCE_MS } from "./steady-time.ts";
 
 /** Stimuli and grants of one tick: at some 30 µs each far below the 100 ms that a loop may stall. */
 const TICK_BUDGET = 500;
-/** A run that only waits leaves memory when it will wait longer than this. */
-export const PASSIVE_AFTER_MS = 5_000;
+
+export interface WorkerOptions extends ProtectionOptions {
+  readonly maxConcurrentAttempts?: number | undefined;
+}
 
 export class Worker implements RunSeams {
   readonly clock: Clock;
   readonly random: Random;
   readonly attempts: AttemptSeams;
   readonly runs = new Map<string, HostedRun>();
-  readonly shared: SharedRows;
+  readonly protection: Protection;
   epoch = 0;
   services: StepServices | undefined;
   readonly #store: Store;
@@ -45,35 +48,38 @@ export class Worker implements RunSeams {
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new QueueOfOnes<HostedRun>();
-  readonly #kept = new WeakSet<HostedRun>();
   readonly #facts = new WeakMap<HostedRun, RunFacts>();
   readonly #turns: Turns;
   readonly #parents = new Set<HostedRun>();
   readonly #idle: IdleRuns;
   readonly #commits: Commits;
+  readonly #quiet = new Quiet(() => this.#stopped === undefined && this.#isBusy);
   #ticking = false;
-  #draining = false;
   #stopped: PawlError | undefined;
-  #quiet: (() => void)[] = [];
 
-  constructor(seams: Seams, attemptsMax?: number) {
+  constructor(seams: Seams, options: WorkerOptions = {}) {
     this.clock = seams.clock;
     this.random = seams.random;
     this.attempts = seams.attempts;
     this.#store = seams.store;
     this.#onFatal = seams.onFatal;
     this.#time = new SteadyTime(seams.clock);
-    this.#permits = new Permits(attemptsMax);
-    this.#turns = new Turns(this.#permits);
-    this.#idle = new IdleRuns(seams.clock, (run) => this.#isHosted(run) && this.#mayLeave(run) && this.#passivate(run));
-    this.shared = new SharedRows(seams.store, seams.attempts.log, { epoch: () => this.epoch, wantsWrite: () => this.#wantsTick() });
-    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, this.shared, {
+    this.#permits = new Permits(options.maxConcurrentAttempts);
+    this.#idle = new IdleRuns(
+      seams.clock,
+      () => this.latestNow(),
+      (run) => this.#isHosted(run) && this.#passivate(run),
+    );
+    const [now, epoch, wantsTick] = [(): number => this.steadyNow(), (): number => this.epoch, (): void => this.#wantsTick()];
+    this.protection = new Protection({ store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick }, options);
+    this.#turns = new Turns(this.#permits, this.protection.gate);
+    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, this.protection.shared, {
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
       fenced: (pending) => this.#fenced(pending),
       refused: ({ run }) => this.#drop(run, new PawlError("PAWL_STORE_FULL")),
       failed: (error) => this.#failStop(error),
-      rests: () => this.#noteQuiet(),
+      rests: () => this.#quiet.note(),
       hasSpace: () => this.#wantsTick(),
     });
   }
@@ -151,7 +157,7 @@ export class Worker implements RunSeams {
   }
 
   strayed(runId: string, key: string, event: () => string): void {
-    if (this.#stopped === undefined && !this.#draining) this.onStrayed?.(runId, key, event);
+    if (this.#stopped === undefined && !this.#quiet.isWanted) this.onStrayed?.(runId, key, event);
   }
 
   wantsInbox(runId: string): void {
@@ -174,7 +180,7 @@ export class Worker implements RunSeams {
       await this.attempt(() => this.#store.quarantine(this.epoch, runId, reason, this.clock.now()));
     } finally {
       for (const listener of this.#droppedListeners) listener(runId, new PawlError("PAWL_RUN_QUARANTINED", { message: reason, cause: error }));
-      this.#noteQuiet();
+      this.#quiet.note();
     }
   }
 
@@ -202,9 +208,10 @@ export class Worker implements RunSeams {
     if (this.#stopped !== undefined || this.isFull) return;
     const touched = new Set<HostedRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
-    const grant = (run: HostedRun): void => (touched.add(run), this.#contain(run, () => run.grant()));
-    if (!this.#draining) budget = this.#turns.deal(budget, (run) => this.#isHosted(run), grant);
+    const grant: Grant = (run, work) => (touched.add(run), this.#contain(run, work));
+    if (!this.#quiet.isWanted) budget = this.#turns.deal(budget, (run) => this.#isHosted(run), grant);
     for (const run of touched) this.#touched(run);
+    this.protection.limits.review();
     if (budget === 0) this.#wantsTick();
     void this.#commits.write();
   }
@@ -212,7 +219,7 @@ export class Worker implements RunSeams {
   #touched(run: HostedRun): void {
     if (!this.#isHosted(run)) return;
     if (run.isDirty) this.#contain(run, () => this.#commits.add({ run, commit: this.#take(run) }));
-    else if (this.#mayLeave(run)) this.#idle.add(run);
+    else this.#idle.add(run);
     this.#noteParent(run);
   }
 
@@ -267,7 +274,7 @@ export class Worker implements RunSeams {
 
   #committed({ run, commit }: PendingCommit): void {
     if (!this.#isHosted(run)) return;
-    this.#kept.delete(run);
+    this.#idle.unkeep(run);
     this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
     if (!this.#isHosted(run)) return;
@@ -276,8 +283,7 @@ export class Worker implements RunSeams {
     if (commit.run.finished) {
       this.#forget(run);
       run.drop("PAWL_RUN_ENDED");
-    } else if (this.#mayLeave(run)) this.#idle.add(run);
-    else {
+    } else if (!this.#idle.add(run)) {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);
       this.#turns.wants(run);
     }
@@ -314,17 +320,13 @@ export class Worker implements RunSeams {
   /** Another process closed this worker's epoch: all that it had is others'. */
   lost(): void {
     this.#commits.clear();
-    this.shared.lost();
     for (const run of [...this.runs.values()]) this.#drop(run, new PawlError("PAWL_RUN_MOVED"), "PAWL_RUN_MOVED");
+    this.protection.lost();
   }
 
   /** The run stays in memory until its next commit: its row says a later instant than it has. */
   keep(run: HostedRun): void {
-    this.#kept.add(run);
-  }
-
-  #mayLeave(run: HostedRun): boolean {
-    return !this.#kept.has(run) && !run.inFlight && !run.isDirty && !run.hasWork && run.wakeAt !== null && run.wakeAt - this.latestNow() > PASSIVE_AFTER_MS;
+    this.#idle.keep(run);
   }
 
   #passivate(run: HostedRun): void {
@@ -347,13 +349,14 @@ export class Worker implements RunSeams {
     this.#forget(run);
     run.drop(code);
     for (const listener of this.#droppedListeners) listener(run.id, error);
-    this.#noteQuiet();
+    this.#quiet.note();
   }
 
   #forget(run: HostedRun): void {
     if (this.#isHosted(run)) this.runs.delete(run.id);
     this.#idle.delete(run);
     this.#turns.rests(run);
+    this.protection.leave(run);
     this.#parents.delete(run);
   }
 
@@ -369,32 +372,24 @@ export class Worker implements RunSeams {
     this.#stopped = error;
     this.#commits.stop();
     this.#idle.clear();
+    this.protection.stop();
     for (const run of [...this.runs.values()]) {
       this.runs.delete(run.id);
       run.drop(code);
       for (const listener of this.#droppedListeners) listener(run.id, error);
     }
     this.onStopped?.();
-    this.#noteQuiet();
+    this.#quiet.end();
   }
 
   /** No new attempt; resolves when nothing runs and all is written. */
   drain(): Promise<void> {
-    this.#draining = true;
-    return new Promise((resolve) => {
-      this.#quiet.push(resolve);
-      this.#noteQuiet();
-    });
+    return this.#quiet.reached();
   }
 
   get #isBusy(): boolean {
     if (this.#permits.held > 0 || this.#ticking || this.#commits.isBusy) return true;
     return [...this.runs.values()].some((run) => run.endsSoon);
-  }
-
-  #noteQuiet(): void {
-    if (this.#stopped === undefined && (!this.#draining || this.#isBusy)) return;
-    for (const resolve of this.#quiet.splice(0)) resolve();
   }
 
   /** Forgets everything at once, as a crash would. What is in flight is not waited for. */

@@ -486,10 +486,15 @@ test("counters agree with a recount at any time", () => {
   const progress = new Progress(graph);
   progress.queueReady();
   expect(countersAgree(progress, graph)).toBe(true);
-  progress.settle(progress.grant()!, "completed");
+  const granted = (): number => {
+    const index = progress.next()!;
+    progress.grant(index);
+    return index;
+  };
+  progress.settle(granted(), "completed");
   progress.release(0);
   expect([progress.queued, progress.running, countersAgree(progress, graph)]).toEqual([2, 0, true]);
-  progress.backOff(progress.grant()!);
+  progress.backOff(granted());
   progress.requeue(1);
   expect(progress.exhausted).toBe(false);
   expect(countersAgree(progress, graph)).toBe(true);
