@@ -94,6 +94,8 @@ export const ERRORS = {
     "fork from a newer one; a greater `keepCheckpoints` keeps more of them",
   ),
   PAWL_RUN_NOT_RETRYABLE: entry("the run cannot be taken up again where it ended", "fork it; see `pawl show RUN`"),
+  PAWL_LIMIT_EXCEEDED: entry("an attempt uses more than its limit ever has", "lower what the agent `uses`, or raise the limit"),
+  PAWL_QUEUE_TIMEOUT: entry("an attempt waited for too long for what it uses", "raise `queueTimeout` or the limit, or start less at once", true),
   PAWL_NODE_SETTLED: entry(
     "the node has ended already, and its outcome stands",
     "see `pawl show RUN`; retry or override what failed once the run has ended, or fork the run with another result",
@@ -176,6 +178,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   PAWL_RUN_MOVED: 503,
   PAWL_CHECKPOINT_GONE: 410,
   PAWL_NODE_OVERRIDDEN: 409,
+  PAWL_LIMIT_EXCEEDED: 400,
+  PAWL_QUEUE_TIMEOUT: 503,
   PAWL_NODE_SETTLED: 409,
   PAWL_RUN_NOT_RETRYABLE: 409,
   PAWL_CLOSED: 503,

@@ -17,6 +17,7 @@ export {
 export type { Duration } from "./define/duration.ts";
 export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";
+export type { LimitOptions, LimitsOptions, UseOptions } from "./define/limits.ts";
 export type { Alternative, OnFail } from "./define/on-fail.ts";
 export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
@@ -28,6 +29,7 @@ export { type ExamineOptions, examineStore } from "./doctor.ts";
 export type { NoticeType, RunNotice } from "./run/notice.ts";
 export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";
+export type { LaneOptions } from "./run/lane.ts";
 export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";

@@ -8,7 +8,7 @@
  * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over.
  */
 import type { LimitPolicy } from "../define/limits.ts";
-import { WindowUse, type WindowUseRow, usedStill } from "./window-use.ts";
+import { WindowUse, type WindowUseRow, nextExpiryOf, usedStill } from "./window-use.ts";
 
 export interface ShareRow {
   readonly share: number;
@@ -18,6 +18,8 @@ export interface ShareRow {
   /** What the first that waits needs. */
   readonly head: number;
   readonly used?: WindowUseRow;
+  /** Its worker is gone: only what it used of a window counts. */
+  readonly isGone?: true;
 }
 
 export interface LimitRow {
@@ -82,8 +84,10 @@ export class Limit {
     return this.#window?.sum(this.#seams.now()) ?? this.#held;
   }
 
+  /** Is there so much? What is more than its part is left to those that want it. */
   has(amount: number): boolean {
-    return this.inUse() + amount <= this.#cap;
+    const inUse = this.inUse();
+    return inUse + amount <= this.#cap && (!this.#othersWant || inUse + amount <= this.#part);
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
@@ -118,7 +122,10 @@ export class Limit {
 
   /** When more of its window is free, at the earliest. */
   nextFreeAt(): number | undefined {
-    return this.#window?.nextExpiry(this.#seams.now());
+    if (this.#window === undefined) return undefined;
+    const gone = Object.values(this.#row.shares).filter(({ isGone }) => isGone);
+    const instants = [this.#window.nextExpiry(this.#seams.now()), ...gone.map(({ used }) => nextExpiryOf(used, this.#policy.perMs!, this.#seams.now()))];
+    return instants.reduce((first, at) => (first === undefined || (at !== undefined && at < first) ? at : first), undefined);
   }
 
   // ---- the row
@@ -128,7 +135,9 @@ export class Limit {
   }
 
   get #others(): Readonly<Record<string, ShareRow>> {
-    const { [this.#id]: _own, ...others } = this.#row.shares;
+    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = this.#row.shares;
+    const { perMs } = this.#policy;
+    if (perMs !== undefined) for (const [id, row] of Object.entries(others)) if (row.isGone === true) others[id] = leftOf(row, perMs, this.#seams.now());
     return others;
   }
 
@@ -207,9 +216,8 @@ export class Limit {
       if (Number(id) === this.#id) continue;
       if (isOpen(Number(id))) others[id] = row;
       else if (this.perMs !== undefined) {
-        const used = usedStill(row.used, this.perMs, now);
-        const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
-        if (use > 0) others[id] = { share: use, use, want: 0, head: 0, used };
+        const left = leftOf(row, this.perMs, now);
+        if (left.use > 0) others[id] = left;
       }
     }
     return others;
@@ -226,6 +234,13 @@ export class Limit {
   get isIdle(): boolean {
     return this.#want === 0 && this.inUse() === 0 && !this.#isAsking && !this.#isUnwritten;
   }
+}
+
+/** What counts still of what a worker used that is gone. */
+function leftOf(row: ShareRow, perMs: number, now: number): ShareRow {
+  const used = usedStill(row.used, perMs, now);
+  const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
+  return { share: use, use, want: 0, head: 0, used, isGone: true };
 }
 
 /** What an attempt has of a limit. */
@@ -258,7 +273,7 @@ export function partOf(max: number, others: Readonly<Record<string, Demand>>, ow
   if (!Object.values(others).some(({ want }) => want > 0)) return max;
   const first = turnOf(others, own, turn);
   const all = [...Object.entries(others).map(([id, demand]) => ({ ...demand, id: Number(id) })), own];
-  const demands = all.map(({ id, use, want, head }) => ({ id, demand: use + want, head: want > 0 ? use + head : use }));
+  const demands = all.map(({ id, use, want, head }) => ({ id, demand: use + want, head: want > 0 ? head : 0 }));
   demands.sort((a, b) => a.demand - b.demand || a.id - b.id);
   const parts = new Map<number, number>();
   const divide = (left: number, among: typeof demands): number => {

@@ -65,10 +65,15 @@ export class Limits {
   /** Says what is to be written now. */
   review(): void {
     const touched = this.#isFreed ? this.#limits.values() : this.#touched;
-    for (const limit of touched)
-      if (limit.review(this.#isFreed)) this.#seams.shared.change(limit.key, limit.change(), () => limit.asked(this.#seams.shared.get(limit.key) as LimitRow));
+    for (const limit of touched) if (limit.review(this.#isFreed)) this.#seams.shared.change(limit.key, limit.change(), () => this.#asked(limit));
     this.#touched.clear();
     this.#isFreed = false;
+  }
+
+  #asked(limit: Limit): void {
+    limit.asked(this.#seams.shared.get(limit.key) as LimitRow | undefined);
+    this.touch(limit);
+    this.#seams.changed(limit);
   }
 
   /** Another worker is gone: what it held is free. */

@@ -12,6 +12,12 @@ const widthOf = (perMs: number): number => Math.max(1, Math.ceil(perMs / BUCKETS
 /** Does what was used then count no more? */
 const isOver = (bucket: number, perMs: number, now: number): boolean => (bucket + 1) * widthOf(perMs) + perMs <= now;
 
+/** When something of what a row says counts no more. */
+export function nextExpiryOf(row: WindowUseRow | undefined, perMs: number, now: number): number | undefined {
+  const buckets = Object.keys(usedStill(row, perMs, now)).map(Number);
+  return buckets.length === 0 ? undefined : (Math.min(...buckets) + 1) * widthOf(perMs) + perMs;
+}
+
 /** What a row says that counts still. What was written by a clock that was ahead counts as if it were used now. */
 export function usedStill(row: WindowUseRow | undefined, perMs: number, now: number): WindowUseRow {
   const newest = Math.floor(now / widthOf(perMs));

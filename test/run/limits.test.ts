@@ -1,0 +1,279 @@
+/**
+ * Limits, one scene each: so much at once, so much within a time, for all workers of a store together; who comes next.
+ */
+import { expect, test } from "vitest";
+import type { LimitsOptions } from "../../src/define/limits.ts";
+import { MachineRoom, anyAgent, anyWorkflow, deferred } from "../sim/machine-room.ts";
+import type { SimProcess } from "../sim/process.ts";
+
+/** An agent whose calls go on until they are ended; with how many run now, and ran at most. */
+function held(
+  options: Parameters<typeof anyAgent>[2],
+  name = "held",
+): {
+  readonly agent: ReturnType<typeof anyAgent>;
+  readonly calls: () => readonly string[];
+  readonly running: () => number;
+  readonly most: () => number;
+  readonly endOne: () => void;
+  readonly endAll: () => void;
+} {
+  const ends: (() => void)[] = [];
+  const calls: string[] = [];
+  let most = 0;
+  const agent = anyAgent(
+    name,
+    (input: string) => {
+      const { promise, resolve } = deferred<string>();
+      calls.push(input);
+      ends.push(() => resolve(input));
+      most = Math.max(most, ends.length);
+      return promise;
+    },
+    { timeout: "1h", ...options },
+  );
+  return {
+    agent,
+    calls: () => calls,
+    running: () => ends.length,
+    most: () => most,
+    endOne: () => ends.shift()?.(),
+    endAll: () => ends.splice(0).forEach((end) => end()),
+  };
+}
+
+/** So many nodes beside each other. */
+function wide(agent: ReturnType<typeof anyAgent>, count: number, name = "wide"): ReturnType<typeof anyWorkflow> {
+  return anyWorkflow(name, (wf) => {
+    for (let n = 0; n < count; n++) wf.node(`n${n}`, agent, `${name}-${n}`);
+  });
+}
+
+async function start(
+  room: MachineRoom,
+  { pawl }: SimProcess,
+  flow: ReturnType<typeof anyWorkflow>,
+  id: string,
+  lane: { tenant?: string; priority?: number } = {},
+): Promise<void> {
+  await room.settled(pawl.start(flow, { id, input: null, ...lane }));
+}
+
+test("attempts of an agent run at most so many at once, of all runs; what is free is used at once", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, most, endOne, running } = held({ concurrency: 3 });
+  const flow = wide(agent, 4);
+  const process = await room.boot([flow]);
+  await start(room, process, flow, "a");
+  await start(room, process, flow, "b");
+  await room.clock.until(() => calls().length === 3);
+  for (let ended = 1; ended <= 5; ended++) {
+    endOne();
+    await room.clock.until(() => calls().length === 3 + ended);
+    expect(running()).toBe(3);
+  }
+  for (let ended = 0; ended < 3; ended++) endOne();
+  await room.settled((await process.pawl.run("a")).result());
+  await room.settled((await process.pawl.run("b")).result());
+  expect(most()).toBe(3);
+});
+
+test("nodes that need something else do not wait behind those that wait", async () => {
+  const room = new MachineRoom();
+  const first = held({ uses: { db: 1 } }, "first");
+  const second = held({ uses: { api: 1 } }, "second");
+  const flow = anyWorkflow("flow", (wf) => {
+    for (let n = 0; n < 200; n++) wf.node(`a${n}`, first.agent, "a");
+    wf.node("b", second.agent, "b");
+  });
+  const process = await room.boot([flow], { limits: { db: { max: 1 }, api: { max: 1 } } });
+  await start(room, process, flow, "r");
+  await room.clock.until(() => second.calls().length === 1);
+  expect(first.calls()).toHaveLength(1);
+});
+
+test("all that an attempt uses is taken together, or nothing", async () => {
+  const room = new MachineRoom();
+  const both = held({ uses: { db: 1, api: 1 } }, "both");
+  const db = held({ uses: { db: 1 } }, "db");
+  const api = held({ uses: { api: 1 } }, "api");
+  const process = await room.boot([], { limits: { db: { max: 1 }, api: { max: 1 } } });
+  await start(room, process, wide(api.agent, 1, "api"), "api");
+  await room.clock.until(() => api.calls().length === 1);
+  await start(room, process, wide(both.agent, 1, "both"), "both");
+  await start(room, process, wide(db.agent, 2, "db"), "db");
+  await room.clock.until(() => db.calls().length === 1);
+  expect(both.calls()).toHaveLength(0);
+  api.endOne();
+  db.endOne();
+  await room.clock.until(() => both.calls().length === 1 || db.calls().length === 2);
+  db.endOne();
+  await room.clock.until(() => both.calls().length === 1);
+});
+
+test("within a time no more is used than the limit says; what was estimated too high can be used", async () => {
+  const room = new MachineRoom();
+  const at: number[] = [];
+  const agent = anyAgent(
+    "model",
+    (input: string, ctx) => {
+      at.push(room.clock.mono());
+      ctx.used({ tokens: input.endsWith("0") ? 10 : 50 });
+      return input;
+    },
+    { uses: { tokens: 50 } },
+  );
+  const flow = wide(agent, 10);
+  const process = await room.boot([flow], { limits: { tokens: { max: 100, per: "60s" } } });
+  const began = room.clock.mono();
+  await start(room, process, flow, "r");
+  await room.settled((await process.pawl.run("r")).result());
+  const windows = at.map((instant) => Math.floor((instant - began) / 60_000));
+  // the first uses 10 of the 50 that it took
+  expect(windows.filter((window) => window === 0)).toHaveLength(2);
+  const used = (from: number): number => at.reduce((sum, instant, n) => sum + (instant > from - 60_000 && instant <= from ? (n === 0 ? 10 : 50) : 0), 0);
+  expect(Math.max(...at.map(used))).toBeLessThanOrEqual(110);
+  expect(room.clock.mono() - began).toBeLessThan(6 * 62_000);
+});
+
+test("tenants take turns, whatever one of them has piled up; a tenant's more urgent runs come first", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne } = held({ concurrency: 1 });
+  const process = await room.boot([]);
+  await start(room, process, wide(agent, 50, "big"), "big", { tenant: "a" });
+  await room.clock.until(() => calls().length === 1);
+  await start(room, process, wide(agent, 3, "small"), "small", { tenant: "b" });
+  await start(room, process, wide(agent, 2, "urgent"), "urgent", { tenant: "a", priority: 5 });
+  for (let ended = 1; ended <= 9; ended++) {
+    endOne();
+    await room.clock.until(() => calls().length === 1 + ended);
+  }
+  const order = calls().map((call) => call.split("-")[0]);
+  expect(order.slice(0, 7).filter((name) => name === "small")).toHaveLength(3);
+  const ofA = order.filter((name) => name !== "small");
+  expect(ofA.slice(1, 3)).toEqual(["urgent", "urgent"]);
+});
+
+test("who waits long enough comes before who is more urgent", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne } = held({ concurrency: 1 });
+  const process = await room.boot([]);
+  await start(room, process, wide(agent, 1, "running"), "running");
+  await room.clock.until(() => calls().length === 1);
+  await start(room, process, wide(agent, 1, "old"), "old");
+  await room.clock.advance(180_000);
+  await start(room, process, wide(agent, 1, "new"), "new", { priority: 2 });
+  await start(room, process, wide(agent, 1, "newer"), "newer", { priority: 4 });
+  for (let ended = 1; ended <= 3; ended++) {
+    endOne();
+    await room.clock.until(() => calls().length === 1 + ended);
+  }
+  expect(calls()).toEqual(["running-0", "newer-0", "old-0", "new-0"]);
+});
+
+test("each tenant has a limit of its own where that is said", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = held({ uses: { calls: 1 } });
+  const limits: LimitsOptions = { calls: { max: 2, each: "tenant" } };
+  const process = await room.boot([], { limits });
+  for (const tenant of ["a", "b", undefined])
+    await start(room, process, wide(agent, 5, tenant ?? "none"), tenant ?? "none", tenant === undefined ? {} : { tenant });
+  await room.clock.until(() => calls().length === 6);
+  await room.clock.advance(10_000);
+  expect(calls()).toHaveLength(6);
+});
+
+test("an attempt that uses more than there ever is fails at once", async () => {
+  const room = new MachineRoom();
+  const { agent } = held({ uses: { db: 3 } });
+  const flow = wide(agent, 1);
+  const process = await room.boot([flow], { limits: { db: { max: 2 } } });
+  await start(room, process, flow, "r");
+  await expect(room.settled((await process.pawl.run("r")).result())).rejects.toMatchObject({ code: "PAWL_RUN_FAILED" });
+  const [node] = await (await process.pawl.run("r")).nodes();
+  expect(node).toMatchObject({ status: "failed", attempt: 1, failure: { code: "PAWL_LIMIT_EXCEEDED", kind: "configuration" } });
+});
+
+test("an attempt that waits for too long fails; those that come in time do not", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne } = held({ concurrency: 1, queueTimeout: "10s" });
+  const flow = anyWorkflow("flow", (wf) => {
+    for (let n = 0; n < 3; n++) wf.node(`n${n}`, agent, `n${n}`, { onFail: "skip" });
+  });
+  const process = await room.boot([flow]);
+  await start(room, process, flow, "r");
+  await room.clock.until(() => calls().length === 1);
+  await room.clock.advance(5_000);
+  endOne();
+  await room.clock.until(() => calls().length === 2);
+  await room.clock.advance(6_000);
+  endOne();
+  await room.settled((await process.pawl.run("r")).result());
+  const nodes = await (await process.pawl.run("r")).nodes();
+  expect(nodes.map(({ status, failure }) => failure?.code ?? status)).toEqual(["completed", "completed", "PAWL_QUEUE_TIMEOUT"]);
+});
+
+test("nodes that wait leave their places when their run is paused or cancelled, and wait again when it goes on", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne, endAll } = held({ concurrency: 1 });
+  const process = await room.boot([]);
+  await start(room, process, wide(agent, 3, "paused"), "paused");
+  await start(room, process, wide(agent, 3, "cancelled"), "cancelled");
+  await start(room, process, wide(agent, 1, "last"), "last");
+  await room.clock.until(() => calls().length === 1);
+  const paused = await process.pawl.run("paused");
+  await room.settled(paused.pause());
+  await room.settled((await process.pawl.run("cancelled")).cancel());
+  endOne();
+  await room.clock.until(() => calls().length === 2);
+  expect(calls()[1]).toBe("last-0");
+  endOne();
+  await room.clock.advance(5_000);
+  expect(calls()).toHaveLength(2);
+  await room.settled(paused.resume());
+  for (let n = 3; n <= 4; n++) {
+    await room.clock.until(() => calls().length === n);
+    endAll();
+  }
+  await room.settled(paused.result());
+});
+
+test("two workers use together no more than the limit, and share it while both want it", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, most, running, endOne } = held({ concurrency: 4 });
+  const flow = wide(agent, 30);
+  const [one, two] = [await room.boot([flow]), await room.boot([flow])];
+  await start(room, one, flow, "a");
+  await room.clock.until(() => calls().length === 4);
+  await start(room, two, flow, "b");
+  for (let ended = 1; ended <= 40; ended++) {
+    endOne();
+    await room.clock.until(() => running() === 4);
+  }
+  expect(most()).toBe(4);
+  // both got on
+  const done = async (id: string): Promise<number> => (await (await one.pawl.run(id)).nodes()).filter(({ status }) => status === "completed").length;
+  expect(Math.min(await done("a"), await done("b"))).toBeGreaterThan(10);
+});
+
+test("what a worker held that died is free, and what it used of a window counts", async () => {
+  const room = new MachineRoom();
+  const slots = held({ concurrency: 2 }, "slots");
+  const tokens = held({ uses: { tokens: 50 } }, "tokens");
+  const flow = anyWorkflow("flow", (wf) => {
+    for (let n = 0; n < 4; n++) wf.node(`s${n}`, slots.agent, `s${n}`);
+    for (let n = 0; n < 4; n++) wf.node(`t${n}`, tokens.agent, `t${n}`);
+  });
+  const limits: LimitsOptions = { tokens: { max: 100, per: "60s" } };
+  const one = await room.boot([flow], { limits });
+  await start(room, one, flow, "r");
+  await room.clock.until(() => slots.calls().length === 2 && tokens.calls().length === 2);
+  await room.clock.advance(30_000);
+  one.kill();
+  await room.boot([flow], { limits });
+  await room.clock.until(() => slots.calls().length === 4);
+  await room.clock.advance(25_000);
+  expect(tokens.calls()).toHaveLength(2);
+  await room.clock.advance(10_000);
+  expect(tokens.calls()).toHaveLength(4);
+});
