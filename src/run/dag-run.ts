@@ -95,7 +95,7 @@ export class DagRun implements HostedRun {
     const results = (this.#results = new Results(graph, progress, input, edited));
     const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }, edited));
     const calls = new Calls(this, seams, results, this.#failures, this.#nodes, edited, () => this.#cause);
-    this.#unwinding = new Unwinding(graph);
+    this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
       id,
@@ -327,11 +327,10 @@ export class DagRun implements HostedRun {
     this.#meter.working = !this.finished && !this.isPaused && this.queued + this.running + this.progress.inTransit > 0;
     const { commitNo, plan } = this;
     const { degraded, failure, unwinds } = this.#phases.context;
-    const { failed: undoFailed } = this.#unwinding;
     const body: RunBody = {
       ...{ state: this.#phases.state, workedMs: this.#meter.workedMs, degraded, failure },
       ...(this.#isTerminated && { terminated: true }),
-      ...(unwinds !== undefined && { unwinds, undoFailed }),
+      ...(unwinds !== undefined && { unwinds, unwindsFrom: this.#unwinding.from(commitNo + 1), undoFailed: this.#unwinding.failed }),
     };
     return {
       runId: this.id,

@@ -272,8 +272,8 @@ export class Run<Output> {
    * const again = await run.fork({ from: 'write', set: { 'plan.result.style': 'short' } });
    * console.log(again.id, await again.result());
    * ```
-   * @throws PAWL_INVALID_VALUE (no such node, commit or path), PAWL_CHECKPOINT_GONE, PAWL_NOT_A_WORKFLOW (a machine's run
-   * has no nodes), PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (the new id is taken), PAWL_RUN_QUARANTINED
+   * @throws PAWL_INVALID_VALUE (no such node, commit or path; or what the run had done was undone by then, `data.last` being the
+   * last commit before that), PAWL_CHECKPOINT_GONE, PAWL_NOT_A_WORKFLOW (a machine's run has no nodes), PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (the new id is taken), PAWL_RUN_QUARANTINED
    */
   async fork(options: ForkRunOptions): Promise<this> {
     return this.sibling(await this.#pawl.again.fork(this.id, options));

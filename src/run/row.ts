@@ -78,6 +78,8 @@ export interface RunBody {
   readonly terminated?: true;
   /** What was done is, or was, undone, because a node failed or the run was cancelled. */
   readonly unwinds?: "failed" | "cancelled" | undefined;
+  /** The commit with which that began. */
+  readonly unwindsFrom?: number | undefined;
   /** Nodes that could not be undone. */
   readonly undoFailed?: readonly string[];
 }
