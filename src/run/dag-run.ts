@@ -41,6 +41,7 @@ interface Settling {
   readonly alternative?: number;
   readonly output: string | undefined;
   readonly failure: Failure | undefined;
+  readonly isDegraded?: boolean | undefined;
 }
 
 /** A run that is so far is not held up. */
@@ -108,8 +109,8 @@ export class DagRun implements HostedRun {
       calls,
       abandoned: this.#abandoned,
       act,
-      ended: ({ node, snapshot: { context } }, status, output, failure) =>
-        this.#settled(node, status, { ...context, output, failure }, () => progress.settle(node.index, status)),
+      ended: ({ node, snapshot: { context }, isDegraded }, status, output, failure) =>
+        this.#settled(node, status, { ...context, output, failure, isDegraded }, () => progress.settle(node.index, status)),
     });
     this.#groups = new Groups({
       graph,
@@ -283,13 +284,14 @@ export class DagRun implements HostedRun {
 
   // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
-  #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure }: Settling, settle: () => void): void {
+  #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure, isDegraded }: Settling, settle: () => void): void {
     const { index, undoes } = node;
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
       this.#results.readerSettled(index);
       if (failure !== undefined) this.#failures.note(node, status, failure, alternative);
+      if (isDegraded) this.#failures.degrade();
       this.#unwinding.ended(node, status, attempt, failure, this.commitNo + 1);
     }
     if (!this.#phases.isActive) return;

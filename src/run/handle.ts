@@ -99,9 +99,7 @@ export class Run<Output> {
    * PAWL_DEFINITION_CHANGED or PAWL_DEFINITION_MISSING when it cannot go on here, PAWL_CLOSED, PAWL_STORE_FAILED
    */
   async result(): Promise<Output> {
-    const run = await this.ended();
-    if (run.status === "completed") return run.output as Output;
-    throw endError(run);
+    return outputOf(await this.ended()) as Output;
   }
 
   /** What became of the run, once it has ended, however it ended. */
@@ -314,6 +312,12 @@ export class Run<Output> {
   protected sibling(id: string): this {
     return new Run<Output>(this.#pawl, id) as this;
   }
+}
+
+/** The output of a run that has ended. Throws when it has not completed. */
+export function outputOf(run: RunView): unknown {
+  if (run.status === "completed") return run.output;
+  throw endError(run);
 }
 
 function endError(run: RunView): PawlError {

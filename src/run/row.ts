@@ -60,6 +60,8 @@ export interface NodeBody {
   readonly childRun?: string;
   /** Somebody said how it ends. */
   readonly overridden?: OverrideNote;
+  /** It has completed as a run that is degraded. */
+  readonly degraded?: true;
   /** Of a node that was given another input than its definition says: that input as text, and which one it is, from 2 on. */
   readonly generation?: number;
   readonly input?: string;
@@ -124,6 +126,7 @@ export function nodeBodyText(body: NodeBody): string {
     body.failure !== undefined ||
     body.childRun !== undefined ||
     body.overridden !== undefined ||
+    body.degraded !== undefined ||
     body.generation !== undefined ||
     body.backoffMs !== undefined
   )
