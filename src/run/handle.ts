@@ -326,5 +326,10 @@ function endError(run: RunView): PawlError {
   if (run.status === "timedOut") return new PawlError("PAWL_RUN_TIMED_OUT", { message: `run "${run.id}" reached its timeout`, data: run });
   if (run.status === "cancelled") return new PawlError("PAWL_RUN_CANCELLED", { message: `run "${run.id}" was cancelled`, data: run });
   if (run.status === "quarantined") return new PawlError("PAWL_RUN_QUARANTINED", { message: `run "${run.id}" was set aside: ${run.reason}`, data: run });
-  return new PawlError("PAWL_RUN_FAILED", { message: `run "${run.id}" failed${where}: ${failure?.message ?? "unknown"}`, data: run });
+  const isUndone = run.compensated || run.compensationFailed.length > 0;
+  return new PawlError("PAWL_RUN_FAILED", {
+    message: `run "${run.id}" failed${where}: ${failure?.message ?? "unknown"}`,
+    ...(isUndone && { next: "see `pawl why RUN`: what it had done was undone; start it again under another id" }),
+    data: run,
+  });
 }
