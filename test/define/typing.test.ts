@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const generated = join(root, "test/define/misuse/generated");
+/** Of its own: another test makes programs beside it. */
+const generated = join(root, "test/define/misuse/generated/typing");
 
 /** The first line of a message, without the advice about compiler options: about three lines of a terminal. */
 const MESSAGE_LENGTH_MAX = 330;
