@@ -31,6 +31,8 @@ export interface NodeActor extends Timed {
   wasCutOff?: boolean;
   /** Somebody said how it ends. */
   overridden?: OverrideNote;
+  /** It has completed as a run that is degraded. */
+  isDegraded?: boolean;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -118,6 +120,7 @@ export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output
     ...(snapshot.value === "backingOff" && { backoffMs }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),
+    ...(actor.isDegraded && { degraded: true }),
     ...edited,
   };
   return actorRow(runId, node.id, snapshot.value, nodeBodyText(body), output);
