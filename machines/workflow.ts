@@ -14,7 +14,7 @@ export interface RunPolicy {
 
 export interface WorkflowContext {
   readonly policy: RunPolicy;
-  /** It completed, or will, without the result of a node that was skipped. */
+  /** It completed, or will, though nodes were skipped, or alternatives took over. */
   readonly degraded: boolean;
   readonly failure: (Failure & { readonly node?: string | undefined }) | undefined;
   /** What was done is undone, because a node failed or the run was cancelled. */

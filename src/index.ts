@@ -22,7 +22,7 @@ export type { Alternative, OnFail } from "./define/on-fail.ts";
 export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
-export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
+export { type NodeHandle, type NodeOptions, type Undo, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
 export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError, statusOfError } from "./errors.ts";
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";

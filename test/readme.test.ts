@@ -40,7 +40,7 @@ const OUTPUTS = [
   "news of 7 days",
   "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
   "paths survive",
-  "the key was revoked → see",
+  'refunded: payment for o-7\nrun "shipping',
 ];
 
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {

@@ -31,7 +31,7 @@ export function checkPart<S extends z.ZodType>(shape: S, data: unknown, path: Fi
 function nearest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
   if (issue.code !== "invalid_union") return issue;
-  const [fitting, ...others] = issue.errors.filter(([first]) => first!.code !== "invalid_type" || first.path.length > 0);
+  const [fitting, ...others] = issue.errors.filter(([first]) => first!.path.length > 0 || (first!.code !== "invalid_type" && first!.code !== "invalid_value"));
   if (fitting === undefined || others.length > 0) return issue;
   const inner = nearest(fitting);
   return { ...inner, path: [...issue.path, ...inner.path] };
@@ -41,6 +41,7 @@ function nearest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
 function fieldsAt(shape: z.core.$ZodType | undefined, path: FieldPath): string[] {
   const [step, ...rest] = path;
   if (shape instanceof z.ZodOptional) return fieldsAt(shape.unwrap(), path);
+  if (shape instanceof z.ZodLazy) return fieldsAt(shape.unwrap(), path);
   if (shape instanceof z.ZodUnion) return shape.options.flatMap((option) => fieldsAt(option, path));
   if (shape instanceof z.ZodRecord) return fieldsAt(shape.valueType, rest);
   if (!(shape instanceof z.ZodObject)) return [];

@@ -7,9 +7,10 @@ import type { Agent } from "./agent.ts";
 import { Builder } from "./builder.ts";
 import { agentOf } from "./callable.ts";
 import { checkPart, writtenSchemaOf } from "./document-check.ts";
-import { NODE_KEYS, NODE_SHAPES, type Way, type WrittenKind, type WrittenNode } from "./document-shape.ts";
+import { NODE_KEYS, NODE_SHAPES, type Way, type WrittenKind, type WrittenNode, type WrittenOnFail } from "./document-shape.ts";
 import { checkName, didYouMean } from "./name.ts";
 import type { NodeDefinition } from "./node-definition.ts";
+import type { OnFail } from "./on-fail.ts";
 import type { FieldPath, Place } from "./template.ts";
 import type { NodeHandle, Workflow } from "./workflow.ts";
 
@@ -103,17 +104,17 @@ interface Sheet extends Desk {
 
 const WRITERS: { readonly [K in WrittenKind]: (sheet: Sheet, node: WrittenNode<K>) => void } = {
   call(sheet, { agent, workflow, input = {}, ...options }) {
-    sheet.builder.node(sheet.id, calleeOf(sheet, agent, workflow), input, optionsOf(options));
+    sheet.builder.node(sheet.id, calleeOf(sheet, agent, workflow), input, optionsOf(sheet, options));
   },
   map(sheet, { map, agent, workflow, input = {}, ...options }) {
-    sheet.builder.map(sheet.id, map, calleeOf(sheet, agent, workflow), () => input, optionsOf(options));
+    sheet.builder.map(sheet.id, map, calleeOf(sheet, agent, workflow), () => input, optionsOf(sheet, options));
   },
   repeat(sheet, { repeat: { max, until, next }, agent, workflow, input = {}, ...options }) {
     const loop = { max, ...(until !== undefined && { until: () => until }), ...(next !== undefined && { next: () => next }) };
-    sheet.builder.repeat(sheet.id, calleeOf(sheet, agent, workflow), input, { ...optionsOf(options), ...loop });
+    sheet.builder.repeat(sheet.id, calleeOf(sheet, agent, workflow), input, { ...optionsOf(sheet, options), ...loop });
   },
   when(sheet, { when, then, else: otherwise, ...options }) {
-    sheet.builder.when(sheet.id, when, wayOf(sheet, then, ["then"]), otherwise && wayOf(sheet, otherwise, ["else"]), optionsOf(options));
+    sheet.builder.when(sheet.id, when, wayOf(sheet, then, ["then"]), otherwise && wayOf(sheet, otherwise, ["else"]), optionsOf(sheet, options));
   },
   route(sheet, { route, ways, otherwise, ...options }) {
     const written = Object.entries(ways).map(([name, way]) => {
@@ -121,13 +122,13 @@ const WRITERS: { readonly [K in WrittenKind]: (sheet: Sheet, node: WrittenNode<K
         throw new PawlError("PAWL_INVALID_ID", { message: `a way of "${sheet.id}" cannot be named "${name}"`, at: sheet.place([...sheet.at, "ways", name]) });
       return [name, wayOf(sheet, way, ["ways", name])] as const;
     });
-    sheet.builder.route(sheet.id, route, Object.fromEntries(written), otherwise && wayOf(sheet, otherwise, ["otherwise"]), optionsOf(options));
+    sheet.builder.route(sheet.id, route, Object.fromEntries(written), otherwise && wayOf(sheet, otherwise, ["otherwise"]), optionsOf(sheet, options));
   },
   event(sheet, { event, ...options }) {
-    sheet.builder.event(sheet.id, writtenSchemaOf(event, [...sheet.at, "event"], sheet.place), optionsOf(options));
+    sheet.builder.event(sheet.id, writtenSchemaOf(event, [...sheet.at, "event"], sheet.place), optionsOf(sheet, options));
   },
   resultOf(sheet, { resultOf, workflow, ...options }) {
-    sheet.builder.resultOf(sheet.id, sheet.workflows.get(workflow)!, resultOf, optionsOf(options));
+    sheet.builder.resultOf(sheet.id, sheet.workflows.get(workflow)!, resultOf, optionsOf(sheet, options));
   },
 };
 
@@ -139,7 +140,8 @@ function wayOf(sheet: Sheet, way: Way, within: FieldPath): () => unknown {
   };
 }
 
-function calleeOf({ id, at, agents, workflows, place }: Sheet, agent: string | undefined, workflow: string | undefined): Agent {
+function calleeOf(sheet: Sheet, agent: string | undefined, workflow: string | undefined): Agent {
+  const { id, at, workflows, place } = sheet;
   if (agent !== undefined && workflow !== undefined)
     throw new PawlError("PAWL_INVALID_VALUE", {
       message: `node "${id}" has an agent and a workflow`,
@@ -153,19 +155,40 @@ function calleeOf({ id, at, agents, workflows, place }: Sheet, agent: string | u
       next: "add agent: NAME or workflow: NAME",
       at: place(at),
     });
-  const found = agents.get(agent);
+  return agentNamed(sheet, agent, ["agent"]);
+}
+
+/** `path`: where in the node it is named. */
+function agentNamed({ at, agents, place }: Sheet, name: string, path: FieldPath): Agent {
+  const found = agents.get(name);
   if (found !== undefined) return found;
   throw new PawlError("PAWL_UNKNOWN_AGENT", {
-    message: `no agent "${agent}";${didYouMean(agent, agents.keys())}   agents: ${[...agents.keys()].join(", ") || "none"}`,
-    at: place([...at, "agent"]),
+    message: `no agent "${name}";${didYouMean(name, agents.keys())}   agents: ${[...agents.keys()].join(", ") || "none"}`,
+    at: place([...at, ...path]),
   });
 }
 
-type Written = Data & { readonly after?: readonly string[] | undefined; readonly stage?: string | undefined };
+type Written = Data & {
+  readonly after?: readonly string[] | undefined;
+  readonly stage?: string | undefined;
+  readonly onFail?: WrittenOnFail | undefined;
+  readonly compensate?: string | undefined;
+};
 
 /** What a node says beside what it is; other nodes are known by their ids. */
-function optionsOf({ after, stage: _stage, ...options }: Written): object {
-  return { ...options, ...(after !== undefined && { after: after.map((id) => ({ id }) as NodeHandle<any>) }) };
+function optionsOf(sheet: Sheet, { after, stage: _stage, onFail, compensate, ...options }: Written): object {
+  return {
+    ...options,
+    ...(after !== undefined && { after: after.map((id) => ({ id }) as NodeHandle<any>) }),
+    ...(onFail !== undefined && { onFail: onFailOf(sheet, onFail, ["onFail"]) }),
+    ...(compensate !== undefined && { compensate: agentNamed(sheet, compensate, ["compensate"]) }),
+  };
+}
+
+function onFailOf(sheet: Sheet, written: WrittenOnFail, path: FieldPath): OnFail {
+  if (typeof written === "string") return written;
+  const { use, onFail, ...options } = written;
+  return { ...options, use: agentNamed(sheet, use, [...path, "use"]), ...(onFail !== undefined && { onFail: onFailOf(sheet, onFail, [...path, "onFail"]) }) };
 }
 
 /** Where a part that the plan knows by this path is written in the node. */

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { DURATION_FORM, DURATION_PATTERN, type Duration, isDuration } from "./duration.ts";
 import { NAME } from "./name.ts";
+import type { AttemptOptions, FinalWord } from "./policy.ts";
 
 /** One reference and nothing else. */
 const REFERENCE = /^\$\{[^}]+\}$/;
@@ -87,12 +88,32 @@ const waits = {
   after: z.array(z.string()).describe("Nodes to wait for without using their result.").optional(),
   stage: name.describe("A label; nodes of a choice have that of the choice unless they have one of their own.").optional(),
 };
-const tried = {
-  ...waits,
-  onFail: z.enum(["block", "skip"]).describe("When its attempts are used up: 'block' its dependents (default), or 'skip' it.").optional(),
+const attempts = {
   timeout: duration("The longest time of one attempt. Default: that of the agent, or 5m.").optional(),
   heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
   retry: retry.optional(),
+};
+
+/** What follows a failure: another agent by its name, or the final word. */
+export type WrittenOnFail = FinalWord | WrittenAlternative;
+export interface WrittenAlternative extends AttemptOptions {
+  readonly use: string;
+  readonly onFail?: WrittenOnFail | undefined;
+}
+
+const finalWord = z.enum(["block", "skip", "compensate"]);
+const onFail: z.ZodType<WrittenOnFail> = z
+  .lazy(() => z.union([finalWord, alternative], "it has to be 'block', 'skip', 'compensate' or { use: AGENT }"))
+  .describe("When its attempts are used up: 'block' its dependents (default), 'skip' it, let another agent take over, or 'compensate': undo what was done.");
+const alternative: z.ZodType<WrittenAlternative> = z
+  .strictObject({ use: z.string().describe("The agent that takes over: it is given the same."), ...attempts, onFail: onFail.optional() })
+  .meta({ id: "alternative", description: "Another agent takes over; dependents read its result." });
+
+const tried = {
+  ...waits,
+  ...attempts,
+  onFail: onFail.optional(),
+  compensate: z.string().describe("The agent that undoes what it has done, when the run is unwound or cancelled.").optional(),
 };
 
 export const NODE_KEYS = ["map", "repeat", "when", "route", "event", "resultOf"] as const;
@@ -149,7 +170,7 @@ function nodeShapes<C extends Callee>(node: z.ZodType, callee: C, names = "") {
       .strictObject({
         event: jsonSchema("JSON Schema of the event's fields, which are the result. `{}` takes any."),
         ...waits,
-        onFail: tried.onFail.describe("When the timeout strikes: 'block' its dependents (default), or 'skip' it."),
+        onFail: finalWord.describe("When the timeout strikes: 'block' its dependents (default), 'skip' it, or 'compensate': undo what was done.").optional(),
         timeout: duration("How long it is waited for. Default: without end.").optional(),
       })
       .meta({ id: "event", description: "Waits for an event that a person or a program sends, by the name of the node." }),

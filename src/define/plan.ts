@@ -202,7 +202,7 @@ function withinOf(
 /** Nodes that say nothing of their own share the policy object of their agent. */
 function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy {
   if (node.retry !== undefined || node.timeout !== undefined || node.heartbeat !== undefined || (node.onFail ?? "block") !== "block")
-    return withOnFail(policyOf(node, node.place([]), node.agent.policy), node.onFail, node.place([]));
+    return withOnFail(policyOf(node, node.place([]), node.agent.policy), node.onFail, node.place(["onFail"]));
   const known = policies.get(node.agent);
   if (known !== undefined) return known;
   policies.set(node.agent, node.agent.policy);

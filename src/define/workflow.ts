@@ -51,7 +51,7 @@ export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = an
    * const sent = wf.node('ship', ship, { payment: paid.result.id }, { onFail: 'compensate' });
    * ```
    */
-  readonly compensate?: Agent<Undo<Given, Result>>;
+  readonly compensate?: Agent<Undo<Given, GivenBy<Result, F>>>;
 }
 
 /** What a map says beside what its items have in common. `onFail` is that of each item. */
@@ -63,9 +63,9 @@ export interface MapOptions<F extends OnFail = OnFail, Given = any, Result = any
 /** When a loop ends, and how it goes on. */
 export interface RepeatOptions<Given, Result, F extends OnFail = OnFail> extends NodeOptions<F, Given, Result> {
   /** The loop ends when this is true of the last round: neither false, 0, '' nor missing. */
-  readonly until?: (last: Ref<Result>) => RefOf<unknown>;
+  readonly until?: (last: Ref<GivenBy<Result, F>>) => RefOf<unknown>;
   /** What each further round is given. Default: what the first was given. */
-  readonly next?: (last: Ref<Result>) => ArgsOf<NoInfer<Given>>;
+  readonly next?: (last: Ref<GivenBy<Result, F>>) => ArgsOf<NoInfer<Given>>;
   /** At most so many rounds; the last one is the result, enough or not. */
   readonly max: number;
 }
@@ -81,9 +81,13 @@ export interface EventOptions<F extends FinalWord = FinalWord> extends AfterOpti
 /** What can be called: an agent, or a workflow, which then is a run of its own. */
 export type Callable<Given = any, Result = any> = Agent<Given, Result> | Workflow<Given, Result>;
 
-/** What dependents read: perhaps nothing, if the last word is 'skip'. */
-type Skippable<Result, F> = Skips<F> extends true ? Result | undefined : Result;
+/** What dependents read: what the agent or an alternative gave, or nothing, if the last word is 'skip'. */
+type Skippable<Result, F> = Skips<F> extends true ? GivenBy<Result, F> | undefined : GivenBy<Result, F>;
 type Skips<F> = F extends "skip" ? true : F extends { readonly onFail: infer Next } ? Skips<Next> : false;
+/** What the agent gives, or one that takes over. */
+type GivenBy<Result, F> = F extends { readonly use: Agent<any, infer Other> }
+  ? GivenBy<Result | Other, F extends { readonly onFail: infer Next } ? Next : "block">
+  : Result;
 
 /** Writes a workflow down, node by node. */
 export interface WorkflowBuilder<Input> {
@@ -91,7 +95,7 @@ export interface WorkflowBuilder<Input> {
   readonly input: Ref<Input>;
 
   /** Adds a node: this agent, called with this input when all that the input refers to is there. */
-  node<Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
+  node<Given, Result, const F extends OnFail<NoInfer<Given>> = "block">(
     id: string,
     agent: Agent<Given, Result>,
     input: ArgsOf<NoInfer<Given>>,
@@ -102,7 +106,7 @@ export interface WorkflowBuilder<Input> {
    * Runs another workflow as a part of this one: a run of its own, named `run/id`, which is cancelled with this one. Its
    * output is the result.
    */
-  run<Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
+  run<Given, Result, const F extends OnFail<NoInfer<Given>> = "block">(
     id: string,
     workflow: Workflow<Given, Result>,
     input: ArgsOf<NoInfer<Given>>,
@@ -113,7 +117,7 @@ export interface WorkflowBuilder<Input> {
    * Waits for the end of a run that was started elsewhere; its output is the result. When this run is cancelled that one
    * goes on.
    */
-  resultOf<Result, const F extends OnFail<any, NoInfer<Result>> = "block">(
+  resultOf<Result, const F extends OnFail = "block">(
     id: string,
     workflow: Workflow<any, Result>,
     runId: Arg<string>,
@@ -129,7 +133,7 @@ export interface WorkflowBuilder<Input> {
    * const notes = wf.map('read', plan.result.questions, reader, (question) => ({ question }), { concurrency: 5 });
    * ```
    */
-  map<const List extends RefOf<readonly unknown[]> | readonly unknown[], Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
+  map<const List extends RefOf<readonly unknown[]> | readonly unknown[], Given, Result, const F extends OnFail<NoInfer<Given>> = "block">(
     id: string,
     list: List,
     call: Callable<Given, Result>,
@@ -150,7 +154,7 @@ export interface WorkflowBuilder<Input> {
    * });
    * ```
    */
-  repeat<Given, Result, const F extends OnFail<NoInfer<Given>, NoInfer<Result>> = "block">(
+  repeat<Given, Result, const F extends OnFail<NoInfer<Given>> = "block">(
     id: string,
     call: Callable<Given, Result>,
     first: ArgsOf<NoInfer<Given>>,

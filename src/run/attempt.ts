@@ -15,9 +15,10 @@ import { failureOf, judgedFailure } from "./failure.ts";
 import type { Pass } from "./gate.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { Startable } from "./startable.ts";
-import type { StepServices } from "./xstate/step.ts";
+import type { RunResult, StepServices } from "./xstate/step.ts";
 
-export type Outcome = { readonly output: string; readonly failure?: undefined } | { readonly failure: Failure };
+/** `degraded`: it was a run, of which nodes were skipped, or alternatives took over. */
+export type Outcome = { readonly output: string; readonly degraded: boolean; readonly failure?: undefined } | { readonly failure: Failure };
 
 /** What an attempt is for. */
 export interface AttemptFacts {
@@ -63,6 +64,7 @@ export class Attempt implements AgentContext {
   #silence: Silence | undefined;
   #steps: AttemptSteps | undefined;
   #isOver = false;
+  #isDegraded = false;
 
   /** Without a line there is nobody to keep its steps. */
   constructor(facts: AttemptFacts, needs: AttemptNeeds, line?: AttemptLine) {
@@ -165,8 +167,14 @@ export class Attempt implements AgentContext {
     if (work.kind === "http") return callService(work.service, given, this, this.#needs.attempts.environment);
     const { services } = this.#needs;
     if (services === undefined || work.kind === "none") throw new PawlError("PAWL_NO_HOST");
-    if (work.kind === "wait") return services.otherRun((given as { runId: unknown }).runId, this.signal);
-    return services.childRun(work.of as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal);
+    if (work.kind === "wait") return this.#resultOf(services.otherRun((given as { runId: unknown }).runId, this.signal));
+    return this.#resultOf(services.childRun(work.of as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal));
+  }
+
+  async #resultOf(run: Promise<RunResult>): Promise<unknown> {
+    const { output, degraded } = await run;
+    this.#isDegraded = degraded;
+    return output;
   }
 
   /** What its steps under way come to is not lost by a failure beside them. */
@@ -183,7 +191,7 @@ export class Attempt implements AgentContext {
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
       if (this.#isAbandoned) return undefined;
       const answer: unknown = await this.#call(agent, given);
-      outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)) };
+      outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)), degraded: this.#isDegraded };
     } catch (error) {
       outcome = { failure: agent.onError === undefined ? failureOf(error, nonRetryable) : judgedFailure(error, nonRetryable, agent.onError, this) };
     }

@@ -1,12 +1,13 @@
 /**
  * Checkpoints: the commits of a run, and from which of them it can be forked. Of a workflow's run that is every one, since
- * rows of nodes are final; of a machine's run those whose rows are kept: each so many'th, and the newest.
+ * rows of nodes are final, until what it had done began to be undone; of a machine's run those whose rows are kept: each so many'th, and the newest.
  */
 import { PawlError } from "../errors.ts";
 import type { RunRecord, Store, StoredActor } from "../store/store.ts";
 import type { HistoryEntry } from "./history.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { readHistory, requireRun } from "./view.ts";
+import { openRunRow } from "./row.ts";
 import { ROOT_KEY } from "./xstate/system.ts";
 
 /** A commit of a run, with what happened in it. */
@@ -25,7 +26,7 @@ export async function* listCheckpoints(store: Store, runId: string): AsyncGenera
 /** Tells of a commit whether the run can be forked from it. */
 async function forkable(store: Store, record: RunRecord): Promise<(commitNo: number) => boolean> {
   if (record.status === "quarantined") return () => false;
-  if (!isMachineRun(record)) return () => true;
+  if (!isMachineRun(record)) return (commitNo) => commitNo < unwoundFrom(record);
   const [root] = await store.readActors(record.id, [ROOT_KEY]);
   const end = root !== undefined && hasEnded(root) ? root.commitNo : Infinity;
   const kept = new Set(await store.pastCommits(record.id));
@@ -43,6 +44,23 @@ export function checkCommitNo({ id, commitNo: newest }: RunRecord, commitNo: num
   throw new PawlError("PAWL_INVALID_VALUE", {
     message: `run "${id}" has no commit ${commitNo}; its commits are 1 to ${newest}`,
     next: "see `pawl show RUN --checkpoints`",
+  });
+}
+
+/** The commit with which what the run had done began to be undone: from there on its results tell of what is not there any more. */
+export function unwoundFrom(record: RunRecord): number {
+  const { unwinds, unwindsFrom = 1 } = openRunRow(record);
+  return unwinds === undefined ? Infinity : unwindsFrom;
+}
+
+/** Throws when what the run had done was being undone, or had been, at this commit. */
+export function refuseUndone(record: RunRecord, commitNo: number): void {
+  const last = unwoundFrom(record) - 1;
+  if (commitNo <= last) return;
+  throw new PawlError("PAWL_INVALID_VALUE", {
+    message: `what run "${record.id}" had done is undone from commit ${last + 1} on: its results tell of what is not there any more`,
+    next: last > 0 ? `fork it from commit ${last}, or an earlier one; or start it again under another id` : "start it again under another id",
+    data: { last },
   });
 }
 

@@ -4,9 +4,9 @@
  */
 import { type ErrorCode, isPawlError } from "../errors.ts";
 import { type Definition, definitionOf } from "./definition.ts";
-import { Run, type RunHome } from "./handle.ts";
+import { Run, type RunHome, outputOf } from "./handle.ts";
 import type { Startable } from "./startable.ts";
-import { type StepServices, stopReason } from "./xstate/step.ts";
+import { type RunResult, type StepServices, stopReason } from "./xstate/step.ts";
 
 /** How long a run waits for space on the disk before it is tried again. */
 const SPACE_WAIT_MS = 1_000;
@@ -22,6 +22,14 @@ export function childRuns(
   startAs: (id: string, definition: Definition, input: unknown) => Promise<void>,
 ): Pick<StepServices, "childRun" | "otherRun"> {
   const unlessClosed = (error: unknown): Promise<never> => (isPawlError(error, "PAWL_CLOSED") ? never() : Promise.reject(error));
+  const resultOf = async (id: string): Promise<RunResult> => {
+    try {
+      const run = await new Run<unknown>(home, id).ended();
+      return { output: outputOf(run), degraded: run.degraded };
+    } catch (error) {
+      return unlessClosed(error);
+    }
+  };
   const started = async (id: string, definition: Definition, input: unknown, signal: AbortSignal): Promise<void> => {
     for (;;) {
       signal.throwIfAborted();
@@ -49,12 +57,12 @@ export function childRuns(
     await started(id, definitionOf(of as Startable), input, signal);
     isThere = true;
     cancel();
-    return new Run<unknown>(home, id).result().catch(unlessClosed);
+    return resultOf(id);
   };
   const otherRun: StepServices["otherRun"] = (id, signal) => {
     const { promise: unwanted, reject } = Promise.withResolvers<never>();
     signal.addEventListener("abort", () => reject(signal.reason));
-    return Promise.race([new Run<unknown>(home, String(id)).result().catch(unlessClosed), unwanted]);
+    return Promise.race([resultOf(String(id)), unwanted]);
   };
   return { childRun, otherRun };
 }

@@ -43,6 +43,7 @@ interface Settling {
   readonly alternative?: number;
   readonly output: string | undefined;
   readonly failure: Failure | undefined;
+  readonly isDegraded?: boolean | undefined;
 }
 
 /** A run that is so far is not held up. */
@@ -99,7 +100,7 @@ export class DagRun implements GatedRun {
     const results = (this.#results = new Results(graph, progress, input, edited));
     const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }, edited));
     const calls = new Calls(this, seams, results, this.#failures, this.#nodes, edited, () => this.#cause);
-    this.#unwinding = new Unwinding(graph);
+    this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
       id,
@@ -113,8 +114,8 @@ export class DagRun implements GatedRun {
       calls,
       abandoned: this.#abandoned,
       act,
-      ended: ({ node, snapshot: { context } }, status, output, failure) =>
-        this.#settled(node, status, { ...context, output, failure }, () => progress.settle(node.index, status)),
+      ended: ({ node, snapshot: { context }, isDegraded }, status, output, failure) =>
+        this.#settled(node, status, { ...context, output, failure, isDegraded }, () => progress.settle(node.index, status)),
     });
     this.#groups = new Groups({
       graph,
@@ -293,13 +294,14 @@ export class DagRun implements GatedRun {
 
   // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
-  #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure }: Settling, settle: () => void): void {
+  #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure, isDegraded }: Settling, settle: () => void): void {
     const { index, undoes } = node;
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
       this.#results.readerSettled(index);
       if (failure !== undefined) this.#failures.note(node, status, failure, alternative);
+      if (isDegraded) this.#failures.degrade();
       this.#unwinding.ended(node, status, attempt, failure, this.commitNo + 1);
     }
     if (!this.#phases.isActive) return;
@@ -337,11 +339,10 @@ export class DagRun implements GatedRun {
     this.#meter.working = !this.finished && !this.isPaused && this.queued + this.progress.parked + this.running + this.progress.inTransit > 0;
     const { commitNo, plan } = this;
     const { degraded, failure, unwinds } = this.#phases.context;
-    const { failed: undoFailed } = this.#unwinding;
     const body: RunBody = {
       ...{ state: this.#phases.state, workedMs: this.#meter.workedMs, degraded, failure },
       ...(this.#isTerminated && { terminated: true }),
-      ...(unwinds !== undefined && { unwinds, undoFailed }),
+      ...(unwinds !== undefined && { unwinds, unwindsFrom: this.#unwinding.from(commitNo + 1), undoFailed: this.#unwinding.failed }),
       ...(this.lane !== NO_LANE && { lane: this.lane }),
     };
     return {

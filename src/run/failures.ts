@@ -28,6 +28,11 @@ export class Failures {
     if (known.length < TOLD_MAX) this.#ofSkipped.set(of, [...known, { nodeId: node.id, code: failure.code, message: failure.message }]);
   }
 
+  /** A node has completed as a run that is degraded. */
+  degrade(): void {
+    this.#isDegraded = true;
+  }
+
   /** Those of the skipped nodes among these. */
   among(indices: readonly number[]): UpstreamFailure[] {
     return this.#ofSkipped.size === 0 ? [] : indices.flatMap((index) => this.#ofSkipped.get(index) ?? []);

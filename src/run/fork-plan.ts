@@ -60,6 +60,8 @@ export interface WorkflowForkPlan extends PlanBase {
   readonly runsAgain: readonly string[];
   /** Nodes that are kept though their input would be another one now, because of what `set` changes. */
   readonly outdated: readonly string[];
+  /** Nodes that are kept though what they did was undone since, or may have been. */
+  readonly undone: readonly string[];
 }
 
 export interface MachineForkPlan extends PlanBase {

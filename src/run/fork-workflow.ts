@@ -4,7 +4,9 @@
  * 2. From a node: the newest results are kept, but that node's and those of what depends on it, directly or not. From a
  *    commit: what had ended by then is kept.
  * 3. A node whose result is set is kept with it, whatever it was. What depends on it is treated as without `set`.
- * 4. A group one of whose members runs again is open again, with what it was opened with; it runs anew with what it depends on.
+ * 4. What was undone is not forked; a fork from before that keeps results of what was undone since, and says so. No
+ *    compensation is taken over.
+ * 5. A group one of whose members runs again is open again, with what it was opened with; it runs anew with what it depends on.
  */
 import { didYouMean } from "../define/name.ts";
 import type { Plan, PlanNode } from "../define/plan.ts";
@@ -12,11 +14,11 @@ import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { eachReference, followPath } from "../define/template.ts";
 import { PawlError } from "../errors.ts";
 import type { ActorRecord, RunRecord, Store, StoredActor } from "../store/store.ts";
-import { checkCommitNo } from "./checkpoints.ts";
+import { checkCommitNo, refuseUndone } from "./checkpoints.ts";
 import { decode, encode } from "./codec.ts";
 import { type Definition, inputText } from "./definition.ts";
 import type { ForkDraft, ForkOptions, KeptNode, WorkflowForkPlan } from "./fork-plan.ts";
-import type { Graph, RunNode } from "./graph.ts";
+import { type Graph, type RunNode, isUndoId, undoneBy } from "./graph.ts";
 import { BESIDE, INPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openActorRow, valueRow } from "./row.ts";
 import { type SetChange, type SetValue, pathsMeet, readSetValues, withValue } from "./set-values.ts";
 import { type StoredNode, readNodes } from "./stored-nodes.ts";
@@ -30,6 +32,8 @@ interface Known {
   readonly rows: ReadonlyMap<number, StoredActor>;
   /** Groups that had been opened, also those of which only a later row tells with what. */
   readonly opened: ReadonlyMap<number, StoredNode>;
+  /** Ids of nodes of which what they did was undone later, or may have been. */
+  readonly undone: ReadonlySet<string>;
 }
 
 /** What is set, as text. */
@@ -43,6 +47,7 @@ export async function draftWorkflowFork(store: Store, record: RunRecord, { from,
   const plan = await readPlan(store, record.definition);
   if (typeof from === "number") checkCommitNo(record, from);
   const commitNo = typeof from === "number" ? from : record.commitNo;
+  refuseUndone(record, commitNo);
   const known = await readKnown(store, record, plan, commitNo);
   const { graph } = known;
   const anew = typeof from === "number" ? new Set<number>() : dependentsOf(graph, indexOf(known, from, record.id));
@@ -60,6 +65,7 @@ export async function draftWorkflowFork(store: Store, record: RunRecord, { from,
     keeps: kept,
     runsAgain: [...indices(graph)].map((index) => graph.node(index).id).filter((id) => !keptIds.has(id)),
     outdated: outdatedOf(graph, values, kept),
+    undone: kept.filter(({ node, status }) => status !== "set" && known.undone.has(node)).map(({ node }) => node),
     changes: changed.changes,
   };
   return {
@@ -75,7 +81,7 @@ function* indices({ size }: Graph): Generator<number> {
 
 function indexOf(known: Known, from: string, runId: string): number {
   const { graph } = known;
-  const index = graph.find(from) ?? roundUnderWay(known, from);
+  const index = (isUndoId(from) ? undefined : graph.find(from)) ?? roundUnderWay(known, from);
   if (index !== undefined) return index;
   const ids = graph.plan.nodes.map(({ id }) => id);
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
@@ -121,7 +127,8 @@ function dependentsOf(graph: Graph, first: number): Set<number> {
 
 /** Rows that were written later, or are not final, say nothing of the run as of then, but with what its groups were opened. */
 async function readKnown(store: Store, record: RunRecord, plan: Plan, commitNo: number): Promise<Known> {
-  const rows = await store.readActorRange(record.id, "", BESIDE);
+  const all = await store.readActorRange(record.id, "", BESIDE);
+  const rows = all.filter(({ key }) => !isUndoId(key));
   const input = rows.find(({ key }) => key === INPUT_KEY);
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
   openActorRow(record.id, input);
@@ -132,6 +139,7 @@ async function readKnown(store: Store, record: RunRecord, plan: Plan, commitNo: 
     input: input.output,
     graph,
     rows: new Map(final.map(({ index }) => [index, byKey.get(graph.node(index).id)!])),
+    undone: new Set(all.flatMap(({ key }) => undoneBy(key) ?? [])),
     opened: new Map(nodes.filter(({ opened }) => opened !== undefined).map((node) => [node.index, node])),
   };
 }

@@ -36,6 +36,11 @@ export function isUndoId(id: string): boolean {
   return id.endsWith(UNDO);
 }
 
+/** The id of the node that this is the compensation of. */
+export function undoneBy(id: string): string | undefined {
+  return isUndoId(id) ? id.slice(0, -UNDO.length) : undefined;
+}
+
 /** The key of an item's row. */
 const ITEM = /^(.+)\[(0|[1-9]\d*)\]$/;
 

@@ -99,9 +99,7 @@ export class Run<Output> {
    * PAWL_DEFINITION_CHANGED or PAWL_DEFINITION_MISSING when it cannot go on here, PAWL_CLOSED, PAWL_STORE_FAILED
    */
   async result(): Promise<Output> {
-    const run = await this.ended();
-    if (run.status === "completed") return run.output as Output;
-    throw endError(run);
+    return outputOf(await this.ended()) as Output;
   }
 
   /** What became of the run, once it has ended, however it ended. */
@@ -272,8 +270,8 @@ export class Run<Output> {
    * const again = await run.fork({ from: 'write', set: { 'plan.result.style': 'short' } });
    * console.log(again.id, await again.result());
    * ```
-   * @throws PAWL_INVALID_VALUE (no such node, commit or path), PAWL_CHECKPOINT_GONE, PAWL_NOT_A_WORKFLOW (a machine's run
-   * has no nodes), PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (the new id is taken), PAWL_RUN_QUARANTINED
+   * @throws PAWL_INVALID_VALUE (no such node, commit or path; or what the run had done was undone by then, `data.last` being the
+   * last commit before that), PAWL_CHECKPOINT_GONE, PAWL_NOT_A_WORKFLOW (a machine's run has no nodes), PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (the new id is taken), PAWL_RUN_QUARANTINED
    */
   async fork(options: ForkRunOptions): Promise<this> {
     return this.sibling(await this.#pawl.again.fork(this.id, options));
@@ -316,11 +314,22 @@ export class Run<Output> {
   }
 }
 
+/** The output of a run that has ended. Throws when it has not completed. */
+export function outputOf(run: RunView): unknown {
+  if (run.status === "completed") return run.output;
+  throw endError(run);
+}
+
 function endError(run: RunView): PawlError {
   const { failure } = run;
   const where = failure?.node === undefined ? "" : ` at node "${failure.node}"`;
   if (run.status === "timedOut") return new PawlError("PAWL_RUN_TIMED_OUT", { message: `run "${run.id}" reached its timeout`, data: run });
   if (run.status === "cancelled") return new PawlError("PAWL_RUN_CANCELLED", { message: `run "${run.id}" was cancelled`, data: run });
   if (run.status === "quarantined") return new PawlError("PAWL_RUN_QUARANTINED", { message: `run "${run.id}" was set aside: ${run.reason}`, data: run });
-  return new PawlError("PAWL_RUN_FAILED", { message: `run "${run.id}" failed${where}: ${failure?.message ?? "unknown"}`, data: run });
+  const isUndone = run.compensated || run.compensationFailed.length > 0;
+  return new PawlError("PAWL_RUN_FAILED", {
+    message: `run "${run.id}" failed${where}: ${failure?.message ?? "unknown"}`,
+    ...(isUndone && { next: "see `pawl why RUN`: what it had done was undone; start it again under another id" }),
+    data: run,
+  });
 }

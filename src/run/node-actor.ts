@@ -34,6 +34,8 @@ export interface NodeActor extends Timed {
   wasCutOff?: boolean;
   /** Somebody said how it ends. */
   overridden?: OverrideNote;
+  /** It has completed as a run that is degraded. */
+  isDegraded?: boolean;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -121,6 +123,7 @@ export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output
     ...(snapshot.value === "backingOff" && { backoffMs }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),
+    ...(actor.isDegraded && { degraded: true }),
     ...edited,
   };
   return actorRow(runId, node.id, snapshot.value, nodeBodyText(body), output);

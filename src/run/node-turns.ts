@@ -144,7 +144,10 @@ export class NodeTurns {
   outcome(node: NodeActor, attempt: Attempt, outcome: Outcome): void {
     if (node.attempt !== attempt) return;
     node.attempt = undefined;
-    if (outcome.failure === undefined) return this.tell(node, FACT.succeeded, outcome.output);
+    if (outcome.failure === undefined) {
+      node.isDegraded = outcome.degraded;
+      return this.tell(node, FACT.succeeded, outcome.output);
+    }
     this.tell(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#host.seams.random.next() });
   }
 

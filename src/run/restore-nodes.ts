@@ -48,6 +48,7 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
     }
     edited.restore(index, body);
     if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
+    if (body.degraded) failures.degrade();
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);

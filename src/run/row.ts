@@ -61,6 +61,8 @@ export interface NodeBody {
   readonly childRun?: string;
   /** Somebody said how it ends. */
   readonly overridden?: OverrideNote;
+  /** It has completed as a run that is degraded. */
+  readonly degraded?: true;
   /** Of a node that was given another input than its definition says: that input as text, and which one it is, from 2 on. */
   readonly generation?: number;
   readonly input?: string;
@@ -81,6 +83,8 @@ export interface RunBody {
   readonly terminated?: true | undefined;
   /** What was done is, or was, undone, because a node failed or the run was cancelled. */
   readonly unwinds?: "failed" | "cancelled" | undefined;
+  /** The commit with which that began. */
+  readonly unwindsFrom?: number | undefined;
   /** Nodes that could not be undone. */
   readonly undoFailed?: readonly string[];
 }
@@ -125,6 +129,7 @@ export function nodeBodyText(body: NodeBody): string {
     body.failure !== undefined ||
     body.childRun !== undefined ||
     body.overridden !== undefined ||
+    body.degraded !== undefined ||
     body.generation !== undefined ||
     body.backoffMs !== undefined
   )

@@ -23,9 +23,17 @@ export class Unwinding {
   readonly #undone = new Set<number>();
   #order: number[] | undefined;
   readonly #failed: string[] = [];
+  #from: number | undefined;
 
-  constructor(graph: Graph) {
+  /** `from`: the commit with which it began, if it has. */
+  constructor(graph: Graph, from?: number) {
     this.#graph = graph;
+    this.#from = from;
+  }
+
+  /** The commit with which it began: this one, if it is the first of which that is asked. */
+  from(commitNo: number): number {
+    return (this.#from ??= commitNo);
   }
 
   /** Something would be undone. */

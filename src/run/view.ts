@@ -46,7 +46,7 @@ export interface RunSummary {
 
 /** A run with what it was given and gave. */
 export interface RunView extends RunSummary {
-  /** It completed without the result of a node that was skipped. */
+  /** It completed though nodes were skipped, or alternatives took over: its own, or those of runs whose results it took. */
   readonly degraded: boolean;
   /** It was cancelled at once: nothing that would undo what was done was run. */
   readonly terminated: boolean;

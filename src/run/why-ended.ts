@@ -7,7 +7,7 @@ import { openRunRow } from "./row.ts";
 import { type NodeView, viewNodes } from "./view.ts";
 import { type Asking, type Draft, named } from "./why-cause.ts";
 import { failedActorDrafts } from "./why-machine.ts";
-import { failureDrafts, undoFailedDrafts } from "./why-nodes.ts";
+import { failureDrafts, undoFailedDrafts, undoneNext } from "./why-nodes.ts";
 
 /** Of a run that has ended. */
 export async function endedDrafts(asking: Asking): Promise<Draft[]> {
@@ -63,7 +63,7 @@ function cutOff(nodes: readonly NodeView[]): string {
 
 function continueNext(record: RunRecord, isUndone: boolean): string {
   if (isMachineRun(record)) return `\`pawl show ${record.id} --checkpoints\` says from where it can be forked`;
-  return isUndone ? "start it again under another id: what it had done is undone" : `\`pawl resume ${record.id}\` goes on with it`;
+  return isUndone ? undoneNext(record) : `\`pawl resume ${record.id}\` goes on with it`;
 }
 
 async function ownNext({ record }: Asking): Promise<string> {

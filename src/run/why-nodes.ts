@@ -1,6 +1,8 @@
 /**
  * Why the run of a workflow stands where it does: what its nodes wait for, and which of them failed.
  */
+import type { RunRecord } from "../store/store.ts";
+import { unwoundFrom } from "./checkpoints.ts";
 import { awaitedRunOf } from "./why-awaited-run.ts";
 import { type NodeBody, openActorRow, openRunRow } from "./row.ts";
 import { type NodeView, viewNodes } from "./view.ts";
@@ -93,7 +95,10 @@ export function failureDrafts(asking: Asking, nodes: readonly NodeView[]): Draft
   const blockedBy = new Map<string, string[]>();
   for (const { id, upstreamFailures } of blocked)
     for (const failed of upstreamFailures) blockedBy.set(failed, [...(blockedBy.get(failed)?.slice(0, BLOCKED_MAX) ?? []), id]);
-  const failed = new Map(nodes.filter(({ status }) => status === "failed").map((node) => [node.id, node]));
+  const { failure, unwinds } = openRunRow(asking.record);
+  // what it had done may have been undone since
+  const hasFailed = ({ id, status }: NodeView): boolean => status === "failed" || (unwinds === "failed" && failure?.node === id);
+  const failed = new Map(nodes.filter(hasFailed).map((node) => [node.id, node]));
   // a group fails of one of its parts
   const roots = [...failed.values()].filter(({ upstreamFailures }) => upstreamFailures.length === 0);
   return [
@@ -121,10 +126,23 @@ function failedDraft(asking: Asking, node: NodeView, blocks: readonly string[]):
   };
 }
 
-function failedNext({ record: { id, status } }: Asking, { id: node, failure }: NodeView): string {
+function failedNext({ record }: Asking, { id: node, kind, failure }: NodeView): string {
+  const { id, status } = record;
+  if (openRunRow(record).unwinds !== undefined) return undoneNext(record);
   const first = AS_IT_IS.has(failure?.kind ?? "") ? "put right what it says, then " : "";
   const when = status === "failed" || status === "timedOut" ? "" : " once the run has ended";
-  return `${first}\`pawl retry ${id}\`${when}; with other values: \`pawl fork ${id} --from ${node.replace(/\[\d+\]$/, "")} --set 'input.…=…'\``;
+  const other =
+    kind === "call"
+      ? `with another input: \`pawl retry ${id} --input '${node}=…'\``
+      : `with other values: \`pawl fork ${id} --from ${node} --set 'input.…=…'\``;
+  return `${first}\`pawl retry ${id}\`${when}; ${other}`;
+}
+
+/** What is left to do with a run of which what it had done was undone. */
+export function undoneNext(record: RunRecord): string {
+  const last = unwoundFrom(record) - 1;
+  const fork = last > 0 ? `; or take up what it had before that: \`pawl fork ${record.id} --from ${last}\`` : "";
+  return `start it again under another id: what it had done is undone${fork}`;
 }
 
 function blockedDraft(id: string, upstream: readonly string[], failed: ReadonlyMap<string, NodeView>): Draft {

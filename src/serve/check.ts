@@ -12,6 +12,8 @@ import { skipWarnings } from "./skip-warnings.ts";
 import { openToLook, storeExists } from "./stored.ts";
 import { alignColumns, count } from "./text.ts";
 
+type PlanNode = Workflow["plan"]["nodes"][number];
+
 export interface CheckOptions {
   readonly export?: string;
   readonly store?: string;
@@ -23,7 +25,12 @@ export async function check(file: string, options: CheckOptions): Promise<number
   const { name, hash } = checkDefinition(definition);
   const runs = await compared(definition, options.store);
   const workflow = "plan" in definition ? definition : undefined;
-  const nodes = workflow?.plan.nodes.map((node) => ({ id: node.id, agent: node.agent.name, dependencies: dependenciesOf(workflow, node.index) }));
+  const nodes = workflow?.plan.nodes.map((node) => ({
+    id: node.id,
+    agent: node.agent.name,
+    ...onFailureOf(node),
+    dependencies: dependenciesOf(workflow, node.index),
+  }));
   const warnings = workflow === undefined ? [] : skipWarnings(workflow);
   if (options.json)
     process.stdout.write(`${toJson({ file, ...(workflow === undefined ? { machine: name } : { workflow: name, nodes }), hash, warnings, runs })}\n`);
@@ -44,17 +51,30 @@ async function compared(definition: Startable, store: string | undefined): Promi
 
 function workflowText(file: string, workflow: Workflow): string {
   const { nodes } = workflow.plan;
-  const rows = nodes.map(({ id, kind, agent, index, within }) => [
-    `  ${id}`,
-    kind === "map" || kind === "repeat" ? `${agent.name} (${kind})` : agent.name,
-    [...branchOf(workflow, within), ...dependenciesOf(workflow, index).map(dependencyText)].join(", "),
+  const rows = nodes.map((node) => [
+    `  ${node.id}`,
+    agentText(node),
+    [...branchOf(workflow, node.within), ...dependenciesOf(workflow, node.index).map(dependencyText)].join(", "),
   ]);
   const table = alignColumns([["  NODE", "AGENT", "WAITS FOR"], ...rows], process.stdout);
   return `${[`${file}: workflow ${workflow.name}, ${count(nodes.length, "node")}, no errors`, ...table].join("\n")}\n`;
 }
 
+/** Who takes over when its attempts are used up, and who undoes what it has done. */
+function onFailureOf({ alternatives, compensate }: PlanNode): { alternatives?: readonly string[]; compensate?: string } {
+  return {
+    ...(alternatives.length > 0 && { alternatives: alternatives.map(({ name }) => name) }),
+    ...(compensate !== undefined && { compensate: compensate.name }),
+  };
+}
+
+function agentText({ kind, agent, alternatives, compensate }: PlanNode): string {
+  const called = kind === "map" || kind === "repeat" ? `${agent.name} (${kind})` : agent.name;
+  return [called, ...alternatives.map(({ name }) => `else ${name}`), ...(compensate === undefined ? [] : [`undone by ${compensate.name}`])].join(", ");
+}
+
 /** The choice that decides whether the node runs at all. */
-function branchOf({ plan }: Workflow, within: Workflow["plan"]["nodes"][number]["within"]): string[] {
+function branchOf({ plan }: Workflow, within: PlanNode["within"]): string[] {
   if (within === undefined) return [];
   const { id, branches } = plan.nodes[within.choice]!;
   return [`${id} (when it takes ${branchText(branches![within.branch]!.name)})`];

@@ -48,7 +48,8 @@ function planLines(plan: ForkPlan): string[] {
   if (plan.kind === "workflow") {
     const kept = plan.keeps.map(({ node, status }) => (status === "completed" ? node : `${node} (${status})`));
     const outdated = plan.outdated.length === 0 ? [] : [`kept, though what they were given would be another now: ${listText(plan.outdated)}`];
-    return [of, `keeps ${listText(kept) || "nothing"}`, `runs again ${listText(plan.runsAgain) || "nothing"}`, ...outdated, ...sets];
+    const undone = plan.undone.length === 0 ? [] : [`kept, though what they did was undone since: ${listText(plan.undone)}`];
+    return [of, `keeps ${listText(kept) || "nothing"}`, `runs again ${listText(plan.runsAgain) || "nothing"}`, ...outdated, ...undone, ...sets];
   }
   const again = plan.startsAgain.map(({ actor, src }) => oneLine(src === "" ? actor : `${actor} (${src})`));
   const timers = plan.timers.map(({ event, remainingMs }) => `${eventTypeText(event)} in ${durationText(remainingMs)}`);

@@ -23,7 +23,7 @@ export async function tellOutcome(run: Run<unknown>, view: RunView, reporter: Re
   if (isJson) process.stdout.write(`${toJson({ type: "result", runId: run.id, status, degraded, output, failure, ...(reason !== null && { reason }) })}\n`);
   if (status !== "completed")
     return showProblem(await run.result().catch((error: unknown) => error), { isJson, names: { RUN: commandLine(runWords(run.id, options.store)) } });
-  if (degraded && !isJson) reporter.says("completed without the results of the nodes that were skipped");
+  if (degraded && !isJson) reporter.says("completed, though nodes were skipped, or alternatives took over");
   if (!isJson) process.stdout.write(`${toJson(output, 2)}\n`);
   return EXIT.completed;
 }

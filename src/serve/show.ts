@@ -80,7 +80,7 @@ function runLines(view: RunView, workers: readonly WorkerView[] | undefined): st
   if (view.forkedFrom !== undefined) rows.push(["forked", forkText(view.forkedFrom)]);
   if (view.status === "paused") rows.push(["paused", `nothing is started until \`pawl resume ${view.id}\``]);
   if (view.terminated) rows.push(["ended", "at once: nothing was run that would undo what was done"]);
-  if (view.degraded) rows.push(["degraded", "it completed without the results of the nodes that were skipped"]);
+  if (view.degraded) rows.push(["degraded", "it completed, though nodes were skipped, or alternatives took over"]);
   if (view.state !== undefined) rows.push(["state", stateText(view.state)]);
   if (view.waitingFor !== undefined && view.waitingFor.awaited === undefined) rows.push(["waits", waitsText(view.waitingFor).replace(/^waits:? /, "")]);
   else if (view.wakeAt !== null && view.waitingFor === undefined)

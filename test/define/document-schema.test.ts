@@ -158,7 +158,9 @@ class Documents {
 
   #record(part: Part, properties: Readonly<Record<string, Part>>): Json {
     const isWanted = (key: string): boolean => part.required?.includes(key) === true || (this.#names < NAMES_MAX && this.#number(2) > 0);
-    const wanted = Object.keys(properties).filter(isWanted);
+    // agents that take over do not follow each other for ever
+    const isChain = properties["use"] !== undefined && this.#number(9) > 2;
+    const wanted = Object.keys(properties).filter((key) => isWanted(key) && !(key === "onFail" && isChain));
     for (const key of wanted) this.#used.add(key);
     const data = Object.fromEntries(wanted.map((key) => [key, this.#value(properties[key]!, key)]));
     this.records.push({ data, part });
@@ -173,7 +175,7 @@ class Documents {
   }
 
   #text({ pattern = "" }: Part, key: string): string {
-    if (key === "agent") return "echo";
+    if (key === "agent" || key === "use" || key === "compensate") return "echo";
     if (key === "workflow") return "other";
     if (pattern.includes("ms|s|m")) return this.#pick(["500ms", "1.5s", "2d"]);
     return pattern.includes("\\$") ? this.#pick(["${input}", "${input.list[0].text}"]) : `text-${this.#names++}`;

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { agent } from "../../src/define/agent.ts";
+import { type Agent, agent } from "../../src/define/agent.ts";
 import type { DocumentOptions } from "../../src/define/document.ts";
 import { documentSchema, parseWorkflow } from "../../src/define/parse.ts";
 import { eventSchemas, planChanges } from "../../src/define/plan-structure.ts";
@@ -19,9 +19,10 @@ import { playedToTheEnd } from "../sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const echo = anyAgent("echo", (input) => input);
+const [spare, last, undo] = ["spare", "last", "undo"].map((name) => anyAgent(name, (input) => input)) as [Agent, Agent, Agent];
 const other = anyWorkflow("other", (wf) => wf.node("n", echo, wf.input).result);
 const read = (text: string, options: Partial<DocumentOptions> = {}): Promise<Workflow> =>
-  parseWorkflow(text, { file: "flow.yaml", agents: [echo], workflows: [other], ...options });
+  parseWorkflow(text, { file: "flow.yaml", agents: [echo, spare, last, undo], workflows: [other], ...options });
 const schema = z.fromJSONSchema((await documentSchema()) as never);
 
 /** Of a document with these nodes. */
@@ -151,6 +152,28 @@ const TWINS: [what: string, nodes: string, define: (wf: WorkflowBuilder<any>) =>
   ],
   ["an event of any fields", `  go: { event: {} }`, (wf) => void wf.event("go", z.any())],
   [
+    "what follows failures, and what undoes what was done, on every kind of node that takes them",
+    `
+  call: { agent: echo, compensate: undo, onFail: { use: spare, retry: { maxAttempts: 1 }, timeout: 5s, heartbeat: 1s, onFail: { use: last, onFail: skip } } }
+  map: { map: [1], workflow: other, input: "\${item}", compensate: undo, onFail: { use: spare } }
+  repeat: { repeat: { max: 2 }, agent: echo, compensate: undo, onFail: { use: spare, onFail: compensate } }
+  run: { workflow: other, compensate: undo, onFail: { use: spare, onFail: block } }
+  there: { resultOf: "\${input.run}", workflow: other, compensate: undo, onFail: { use: spare, retry: { maxAttempts: 9 } } }
+  event: { event: {}, timeout: 1h, onFail: compensate }
+  pick: { when: "\${input.x}", then: { nodes: { inner: { agent: echo, compensate: undo, onFail: compensate } } } }
+`,
+    (wf) => {
+      const ends = { onFail: { use: last, onFail: "skip" } } as const;
+      wf.node("call", echo, {}, { compensate: undo, onFail: { use: spare, retry: { maxAttempts: 1 }, timeout: "5s", heartbeat: "1s", ...ends } });
+      wf.map("map", [1], other, (item) => item, { compensate: undo, onFail: { use: spare } });
+      wf.repeat("repeat", echo, {}, { max: 2, compensate: undo, onFail: { use: spare, onFail: "compensate" } });
+      wf.run("run", other, {}, { compensate: undo, onFail: { use: spare, onFail: "block" } });
+      wf.resultOf("there", other, wf.input.run, { compensate: undo, onFail: { use: spare, retry: { maxAttempts: 9 } } });
+      wf.event("event", z.any(), { timeout: "1h", onFail: "compensate" });
+      wf.when("pick", wf.input.x, () => void wf.node("inner", echo, {}, { compensate: undo, onFail: "compensate" }));
+    },
+  ],
+  [
     "runs of workflows, its own and others'",
     `
   part: { workflow: other, input: { n: 1 }, timeout: 1h }
@@ -191,9 +214,9 @@ describe("a document and its twin in TypeScript", () => {
     const twin = anyWorkflow("flow", (wf) => (define(wf), {})).plan;
     expect(planChanges(twin.structureText, plan.structureText)).toEqual([]);
     expect(plan.structureText).toBe(twin.structureText);
-    expect(plan.nodes.map(({ policy, concurrency, agent: { work } }) => ({ policy, concurrency, work }))).toEqual(
-      twin.nodes.map(({ policy, concurrency, agent: { work } }) => ({ policy, concurrency, work })),
-    );
+    const called = ({ nodes: all }: typeof plan) =>
+      all.map(({ policy, concurrency, agent: { work }, alternatives, compensate }) => ({ policy, concurrency, work, alternatives, compensate }));
+    expect(called(plan)).toEqual(called(twin));
     expect(planOfStructure(plan.structureText).structureText === plan.structureText || eventSchemas(plan.structureText).size > 0).toBe(true);
   });
 
@@ -319,6 +342,41 @@ const MISTAKES: [what: string, text: string, code: string, at: string, message: 
   ["two things at once", nodesOf("  a: { map: [1], repeat: { max: 1 }, agent: echo }"), "PAWL_INVALID_VALUE", ":3:26", "both `map` and `repeat`"],
   ["an agent and a workflow", nodesOf("  a: { agent: echo, workflow: other }"), "PAWL_INVALID_VALUE", ":3:31", "an agent and a workflow"],
   ["a map that calls nothing", nodesOf("  a: { map: [1] }"), "PAWL_MISSING_FIELD", ":3:6", "no agent and no workflow"],
+  ["a node that is undone by nobody known", nodesOf("  a: { agent: echo, compensate: undoo }"), "PAWL_UNKNOWN_AGENT", ":3:33", 'did you mean "undo"?'],
+  ["an alternative that nobody knows", nodesOf("  a: { agent: echo, onFail: { use: spear } }"), "PAWL_UNKNOWN_AGENT", ":3:36", 'no agent "spear"'],
+  [
+    "one further down the chain",
+    nodesOf("  a: { agent: echo, onFail: { use: spare, onFail: { use: lost } } }"),
+    "PAWL_UNKNOWN_AGENT",
+    ":3:58",
+    'did you mean "last"?',
+  ],
+  ["an alternative without an agent", nodesOf("  a: { agent: echo, onFail: { retry: {} } }"), "PAWL_MISSING_FIELD", ":3:29", "onFail.use"],
+  ["an alternative that is misspelt", nodesOf("  a: { agent: echo, onFail: { usee: spare } }"), "PAWL_INVALID_VALUE", ":3:37", 'did you mean "use"?'],
+  [
+    "a retry of an alternative that is misspelt",
+    nodesOf("  a: { agent: echo, onFail: { use: spare, retry: { jiter: full } } }"),
+    "PAWL_INVALID_VALUE",
+    ":3:59",
+    'did you mean "jitter"?',
+  ],
+  ["a final word that is none", nodesOf("  a: { agent: echo, onFail: explode }"), "PAWL_INVALID_VALUE", ":3:29", "'compensate' or { use: AGENT }"],
+  [
+    "a final word further down that is none",
+    nodesOf("  a: { agent: echo, onFail: { use: spare, onFail: explode } }"),
+    "PAWL_INVALID_VALUE",
+    ":3:51",
+    "'compensate' or { use: AGENT }",
+  ],
+  [
+    "a chain that is too long",
+    nodesOf(`  a: { agent: echo, onFail: ${"{ use: spare, onFail: ".repeat(10)}skip${" }".repeat(10)} }`),
+    "PAWL_INVALID_VALUE",
+    ":3:29",
+    "more than 10 agents",
+  ],
+  ["an event that another agent waits for", nodesOf("  a: { event: {}, onFail: { use: spare } }"), "PAWL_INVALID_VALUE", ":3:27", "a.onFail"],
+  ["a choice that is undone", nodesOf('  a: { when: "${input}", then: {}, compensate: undo }'), "PAWL_INVALID_VALUE", ":3:48", "`resultOf`"],
   ["nothing that is known", nodesOf("  a: { agnet: echo }"), "PAWL_MISSING_FIELD", ":3:6", 'did you mean "agent"?'],
   ["a node that is text", nodesOf("  a: echo"), "PAWL_INVALID_VALUE", ":3:6", "nodes.a"],
   ["a node that is nothing", nodesOf("  a:"), "PAWL_INVALID_VALUE", ":3:5", "nodes.a"],
@@ -440,7 +498,7 @@ describe("the JSON Schema for editors", () => {
     const shapes = MISTAKES.filter(([, , code]) => code === "PAWL_INVALID_VALUE" || code === "PAWL_MISSING_FIELD");
     expect(shapes.length).toBeGreaterThan(15);
     const taken = shapes.filter(([, text]) => isDocument(text)).map(([what]) => what);
-    expect(taken).toEqual(["an event that is no schema"]);
+    expect(taken).toEqual(["a chain that is too long", "an event that is no schema"]);
     expect(MISTAKES.filter(([, , code]) => BEYOND.test(code)).length).toBeGreaterThan(10);
   });
 

@@ -5,30 +5,45 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const generated = join(root, "test/define/misuse/generated");
+/** Of its own: another test makes programs beside it. */
+const generated = join(root, "test/define/misuse/generated/typing");
 
-/** The first line of a message: about three lines of a terminal. */
+/** The first line of a message, without the advice about compiler options: about three lines of a terminal. */
 const MESSAGE_LENGTH_MAX = 330;
 /** In types that xstate makes. */
 const OF_XSTATE = "SingleOrArray<";
 
 afterAll(() => rmSync(generated, { recursive: true, force: true }));
 
-/** What the compiler prints about the files. */
-function printed(files: readonly string[], ...options: string[]): string {
-  mkdirSync(generated, { recursive: true });
-  const config = join(generated, "tsconfig.json");
-  writeFileSync(config, JSON.stringify({ extends: join(root, "tsconfig.json"), include: [], files }));
+/** What the compiler prints about the files, of the folder of what is made here. */
+function printed(config: string, settings: object, ...options: string[]): string {
+  writeFileSync(join(generated, config), JSON.stringify({ extends: join(root, "tsconfig.json"), include: [], ...settings }));
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  return spawnSync(process.execPath, [tsc, "-p", config, "--pretty", "false", ...options], { encoding: "utf8", cwd: root }).stdout;
+  return spawnSync(process.execPath, [tsc, "-p", join(generated, config), "--pretty", "false", ...options], { encoding: "utf8", cwd: root }).stdout;
+}
+
+/** What the compiler prints about files that import the package as it is published: by its declarations, which are made once. */
+function compiled(files: readonly string[], ...options: string[]): string {
+  return printed("tsconfig.json", { compilerOptions: { paths: { pawl: ["./types/src/index.d.ts"] } }, files }, ...options);
+}
+
+beforeAll(() => {
+  mkdirSync(generated, { recursive: true });
+  const compilerOptions = { noEmit: false, emitDeclarationOnly: true, declaration: true, noCheck: true, rootDir: root, outDir: "types" };
+  expect(printed("tsconfig.types.json", { compilerOptions, files: [join(root, "src/index.ts")] })).toBe("");
+}, 120_000);
+
+interface Report {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
 }
 
 /** What the compiler says of the files, by file and line. */
-function compile(...files: string[]): { file: string; line: number; text: string }[] {
-  const stdout = printed(files);
+function reportsOf(stdout: string): Report[] {
   const reports: { file: string; line: number; text: string }[] = [];
   for (const text of stdout.split("\n")) {
     const match = /^(.+?)\((\d+),\d+\): (.*)$/.exec(text);
@@ -38,24 +53,24 @@ function compile(...files: string[]): { file: string; line: number; text: string
   return reports;
 }
 
-test("each misuse gets its message, on its line, and nothing else does", () => {
-  const file = join(root, "test/define/misuse/misuse.ts");
+test("each misuse gets its message, on its line, and nothing else does; right uses need no cast, and give exactly the types that they should, also at the end of 1,000 nodes in a row", () => {
+  const [file, right, long] = [join(root, "test/define/misuse/misuse.ts"), join(root, "test/define/misuse/right.ts"), longFile()];
   const expected = readFileSync(file, "utf8")
     .split("\n")
     .flatMap((line, i) => (line.includes("// expect: ") ? [{ line: i + 2, text: line.split("// expect: ")[1]! }] : []));
-  const reports = compile(file);
+  const all = reportsOf(compiled([file, right, long]));
+  const reports = all.filter((report) => report.file.endsWith("misuse.ts"));
   for (const { line, text } of expected) {
     const got = reports.filter((report) => report.line === line).map((report) => report.text);
     expect(got.join("\n"), `line ${line}`).toContain(text);
   }
-  const long = reports.filter(({ text }) => text.split("\n")[0]!.length > MESSAGE_LENGTH_MAX && !text.includes(OF_XSTATE));
-  expect(long, "messages that nobody reads").toEqual([]);
+  const tooLong = reports.filter(({ text }) => text.split(/\n| with '/)[0]!.length > MESSAGE_LENGTH_MAX && !text.includes(OF_XSTATE));
+  expect(tooLong, "messages that nobody reads").toEqual([]);
   const lines = new Set(expected.map(({ line }) => line));
-  expect(reports.filter(({ line }) => !lines.has(line))).toEqual([]);
-});
+  expect(all.filter(({ file: of, line }) => !of.endsWith("misuse.ts") || !lines.has(line))).toEqual([]);
+}, 120_000);
 
-test("right uses need no cast, and give exactly the types that they should, also at the end of 1,000 nodes in a row", () => {
-  mkdirSync(generated, { recursive: true });
+function longFile(): string {
   const file = join(generated, "long.ts");
   const nodes = Array.from({ length: 1_000 }, (_, i) => `  const n${i + 1} = wf.node("n${i + 1}", step, { n: n${i}.result.n, list: [n${i}.result.text] });`);
   writeFileSync(
@@ -68,8 +83,8 @@ export const long = workflow({ name: "long", input: z.object({ n: z.number() }) 
 });
 export const check: number = (null as never as NonNullable<NonNullable<typeof long.types>["output"]>).n;\n`,
   );
-  expect(compile(join(root, "test/define/misuse/right.ts"), file)).toEqual([]);
-}, 120_000);
+  return file;
+}
 
 /** In each round one of every kind, each of which uses the one before it. */
 const ROUND = `  const call# = wf.node("call#", step, { n: 1, list: [last.result.text] });
@@ -86,7 +101,6 @@ const NODES_A_ROUND = 10;
 
 /** How many types the compiler makes for a workflow of so many rounds. */
 function instantiations(rounds: number): number {
-  mkdirSync(generated, { recursive: true });
   const file = join(generated, `mixed-${rounds}.ts`);
   const body = Array.from({ length: rounds }, (_, i) => ROUND.replaceAll("#", String(i))).join("");
   writeFileSync(
@@ -100,7 +114,7 @@ export const mixed = workflow({ name: "mixed", input: z.object({ text: z.string(
   return { text: last.result.text };
 });\n`,
   );
-  const diagnostics = printed([file], "--extendedDiagnostics");
+  const diagnostics = compiled([file], "--extendedDiagnostics");
   expect(diagnostics).not.toContain("error TS");
   return Number(/^Instantiations: +(\d+)/m.exec(diagnostics)![1]);
 }

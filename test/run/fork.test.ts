@@ -14,7 +14,7 @@ import type { Commit, Store } from "../../src/store/store.ts";
 import { summaryOf } from "../../src/run/view.ts";
 import { cases } from "../sim/cases.ts";
 import { type DagSpec, dagSpec, expectedOf, workflowOf } from "../sim/dag.ts";
-import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 import { replacing } from "../sim/process.ts";
 import { seededRandom } from "../../src/testing/seeded-random.ts";
 
@@ -216,6 +216,81 @@ test("what is set is checked by the schemas, where the definition is known", asy
   await room.settled(process.pawl.reconcile());
   const { output } = await room.settled((await room.settled(process.pawl.run("new"))).ended());
   expect(output).toEqual({ n: 20, unit: "m" });
+});
+
+/** A run of two steps that can be undone and a last one that fails, for which they are. */
+async function unwound({ hangs = false, cancels = false } = {}): Promise<{
+  room: MachineRoom;
+  calls: string[];
+  flow: ReturnType<typeof anyWorkflow>;
+  first: number;
+}> {
+  const room = new MachineRoom();
+  const calls: string[] = [];
+  let isFixed = false;
+  const step = anyAgent(
+    "step",
+    (_, { nodeId, idempotencyKey }) => {
+      calls.push(idempotencyKey);
+      if (nodeId !== "ship" || isFixed) return nodeId;
+      isFixed = true;
+      return cancels ? never() : Promise.reject(new Error("no ship"));
+    },
+    { retry: { maxAttempts: 1 } },
+  );
+  const undo = anyAgent("undo", (_, { nodeId }) => (calls.push(nodeId), hangs && nodeId.startsWith("pay") ? never() : null), { timeout: "10d" });
+  const flow = anyWorkflow("saga", (wf) => {
+    const pay = wf.node("pay", step, wf.input, { compensate: undo });
+    const pack = wf.node("pack", step, pay.result, { compensate: undo });
+    return wf.node("ship", step, pack.result, { onFail: "compensate" }).result;
+  });
+  const process = await room.boot([flow]);
+  const run = await room.settled(process.pawl.start(flow, { id: "old", input: 1 }));
+  await room.clock.advance(100);
+  if (cancels) await room.settled(run.cancel());
+  if (!hangs) await room.settled(run.ended());
+  process.kill();
+  const began = (await Array.fromAsync(listCheckpoints(room.store, "old"))).find(({ events }) => events.some(({ type }) => type === "run.compensating"))!;
+  return { room, calls, flow, first: began.commitNo };
+}
+
+test.each([{}, { hangs: true }, { cancels: true }])("what was undone, or is being undone, is not forked, but from before that: %o", async (how) => {
+  const { room, calls, flow, first } = await unwound(how);
+  const { commitNo: newest } = (await room.store.readRun("old"))!;
+  expect(newest).toBeGreaterThan(first);
+  expect((await Array.fromAsync(listCheckpoints(room.store, "old"))).map(({ canFork }) => canFork)).toEqual(
+    Array.from({ length: newest }, (_, i) => i + 1 < first),
+  );
+  const from = (point: string | number): Promise<ForkPlan> => planFork(room.store, "old", { from: point });
+  for (const point of [...Array.from({ length: newest - first + 1 }, (_, i) => first + i), "pay", "ship"])
+    await expect(from(point)).rejects.toMatchObject({
+      code: "PAWL_INVALID_VALUE",
+      message: expect.stringContaining(`is undone from commit ${first} on`) as string,
+      next: expect.stringContaining(`fork it from commit ${first - 1}`) as string,
+      data: { last: first - 1 },
+    });
+  expect(await from(1)).toMatchObject({ keeps: [], runsAgain: ["pay", "pack", "ship"], undone: [] });
+  expect(await from(first - 1)).toMatchObject({
+    keeps: ["pay", "pack"].map((node) => ({ node, status: "completed" })),
+    runsAgain: ["ship"],
+    undone: how.hangs ? ["pack"] : ["pay", "pack"],
+  });
+  calls.length = 0;
+  const { id } = await fork({ store: room.store, clock: room.clock, random: seededRandom(1) }, "old", { from: first - 1, id: "new" });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.run(id));
+  expect(await room.settled(run.ended())).toMatchObject({ status: "completed", output: "ship", compensated: false });
+  expect(calls.filter((call) => call.startsWith("new"))).toEqual(["new/ship#1"]);
+  // whoever goes on with the old run still knows when that began
+  const since = (await Array.fromAsync(listCheckpoints(room.store, "old"))).filter(({ canFork }) => canFork);
+  expect(since).toHaveLength(first - 1);
+  expect((await room.store.readRun("old"))!.commitNo).toBeGreaterThan(how.hangs ? newest : 0);
+  expect((await room.store.readActors("new")).map(({ key }) => key).filter((key) => key.includes("[undo]"))).toEqual([]);
+});
+
+test("a compensation is no node to fork from", async () => {
+  const room = await researched();
+  await expect(planFork(room.store, "old", { from: "web[undo]" })).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE" });
 });
 
 test("a fork of which nobody says whether it was written is found, or said not to be there", async () => {

@@ -106,6 +106,54 @@ test("a run at work that writes nothing for long is quiet, since when; and a clo
   expect(await kindsAt(-60_000)).toEqual(["clockSetBack", "running"]);
 });
 
+test("what a failed node can be helped by can be done: with another input, also of an item; or from before it was undone", async () => {
+  const room = new MachineRoom();
+  const picky = anyAgent("picky", (input) => (input === "bad" ? Promise.reject(new Error("no good")) : input), ONCE);
+  const flow = anyWorkflow("flow", (wf) => {
+    const all = wf.map("all", ["good", "bad"], picky, (item) => item);
+    return wf.node("end", picky, wf.input, { after: [all], onFail: "compensate" }).result;
+  });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: "bad" }));
+  await room.settled(run.ended());
+  expect((await run.why()).next).toContain("`pawl retry r --input 'all[1]=…'`");
+  await run.retry({ input: { "all[1]": "good" } });
+  await room.settled(run.ended());
+  const { next, recoverable } = await run.why();
+  const from = Number(/`pawl fork r --from (\d+)`/.exec(next)?.[1]);
+  expect(recoverable).toBe(false);
+  const fork = await room.settled(run.fork({ from, set: { input: "fine" } }));
+  expect(await room.settled(fork.result())).toBe("fine");
+});
+
+test("runs that wait for each other are followed to the fifth, and then the next one is named", async () => {
+  const room = new MachineRoom();
+  const last = anyWorkflow("last", (wf) => wf.event("go", z.any()).result);
+  const links = Array.from({ length: 7 }, (_, i) => anyWorkflow(`link${i}`, (wf) => wf.resultOf("next", last, `r${i + 1}`).result));
+  const { pawl } = await room.boot([...links, last]);
+  await room.settled(pawl.start(last, { id: "r7", input: {} }));
+  for (const [i, link] of [...links.entries()].toReversed()) await room.settled(pawl.start(link, { id: `r${i}`, input: {} }));
+  await room.clock.advance(100);
+  const { causes, next } = await whyOf(room, "r0");
+  expect(firstPath(causes).map(({ run, node }) => run ?? node)).toEqual([...Array<string>(5).fill("next"), "r5"]);
+  expect(firstPath(causes).at(-1)).toMatchObject({ kind: "waitsForRun", message: "run r5 is running" });
+  expect(next).toBe("`pawl why r5`");
+  expect((await whyOf(room, "r5")).next).toContain("`pawl send r7 go`");
+});
+
+test("a run that was recorded waits for its turn, and does not when its worker has begun it", async () => {
+  const room = new MachineRoom();
+  const hog = anyWorkflow("hog", (wf) => wf.node("n", anyAgent("slow", never, { timeout: "10d" }), 1).result);
+  const worker = await room.boot([hog]);
+  const client = await room.boot([], { execute: false });
+  const kinds = async (): Promise<string[]> => (await whyRun(room.store, room.clock, "r")).causes.map(({ kind, message }) => `${kind}: ${message}`);
+  await room.settled(client.pawl.start(hog, { id: "r", input: {} }));
+  expect(await kinds()).toEqual([expect.stringMatching(/^queued: no worker has taken it on yet/)]);
+  await room.clock.advance(1_000);
+  expect(await kinds()).toEqual([expect.stringMatching(/^running: n: its attempt/)]);
+  expect(worker.isAlive).toBe(true);
+});
+
 test("a run that completed has no causes, one that is not there is an error, and dependencies that cannot be are refused before there is a run", async () => {
   const room = new MachineRoom();
   const flow = anyWorkflow("flow", (wf) => wf.node("n", echo, 1).result);

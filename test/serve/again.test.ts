@@ -112,6 +112,23 @@ test("without a terminal fork prints its plan and starts nothing, unless it is g
   expect(folder.calls()).toEqual(["first", "held", "last", "held", "last"]);
 });
 
+test("a run that was undone says from where it can be forked, and the fork what of it was undone since", async () => {
+  const folder = makeFolder();
+  const nodes = `
+  first: { agent: echo, input: { text: "x" }, compensate: echo }
+  last: { agent: broken, input: "\${first.result}", onFail: compensate }
+`;
+  folder.write("saga.yaml", `name: saga\n${AGENTS_OF_DOCUMENT}\nnodes:${nodes}`);
+  const { code, stderr } = await folder.pawl("run", "saga.yaml", "--id", "r-1");
+  expect([code, stderr]).toEqual([1, expect.stringContaining("next: see `pawl why r-1`: what it had done was undone; start it again under another id")]);
+  const refused = await folder.pawl("fork", "r-1", "--from", "last", "--yes");
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/^PAWL_INVALID_VALUE what run "r-1" had done is undone from commit \d+ on/)]);
+  const from = /fork it from commit (\d+)/.exec(refused.stderr)![1]!;
+  expect((await folder.pawl("why", "r-1")).stdout).toContain(`\`pawl fork r-1 --from ${from}\``);
+  const { stdout } = await folder.pawl("fork", "r-1", "--from", from);
+  expect(stdout).toContain("keeps first\nruns again last\nkept, though what they did was undone since: first\n");
+});
+
 test("fork --json prints the plan, and with --yes the new run's id", async () => {
   const { folder } = await completed();
   const words = ["fork", "r-1", "--from", "last", "--set", 'held.result={"text": "set"}', "--json"];

@@ -33,6 +33,14 @@ test("check lists who waits for whom, by reference or by order", async () => {
   });
 });
 
+test("check lists who takes over, and who undoes", async () => {
+  const folder = makeFolder();
+  folder.write("saga.yaml", SKIPPING.replace("onFail: skip", "onFail: { use: gate, onFail: { use: echo } }, compensate: echo"));
+  expect((await folder.pawl("check", "saga.yaml")).stdout).toContain("broken, else gate, else echo, undone by echo");
+  const { nodes } = JSON.parse((await folder.pawl("check", "saga.yaml", "--json")).stdout) as { nodes: object[] };
+  expect(nodes[1]).toMatchObject({ id: "docs", agent: "broken", alternatives: ["gate", "echo"], compensate: "echo" });
+});
+
 test("check warns of references to nodes that may be skipped", async () => {
   const folder = makeFolder();
   folder.write("skipping.yaml", SKIPPING);

@@ -25,7 +25,7 @@ test("why prints a short tree with the remedy, for the store that was asked, and
       '├ failed  first failed: PAWL_AGENT_FAILED no such [31m model (its attempt, agent "broken"); it blocks last',
       "└ blocked  last never starts: first failed",
       "  └ failed  first failed: PAWL_AGENT_FAILED no such [31m model",
-      "next: `pawl retry r-1 --store .pawl/pawl.db`; with other values: `pawl fork r-1 --from first --set 'input.…=…' --store .pawl/pawl.db`",
+      "next: `pawl retry r-1 --store .pawl/pawl.db`; with another input: `pawl retry r-1 --input 'first=…' --store .pawl/pawl.db`",
       "",
     ].join("\n"),
   );

@@ -211,6 +211,27 @@ export const STUCK: Readonly<Record<string, (play: Play) => Promise<Truth>>> = {
     await play.room.clock.advance(100);
     return ofRun("cancelled", "start it again", false);
   },
+  async "was undone, for a node failed"(play) {
+    await started(
+      play,
+      around(play.spec, (wf, options) => wf.node("culprit", broken, 1, { ...options, onFail: "compensate" })),
+    );
+    return atCulprit("failed", "start it again", false);
+  },
+  async "was undone, also the node that failed"(play) {
+    await started(
+      play,
+      around(play.spec, (wf, options) => wf.node("culprit", broken, 1, { ...options, onFail: "compensate", compensate: echo })),
+    );
+    return atCulprit("failed", "start it again", false);
+  },
+  async "its group failed"(play) {
+    await started(
+      play,
+      around(play.spec, (wf, options) => wf.map("culprit", wf.input.none, echo, (item) => item, options)),
+    );
+    return atCulprit("failed", "`pawl fork r --from culprit");
+  },
   async "could not be undone"(play) {
     const flow = around(play.spec, (wf, { after }) => wf.event("wait", z.any(), { after: [wf.node("culprit", echo, 1, { after, compensate: broken })] }));
     const { pawl } = await started(play, flow);

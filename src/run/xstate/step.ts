@@ -15,10 +15,17 @@ type Startable = Workflow | AnyStateMachine | DurableMachine;
 export interface StepServices {
   /** One attempt of an agent: its result. Rejects with a `StepFailure`, or with an error that ends the step. */
   attempt(agent: Agent, call: StepCall): Promise<unknown>;
-  /** A run of its own under the address of the step: its output. Cancelled when the signal aborts. */
-  childRun(of: Startable, runId: string, input: unknown, signal: AbortSignal): Promise<unknown>;
-  /** The output of a run that others have started. */
-  otherRun(runId: unknown, signal: AbortSignal): Promise<unknown>;
+  /** A run of its own under the address of the step. Cancelled when the signal aborts. */
+  childRun(of: Startable, runId: string, input: unknown, signal: AbortSignal): Promise<RunResult>;
+  /** A run that others have started. */
+  otherRun(runId: unknown, signal: AbortSignal): Promise<RunResult>;
+}
+
+/** What a run that has completed gave. */
+export interface RunResult {
+  readonly output: unknown;
+  /** Nodes of it were skipped, or alternatives took over. */
+  readonly degraded: boolean;
 }
 
 /** One attempt of a step. */
@@ -141,7 +148,10 @@ function agentLogic(agent: Agent): AnyActorLogic {
 }
 
 function workflowLogic(workflow: Workflow): AnyActorLogic {
-  const logic = fromPromise<unknown>(({ input, self, system, signal }) => servicesOf(system).childRun(workflow, self.sessionId, input, signal));
+  const logic = fromPromise<unknown>(async ({ input, self, system, signal }) => {
+    const { output } = await servicesOf(system).childRun(workflow, self.sessionId, input, signal);
+    return output;
+  });
   childRuns.set(logic, workflow);
   return logic;
 }

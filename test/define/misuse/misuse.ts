@@ -9,6 +9,11 @@ const planner = agent({ name: "planner", input: z.object({ topic: z.string() }),
 const searcher = agent({ name: "searcher", input: z.object({ q: z.string(), limit: z.number().default(3) }), output: z.object({ notes: z.string() }), run: ({ q, limit }) => ({ notes: q.repeat(limit) }) });
 const strict = agent({ name: "strict", input: z.object({ notes: z.string() }), output: z.object({ ok: z.boolean() }), run: () => ({ ok: true }) });
 
+const cached = agent({ name: "cached", input: z.object({ q: z.string() }), output: z.object({ notes: z.string(), age: z.number() }), run: () => ({ notes: "", age: 1 }) });
+const counter = agent({ name: "counter", input: z.object({ q: z.string() }), output: z.object({ notes: z.number() }), run: () => ({ notes: 1 }) });
+const lister = agent({ name: "lister", input: z.object({ q: z.string() }), output: z.object({ list: z.array(z.string()) }), run: () => ({ list: [] }) });
+const undo = agent({ name: "undo", input: z.object({ input: z.object({ q: z.string() }), result: z.object({ notes: z.string() }).optional() }), output: z.void(), run: () => {} });
+
 export const wrong = workflow({ name: "wrong", input: z.object({ topic: z.string() }) }, (wf) => {
   const plan = wf.node("plan", planner, { topic: wf.input.topic });
   // expect: Property 'topik' does not exist
@@ -33,6 +38,26 @@ export const wrong = workflow({ name: "wrong", input: z.object({ topic: z.string
   wf.node("i", searcher, { q: "x" }, { onFail: "ignore" });
   // expect: Type '"soon"' is not assignable to type 'Duration | undefined'
   wf.node("j", searcher, { q: "x" }, { timeout: "soon" });
+
+  // what follows failures: who takes over is given the same, and who undoes is told what the node was given and gave
+  // expect: Type 'RefOf<string | undefined>' is not assignable to type 'string | RefOf<string>'
+  wf.node("k", strict, { notes: wf.node("l", searcher, { q: "x" }, { onFail: { use: cached, onFail: "skip" } }).result.notes });
+  // expect: Type 'RefOf<number>' is not assignable to type 'string | RefOf<string>'
+  wf.node("m", strict, { notes: wf.node("n", searcher, { q: "x" }, { onFail: { use: counter } }).result.notes });
+  // expect: Property 'topic' is missing in type
+  wf.node("o", searcher, { q: "x" }, { onFail: { use: planner } });
+  // expect: Type '"ignore"' is not assignable to type 'OnFail<
+  wf.node("p", searcher, { q: "x" }, { onFail: { use: cached, onFail: "ignore" } });
+  // expect: Property 'q' is missing in type '{ topic: string; }'
+  wf.node("r", planner, { topic: "x" }, { compensate: undo });
+  // expect: Property 'notes' is missing in type
+  wf.node("s", lister, { q: "x" }, { compensate: undo });
+  // expect: Type 'number' is not assignable to type 'string'
+  wf.map("t", plan.result.questions, searcher, (q) => ({ q }), { compensate: undo, onFail: { use: counter } });
+  // expect: 'compensate' does not exist in type 'EventOptions
+  wf.event("u", z.object({ by: z.string() }), { compensate: undo });
+  // expect: is not assignable to type 'FinalWord
+  wf.event("v", z.object({ by: z.string() }), { onFail: { use: cached } });
   return { notes: later.result.notes, count: plan.result.count };
 });
 

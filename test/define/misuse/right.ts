@@ -2,7 +2,7 @@
  * Right uses of maps, loops, choices, events and workflows within workflows, and the types that come out of them: without a
  * cast, and each exactly what is said. Not part of the project's own check.
  */
-import { type NodeHandle, type RefOf, agent, workflow } from "pawl";
+import { type Agent, type NodeHandle, type OnFail, type RefOf, type Undo, agent, workflow } from "pawl";
 import { z } from "zod";
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two functions that are generic alike are the same only if their types are
@@ -37,6 +37,17 @@ const reader = agent({
 });
 const picky = agent({ name: "picky", input: z.object({ kind: z.enum(["bug", "question"]) }), output: z.string(), run: () => "" });
 const inner = workflow({ name: "inner", input: z.object({ n: z.number() }) }, (wf) => ({ n: wf.input.n, by: "inner" }));
+const oracle = agent({ name: "oracle", input: z.any(), output: z.string(), run: () => "" });
+const counter = agent({ name: "counter", input: z.any(), output: z.number(), run: () => 1 });
+const double = agent({ name: "double", input: z.unknown(), output: z.object({ n: z.number(), by: z.literal("inner") }), run: () => null as never });
+const notes = z.object({ notes: z.string(), good: z.boolean() });
+const why = z.object({ code: z.string(), message: z.string(), node: z.string() }).optional();
+const asked = z.object({ question: z.string() });
+const forget = agent({ name: "forget", input: z.object({ input: asked, result: notes.optional(), error: why }), output: z.void(), run: () => {} });
+const forgetAny = agent({ name: "forget-any", input: z.object({ input: asked, result: z.union([notes, z.string()]).optional() }), output: z.void(), run: () => {} });
+const onlyInput = agent({ name: "only-input", input: z.object({ input: asked }), output: z.void(), run: () => {} });
+export const named: Agent<Undo<{ question: string }, Notes>> = forget;
+export const strategies: OnFail<{ question: string }>[] = ["block", { use: oracle, onFail: { use: reader, timeout: "5s", onFail: "compensate" } }];
 const given: readonly string[] = ["bug"];
 
 export const right = workflow({ name: "right", input: z.object({ list: z.array(z.number()), any: z.any(), run: z.string() }) }, (wf) => {
@@ -89,6 +100,23 @@ export const right = workflow({ name: "right", input: z.object({ list: z.array(z
   gives<number | "none">()(wf.route("asked-or", asked.result.kind, { bug: () => 1, question: () => 2 }, () => "none"), true);
   gives<{ n: number; by: "inner" }>()(wf.run("part", inner, { n: plan.result.count }), true);
   gives<{ n: number; by: "inner" } | undefined>()(wf.resultOf("there", inner, wf.input.run, { onFail: "skip" }), true);
+
+  // what follows failures: dependents read what any of the agents gave, and nothing if it is skipped in the end
+  gives<Notes | string>()(wf.node("else", reader, { question: "x" }, { onFail: { use: oracle, retry: { maxAttempts: 1 } } }), true);
+  gives<Notes | string | number | undefined>()(
+    wf.node("else-else", reader, { question: "x" }, { onFail: { use: oracle, onFail: { use: counter, onFail: "skip" } } }),
+    true,
+  );
+  gives<(Notes | string)[]>()(wf.map("else-each", plan.result.questions, reader, (question) => ({ question }), { onFail: { use: oracle } }), true);
+  gives<Notes | string>()(wf.repeat("else-loop", reader, { question: "x" }, { max: 3, onFail: { use: oracle } }), true);
+  wf.repeat("else-last", reader, { question: "x" }, { max: 3, until: (last) => (refers<Notes | string>()(last, true), last), onFail: { use: oracle } });
+  gives<{ n: number; by: "inner" } | string>()(wf.run("else-run", inner, { n: 1 }, { onFail: { use: oracle } }), true);
+  gives<{ n: number; by: "inner" } | undefined>()(wf.resultOf("else-there", inner, wf.input.run, { onFail: { use: double, onFail: "skip" } }), true);
+  gives<Notes>()(wf.node("unwinds", reader, { question: "x" }, { onFail: "compensate", compensate: forget }), true);
+  // who undoes is told what the node was given, and what any of its agents gave
+  gives<Notes | string>()(wf.node("undone", reader, { question: "x" }, { onFail: { use: oracle }, compensate: forgetAny }), true);
+  gives<Notes[]>()(wf.map("undone-each", plan.result.questions, reader, (question) => ({ question }), { compensate: forget }), true);
+  gives<Notes>()(wf.repeat("undone-loop", reader, { question: "x" }, { max: 2, compensate: onlyInput }), true);
   const staged = wf.stage("late", () => wf.node("staged", reader, { question: kind.result as never }));
   gives<Notes>()(staged, true);
   return { notes: read.result, end: end.result, skipped: skipping.result[0]!.notes };
