@@ -14,7 +14,7 @@ export interface BreakerMachinePolicy {
   /** So many probes that succeed close it. */
   readonly successThreshold: number;
   /** Opens it, too. Rates are parts of 1; without a `slowCallRate` it does not matter how slow calls are. */
-  readonly rate?: { readonly minimumCalls: number; readonly failureRate: number; readonly slowCallRate?: number } | undefined;
+  readonly rate?: { readonly minimumCalls: number; readonly failureRate: number; readonly slowCallRate?: number | undefined } | undefined;
 }
 
 /** The place of a probe. */
