@@ -111,7 +111,7 @@ export const breakerMachine = setup({
       event.type === "call.failed" &&
       isCounted(context, event) &&
       (context.failures + 1 >= context.policy.failureThreshold || isOverRate(context.policy, event.tally)),
-    isTooSlow: ({ context, event }) => event.type === "call.succeeded" && isCounted(context, event) && isOverRate(context.policy, event.tally),
+    exceedsRate: ({ context, event }) => event.type === "call.succeeded" && isCounted(context, event) && isOverRate(context.policy, event.tally),
     counts: ({ context, event }) => "durationMs" in event && isCounted(context, event),
     hasWaited: ({ context, event }) => event.at - context.since >= context.policy.openForMs,
     hasPlace: ({ context, event }) => liveAt(context.leases, event.at).length < context.policy.halfOpenMax,
@@ -133,7 +133,7 @@ export const breakerMachine = setup({
           { guard: "counts", actions: "countFailure" },
         ],
         "call.succeeded": [
-          { guard: "isTooSlow", target: "open", actions: "shut" },
+          { guard: "exceedsRate", target: "open", actions: "shut" },
           { guard: "counts", actions: "forgetFailures" },
         ],
         "breaker.forcedOpen": { target: "forcedOpen", actions: "beginAnew" },

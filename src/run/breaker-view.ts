@@ -79,8 +79,9 @@ export function forceEvent(to: "open" | "closed" | undefined, at: number): Break
 }
 
 /** What an attempt fails of that an open breaker does not let through. */
-export function circuitOpenFailure({ name, state, halfOpensAt, failures }: BreakerView): Failure {
-  const why = state === "forcedOpen" ? "somebody opened it" : failures > 0 ? `${failures} failures in a row` : "too many calls failed or were slow";
+export function circuitOpenFailure({ name, state, halfOpensAt, failures, policy }: BreakerView): Failure {
+  const many = failures >= policy.failureThreshold ? `${failures} failures in a row` : "too many calls failed or were slow";
+  const why = state === "forcedOpen" ? "somebody opened it" : many;
   const until = state === "halfOpen" ? "; others try it now" : halfOpensAt === null ? "" : `; it is tried again from ${new Date(halfOpensAt).toISOString()}`;
   return makeFailure("circuitOpen", "PAWL_CIRCUIT_OPEN", `the circuit breaker "${name}" is open (${why})${until}`);
 }
