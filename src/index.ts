@@ -14,6 +14,7 @@ export {
   type UpstreamFailure,
   agent,
 } from "./define/agent.ts";
+export type { BreakerFailure, BreakerOption, BreakerOptions, BreakerPolicy, RateOptions, RatePolicy } from "./define/breaker.ts";
 export type { Duration } from "./define/duration.ts";
 export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";

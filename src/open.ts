@@ -3,6 +3,7 @@
  */
 import { systemClock } from "./clock.ts";
 import type { Log } from "./define/agent.ts";
+import type { BreakerOption } from "./define/breaker.ts";
 import type { LimitsOptions } from "./define/limits.ts";
 import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
@@ -52,6 +53,11 @@ export interface OpenOptions {
    * per: '60s' }, dbConnections: { max: 50 } }`. An agent says by `uses` what its attempts use. Give the same to each worker.
    */
   readonly limits?: LimitsOptions;
+  /**
+   * The circuit breaker of all agents that have none of their own, nor by their workflow: `true` for one per agent; see
+   * `agent()`. Default: none.
+   */
+  readonly breaker?: BreakerOption;
   /** Where lines go; anything with pino's methods. Default: nowhere. */
   readonly log?: Log;
   /** Called once when the store fails and nothing can go on. Default: an uncaught error. */
@@ -96,7 +102,7 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
 export async function openOn(
   store: Store,
   seams: Seams,
-  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts" | "limits">,
+  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts" | "limits" | "breaker">,
 ): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {

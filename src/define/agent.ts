@@ -2,6 +2,7 @@
  * Agents: typed async functions, or HTTP services, with the limits of their attempts. Called by nodes.
  */
 import { type FailureKind, PawlError } from "../errors.ts";
+import { type Breaker, type BreakerOption, breakerOf } from "./breaker.ts";
 import type { Duration } from "./duration.ts";
 import { type Guard, type UseOptions, guardOf } from "./limits.ts";
 import { checkName } from "./name.ts";
@@ -101,6 +102,7 @@ export interface Agent<in Given = any, out Result = any> {
   readonly policy: Policy;
   /** What its attempts wait for. */
   readonly guard?: Guard | undefined;
+  readonly breaker?: Breaker | undefined;
   readonly onError?: ErrorHandler | undefined;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
@@ -139,6 +141,14 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions, 
    * stored with the failure. When it throws, the failure is as it was, and says so. It is not asked about timeouts.
    */
   readonly onError?: ErrorHandler;
+  /**
+   * A circuit breaker: after `failureThreshold` (5) failures in a row, in whatever run and worker of the store, no attempt is
+   * made for `openFor` ('60s'); then one tries. `true`, its name to share it with other agents, or its numbers. Failures of
+   * kind `transient`, `resource` and `timeout` count, but not a 429 that says when to come back. Default: that of the workflow
+   * or of `open()`, which is none unless it was asked for: an open breaker fails at once what a retry would have saved,
+   * unless it says `onOpen: 'wait'`.
+   */
+  readonly breaker?: BreakerOption;
 }
 
 /** What `agent()` takes: one of `run`, `http` and `machine`. */
@@ -191,6 +201,7 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     work: workOf(spec, at),
     onError: spec.onError,
     guard: guardOf(spec, at),
+    ...(spec.breaker !== undefined && { breaker: breakerOf(spec.breaker, at) }),
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });
 }

@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import { PawlError } from "../errors.ts";
 import { type Agent, type HttpService, agent } from "./agent.ts";
+import { breakerOf } from "./breaker.ts";
 import { checkPart, schemaOf } from "./document-check.ts";
 import { type DocumentShape, type InnerShape, httpAgent, innerShape, isDocumentFile, moduleAgent, moduleWorkflow } from "./document-shape.ts";
 import { checkName, didYouMean } from "./name.ts";
@@ -41,9 +42,12 @@ export async function readAgents(shape: DocumentShape, options: DocumentOptions,
   return agents;
 }
 
-function serviceAgent(name: string, { http, input, output, ...options }: z.infer<typeof httpAgent>, path: FieldPath, place: Place): Agent {
+function serviceAgent(name: string, { http, input, output, breaker, ...options }: z.infer<typeof httpAgent>, path: FieldPath, place: Place): Agent {
+  // checked here first, for the place of what is wrong
+  if (breaker !== undefined) breakerOf(breaker, place([...path, "breaker"]));
   return agent({
     ...options,
+    ...(breaker !== undefined && { breaker }),
     name,
     input: schemaOf(input, [...path, "input"], place),
     output: schemaOf(output, [...path, "output"], place),

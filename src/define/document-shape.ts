@@ -40,6 +40,35 @@ const retry = z
   })
   .meta({ id: "retry", description: "When and how often a failed attempt is repeated." });
 
+const rate = z
+  .strictObject({
+    window: z
+      .union([z.strictObject({ calls: z.int().min(1) }), z.strictObject({ time: duration("So long.") })], "it has to be { calls: … } or { time: … }")
+      .describe("The newest calls, up to 1,000, or those of so long. Default 100 calls.")
+      .optional(),
+    failureRate: z.number().describe("It opens when so large a part of them failed, up to 1. Default 0.5.").optional(),
+    slowCallRate: z.number().describe("It opens when so large a part of them was slow, up to 1; with `slowCall`.").optional(),
+    slowCall: duration("A call that takes so long or longer is slow.").optional(),
+    minimumCalls: z.int().min(1).describe("Fewer calls than this say nothing. Default 20.").optional(),
+  })
+  .describe("Opens it by parts of the newest calls, too.");
+
+const breakerShape = z
+  .strictObject({
+    name: name.describe("Agents that name the same breaker share it. Default: the name of the agent.").optional(),
+    failureThreshold: z.int().min(1).describe("It opens after so many failures without a success between them. Default 5.").optional(),
+    openFor: duration("How long no call is let through, before one may try. Default 60s.").optional(),
+    halfOpenMax: z.int().min(1).describe("How many may try at the same time. Default 1.").optional(),
+    successThreshold: z.int().min(1).describe("It closes when so many have tried and succeeded. Default 2.").optional(),
+    onOpen: z.enum(["fail", "wait"]).describe("While it is open attempts fail with kind circuitOpen (default), or wait.").optional(),
+    rate: rate.optional(),
+  })
+  .meta({ id: "breaker", description: "A circuit breaker: what fails too often is left alone for a while." });
+
+const breaker = z
+  .union([z.literal(true), name, breakerShape], "it has to be true, a name, or { … }")
+  .describe("A circuit breaker: true, its name to share it with other agents, or its numbers. Default: that of the workflow, or none.");
+
 // ---- where agents and workflows come from
 
 export const httpAgent = z
@@ -65,6 +94,7 @@ export const httpAgent = z
     output: jsonSchema("JSON Schema of what it gives; checked before the result is stored.").optional(),
     timeout: duration("The longest time of one attempt. Default 5m.").optional(),
     retry: retry.optional(),
+    breaker: breaker.optional(),
   })
   .describe("A service: it gets the input as a JSON POST, and answers with the result as JSON.");
 
@@ -192,6 +222,7 @@ function documentShapes(node: z.ZodType, agent: z.ZodType, workflow: z.ZodType) 
     input: jsonSchema("JSON Schema of what a run is given; checked at start.").optional(),
     timeout: duration("The longest time in which a run could work. Default 30m.").optional(),
     onTimeout: z.enum(["partial", "abort"]).describe("At the timeout: end `timedOut` with the results (default), or end `failed`.").optional(),
+    breaker: breaker.describe("The circuit breaker of each agent that has none of its own; with a name they share it. Default: none.").optional(),
     nodes: z.record(name, node).describe("The nodes by their ids, which are unique in the whole workflow."),
     output: data("What a run gives.").optional(),
   };

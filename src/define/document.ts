@@ -2,6 +2,7 @@
  * Workflows from YAML or JSON: the same plan as from TypeScript, with line and column in every error. The text is read, its
  * shape checked; agents and workflows that it names are found; then its nodes are written down, and a plan is made of them.
  */
+import { breakerOf } from "./breaker.ts";
 import { type DocumentOptions, KnownWorkflows, readAgents } from "./document-callees.ts";
 import { checkPart, schemaOf } from "./document-check.ts";
 import { nodesOf, workflowsNamed } from "./document-nodes.ts";
@@ -46,6 +47,7 @@ async function readWorkflow(name: string, shape: InnerShape, path: FieldPath, ar
     output: shape.output ?? {},
     timeoutMs: durationMs(shape.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", place(["timeout"])),
     onTimeout: shape.onTimeout ?? "partial",
+    breaker: shape.breaker === undefined ? undefined : breakerOf(shape.breaker, place(["breaker"])),
     place,
   });
   return Object.freeze({ name: plan.name, plan });

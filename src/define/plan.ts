@@ -5,6 +5,7 @@
  */
 import { PawlError } from "../errors.ts";
 import type { Agent } from "./agent.ts";
+import type { Breaker } from "./breaker.ts";
 import { canonicalJson } from "./canonical.ts";
 import { checkName, didYouMean } from "./name.ts";
 import { type NodeDefinition, type NodeKind, isGroup } from "./node-definition.ts";
@@ -23,6 +24,7 @@ export interface PlanDefinition {
   readonly output: unknown;
   readonly timeoutMs: number;
   readonly onTimeout: "partial" | "abort";
+  readonly breaker?: Breaker | undefined;
   readonly place: Place;
 }
 
@@ -87,6 +89,8 @@ export interface Plan {
   readonly outputReads: readonly number[];
   readonly timeoutMs: number;
   readonly onTimeout: "partial" | "abort";
+  /** Of agents that have none of their own. */
+  readonly breaker?: Breaker | undefined;
   /** Its structure as canonical JSON: what is stored with its runs. */
   readonly structureText: string;
   readonly hash: string;
@@ -116,6 +120,7 @@ export function makePlan(definition: PlanDefinition): Plan {
     outputReads: readsOf(output),
     timeoutMs: definition.timeoutMs,
     onTimeout,
+    ...(definition.breaker !== undefined && { breaker: definition.breaker }),
     structureText,
     hash: structureHash(structureText),
   };

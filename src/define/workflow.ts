@@ -3,6 +3,7 @@
  * nodes there are; using a node's result is the dependency.
  */
 import type { Agent } from "./agent.ts";
+import { type BreakerOption, breakerOf } from "./breaker.ts";
 import { Builder } from "./builder.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { type Plan, makePlan } from "./plan.ts";
@@ -242,6 +243,8 @@ export interface WorkflowOptions<I extends Schema> {
   readonly timeout?: Duration;
   /** At the timeout: end `timedOut` and keep the results ('partial', default), or end `failed` ('abort'). */
   readonly onTimeout?: "partial" | "abort";
+  /** The circuit breaker of each agent that has none of its own; see `agent()`. With a name they share it. Default: that of `open()`. */
+  readonly breaker?: BreakerOption;
 }
 
 export const RUN_TIMEOUT_DEFAULT: Duration = "30m";
@@ -275,6 +278,7 @@ export function workflow<I extends Schema, const Output>(
     output,
     timeoutMs,
     onTimeout: options.onTimeout ?? "partial",
+    breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, at),
     place,
   });
   return Object.freeze({ name: options.name, plan });

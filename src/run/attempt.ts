@@ -12,7 +12,7 @@ import { type AttemptLine, Silence } from "./attempt-line.ts";
 import { AttemptSteps } from "./attempt-steps.ts";
 import { encode } from "./codec.ts";
 import { failureOf, judgedFailure } from "./failure.ts";
-import type { Pass } from "./gate.ts";
+import type { Pass } from "./pass.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { Startable } from "./startable.ts";
 import type { RunResult, StepServices } from "./xstate/step.ts";

@@ -1,6 +1,7 @@
 /**
  * pawl's machines as charts, and the facts they are told: events without a payload, frozen so that their turns are shared.
  */
+import { breakerMachine } from "../../machines/breaker.ts";
 import { type EventEvent, eventMachine } from "../../machines/event.ts";
 import { type GroupEvent, groupMachine } from "../../machines/group.ts";
 import { type NodeEvent, nodeMachine } from "../../machines/node.ts";
@@ -13,11 +14,13 @@ export const supervisorChart = new Chart(supervisorMachine);
 export const nodeChart = new Chart(nodeMachine);
 export const groupChart = new Chart(groupMachine);
 export const eventChart = new Chart(eventMachine);
+export const breakerChart = new Chart(breakerMachine);
 
 export type WorkflowSnapshot = SnapshotOf<typeof workflowMachine>;
 export type SupervisorSnapshot = SnapshotOf<typeof supervisorMachine>;
 export type NodeSnapshot = SnapshotOf<typeof nodeMachine>;
 export type GroupSnapshot = SnapshotOf<typeof groupMachine>;
+export type BreakerSnapshot = SnapshotOf<typeof breakerMachine>;
 export type EventSnapshot = SnapshotOf<typeof eventMachine>;
 
 const fact = <E extends { readonly type: string }>(event: E): E => Object.freeze(event);

@@ -6,118 +6,26 @@
  *    greater priority comes first; each minute of waiting counts as one more.
  * 3. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
  */
-import type { Agent } from "../define/agent.ts";
 import type { Failure } from "../../machines/node.ts";
+import type { Agent } from "../define/agent.ts";
+import { type AgentBreaker, type Breaker, breakerFor, countsForBreaker } from "../define/breaker.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Breakers } from "./breakers.ts";
 import { makeFailure } from "./failure.ts";
+import { Flow, type GatedRun, type Line, type Need, rankOf } from "./flow.ts";
 import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
-import type { Lane } from "./lane.ts";
-import type { Limit, Taken } from "./limit.ts";
+import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
+import { type Ended, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
 import type { Grant } from "./turns.ts";
 
-/** So long a wait counts as much as a priority of one more. */
-const AGEING_MS = 60_000;
-
-/** A run whose nodes may wait here. */
-export interface GatedRun extends HostedRun {
-  readonly lane: Lane;
-  /** Begins the attempt of this node, which has waited here; answers whether it still waited. */
-  grantParked(index: number, pass: Pass): boolean;
-}
-
-interface Parked {
-  readonly index: number;
-  readonly since: number;
-}
-
-/** Nodes of one run that wait in one flow, the first in line first. */
-interface Line {
-  readonly run: GatedRun;
-  readonly nodes: Queue<Parked>;
-}
-
-interface Need {
-  readonly limit: Limit;
-  readonly amount: number;
-}
-
-/** Nodes that use the same, for the same tenant. */
-export class Flow {
-  readonly agent: string;
-  readonly needs: readonly Need[];
-  readonly queueTimeoutMs: number | undefined;
-  /** Whose turn it is: the least. */
-  tag = 0;
-  /** It waits for its turn, or for a limit. */
-  isPlaced = false;
-  count = 0;
-  readonly lines = new Map<HostedRun, Line>();
-  /** Those of them that have nodes; also some that have left. */
-  readonly inLine = new Heap<Line>();
-  cancelTimer: (() => void) | undefined;
-
-  constructor(agent: string, needs: readonly Need[], queueTimeoutMs: number | undefined) {
-    this.agent = agent;
-    this.needs = needs;
-    this.queueTimeoutMs = queueTimeoutMs;
-  }
-
-  /** Has it enough of everything, or asks for more than there ever is? */
-  get canGo(): boolean {
-    return this.lacking === undefined || this.tooLarge !== undefined;
-  }
-
-  get lacking(): Limit | undefined {
-    return this.needs.find(({ limit, amount }) => !limit.has(amount))?.limit;
-  }
-
-  /** What asks for more than there ever is. */
-  get tooLarge(): Need | undefined {
-    return this.needs.find(({ limit, amount }) => amount > limit.max);
-  }
-
-  /** What it needs of this limit. */
-  needOf(limit: Limit): number {
-    return this.needs.find((need) => need.limit === limit)?.amount ?? 0;
-  }
-}
-
-/** Leave to begin an attempt, or the reason why it fails without having begun. */
-export class Pass {
-  readonly refusal: Failure | undefined;
-  readonly #gate: Gate;
-  #taken: Taken[];
-
-  constructor(gate: Gate, taken: Taken[], refusal?: Failure) {
-    this.#gate = gate;
-    this.#taken = taken;
-    this.refusal = refusal;
-  }
-
-  /** The attempt used so much of this resource. */
-  settle(resource: string, amount: number): void {
-    this.#taken = this.#taken.map((taken) => {
-      if (taken.limit.resource !== resource) return taken;
-      const settled = taken.limit.settle(taken, amount);
-      this.#gate.touched(taken.limit);
-      return settled;
-    });
-  }
-
-  /** The attempt has ended. */
-  end(): void {
-    for (const taken of this.#taken) {
-      taken.limit.giveBack(taken);
-      this.#gate.touched(taken.limit);
-    }
-    this.#taken = [];
-  }
-}
-
 interface GateSeams {
   readonly limits: Limits;
+  readonly breakers: Breakers;
+  /** Of agents and workflows that have none. */
+  readonly breaker: Breaker | undefined;
   readonly now: () => number;
   readonly after: (ms: number, call: () => void) => () => void;
   /** Somebody can be granted something. */
@@ -129,6 +37,8 @@ export class Gate {
   readonly #flows = new Map<Agent, Map<string | undefined, Flow>>();
   readonly #ready = new Heap<Flow>();
   readonly #waiters = new Map<Limit, Heap<Flow>>();
+  /** Flows that wait for a breaker, by its name. */
+  readonly #atBreaker = new Map<string, Flow[]>();
   /** Flows whose runs are all being written. */
   #aside: Flow[] = [];
   readonly #timers = new Map<Limit, () => void>();
@@ -140,27 +50,40 @@ export class Gate {
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
+    seams.breakers.onChange((name) => this.#breakerChanged(name));
+  }
+
+  #breakerChanged(name: string): void {
+    const flows = this.#atBreaker.get(name) ?? [];
+    this.#atBreaker.delete(name);
+    for (const flow of flows) {
+      flow.isPlaced = false;
+      this.#place(flow);
+    }
+    this.#seams.wantsTick();
   }
 
   /** Where nodes of this agent wait; undefined when they wait for nothing. */
-  flowOf(agent: Agent, { tenant }: Lane): Flow | undefined {
-    if (agent.guard === undefined) return undefined;
+  flowOf(agent: Agent, { lane, plan: { breaker } }: GatedRun): Flow | undefined {
+    const shared = breaker ?? this.#seams.breaker;
+    if (agent.guard === undefined && agent.breaker === undefined && shared === undefined) return undefined;
     let flows = this.#flows.get(agent);
     if (flows === undefined) this.#flows.set(agent, (flows = new Map()));
-    let flow = flows.get(tenant);
-    if (flow === undefined) flows.set(tenant, (flow = this.#newFlow(agent, tenant)));
+    const key = `${lane.tenant ?? ""} ${shared?.name ?? ""}`;
+    let flow = flows.get(key);
+    if (flow === undefined) flows.set(key, (flow = this.#newFlow(agent, lane.tenant, breakerFor(agent, shared))));
     return flow;
   }
 
-  #newFlow({ name, guard }: Agent, tenant: string | undefined): Flow {
+  #newFlow(agent: Agent, tenant: string | undefined, breaker: AgentBreaker | undefined): Flow {
     const { limits } = this.#seams;
-    const { concurrency, uses, queueTimeoutMs } = guard!;
+    const { concurrency, uses = [] } = agent.guard ?? {};
     const needs = uses.flatMap(({ resource, amount }) => {
       const limit = limits.of(resource, tenant);
       return limit === undefined ? [] : [{ limit, amount }];
     });
-    if (concurrency !== undefined) needs.unshift({ limit: limits.ofAgent(name, concurrency), amount: 1 });
-    return new Flow(name, needs, queueTimeoutMs);
+    if (concurrency !== undefined) needs.unshift({ limit: limits.ofAgent(agent.name, concurrency), amount: 1 });
+    return new Flow(agent, needs, breaker);
   }
 
   get isWaitedFor(): boolean {
@@ -169,27 +92,38 @@ export class Gate {
 
   /** Leave at once, if nobody waits before; else the node is to be parked. */
   tryPass(flow: Flow): Pass | undefined {
-    const refusal = this.#refusal(flow);
-    if (refusal !== undefined) return new Pass(this, [], refusal);
-    if (flow.count > 0 || flow.needs.some(({ limit }) => (this.#waiters.get(limit)?.length ?? 0) > 0) || flow.lacking !== undefined) return undefined;
-    return this.#take(flow);
+    if (flow.tooLarge === undefined) {
+      if (flow.count > 0 || flow.lacking !== undefined) return undefined;
+      for (const { limit } of flow.needs) if ((this.#waiters.get(limit)?.length ?? 0) > 0) return undefined;
+    }
+    return this.#pass(flow);
   }
 
-  #refusal({ agent, tooLarge }: Flow): Failure | undefined {
-    if (tooLarge === undefined) return undefined;
-    const { limit, amount } = tooLarge;
-    const message = `an attempt of "${agent}" uses ${amount} of ${limit.key}, of which there are never more than ${limit.max}`;
-    return makeFailure("configuration", "PAWL_LIMIT_EXCEEDED", message);
-  }
-
-  #take(flow: Flow): Pass {
+  /** Leave, or the reason why there is none; undefined when the breaker is waited for. */
+  #pass(flow: Flow): Pass | undefined {
+    const { agent, tooLarge, breaker } = flow;
+    if (tooLarge !== undefined) return this.#refused("configuration", "PAWL_LIMIT_EXCEEDED", exceeded(agent, tooLarge));
+    const admitted = breaker === undefined ? "yes" : this.#seams.breakers.admit(breaker.name, agent.policy.timeoutMs);
+    if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
+    if (admitted === "no") return this.#refused("circuitOpen", "PAWL_CIRCUIT_OPEN", `the circuit breaker "${breaker!.name}" is open`);
     this.#served = Math.max(this.#served, flow.tag);
     flow.tag = this.#served + 1;
     const taken = flow.needs.map(({ limit, amount }) => {
-      this.touched(limit);
-      return limit.take(amount);
+      const took = limit.take(amount);
+      this.#seams.limits.touch(limit);
+      return took;
     });
-    return new Pass(this, taken);
+    return new Pass(this, { taken, through: breaker && { breaker, admitted, at: this.#seams.now() } });
+  }
+
+  #refused(kind: Failure["kind"], code: ErrorCode, message: string): Pass {
+    return new Pass(this, { refusal: { ...makeFailure(kind, code, message), retryable: false } });
+  }
+
+  /** An attempt that had leave has ended. */
+  ended({ breaker, admitted, at }: Through, ended: Ended): void {
+    const outcome = typeof ended === "string" ? ended : countsForBreaker(breaker, ended) ? "failure" : "neither";
+    this.#seams.breakers.ended(breaker.name, admitted, outcome, this.#seams.now() - at);
   }
 
   /** The node waits here until `grantParked`. */
@@ -220,7 +154,7 @@ export class Gate {
     flow.isPlaced = true;
     flow.tag = Math.max(flow.tag, this.#served);
     const { lacking } = flow;
-    if (flow.canGo || lacking === undefined) return void this.#ready.push(flow, flow.tag);
+    if (flow.canGo || lacking === undefined) return this.#ready.push(flow, flow.tag);
     let waiters = this.#waiters.get(lacking);
     if (waiters === undefined) this.#waiters.set(lacking, (waiters = new Heap()));
     waiters.push(flow, flow.tag);
@@ -264,15 +198,27 @@ export class Gate {
     for (let flow = this.#ready.pop(); flow !== undefined; flow = this.#ready.pop()) {
       flow.isPlaced = false;
       const line = flow.count > 0 && flow.canGo ? this.#firstLine(flow) : undefined;
-      const isGranted = line !== undefined && this.#grantFrom(flow, line, grant);
-      const isBusy = flow.count > 0 && flow.canGo && line === undefined;
-      flow.isPlaced = isBusy;
-      if (isBusy) this.#aside.push(flow);
+      const pass = line === undefined ? undefined : this.#pass(flow);
+      if (line !== undefined && pass === undefined) this.#stand(flow, line);
+      const isGranted = pass !== undefined && this.#grantFrom(flow, line!, pass, grant);
+      if (line !== undefined && pass === undefined) this.#waitForBreaker(flow);
+      else if (flow.count > 0 && flow.canGo && line === undefined) this.#setAside(flow);
       else this.#place(flow);
       for (const { limit } of flow.needs) this.touched(limit);
       if (isGranted) return true;
     }
     return false;
+  }
+
+  #waitForBreaker(flow: Flow): void {
+    const { name } = flow.breaker!;
+    flow.isPlaced = true;
+    this.#atBreaker.set(name, [...(this.#atBreaker.get(name) ?? []), flow]);
+  }
+
+  #setAside(flow: Flow): void {
+    flow.isPlaced = true;
+    this.#aside.push(flow);
   }
 
   /** The line of the run whose turn it is, and whose commit is not in flight. */
@@ -297,16 +243,14 @@ export class Gate {
   }
 
   /** Grants the first node of the line that still waits. */
-  #grantFrom(flow: Flow, line: Line, grant: Grant): boolean {
+  #grantFrom(flow: Flow, line: Line, pass: Pass, grant: Grant): boolean {
     let isGranted = false;
     for (let parked = line.nodes.shift(); parked !== undefined; parked = isGranted ? undefined : line.nodes.shift()) {
-      this.#count(flow, -1);
       const { index } = parked;
-      const refusal = this.#refusal(flow);
-      const pass = refusal === undefined ? this.#take(flow) : new Pass(this, [], refusal);
+      this.#count(flow, -1);
       grant(line.run, () => (isGranted = line.run.grantParked(index, pass)));
-      if (!isGranted) pass.end();
     }
+    if (!isGranted) pass.end("neither");
     if (flow.lines.get(line.run) === line) this.#stand(flow, line);
     return isGranted;
   }
@@ -362,9 +306,9 @@ export class Gate {
     const [late] = at === -1 ? [] : this.#late.splice(at, 1);
     if (late === undefined) return false;
     const { run, index, flow } = late;
-    const message = `it waited for ${flow.queueTimeoutMs} ms for what "${flow.agent}" uses`;
-    const refusal = { ...makeFailure("resource", "PAWL_QUEUE_TIMEOUT", message), retryable: false };
-    if (isHosted(run)) grant(run, () => run.grantParked(index, new Pass(this, [], refusal)));
+    const message = `it waited for ${flow.queueTimeoutMs} ms for what "${flow.agent.name}" uses`;
+    const pass = this.#refused("resource", "PAWL_QUEUE_TIMEOUT", message);
+    if (isHosted(run)) grant(run, () => run.grantParked(index, pass));
     return true;
   }
 
@@ -375,6 +319,6 @@ export class Gate {
   }
 }
 
-function rankOf({ lane }: GatedRun, { since }: Parked): number {
-  return since - lane.priority * AGEING_MS;
+function exceeded({ name }: Agent, { limit, amount }: Need): string {
+  return `an attempt of "${name}" uses ${amount} of ${limit.resource}, of which there are never more than ${limit.max}`;
 }

@@ -171,6 +171,7 @@ export class Home implements RunHome {
       await peers.tell({ ...this.definitions.told, schedules, notifies: this.#seams.notify !== undefined });
       worker.epoch = await peers.open();
       await worker.protection.refresh();
+      for (const definition of this.definitions.byHash.values()) worker.protection.declare(definition);
       recovery.begin();
     }
     const looks = [this.#looks(() => this.#watch.look()), this.#looks(async () => this.#executing?.recovery.look())];

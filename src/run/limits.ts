@@ -65,7 +65,8 @@ export class Limits {
   /** Says what is to be written now. */
   review(): void {
     const touched = this.#isFreed ? this.#limits.values() : this.#touched;
-    for (const limit of touched) if (limit.review(this.#isFreed)) this.#seams.shared.change(limit.key, limit.change(), () => this.#asked(limit));
+    for (const limit of touched)
+      if (limit.review(this.#isFreed)) this.#seams.shared.change(limit.key, limit.change(), (isWritten) => isWritten && this.#asked(limit));
     this.#touched.clear();
     this.#isFreed = false;
   }

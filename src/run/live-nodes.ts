@@ -95,7 +95,7 @@ export class LiveNodes {
     for (const node of nodes) {
       if (node.hasPermit) this.#released();
       node.hasPermit = false;
-      node.pass?.end();
+      node.pass?.end("neither");
       node.pass = undefined;
       node.attempt?.abandon(code);
       node.attempt = undefined;

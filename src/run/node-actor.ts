@@ -9,7 +9,7 @@ import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Policy } from "../define/policy.ts";
 import type { EditedInput } from "./edited-inputs.ts";
-import type { Pass } from "./gate.ts";
+import type { Pass } from "./pass.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";

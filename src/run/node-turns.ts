@@ -8,7 +8,8 @@ import type { KeptStep } from "./attempt-line.ts";
 import type { Calls } from "./calls.ts";
 import { FACT, nodeChart } from "./charts.ts";
 import type { DagRows } from "./dag-rows.ts";
-import type { GatedRun, Pass } from "./gate.ts";
+import type { GatedRun } from "./flow.ts";
+import type { Ended, Pass } from "./pass.ts";
 import { makeFailure } from "./failure.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { RunSeams } from "./hosted-run.ts";
@@ -58,7 +59,7 @@ export class NodeTurns {
       if (index === undefined) return;
       const live = nodes.at(index);
       const of = live?.node ?? graph.node(index);
-      const flow = gate?.flowOf(live === undefined ? of.agent : agentOf(live), run.lane);
+      const flow = gate?.flowOf(live === undefined ? of.agent : agentOf(live), run);
       const pass = flow === undefined ? undefined : gate!.tryPass(flow);
       if (flow === undefined || pass !== undefined) return this.#begin(of, pass);
       progress.park(index);
@@ -112,7 +113,7 @@ export class NodeTurns {
     if (snapshot.value === "stopping") return;
     if (before === "running" || before === "stopping") {
       nodes.release(node);
-      node.pass?.end();
+      node.pass?.end(endedBy(event, snapshot.context.failure));
       node.pass = undefined;
     }
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
@@ -165,4 +166,11 @@ export class NodeTurns {
     const message = `no progress was reported for ${policyOf(node).heartbeatMs} ms`;
     this.outcome(node, attempt, { failure: makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", message) });
   }
+}
+
+/** What the end of an attempt says of what it called: its timeout speaks for itself, whoever gives it up says nothing. */
+function endedBy(event: NodeEvent, failure: Failure | undefined): Ended {
+  if (event.type === "attempt.succeeded") return "success";
+  if (event.type === "attempt.failed") return event.failure;
+  return Object.hasOwn(ABANDONED, event.type) || failure === undefined ? "neither" : failure;
 }

@@ -1,10 +1,15 @@
 /**
- * What protects that which agents use: limits, shared with the other workers, and the gate before which nodes wait for them.
+ * What protects that which agents use: limits and circuit breakers, shared with the other workers, and the gate before which
+ * nodes wait for them.
  */
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
+import { type Breaker, type BreakerOption, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
 import { type LimitsOptions, limitPoliciesOf } from "../define/limits.ts";
+import { agentsOf } from "../define/plan.ts";
 import type { Store } from "../store/store.ts";
+import { Breakers } from "./breakers.ts";
+import type { Definition } from "./definition.ts";
 import { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import { Limits } from "./limits.ts";
@@ -13,6 +18,7 @@ import { SharedRows } from "./shared-rows.ts";
 /** How much of what may be used. */
 export interface ProtectionOptions {
   readonly limits?: LimitsOptions | undefined;
+  readonly breaker?: BreakerOption | undefined;
 }
 
 interface ProtectionSeams {
@@ -28,11 +34,13 @@ interface ProtectionSeams {
 export class Protection {
   readonly shared: SharedRows;
   readonly limits: Limits;
+  readonly breakers: Breakers;
   readonly gate: Gate;
 
   readonly #seams: ProtectionSeams;
+  readonly #breaker: Breaker | undefined;
 
-  constructor(seams: ProtectionSeams, { limits = {} }: ProtectionOptions) {
+  constructor(seams: ProtectionSeams, { limits = {}, breaker }: ProtectionOptions) {
     this.#seams = seams;
     const { store, clock, log, now, epoch, wantsTick } = seams;
     this.shared = new SharedRows(store, log, { epoch, wantsWrite: wantsTick });
@@ -45,7 +53,19 @@ export class Protection {
         wantsTick();
       },
     });
-    this.gate = new Gate({ limits: this.limits, now, after: (ms, call) => clock.after(ms, call), wantsTick });
+    this.#breaker = breaker === undefined ? undefined : breakerOf(breaker, "open()");
+    this.breakers = new Breakers(this.shared, { steadyNow: now, epoch, clock, log });
+    this.gate = new Gate({ limits: this.limits, breakers: this.breakers, breaker: this.#breaker, now, after: (ms, call) => clock.after(ms, call), wantsTick });
+  }
+
+  /** Runs of this definition come. Throws PAWL_BREAKER_CONFLICT. */
+  declare(definition: Definition): void {
+    if (definition.kind !== "dag") return;
+    const { nodes, breaker } = definition.workflow.plan;
+    for (const agent of nodes.flatMap(agentsOf)) {
+      const chosen = breakerFor(agent, breaker, this.#breaker);
+      if (chosen !== undefined) this.breakers.declare(breakerPolicyOf(chosen));
+    }
   }
 
   /** The run is no longer here. */
@@ -71,6 +91,7 @@ export class Protection {
   }
 
   stop(): void {
+    this.breakers.stop();
     this.gate.stop();
   }
 }

@@ -20,7 +20,7 @@ interface Row {
 interface NumberedChange {
   readonly number: number;
   readonly change: Change<any>;
-  readonly written: (() => void) | undefined;
+  readonly done: ((isWritten: boolean) => void) | undefined;
 }
 
 interface SharedHooks {
@@ -59,10 +59,10 @@ export class SharedRows {
     this.#listeners.add(listener);
   }
 
-  /** `written` is called when it is durable. */
-  change<Value>(key: string, change: Change<Value>, written?: () => void): void {
+  /** `done` is called once: when it was written and is seen here, or when it never will be. */
+  change<Value>(key: string, change: Change<Value>, done?: (isWritten: boolean) => void): void {
     const changes = this.#pending.get(key) ?? [];
-    changes.push({ number: ++this.#number, change, written });
+    changes.push({ number: ++this.#number, change, done });
     this.#pending.set(key, changes);
     this.#hooks.wantsWrite();
   }
@@ -95,10 +95,10 @@ export class SharedRows {
 
   written(): void {
     this.#writes++;
-    const taken = this.#taken;
+    const taken = [...this.#taken.values()].flat();
     this.#taken = new Map();
     for (const [key, body] of this.#written) this.#see(key, body);
-    for (const changes of taken.values()) for (const { written } of changes) written?.();
+    for (const { done } of taken) done?.(true);
   }
 
   /** It is not known whether it was written, or it was not: it is tried again, and counts once. */
@@ -132,7 +132,32 @@ export class SharedRows {
 
   /** Another process closed this worker's epoch: what it was about to write is nobody's. */
   lost(): void {
+    const lost = [...this.#pending.values()].flat();
     this.#pending.clear();
+    for (const { done } of lost) done?.(false);
+  }
+}
+
+/** Changes a row from a process that executes nothing: at once, and again if somebody asks again. Throws PAWL_STORE_FULL. */
+export async function changeShared<Value>(store: Store, key: string, change: Change<Value>): Promise<void> {
+  const amend: Amendment["amend"] = (body, isOpen) => {
+    const row = readRow(body);
+    const of = change(row.of as Value | undefined, isOpen);
+    return of === undefined ? undefined : JSON.stringify({ ...row, of });
+  };
+  await store.amend([{ key, amend }]);
+}
+
+/** The value of each row, by its key; `undefined` of one that is damaged. */
+export async function readSharedValues(store: Store): Promise<Map<string, unknown>> {
+  return new Map((await store.readShared()).map(({ key, body }) => [key, valueOf(body)]));
+}
+
+function valueOf(body: string): unknown {
+  try {
+    return readRow(body).of;
+  } catch {
+    return undefined;
   }
 }
 

@@ -72,7 +72,9 @@ export class Starts {
     if (executing === undefined) return register();
     await executing.worker.attempt(register);
     executing.recovery.parked.clear();
-    if (executing.peers.epoch !== 0) await executing.peers.tell(definitions.told);
+    if (executing.peers.epoch === 0) return;
+    executing.worker.protection.declare(definition);
+    await executing.peers.tell(definitions.told);
   }
 
   /** Resolves when the run is on the disk; with `startAt` it begins then, in whatever worker. */

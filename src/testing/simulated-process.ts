@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
-import type { Duration, LimitsOptions, Log, NoticeReceiver, Pawl, Schedule, Startable } from "../index.ts";
+import type { BreakerOption, Duration, LimitsOptions, Log, NoticeReceiver, Pawl, Schedule, Startable } from "../index.ts";
 import type { Amendment, Commit, Outcome, ScheduleChange, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -31,6 +31,7 @@ export interface ProcessOptions {
   readonly logged?: (message: string) => void;
   readonly maxConcurrentAttempts?: number;
   readonly limits?: LimitsOptions;
+  readonly breaker?: BreakerOption;
   /** Who is told what happens to runs, and after how long without a commit that they stall. */
   readonly notify?: NoticeReceiver;
   readonly stallAfter?: Duration;
@@ -87,6 +88,7 @@ export class SimProcess {
         workflows: this.#options.workflows,
         ...(this.#options.schedules !== undefined && { schedules: this.#options.schedules }),
         ...(this.#options.execute !== undefined && { execute: this.#options.execute }),
+        ...(this.#options.breaker !== undefined && { breaker: this.#options.breaker }),
         ...(this.#options.limits !== undefined && { limits: this.#options.limits }),
         ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
       },

@@ -21,7 +21,8 @@ Five machines make a run of a workflow. The **workflow** starts one **supervisor
 dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow. What calls no agent itself
 is not a node's machine but one of two others: a **group** is a node made of other nodes, which are the items of a map, the rounds of a
 loop, or the members of a choice; an **event** is a node that waits for what somebody sends. They begin and end as nodes do, and the
-supervisor cannot tell them apart. A **step** is what a user's machine invokes by \`step(agent)\`.
+supervisor cannot tell them apart. A **step** is what a user's machine invokes by \`step(agent)\`. A **breaker** says whether agents may be
+called at all.
 
 This page is written by \`npm run draw\`. The words in its tables stand in the machines, as \`description\`.
 `;
@@ -91,6 +92,16 @@ Its host
 - starts \`attempt\` when a permit is granted, and again, under the same number, when it was lost with its process;
 - answers with the agent's result; with \`{ error, waitMs }\` when another attempt is to follow after so many ms; or with the error
   itself, which no transition takes: then xstate ends the step with it, and tells the machine that invoked it.`,
+  breaker: `It belongs to no run: all workers of a store share it, and it never ends. What it keeps is small; the calls that a rate is made of
+are counted beside it.
+
+Its host
+- sends \`call.failed\` and \`call.succeeded\` of calls that were let through, with how long they took, and with the \`tally\` of its
+  window when the policy has a \`rate\`; with \`probe\`, the id of its lease, when the call was a probe;
+- asks for a lease by \`probe.asked\` before it makes a probe, and finds it among \`leases\` if it was granted; sends
+  \`probe.dropped\` when the probe was not made, or was cut off;
+- sends \`owners.gone\` when it learns that workers are no more, whose probes then nobody makes;
+- gives all events instants of one time line that does not go back.`,
 };
 
 /** The whole page. */

@@ -1,6 +1,7 @@
 /**
  * What must hold at every moment of a machine's life, as predicates over the moments up to now.
  */
+import type { BreakerContext } from "../../machines/breaker.ts";
 import type { EventContext } from "../../machines/event.ts";
 import type { GroupContext } from "../../machines/group.ts";
 import type { NodeContext } from "../../machines/node.ts";
@@ -176,8 +177,58 @@ export const lateIsAFailure: Invariant = (moments) => {
   return failure === undefined;
 };
 
+const breaker = (moments: readonly Moment[]): BreakerContext => newest(moments).context;
+const changedTo = (moments: readonly Moment[], value: string): boolean => changed(moments) && isIn(moments, value);
+const toldAt = (moments: readonly Moment[]): number => (newest(moments).told as { at?: number } | undefined)?.at ?? 0;
+
+/** No more probes than there is place for, each once, and only while it is half open; none that had lapsed when the last was granted. */
+export const probesHavePlaces: Invariant = (moments) => {
+  const { leases, policy } = breaker(moments);
+  const ids = leases.map(({ id }) => id);
+  if (newest(moments).told?.type === "probe.asked" && leases.some(({ lapsesAt }) => lapsesAt <= toldAt(moments))) return !changed(moments);
+  return leases.length <= policy.halfOpenMax && new Set(ids).size === ids.length && (leases.length === 0 || isIn(moments, "halfOpen"));
+};
+
+/** It leaves open of itself only when somebody wants to try, and not before its time. */
+export const staysOpenLongEnough: Invariant = (moments) => {
+  if (!changedTo(moments, "halfOpen")) return true;
+  const before = moments.at(-2)!;
+  return before.value === "open" && newest(moments).told?.type === "probe.asked" && toldAt(moments) - before.context.since >= breaker(moments).policy.openForMs;
+};
+
+/** It opens for what failed or was slow while it was closed, or for a probe of its own that failed. */
+export const opensForAReason: Invariant = (moments) => {
+  if (!changedTo(moments, "open")) return true;
+  const before = moments.at(-2)!;
+  const told = newest(moments).told as { type: string; probe?: string; durationMs: number };
+  if (before.value === "halfOpen") return told.type === "call.failed" && before.context.leases.some(({ id }: { id: string }) => id === told.probe);
+  return before.value === "closed" && told.probe === undefined && toldAt(moments) - told.durationMs >= before.context.since;
+};
+
+/** It closes when enough of its probes have succeeded, or because somebody said so. */
+export const closesByProbes: Invariant = (moments) => {
+  if (!changedTo(moments, "closed") || moments.length === 1 || newest(moments).told?.type === "breaker.reset") return true;
+  const before = moments.at(-2)!;
+  return before.value === "halfOpen" && before.context.successes + 1 === breaker(moments).policy.successThreshold;
+};
+
+/** Less than what would have opened it is counted, and nothing of that is left when it has closed. */
+export const countsBelowThresholds: Invariant = (moments) => {
+  const { failures, successes, policy } = breaker(moments);
+  if (isIn(moments, "closed")) return failures < policy.failureThreshold && successes === 0 && (!changed(moments) || failures === 0);
+  return successes < policy.successThreshold;
+};
+
+/** What somebody forced stays so until somebody says otherwise. */
+export const staysForced: Invariant = (moments) =>
+  !changed(moments) || !(moments.at(-2)?.value ?? "").startsWith("forced") || (newest(moments).told?.type ?? "").startsWith("breaker.");
+
+/** Its instant is that of the event that brought it into its state. */
+export const knowsSinceWhen: Invariant = (moments) => !changed(moments) || moments.length === 1 || breaker(moments).since === toldAt(moments);
+
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
+  breaker: { probesHavePlaces, staysOpenLongEnough, opensForAReason, closesByProbes, countsBelowThresholds, staysForced, knowsSinceWhen },
   event: { staysEnded, waitsAsLongAsSaid, lateIsAFailure },
   group: { staysEnded, opensOnce, closesWhatSettled, completesInOrder, groupEndsWithReason },
   node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason, stopsByAsking },

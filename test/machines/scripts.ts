@@ -3,6 +3,7 @@
  * Timers are not listed here; they are read from the machine. What xstate tells a machine of the actors it invoked is.
  */
 import type { EventFrom, InputFrom } from "xstate";
+import type { breakerMachine } from "../../machines/breaker.ts";
 import type { eventMachine } from "../../machines/event.ts";
 import type { groupMachine } from "../../machines/group.ts";
 import type { Failure, nodeMachine } from "../../machines/node.ts";
@@ -13,8 +14,10 @@ import { type AnyEvent } from "./drivers.ts";
 export interface Script {
   readonly inputs: Readonly<Record<string, object>>;
   readonly events: readonly AnyEvent[];
+  /** Paths with this input are made of these events alone: with all of them there would be too many. */
+  readonly only?: ReadonlyMap<object, readonly AnyEvent[]>;
   /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
-  readonly stopWhen?: (snapshot: { readonly context: any }) => boolean;
+  readonly stopWhen?: (snapshot: { readonly value: unknown; readonly context: any }) => boolean;
 }
 
 const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
@@ -119,8 +122,57 @@ const stepEvents: AnyEvent[] = [
   { type: "xstate.error.actor.0.step.running", error: unconfigured, actorId: "0.step.running" } as AnyEvent,
 ];
 
+type BreakerEvent = EventFrom<typeof breakerMachine>;
+const breakerPolicy = { failureThreshold: 1, openForMs: 10, halfOpenMax: 1, successThreshold: 1 };
+const breakerInputs = {
+  "counts failures": { at: 0, policy: { ...breakerPolicy, failureThreshold: 2 } },
+  "goes by rates": { at: 0, policy: { ...breakerPolicy, failureThreshold: 9, rate: { minimumCalls: 2, failureRate: 0.5, slowCallRate: 1 } } },
+  "is probed": { at: 0, policy: { ...breakerPolicy, successThreshold: 2 } },
+  "loses probes": { at: 0, policy: { ...breakerPolicy, successThreshold: 3 } },
+  "is forced": { at: 0, policy: breakerPolicy },
+} satisfies Record<string, InputFrom<typeof breakerMachine>>;
+
+const failed: BreakerEvent = { type: "call.failed", at: 5, durationMs: 5 };
+const firstProbe: BreakerEvent = { type: "probe.asked", at: 15, lease: { id: "first", owner: 1, lapsesAt: 18 } };
+const calls: BreakerEvent[] = [failed, { ...failed, durationMs: 6 }, { ...failed, type: "call.succeeded" }];
+const talliedCalls: BreakerEvent[] = [
+  { ...failed, tally: { calls: 4, failures: 2, slow: 0 } },
+  { ...failed, type: "call.succeeded", tally: { calls: 4, failures: 0, slow: 4 } },
+];
+/** The first can be asked for at 15, exactly when it has been open for long enough, and lapses at 18. */
+const probes: BreakerEvent[] = [
+  { ...firstProbe, at: 14.9 },
+  firstProbe,
+  { type: "probe.asked", at: 18, lease: { id: "second", owner: 2, lapsesAt: 28 } },
+  { type: "call.succeeded", at: 19, durationMs: 1, probe: "first" },
+  { type: "call.failed", at: 19, durationMs: 1, probe: "second" },
+];
+const losses: BreakerEvent[] = [
+  { type: "probe.dropped", at: 19, probe: "first" },
+  { type: "owners.gone", at: 19, owners: [2, 3] },
+];
+const forces: BreakerEvent[] = [
+  { type: "breaker.forcedOpen", at: 20 },
+  { type: "breaker.forcedClosed", at: 20 },
+  { type: "breaker.reset", at: 20 },
+];
+
+const breakerScript: Script = {
+  inputs: breakerInputs,
+  events: [...calls, ...talliedCalls, ...probes, ...losses, ...forces],
+  only: new Map<object, readonly BreakerEvent[]>([
+    [breakerInputs["counts failures"], calls],
+    [breakerInputs["goes by rates"], [failed, ...talliedCalls]],
+    [breakerInputs["is probed"], [failed, ...probes]],
+    [breakerInputs["loses probes"], [failed, firstProbe, probes[2]!, ...losses]],
+    [breakerInputs["is forced"], [failed, firstProbe, ...forces]],
+  ]),
+  stopWhen: ({ value, context }) => value === "closed" && context.since > 0,
+};
+
 /** By the id of the machine. */
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
+  breaker: breakerScript,
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
   node: { inputs: nodeInputs, events: nodeEvents },

@@ -1,0 +1,89 @@
+/**
+ * A flow: nodes that wait before the gate for the same, for the same tenant. The run whose turn it is stands first.
+ */
+import type { Agent } from "../define/agent.ts";
+import type { AgentBreaker } from "../define/breaker.ts";
+import type { Plan } from "../define/plan.ts";
+import { Heap } from "./heap.ts";
+import type { HostedRun } from "./hosted-run.ts";
+import type { Lane } from "./lane.ts";
+import type { Limit } from "./limit.ts";
+import type { Pass } from "./pass.ts";
+import { Queue } from "./queue.ts";
+
+/** So long a wait counts as much as a priority of one more. */
+const AGEING_MS = 60_000;
+
+/** A run whose nodes may wait here. */
+export interface GatedRun extends HostedRun {
+  readonly lane: Lane;
+  readonly plan: Pick<Plan, "breaker">;
+  /** Begins the attempt of this node, which has waited here; answers whether it still waited. */
+  grantParked(index: number, pass: Pass): boolean;
+}
+
+export interface Parked {
+  readonly index: number;
+  readonly since: number;
+}
+
+/** Nodes of one run that wait in one flow, the first in line first. */
+export interface Line {
+  readonly run: GatedRun;
+  readonly nodes: Queue<Parked>;
+}
+
+export interface Need {
+  readonly limit: Limit;
+  readonly amount: number;
+}
+
+/** Nodes that use the same, for the same tenant. */
+export class Flow {
+  readonly agent: Agent;
+  readonly needs: readonly Need[];
+  readonly breaker: AgentBreaker | undefined;
+  /** Whose turn it is: the least. */
+  tag = 0;
+  /** It waits for its turn, or for a limit. */
+  isPlaced = false;
+  count = 0;
+  readonly lines = new Map<HostedRun, Line>();
+  /** Those of them that have nodes; also some that have left. */
+  readonly inLine = new Heap<Line>();
+  cancelTimer: (() => void) | undefined;
+
+  constructor(agent: Agent, needs: readonly Need[], breaker: AgentBreaker | undefined) {
+    this.agent = agent;
+    this.needs = needs;
+    this.breaker = breaker;
+  }
+
+  get queueTimeoutMs(): number | undefined {
+    return this.agent.guard?.queueTimeoutMs;
+  }
+
+  /** Has it enough of everything, or asks for more than there ever is? */
+  get canGo(): boolean {
+    return this.lacking === undefined || this.tooLarge !== undefined;
+  }
+
+  get lacking(): Limit | undefined {
+    return this.needs.find(({ limit, amount }) => !limit.has(amount))?.limit;
+  }
+
+  /** What asks for more than there ever is. */
+  get tooLarge(): Need | undefined {
+    return this.needs.find(({ limit, amount }) => amount > limit.max);
+  }
+
+  /** What it needs of this limit. */
+  needOf(limit: Limit): number {
+    return this.needs.find((need) => need.limit === limit)?.amount ?? 0;
+  }
+}
+
+/** Less is sooner. */
+export function rankOf({ lane }: GatedRun, { since }: Parked): number {
+  return since - lane.priority * AGEING_MS;
+}

@@ -1,0 +1,335 @@
+/**
+ * Circuit breakers, shared by workers: what is let through when, and what others got wrong.
+ */
+import { describe, expect, test } from "vitest";
+import { type BreakerPolicy, breakerOf } from "../../src/define/breaker.ts";
+import { isPawlError } from "../../src/errors.ts";
+import { circuitOpenFailure, forceBreaker, viewBreakers } from "../../src/run/breaker-view.ts";
+import { LEASE_LOOK_MS, LEASE_UNTAKEN_MS } from "../../src/run/breakers.ts";
+import { BreakerRoom, type BreakerWorker } from "../sim/breaker-room.ts";
+
+const OPEN_MS = 60_000;
+const TIMEOUT_MS = 30_000;
+
+function policy(options: Parameters<typeof breakerOf>[0] = true): BreakerPolicy {
+  return { name: "api", ...breakerOf(options, "test").policy };
+}
+
+/** So many calls that are let through fail, one after the other. */
+async function fail(room: BreakerRoom, worker: BreakerWorker, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    expect(worker.breakers.admit("api")).toBe("yes");
+    worker.breakers.ended("api", "yes", "failure", 0);
+    await room.pump();
+  }
+}
+
+const state = (worker: BreakerWorker): string => worker.breakers.view("api")!.state;
+
+async function opened(options: Parameters<typeof breakerOf>[0] = true, workers = 1): Promise<{ room: BreakerRoom; all: BreakerWorker[] }> {
+  const room = new BreakerRoom(policy(options));
+  for (let i = 0; i < workers; i++) await room.boot();
+  await fail(room, room.workers[0]!, policy(options).failureThreshold);
+  expect(room.workers.map(state)).toEqual(Array.from({ length: workers }, () => "open"));
+  return { room, all: room.workers };
+}
+
+/** A probe is admitted, and ends at once. */
+async function probe(room: BreakerRoom, worker: BreakerWorker, outcome: "success" | "failure" | "neither"): Promise<void> {
+  expect(await room.admit(worker, "api", TIMEOUT_MS)).toBe("probe");
+  worker.breakers.ended("api", "probe", outcome, 0);
+  await room.pump();
+}
+
+test("failures in a row open it, a success between them forgets them, and a success alone writes nothing", async () => {
+  const room = new BreakerRoom(policy());
+  const worker = await room.boot();
+  await room.pass(10);
+  const success = (): void => worker.breakers.ended("api", "yes", "success", 5);
+  success();
+  expect(worker.shared.isDirty).toBe(false);
+  await fail(room, worker, 4);
+  success();
+  expect(worker.shared.isDirty).toBe(true);
+  await room.pump();
+  expect(worker.breakers.view("api")).toMatchObject({ failures: 0, state: "closed" });
+  // a failure that is not written yet is forgotten, too
+  worker.breakers.ended("api", "yes", "failure", 0);
+  success();
+  await room.pump();
+  await fail(room, worker, 4);
+  worker.breakers.ended("api", "yes", "neither", 0);
+  expect(state(worker)).toBe("closed");
+  await fail(room, worker, 1);
+  expect(state(worker)).toBe("open");
+  expect(worker.breakers.admit("api")).toBe("no");
+  expect(worker.transitions).toMatchObject([{ name: "api", from: "closed", to: "open", reason: "failures" }]);
+});
+
+test("it is half open from exactly the limit on, one call tries at a time, two that succeed close it", async () => {
+  const { room, all } = await opened(true, 2);
+  const [first, second] = all as [BreakerWorker, BreakerWorker];
+  await room.pass(OPEN_MS - 1);
+  expect(first.breakers.admit("api")).toBe("no");
+  first.heard.length = 0;
+  await room.pass(1);
+  expect(first.heard).toEqual(["api"]);
+  expect(first.breakers.admit("api")).toBe("asks");
+  await room.pump();
+  expect(first.breakers.admit("api")).toBe("probe");
+  expect(await room.admit(first, "api")).toBe("no");
+  expect(await room.admit(second, "api")).toBe("no");
+  first.breakers.ended("api", "probe", "success", 0);
+  await room.pump();
+  expect(first.breakers.view("api")).toMatchObject({ state: "halfOpen", successes: 1, probes: 0 });
+  await probe(room, second, "success");
+  expect([state(first), state(second)]).toEqual(["closed", "closed"]);
+  expect([...first.transitions, ...second.transitions].map(({ from, to, reason }) => [from, to, reason].join(" "))).toEqual([
+    "closed open failures",
+    "open halfOpen waited",
+    "halfOpen closed probesSucceeded",
+  ]);
+  expect(first.breakers.view("api")).toMatchObject({ failures: 0, openings: 1, reason: "probesSucceeded" });
+});
+
+test("a probe that fails opens it anew, for as long; one of which nobody knows gives its place back", async () => {
+  const { room, all } = await opened();
+  const worker = all[0]!;
+  await room.pass(OPEN_MS + 500);
+  await probe(room, worker, "neither");
+  expect(state(worker)).toBe("halfOpen");
+  await probe(room, worker, "failure");
+  expect(state(worker)).toBe("open");
+  await room.pass(OPEN_MS - 1);
+  expect(worker.breakers.admit("api")).toBe("no");
+  await room.pass(1);
+  await probe(room, worker, "success");
+});
+
+test("who waits hears when a place is free, and when it closes", async () => {
+  const { room, all } = await opened(true, 2);
+  const [first, second] = all as [BreakerWorker, BreakerWorker];
+  await room.pass(OPEN_MS);
+  expect(await room.admit(first, "api")).toBe("probe");
+  expect(await room.admit(second, "api")).toBe("no");
+  second.heard.length = 0;
+  first.breakers.ended("api", "probe", "success", 0);
+  await room.pump();
+  expect(second.heard).toEqual(["api"]);
+  expect(await room.admit(first, "api")).toBe("probe");
+  expect(await room.admit(second, "api")).toBe("no");
+  first.breakers.ended("api", "probe", "success", 0);
+  await room.pump();
+  expect(second.heard).toEqual(["api", "api"]);
+  expect(second.breakers.admit("api")).toBe("yes");
+});
+
+describe("a probe that is lost gives its place back", () => {
+  test("when its worker is gone", async () => {
+    const { room, all } = await opened(true, 2);
+    const [first, second] = all as [BreakerWorker, BreakerWorker];
+    await room.pass(OPEN_MS);
+    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    await room.kill(first);
+    second.heard.length = 0;
+    await room.pass(LEASE_LOOK_MS);
+    expect(second.heard).toEqual(["api"]);
+    await probe(room, second, "success");
+  });
+
+  test("when it lapses, though its worker is there; what it answers then does not matter", async () => {
+    const { room, all } = await opened(true, 2);
+    const [first, second] = all as [BreakerWorker, BreakerWorker];
+    await room.pass(OPEN_MS);
+    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    await room.pass(TIMEOUT_MS - 1);
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    await room.pass(LEASE_LOOK_MS);
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("probe");
+    first.breakers.ended("api", "probe", "failure", TIMEOUT_MS + LEASE_LOOK_MS - 1);
+    await room.pump();
+    expect(second.breakers.view("api")).toMatchObject({ state: "halfOpen", probes: 1 });
+    second.breakers.ended("api", "probe", "failure", 0);
+    await room.pump();
+    expect(state(second)).toBe("open");
+  });
+
+  test("when nobody takes it", async () => {
+    const { room, all } = await opened(true, 2);
+    const [first, second] = all as [BreakerWorker, BreakerWorker];
+    await room.pass(OPEN_MS);
+    expect(first.breakers.admit("api", TIMEOUT_MS)).toBe("asks");
+    await room.pump();
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    second.heard.length = 0;
+    await room.pass(LEASE_UNTAKEN_MS);
+    expect(second.heard).toEqual(["api"]);
+    await probe(room, second, "success");
+  });
+
+  test("when its process is killed between asking and knowing, whether or not it was written", async () => {
+    for (const fault of ["diesApplied", "diesLost"] as const) {
+      const { room, all } = await opened();
+      await room.pass(OPEN_MS);
+      room.fault = fault;
+      expect(await room.admit(all[0]!, "api", TIMEOUT_MS)).toBe("no");
+      expect(room.workers).toEqual([]);
+      await probe(room, await room.boot(), "success");
+    }
+  });
+});
+
+test("a lease is granted once, though nobody knew whether it was written", async () => {
+  for (const fault of ["unknownApplied", "unknownLost"] as const) {
+    const { room, all } = await opened();
+    await room.pass(OPEN_MS);
+    room.fault = fault;
+    expect(await room.admit(all[0]!, "api")).toBe("probe");
+    expect((await viewBreakers(room.store))[0]).toMatchObject({ probes: 1 });
+    expect(all[0]!.transitions.map(({ to }) => to)).toEqual(["open", "halfOpen"]);
+  }
+});
+
+test("it outlives its workers: state, failures in a row, and how long it is open yet", async () => {
+  const room = new BreakerRoom(policy());
+  const first = await room.boot();
+  await fail(room, first, 4);
+  await room.kill(first);
+  const second = await room.boot();
+  await fail(room, second, 1);
+  expect(state(second)).toBe("open");
+  await room.kill(second);
+  await room.pass(OPEN_MS - 1);
+  const third = await room.boot();
+  expect(third.breakers.admit("api")).toBe("no");
+  await room.pass(1);
+  await probe(room, third, "success");
+});
+
+test("what somebody forced stays, from whatever process, until it is reset", async () => {
+  const room = new BreakerRoom(policy());
+  const worker = await room.boot();
+  worker.breakers.force("api", "open");
+  await room.pump();
+  await room.pass(OPEN_MS * 10);
+  expect(worker.breakers.admit("api")).toBe("no");
+  expect(await forceBreaker(room.store, "api", "closed", room.clock.now())).toMatchObject({ state: "forcedClosed", reason: "forced" });
+  await worker.shared.refresh();
+  expect(worker.heard).toEqual(["api"]);
+  await fail(room, worker, 20);
+  expect(worker.shared.isDirty).toBe(false);
+  worker.breakers.force("api", undefined);
+  await room.pump();
+  await fail(room, worker, 5);
+  expect(state(worker)).toBe("open");
+  expect(await forceBreaker(room.store, "api", undefined, room.clock.now())).toMatchObject({ state: "closed", failures: 0, reason: "reset" });
+  await expect(forceBreaker(room.store, "apo", "open", 0)).rejects.toMatchObject({
+    code: "PAWL_BREAKER_NOT_FOUND",
+    message: 'there is no breaker "apo" did you mean "api"?',
+  });
+  expect(() => worker.breakers.force("apo", "open")).toThrow('there is no breaker "apo"');
+});
+
+test("a breaker has the same numbers wherever it is named in a process; another worker may have others", async () => {
+  const room = new BreakerRoom(policy());
+  const worker = await room.boot();
+  worker.breakers.declare(policy());
+  let thrown: unknown;
+  try {
+    worker.breakers.declare(policy({ failureThreshold: 2, openFor: "1s" }));
+  } catch (error) {
+    thrown = error;
+  }
+  expect(isPawlError(thrown, "PAWL_BREAKER_CONFLICT")).toBe(true);
+  expect(String(thrown)).toContain('breaker "api" was given twice with another failureThreshold, another openForMs');
+  const newer = await room.boot([policy({ failureThreshold: 2 })]);
+  expect((await viewBreakers(room.store))[0]!.policy.failureThreshold).toBe(2);
+  await fail(room, worker, 1);
+  await fail(room, newer, 1);
+  expect(state(worker)).toBe("open");
+});
+
+test("a row that cannot be read is a breaker that is closed", async () => {
+  const { room, all } = await opened();
+  for (const body of ['{"of":{"state":"ajar"},"last":{}}', '{"of":7,"last":{}}', "{"]) {
+    await room.store.amend([{ key: "breaker:api", amend: () => body }]);
+    await all[0]!.shared.refresh();
+    expect(all[0]!.breakers.admit("api")).toBe("yes");
+    expect(await viewBreakers(room.store)).toEqual([]);
+    await fail(room, all[0]!, 1);
+  }
+  expect((await viewBreakers(room.store))[0]).toMatchObject({ state: "closed" });
+});
+
+test("what an attempt fails of says which breaker, why, and until when", async () => {
+  const { room, all } = await opened();
+  const { breakers } = all[0]!;
+  const view = breakers.view("api")!;
+  expect(circuitOpenFailure(view)).toMatchObject({ kind: "circuitOpen", code: "PAWL_CIRCUIT_OPEN", retryable: false });
+  expect(circuitOpenFailure(view).message).toBe('the circuit breaker "api" is open (5 failures in a row); it is tried again from 1970-01-01T00:17:40.000Z');
+  await room.pass(OPEN_MS);
+  expect(await room.admit(all[0]!, "api")).toBe("probe");
+  expect(circuitOpenFailure(breakers.view("api")!).message).toBe('the circuit breaker "api" is open (5 failures in a row); others try it now');
+  breakers.force("api", "open");
+  await room.pump();
+  expect(circuitOpenFailure(breakers.view("api")!).message).toBe('the circuit breaker "api" is open (somebody opened it)');
+  expect(breakers.views().map(({ name }) => name)).toEqual(["api"]);
+});
+
+describe("a rate", () => {
+  const rate = { window: { calls: 10 }, failureRate: 0.5, slowCallRate: 1, slowCall: "1s", minimumCalls: 4 } as const;
+  const boot = async (options: object): Promise<{ room: BreakerRoom; worker: BreakerWorker }> => {
+    const room = new BreakerRoom(policy({ failureThreshold: 99, rate: { ...rate, ...options } }));
+    const worker = await room.boot();
+    await room.pass(3_600_000);
+    return { room, worker };
+  };
+  const end = async (room: BreakerRoom, worker: BreakerWorker, ...calls: readonly (readonly ["success" | "failure", number])[]): Promise<void> => {
+    for (const [outcome, durationMs] of calls) {
+      worker.breakers.ended("api", "yes", outcome, durationMs);
+      await room.pump();
+    }
+  };
+
+  test("opens it when so many of the newest calls failed, at exactly the limit, and not of fewer calls than the minimum", async () => {
+    const { room, worker } = await boot({});
+    await end(room, worker, ["failure", 0], ["failure", 0], ["failure", 0]);
+    expect(state(worker)).toBe("closed");
+    expect(worker.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 3, failures: 3, slow: 0 } });
+    await end(room, worker, ["success", 0]);
+    expect(worker.breakers.view("api")).toMatchObject({ state: "open", reason: "rate", calls: null });
+    expect(circuitOpenFailure(worker.breakers.view("api")!).message).toContain("(too many calls failed or were slow)");
+  });
+
+  test("forgets what is no longer among the newest calls", async () => {
+    const { room, worker } = await boot({});
+    const fine = Array.from({ length: 7 }, () => ["success", 0] as const);
+    await end(room, worker, ...fine, ["failure", 0], ["failure", 0], ["failure", 0], ["failure", 0]);
+    expect(worker.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 10, failures: 4 } });
+    await end(room, worker, ["failure", 0]);
+    expect(state(worker)).toBe("open");
+  });
+
+  test("opens it when so many were slow, at exactly so long, though they succeeded", async () => {
+    const { room, worker } = await boot({});
+    await end(room, worker, ["success", 999], ["success", 1_000], ["success", 1_000], ["success", 5_000]);
+    expect(worker.breakers.view("api")).toMatchObject({ state: "closed", calls: { slow: 3 } });
+    const slow = await boot({});
+    await end(slow.room, slow.worker, ["success", 1_000], ["success", 1_000], ["success", 1_000], ["success", 1_000]);
+    expect(state(slow.worker)).toBe("open");
+  });
+
+  test("of a window of time forgets what is older, and survives a restart", async () => {
+    const { room, worker } = await boot({ window: { time: "10s" }, failureRate: 0.8 });
+    await end(room, worker, ["failure", 0], ["failure", 0], ["failure", 0]);
+    await room.kill(worker);
+    await room.pass(9_000);
+    const second = await room.boot();
+    await end(room, second, ["success", 0], ["success", 0]);
+    expect(second.breakers.view("api")!.calls).toEqual({ calls: 5, failures: 3, slow: 0 });
+    await room.pass(2_000);
+    await end(room, second, ["failure", 0], ["success", 0]);
+    expect(second.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 4, failures: 1 } });
+  });
+});
