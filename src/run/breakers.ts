@@ -93,7 +93,7 @@ export class Breakers {
       isAsking: false,
       granted: undefined,
       probes: new Map(),
-      askFrom: 0,
+      askFrom: -Infinity,
       isAwaited: false,
       cancelWait: undefined,
     };
@@ -248,7 +248,8 @@ export class Breakers {
     const aheadMs = row.at - (now + known.behindMs);
     // a row that was just written and says another time was written by another clock; what is found at first may be old
     if (aheadMs > 0 || (known.isSeen && aheadMs < -CLOCK_TOLERANCE_MS)) known.behindMs = row.at - now;
-    if (!known.isSeen || gist(row) !== gist(known.row)) known.askFrom = known.isSeen && row.leases.length >= known.policy.halfOpenMax ? now + LEASE_LOOK_MS : 0;
+    if (!known.isSeen || gist(row) !== gist(known.row))
+      known.askFrom = known.isSeen && row.leases.length >= known.policy.halfOpenMax ? now + LEASE_LOOK_MS : -Infinity;
     known.row = row;
     known.isSeen = true;
     if (known.granted !== undefined && !row.leases.some(({ id }) => id === known.granted!.id)) {
