@@ -95,7 +95,7 @@ function turned(row: BreakerRow, event: BreakerEvent): BreakerRow {
   const { snapshot } = breakerChart.turn(breakerChart.restore(state, { policy, since, failures, successes, leases }), told);
   const { policy: _, ...context } = snapshot.context;
   const next = { ...row, ...context, state: snapshot.value };
-  return { ...next, window: next.state === "closed" && next.since === since && event.type !== "breaker.reset" ? window : undefined };
+  return { ...next, window: next.state === "closed" && event.type !== "breaker.reset" ? window : undefined };
 }
 
 function windowWith({ policy: { rate }, window, since }: BreakerRow, event: BreakerEvent): CallWindow | undefined {
