@@ -3,7 +3,6 @@
  */
 import { systemClock } from "./clock.ts";
 import type { Log } from "./define/agent.ts";
-import { type BreakerOption, breakerOf } from "./define/breaker.ts";
 import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
@@ -45,11 +44,6 @@ export interface OpenOptions {
   readonly notify?: NoticeReceiver | Webhook;
   /** How long a run that has work to do may commit nothing until a notice says that it stalls. Default: none says so. */
   readonly stallAfter?: Duration;
-  /**
-   * The circuit breaker of each agent that has none of its own or of its workflow; see `agent()`. With a name all share it.
-   * Default: none.
-   */
-  readonly breaker?: BreakerOption;
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
   /** Where lines go; anything with pino's methods. Default: nowhere. */
@@ -76,7 +70,6 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Pawl> {
   const execute = options.execute ?? true;
-  const breaker = options.breaker === undefined ? undefined : breakerOf(options.breaker, "open()");
   const store = url === ":memory:" ? new MemoryStore() : openSqliteStore(url, { mustExist: !execute });
   const seams: Seams = {
     store,
@@ -88,7 +81,6 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
     retention: options.retention,
     notify: options.notify,
     stallAfter: options.stallAfter,
-    breaker,
     onFatal: options.onFatal ?? throwUncaught,
   };
   return openOn(store, seams, { ...options, execute });

@@ -6,7 +6,6 @@ import type { PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
-import type { Breaker } from "../define/breaker.ts";
 import type { Duration } from "../define/duration.ts";
 import type { RetentionPolicy } from "./retention.ts";
 import type { NoticeReceiver, Webhook } from "./webhook.ts";
@@ -26,8 +25,6 @@ export interface Seams {
   /** Who is told what happens to runs, and after how long without a commit that they stall. */
   readonly notify?: NoticeReceiver | Webhook | undefined;
   readonly stallAfter?: Duration | undefined;
-  /** The circuit breaker of each agent that has none of its own. */
-  readonly breaker?: Breaker | undefined;
   /** The store failed; nothing goes on. */
   readonly onFatal: (error: PawlError) => void;
 }
