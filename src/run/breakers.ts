@@ -155,6 +155,14 @@ export class Breakers {
     this.#transitionListeners.add(listener);
   }
 
+  /** People were told of what it came to by this change. */
+  told(name: string, change: number): void {
+    const known = this.#known.get(name);
+    if (known === undefined) return;
+    const at = this.#rowNow(known);
+    this.#shared.change<BreakerRow>(breakerKey(name), (row) => row && { ...row, at: Math.max(row.at, at), toldTo: Math.max(row.toldTo ?? 0, change) });
+  }
+
   /** What this worker knows of it; `undefined` when it was not declared here. */
   view(name: string): BreakerView | undefined {
     const known = this.#known.get(name);
