@@ -243,8 +243,13 @@ test("a breaker has the same numbers wherever it is named in a process; another 
   }
   expect(isPawlError(thrown, "PAWL_BREAKER_CONFLICT")).toBe(true);
   expect(String(thrown)).toContain('breaker "api" was given twice with another failureThreshold, another openForMs');
+  await fail(room, worker, 5);
+  await room.pass(OPEN_MS - 10);
   const newer = await room.boot([policy({ failureThreshold: 2 })]);
   expect((await viewBreakers(room.store))[0]!.policy.failureThreshold).toBe(2);
+  await room.pass(10);
+  await probe(room, worker, "success");
+  await probe(room, worker, "success");
   await fail(room, worker, 1);
   await fail(room, newer, 1);
   expect(state(worker)).toBe("open");
@@ -413,6 +418,7 @@ describe("what happened to other breakers", () => {
   test("workers whose clocks are an hour apart agree on how long it is open", async () => {
     const room = new BreakerRoom(policy());
     const ahead = await room.boot();
+    await room.pass(7_200_000);
     room.clock.wallOffsetMs -= 3_600_000;
     const behind = await room.boot();
     for (const opener of [behind, ahead, behind]) {
