@@ -96,7 +96,7 @@ export const breakerMachine = setup({
     })),
     countFailure: assign({ failures: ({ context }) => context.failures + 1 }),
     forgetFailures: assign({ failures: 0 }),
-    beginProbing: assign(({ event }) => ({ since: event.at, successes: 0, leases: event.type === "probe.asked" ? [event.lease] : [] })),
+    beginProbing: assign(({ event }) => ({ since: event.at, leases: event.type === "probe.asked" ? [event.lease] : [] })),
     grantLease: assign({
       leases: ({ context, event }) => (event.type === "probe.asked" ? [...liveAt(context.leases, event.at), event.lease] : context.leases),
     }),

@@ -31,6 +31,8 @@ export type { NoticeType, RunNotice } from "./run/notice.ts";
 export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";
 export type { LaneOptions } from "./run/lane.ts";
+export type { BreakerView } from "./run/breaker-view.ts";
+export type { BreakerReason, BreakerState } from "./run/breaker-row.ts";
 export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";

@@ -21,11 +21,11 @@ export interface RateOptions {
   readonly window?: { readonly calls: number } | { readonly time: Duration } | undefined;
   /** It opens when so large a part of them failed, above 0 up to 1. Default 0.5. */
   readonly failureRate?: number | undefined;
-  /** It opens when so large a part of them was slow, above 0 up to 1; with `slowCall`. Default: slow calls do not matter. */
+  /** It opens when so large a part of them was slow, above 0 up to 1. Default 1 with a `slowCall`; else slow calls do not matter. */
   readonly slowCallRate?: number | undefined;
-  /** A call that takes so long or longer is slow. */
+  /** A call that takes so long or longer is slow. Default '60s'. */
   readonly slowCall?: Duration | undefined;
-  /** Fewer calls than this say nothing. Default 20, or as many as the window has if that is less. */
+  /** Fewer calls than this say nothing; no more than the window has. Default 20. */
   readonly minimumCalls?: number | undefined;
 }
 
@@ -96,6 +96,7 @@ const WINDOW_CALLS = 100;
 /** A window is a part of the breaker's row. */
 const WINDOW_CALLS_MAX = 1_000;
 const MINIMUM_CALLS = 20;
+const SLOW_CALL: Duration = "60s";
 
 /** Throws PAWL_INVALID_VALUE, PAWL_INVALID_ID. */
 export function breakerOf(option: BreakerOption, at: string): Breaker {
@@ -114,20 +115,23 @@ export function breakerOf(option: BreakerOption, at: string): Breaker {
   });
 }
 
-function ratePolicy({ window = { calls: WINDOW_CALLS }, failureRate = 0.5, slowCallRate, slowCall, minimumCalls }: RateOptions, at: string): RatePolicy {
+function ratePolicy(
+  { window = { calls: WINDOW_CALLS }, failureRate = 0.5, slowCallRate, slowCall, minimumCalls = MINIMUM_CALLS }: RateOptions,
+  at: string,
+): RatePolicy {
   const calls = "calls" in window ? window.calls : undefined;
   if (calls !== undefined) wholeNumber(calls, "breaker.rate.window.calls", at);
   if (calls !== undefined && calls > WINDOW_CALLS_MAX) throw invalid(`breaker.rate.window.calls is ${calls}, but may be ${WINDOW_CALLS_MAX} at most`, at);
-  const enough = minimumCalls ?? Math.min(MINIMUM_CALLS, calls ?? MINIMUM_CALLS);
-  wholeNumber(enough, "breaker.rate.minimumCalls", at);
-  if (calls !== undefined && enough > calls) throw invalid(`breaker.rate.minimumCalls is ${enough}, but the window holds only ${calls} calls`, at);
-  if ((slowCallRate === undefined) !== (slowCall === undefined)) throw invalid("breaker.rate has one of slowCall and slowCallRate without the other", at);
+  wholeNumber(minimumCalls, "breaker.rate.minimumCalls", at);
+  const knowsSlow = slowCallRate !== undefined || slowCall !== undefined;
   return {
     window: "calls" in window ? { calls: window.calls } : { timeMs: durationMs(window.time, "breaker.rate.window.time", at) },
-    minimumCalls: enough,
+    minimumCalls: Math.min(minimumCalls, calls ?? minimumCalls),
     failureRate: part(failureRate, "breaker.rate.failureRate", at),
-    ...(slowCallRate !== undefined && { slowCallRate: part(slowCallRate, "breaker.rate.slowCallRate", at) }),
-    ...(slowCall !== undefined && { slowCallMs: durationMs(slowCall, "breaker.rate.slowCall", at) }),
+    ...(knowsSlow && {
+      slowCallRate: part(slowCallRate ?? 1, "breaker.rate.slowCallRate", at),
+      slowCallMs: durationMs(slowCall ?? SLOW_CALL, "breaker.rate.slowCall", at),
+    }),
   };
 }
 

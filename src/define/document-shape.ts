@@ -43,11 +43,11 @@ const retry = z
 const rate = z
   .strictObject({
     window: z
-      .union([z.strictObject({ calls: z.int().min(1) }), z.strictObject({ time: duration("So long.") })], "it has to be { calls: … } or { time: … }")
+      .union([z.strictObject({ calls: z.int().min(1).max(1_000) }), z.strictObject({ time: duration("So long.") })], "it has to be { calls: … } or { time: … }")
       .describe("The newest calls, up to 1,000, or those of so long. Default 100 calls.")
       .optional(),
-    failureRate: z.number().describe("It opens when so large a part of them failed, up to 1. Default 0.5.").optional(),
-    slowCallRate: z.number().describe("It opens when so large a part of them was slow, up to 1; with `slowCall`.").optional(),
+    failureRate: z.number().gt(0).max(1).describe("It opens when so large a part of them failed, up to 1. Default 0.5.").optional(),
+    slowCallRate: z.number().gt(0).max(1).describe("It opens when so large a part of them was slow, up to 1.").optional(),
     slowCall: duration("A call that takes so long or longer is slow.").optional(),
     minimumCalls: z.int().min(1).describe("Fewer calls than this say nothing. Default 20.").optional(),
   })
@@ -66,7 +66,7 @@ const breakerShape = z
   .meta({ id: "breaker", description: "A circuit breaker: what fails too often is left alone for a while." });
 
 const breaker = z
-  .union([z.literal(true), name, breakerShape], "it has to be true, a name, or { … }")
+  .union([z.literal(true).meta({ enum: [true] }), name, breakerShape], "it has to be true, a name, or { … }")
   .describe("A circuit breaker: true, its name to share it with other agents, or its numbers. Default: that of the workflow, or none.");
 
 // ---- where agents and workflows come from

@@ -57,6 +57,11 @@ export function isWell(state: BreakerState): boolean {
   return state === "closed" || state === "forcedClosed";
 }
 
+/** What people are to be told of it, if anything. */
+export function untoldTurn({ turned, toldTo = 0 }: BreakerRow): Turn | undefined {
+  return turned !== undefined && turned.change > toldTo ? turned : undefined;
+}
+
 /** A breaker that nothing is known of. */
 export function freshRow(policy: BreakerPolicy, at: number): BreakerRow {
   return { state: "closed", policy, at, since: at, failures: 0, successes: 0, leases: [], changes: 0, openings: 0 };
@@ -95,7 +100,7 @@ function turned(row: BreakerRow, event: BreakerEvent): BreakerRow {
   const { snapshot } = breakerChart.turn(breakerChart.restore(state, { policy, since, failures, successes, leases }), told);
   const { policy: _, ...context } = snapshot.context;
   const next = { ...row, ...context, state: snapshot.value };
-  return { ...next, window: next.state === "closed" && next.since === since && event.type !== "breaker.reset" ? window : undefined };
+  return { ...next, window: next.state === "closed" && event.type !== "breaker.reset" ? window : undefined };
 }
 
 function windowWith({ policy: { rate }, window, since }: BreakerRow, event: BreakerEvent): CallWindow | undefined {

@@ -98,7 +98,7 @@ export class Breakers {
       isAsking: false,
       granted: undefined,
       probes: new Map(),
-      askFrom: 0,
+      askFrom: -Infinity,
       isAwaited: false,
       cancelWait: undefined,
     };
@@ -164,6 +164,14 @@ export class Breakers {
   /** Calls back once for each transition that this worker made, when it is written. */
   onTransition(listener: (transition: BreakerTransition) => void): void {
     this.#transitionListeners.add(listener);
+  }
+
+  /** People were told of what it came to by this change. */
+  told(name: string, change: number): void {
+    const known = this.#known.get(name);
+    if (known === undefined) return;
+    const at = this.#rowNow(known);
+    this.#shared.change<BreakerRow>(breakerKey(name), (row) => row && { ...row, at: Math.max(row.at, at), toldTo: Math.max(row.toldTo ?? 0, change) });
   }
 
   /** What this worker knows of it; `undefined` when it was not declared here. */
@@ -263,7 +271,8 @@ export class Breakers {
     const aheadMs = row.at - (now + known.behindMs);
     // a row that was just written and says another time was written by another clock; what is found at first may be old
     if (aheadMs > 0 || (known.isSeen && aheadMs < -CLOCK_TOLERANCE_MS)) known.behindMs = row.at - now;
-    if (!known.isSeen || gist(row) !== gist(known.row)) known.askFrom = known.isSeen && row.leases.length >= known.policy.halfOpenMax ? now + LEASE_LOOK_MS : 0;
+    if (!known.isSeen || gist(row) !== gist(known.row))
+      known.askFrom = known.isSeen && row.leases.length >= known.policy.halfOpenMax ? now + LEASE_LOOK_MS : -Infinity;
     known.row = row;
     known.isSeen = true;
     if (known.granted !== undefined && !row.leases.some(({ id }) => id === known.granted!.id)) {

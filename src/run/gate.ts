@@ -10,6 +10,7 @@ import type { Failure } from "../../machines/node.ts";
 import type { Agent } from "../define/agent.ts";
 import { type AgentBreaker, type Breaker, breakerFor, countsForBreaker } from "../define/breaker.ts";
 import type { ErrorCode } from "../errors.ts";
+import { circuitOpenFailure } from "./breaker-view.ts";
 import type { Breakers } from "./breakers.ts";
 import { makeFailure } from "./failure.ts";
 import { Flow, type GatedRun, type Line, type Need, rankOf } from "./flow.ts";
@@ -105,7 +106,7 @@ export class Gate {
     if (tooLarge !== undefined) return this.#refused("configuration", "PAWL_LIMIT_EXCEEDED", exceeded(agent, tooLarge));
     const admitted = breaker === undefined ? "yes" : this.#seams.breakers.admit(breaker.name, agent.policy.timeoutMs);
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
-    if (admitted === "no") return this.#refused("circuitOpen", "PAWL_CIRCUIT_OPEN", `the circuit breaker "${breaker!.name}" is open`);
+    if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
     this.#served = Math.max(this.#served, flow.tag);
     flow.tag = this.#served + 1;
     const taken = flow.needs.map(({ limit, amount }) => {

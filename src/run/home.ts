@@ -170,8 +170,7 @@ export class Home implements RunHome {
       const { worker, recovery, peers } = this.#executing;
       await peers.tell({ ...this.definitions.told, schedules, notifies: this.#seams.notify !== undefined });
       worker.epoch = await peers.open();
-      await worker.protection.refresh();
-      for (const definition of this.definitions.byHash.values()) worker.protection.declare(definition);
+      await worker.protection.begin(this.definitions.byHash.values());
       recovery.begin();
     }
     const looks = [this.#looks(() => this.#watch.look()), this.#looks(async () => this.#executing?.recovery.look())];

@@ -8,16 +8,17 @@ import { readHistoryEntry } from "./history.ts";
 import type { RunBody } from "./row.ts";
 
 /** What a notice can be about. */
-export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled";
+export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled" | "breaker";
 
 /** What happened to a run, for people. */
 export interface RunNotice {
   /** `runId:commitNo:type`: the same whenever the notice is repeated, and no other's. */
   readonly id: string;
   readonly type: NoticeType;
+  /** Empty in a notice of type `breaker`, which is about a circuit breaker of the store. */
   readonly runId: string;
   readonly workflow: string;
-  /** The newest commit of the run then. */
+  /** The newest commit of the run then; 0 in a notice of type `breaker`. */
   readonly commitNo: number;
   /** When, in ms since 1970. */
   readonly at: number;
@@ -27,6 +28,8 @@ export interface RunNotice {
   readonly node?: string;
   /** Of compensations that failed: the nodes that are not undone. */
   readonly nodes?: readonly string[];
+  /** The circuit breaker that opened, with the code PAWL_CIRCUIT_OPEN, or closed. */
+  readonly breaker?: string;
 }
 
 const ENDS: Readonly<Record<string, NoticeType>> = { failed: "run.failed", timedOut: "run.timedOut" };

@@ -2,9 +2,11 @@
  * pawl, opened: starts runs, finds them, tells what happens, and closes. What people hold in their hands.
  */
 import { checkName } from "../define/name.ts";
+import { oneOf } from "../define/policy.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { Store } from "../store/store.ts";
+import type { BreakerView } from "./breaker-view.ts";
 import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
@@ -235,6 +237,42 @@ export class Pawl implements AsyncDisposable {
     const id = await runSchedule(this.#store, name, this.#seams.clock.now(), this.#seams.random);
     this.#home.starts.offered();
     return new Run<unknown>(this.#home, id);
+  }
+
+  /** The circuit breakers of this store, by name, as its workers share them; in any process. */
+  async breakers(): Promise<BreakerView[]> {
+    const { viewBreakers } = await import("./breaker-view.ts");
+    return viewBreakers(this.#store);
+  }
+
+  /**
+   * Opens or closes a circuit breaker for all workers, whatever calls do, until it is reset.
+   *
+   * @example
+   * ```ts
+   * await pawl.forceBreaker('openai', 'open'); // until pawl.resetBreaker('openai')
+   * ```
+   * @throws PAWL_BREAKER_NOT_FOUND, PAWL_INVALID_VALUE, PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
+   */
+  forceBreaker(name: string, to: "open" | "closed"): Promise<BreakerView> {
+    return this.#setBreaker(name, oneOf<"open" | "closed">(to, ["open", "closed"], "to", `forceBreaker("${name}")`));
+  }
+
+  /**
+   * Closes a circuit breaker, as if nothing had failed; from then on calls decide again.
+   *
+   * @throws as `forceBreaker`
+   */
+  resetBreaker(name: string): Promise<BreakerView> {
+    return this.#setBreaker(name, undefined);
+  }
+
+  async #setBreaker(name: string, to: "open" | "closed" | undefined): Promise<BreakerView> {
+    this.#home.checkOpen();
+    const { forceBreaker } = await import("./breaker-view.ts");
+    const view = await forceBreaker(this.#store, name, to, this.#seams.clock.now());
+    await this.#worker?.shared.refresh();
+    return view;
   }
 
   /** How the new version of a rollout does, and whether it is still started. */

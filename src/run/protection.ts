@@ -8,6 +8,7 @@ import { type Breaker, type BreakerOption, breakerFor, breakerOf, breakerPolicyO
 import { type LimitsOptions, limitPoliciesOf } from "../define/limits.ts";
 import { agentsOf } from "../define/plan.ts";
 import type { Store } from "../store/store.ts";
+import { BreakerNotices } from "./breaker-notices.ts";
 import { Breakers } from "./breakers.ts";
 import type { Definition } from "./definition.ts";
 import { Gate } from "./gate.ts";
@@ -27,6 +28,8 @@ interface ProtectionSeams {
   readonly log: Log;
   readonly now: () => number;
   readonly epoch: () => number;
+  /** People are to be told of what opens and closes. */
+  readonly notifies: boolean;
   /** Something is to be written, or somebody can be granted something. */
   readonly wantsTick: () => void;
 }
@@ -39,6 +42,7 @@ export class Protection {
 
   readonly #seams: ProtectionSeams;
   readonly #breaker: Breaker | undefined;
+  readonly #notices: BreakerNotices | undefined;
 
   constructor(seams: ProtectionSeams, { limits = {}, breaker }: ProtectionOptions) {
     this.#seams = seams;
@@ -55,7 +59,15 @@ export class Protection {
     });
     this.#breaker = breaker === undefined ? undefined : breakerOf(breaker, "open()");
     this.breakers = new Breakers(this.shared, { steadyNow: now, epoch, clock, log });
+    if (seams.notifies) this.#notices = new BreakerNotices(this.shared, this.breakers, { store, clock, log });
     this.gate = new Gate({ limits: this.limits, breakers: this.breakers, breaker: this.#breaker, now, after: (ms, call) => clock.after(ms, call), wantsTick });
+  }
+
+  /** This worker has its epoch: from now on it may write. */
+  async begin(definitions: Iterable<Definition>): Promise<void> {
+    await this.refresh();
+    for (const definition of definitions) this.declare(definition);
+    this.#notices?.begin();
   }
 
   /** Runs of this definition come. Throws PAWL_BREAKER_CONFLICT. */
@@ -91,6 +103,7 @@ export class Protection {
   }
 
   stop(): void {
+    this.#notices?.stop();
     this.breakers.stop();
     this.gate.stop();
   }

@@ -71,7 +71,10 @@ export class Worker implements RunSeams {
       (run) => this.#isHosted(run) && this.#passivate(run),
     );
     const [now, epoch, wantsTick] = [(): number => this.steadyNow(), (): number => this.epoch, (): void => this.#wantsTick()];
-    this.protection = new Protection({ store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick }, options);
+    this.protection = new Protection(
+      { store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick, notifies: seams.notify !== undefined },
+      options,
+    );
     this.#turns = new Turns(this.#permits, this.protection.gate);
     this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, this.protection.shared, {
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),

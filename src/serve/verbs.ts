@@ -5,6 +5,7 @@ import { type Command, Option } from "commander";
 import type { DrawingFormat, RunStatus } from "../index.ts";
 import type { CheckOptions } from "./check.ts";
 import type { GraphOptions } from "./graph.ts";
+import { declareBreakerVerbs } from "./breaker-verbs.ts";
 import { declareHouseVerbs } from "./house-verbs.ts";
 import type { InspectOptions } from "./inspect.ts";
 import type { LsOptions } from "./ls.ts";
@@ -43,6 +44,8 @@ export function declareVerbs(program: Command, done: Done): void {
   declareWhyVerbs(program, done);
   program.commandsGroup("Act on a run, wherever it is:");
   declareRunVerbs(program, done);
+  program.commandsGroup("Protection:");
+  declareBreakerVerbs(program, done);
   program.commandsGroup("Definitions:");
   declareCheck(program, done);
   declareGraph(program, done);

@@ -21,6 +21,7 @@ interface Part {
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
   readonly minimum?: number;
+  readonly maximum?: number;
   readonly items?: Part;
   readonly properties?: Readonly<Record<string, Part>>;
   readonly required?: readonly string[];
@@ -152,7 +153,7 @@ class Documents {
     if (part.properties !== undefined) return this.#record(part, part.properties);
     if (part.additionalProperties !== undefined) return this.#named(part);
     if (part.items !== undefined) return key === "after" ? [] : [this.#value(part.items, "")];
-    if (part.type === "number" || part.type === "integer") return (part.minimum ?? 1) + this.#number(3);
+    if (part.type === "number" || part.type === "integer") return Math.min((part.minimum ?? 1) + this.#number(3), part.maximum ?? Infinity);
     return part.type === "string" ? this.#text(part, key) : this.#pick(DATA);
   }
 

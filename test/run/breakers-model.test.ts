@@ -27,7 +27,7 @@ const rate = fc.record({
 });
 const policies: fc.Arbitrary<BreakerPolicy> = fc.record({
   name: fc.constant(NAME),
-  failureThreshold: fc.integer({ min: 1, max: 4 }),
+  failureThreshold: fc.constantFrom(1, 1, 2, 4),
   openForMs: fc.constant(OPEN_MS),
   halfOpenMax: fc.integer({ min: 1, max: 3 }),
   successThreshold: fc.integer({ min: 1, max: 3 }),
@@ -36,11 +36,11 @@ const policies: fc.Arbitrary<BreakerPolicy> = fc.record({
 
 const which = fc.nat({ max: 5 });
 const outcomes = fc.constantFrom<("success" | "failure" | "neither")[]>("success", "failure", "failure", "neither");
-const jumps = [1, 5, 60, LEASE_UNTAKEN_MS - 1, LEASE_UNTAKEN_MS, LEASE_LOOK_MS, TIMEOUT_MS, OPEN_MS - 1, OPEN_MS, OPEN_MS * 3];
+const jumps = [1, 5, 60, LEASE_UNTAKEN_MS - 1, LEASE_UNTAKEN_MS, LEASE_LOOK_MS, TIMEOUT_MS, OPEN_MS - 1, OPEN_MS, OPEN_MS, OPEN_MS * 3];
 const faults: readonly WriteFault[] = ["unknownApplied", "unknownLost", "diesApplied", "diesLost"];
 const step = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("call" as const), which }) },
-  { weight: 10, arbitrary: fc.record({ do: fc.constant("end" as const), which, outcome: outcomes }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant("call" as const), which }) },
+  { weight: 9, arbitrary: fc.record({ do: fc.constant("end" as const), which, outcome: outcomes }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.constantFrom(...jumps) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("ask" as const), which }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("kill" as const), which }) },
@@ -97,7 +97,8 @@ class History {
   }
 
   async play(step: Step): Promise<void> {
-    await this.pass(1);
+    // a call that begins at the instant of a change would be of both periods
+    if (step.do === "end" || step.do === "force") await this.pass(1);
     if (step.do === "call") await this.call(this.worker(step.which));
     else if (step.do === "ask") await this.ask(this.worker(step.which));
     else if (step.do === "end") await this.end(step.which, step.outcome);
@@ -175,8 +176,11 @@ class History {
   async compare(): Promise<void> {
     const { state, successes, failures } = this.model;
     const [stored] = await viewBreakers(this.room.store);
-    const wanted = { state, ...(state === "halfOpen" && { successes }), ...(state === "closed" && { failures }) };
-    for (const view of [stored, ...this.room.workers.map(({ breakers }) => breakers.view(NAME))]) expect(view).toMatchObject(wanted);
+    const wanted = `${state} ${state === "halfOpen" ? successes : state === "closed" ? failures : ""}`;
+    for (const view of [stored!, ...this.room.workers.map(({ breakers }) => breakers.view(NAME)!)]) {
+      const found = `${view.state} ${view.state === "halfOpen" ? view.successes : view.state === "closed" ? view.failures : ""}`;
+      if (found !== wanted) expect(found).toBe(wanted);
+    }
   }
 
   /** Each transition was told once at most, and is one that was. */
@@ -188,19 +192,19 @@ class History {
 }
 
 test("a breaker that workers share is one breaker, as the model says, through restarts, lost probes and unknown writes", async () => {
-  let steps = 0;
+  const seen = new Map<string, number>();
   await fc.assert(
-    fc.asyncProperty(policies, fc.array(step, { maxLength: 60 }), async (policy, plan) => {
+    fc.asyncProperty(policies, fc.array(step, { maxLength: 80, size: "max" }), async (policy, plan) => {
       const history = new History(policy);
       await history.boot();
       await history.boot();
       for (const step of plan) await history.play(step);
       history.checkTold();
-      steps += plan.length;
+      for (const change of history.model.changes) seen.set(change.replace(/ \d+$/, ""), (seen.get(change.replace(/ \d+$/, "")) ?? 0) + 1);
     }),
     cases({ short: 300, long: 100_000 }),
   );
-  expect(steps).toBeGreaterThan(0);
+  for (const change of ["closed open", "open halfOpen", "halfOpen open", "halfOpen closed"]) expect(seen.get(change)).toBeGreaterThan(0);
 }, 3_600_000);
 
 const wildStep = fc.oneof(
@@ -270,12 +274,11 @@ class WildHistory {
   async check(): Promise<void> {
     const row = readBreakerRow((await readSharedValues(this.room.store)).get(`breaker:${NAME}`));
     if (row === undefined) return;
-    expect(row.leases.length).toBeLessThanOrEqual(this.#policy.halfOpenMax);
-    expect(row.leases.length === 0 || row.state === "halfOpen").toBe(true);
-    expect(row.at).toBeGreaterThanOrEqual(Math.max(this.#at, row.since));
+    if (row.leases.length > (row.state === "halfOpen" ? this.#policy.halfOpenMax : 0)) throw new Error(`${row.leases.length} leases while ${row.state}`);
+    if (row.at < this.#at || row.at < row.since) throw new Error(`its instants go back: ${this.#at}, ${row.at}, since ${row.since}`);
     this.#at = row.at;
-    const told = this.everyone.flatMap(({ transitions }) => transitions.map(({ from, to, at, reason }) => `${from} ${to} ${at} ${reason}`));
-    expect(told.length).toBeLessThanOrEqual(row.changes);
+    const told = this.everyone.reduce((sum, { transitions }) => sum + transitions.length, 0);
+    if (told > row.changes) throw new Error(`${told} transitions were told, and there were ${row.changes}`);
   }
 
   /** All is well again: how long it takes until it is closed, when everybody tries all the time. */
@@ -292,7 +295,7 @@ class WildHistory {
       for (const by of room.workers) for (let more = true; more;) more = (await room.admit(by, NAME, TIMEOUT_MS)) === "probe" && this.succeed(by);
       await room.pump();
       if (room.workers.every(({ breakers }) => breakers.view(NAME)!.state === "closed")) break;
-      await room.pass(100);
+      await room.pass(1_000);
     }
     return room.clock.mono() - beganAt;
   }
@@ -305,14 +308,14 @@ class WildHistory {
 
 test("whatever is late, lost, unknown or set, there are no more probes than places, and it closes in time when all is well again", async () => {
   await fc.assert(
-    fc.asyncProperty(policies, fc.array(wildStep, { maxLength: 80 }), async (policy, plan) => {
+    fc.asyncProperty(policies, fc.array(wildStep, { maxLength: 80, size: "max" }), async (policy, plan) => {
       const history = new WildHistory(policy);
       await history.boot();
       await history.boot();
       for (const step of plan) await history.play(step);
       // open for so long from when it is seen; then leases that nobody returns lapse, and are looked for
-      expect(await history.recover()).toBeLessThanOrEqual(OPEN_MS + TIMEOUT_MS + 2 * LEASE_LOOK_MS + 1_000);
+      expect(await history.recover()).toBeLessThanOrEqual(OPEN_MS + TIMEOUT_MS + 2 * LEASE_LOOK_MS + 5_000);
     }),
-    cases({ short: 200, long: 50_000 }),
+    cases({ short: 100, long: 50_000 }),
   );
 }, 3_600_000);

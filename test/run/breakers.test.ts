@@ -243,8 +243,13 @@ test("a breaker has the same numbers wherever it is named in a process; another 
   }
   expect(isPawlError(thrown, "PAWL_BREAKER_CONFLICT")).toBe(true);
   expect(String(thrown)).toContain('breaker "api" was given twice with another failureThreshold, another openForMs');
+  await fail(room, worker, 5);
+  await room.pass(OPEN_MS - 10);
   const newer = await room.boot([policy({ failureThreshold: 2 })]);
   expect((await viewBreakers(room.store))[0]!.policy.failureThreshold).toBe(2);
+  await room.pass(10);
+  await probe(room, worker, "success");
+  await probe(room, worker, "success");
   await fail(room, worker, 1);
   await fail(room, newer, 1);
   expect(state(worker)).toBe("open");
@@ -328,8 +333,142 @@ describe("a rate", () => {
     const second = await room.boot();
     await end(room, second, ["success", 0], ["success", 0]);
     expect(second.breakers.view("api")!.calls).toEqual({ calls: 5, failures: 3, slow: 0 });
-    await room.pass(2_000);
+    // the oldest tenth of the window goes at once
+    await room.pass(999);
+    await end(room, second, ["success", 0]);
+    expect(second.breakers.view("api")!.calls).toEqual({ calls: 6, failures: 3, slow: 0 });
+    await room.pass(1);
     await end(room, second, ["failure", 0], ["success", 0]);
-    expect(second.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 4, failures: 1 } });
+    expect(second.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 5, failures: 1 } });
   });
+});
+
+describe("what happened to other breakers", () => {
+  test("six calls that fail at the same time: the sixth neither opens it again nor keeps it from being tried", async () => {
+    const room = new BreakerRoom(policy());
+    const worker = await room.boot();
+    for (let i = 0; i < 6; i++) expect(worker.breakers.admit("api")).toBe("yes");
+    for (let i = 0; i < 6; i++) worker.breakers.ended("api", "yes", "failure", 0);
+    await room.pump();
+    expect(worker.breakers.view("api")).toMatchObject({ state: "open", failures: 5, openings: 1 });
+    expect(worker.transitions).toHaveLength(1);
+    await room.pass(OPEN_MS);
+    await probe(room, worker, "success");
+  });
+
+  test("half open below the minimum of its rate: one probe decides, whatever the minimum", async () => {
+    const { room, all } = await opened({ rate: { window: { calls: 100 }, minimumCalls: 50 } });
+    await room.pass(OPEN_MS);
+    await probe(room, all[0]!, "failure");
+    expect(state(all[0]!)).toBe("open");
+    await room.pass(OPEN_MS);
+    await probe(room, all[0]!, "success");
+    await probe(room, all[0]!, "success");
+    expect(state(all[0]!)).toBe("closed");
+  });
+
+  test("half open lets a hundred calls that wait through one at a time, also of two workers that ask at once", async () => {
+    const { room, all } = await opened(true, 2);
+    const [first, second] = all as [BreakerWorker, BreakerWorker];
+    await room.pass(OPEN_MS);
+    for (let i = 0; i < 50; i++) expect([first.breakers.admit("api"), second.breakers.admit("api")]).toEqual(["asks", "asks"]);
+    await room.pump();
+    expect([first, second].map(({ breakers }) => breakers.admit("api")).sort()).toEqual(["no", "probe"]);
+    for (let i = 0; i < 50; i++) expect([await room.admit(first, "api"), await room.admit(second, "api")]).toEqual(["no", "no"]);
+  });
+
+  test("it closes, and stays closed when late failures of before come in", async () => {
+    const room = new BreakerRoom(policy());
+    const worker = await room.boot();
+    for (let i = 0; i < 20; i++) expect(worker.breakers.admit("api")).toBe("yes");
+    const beganAt = room.clock.mono();
+    const late = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) worker.breakers.ended("api", "yes", "failure", room.clock.mono() - beganAt);
+      await room.pump();
+    };
+    await late(5);
+    await room.pass(OPEN_MS - 1);
+    await late(5);
+    await room.pass(1);
+    await probe(room, worker, "success");
+    await late(5);
+    expect(worker.breakers.view("api")).toMatchObject({ state: "halfOpen", successes: 1 });
+    await probe(room, worker, "success");
+    await late(5);
+    expect(worker.breakers.view("api")).toMatchObject({ state: "closed", failures: 0 });
+  });
+
+  test("a clock that is set back: it is open for as long as it should be, from when it is seen", async () => {
+    const { room, all } = await opened();
+    room.clock.wallOffsetMs -= 3_600_000;
+    await room.pass(OPEN_MS - 1);
+    expect(all[0]!.breakers.admit("api")).toBe("no");
+    await room.pass(1);
+    expect(await room.admit(all[0]!, "api")).toBe("probe");
+    all[0]!.breakers.ended("api", "probe", "failure", 0);
+    await room.pump();
+    await room.kill(all[0]!);
+    const next = await room.boot();
+    await room.pass(OPEN_MS - 1);
+    expect(next.breakers.admit("api")).toBe("no");
+    await room.pass(1);
+    await probe(room, next, "success");
+  });
+
+  test("workers whose clocks are an hour apart agree on how long it is open", async () => {
+    const room = new BreakerRoom(policy());
+    const ahead = await room.boot();
+    await room.pass(7_200_000);
+    room.clock.wallOffsetMs -= 3_600_000;
+    const behind = await room.boot();
+    for (const opener of [behind, ahead, behind]) {
+      await fail(room, opener, 5);
+      await room.pass(OPEN_MS - 1);
+      expect([ahead.breakers.admit("api"), behind.breakers.admit("api")]).toEqual(["no", "no"]);
+      await room.pass(1);
+      await probe(room, ahead, "success");
+      await probe(room, behind, "success");
+    }
+    // an operator's clock may be any
+    await forceBreaker(room.store, "api", "open", 5);
+    const [view] = await viewBreakers(room.store);
+    expect(view!.since).toBeGreaterThan(1_000_000);
+  });
+});
+
+test("of probes that run beside each other, and of one that has lapsed, each answers for itself", async () => {
+  const { room, all } = await opened({ halfOpenMax: 2, successThreshold: 9 });
+  const worker = all[0]!;
+  await room.pass(OPEN_MS);
+  expect(await room.admit(worker, "api", TIMEOUT_MS)).toBe("probe");
+  await room.pass(TIMEOUT_MS - 1_000);
+  expect(await room.admit(worker, "api", TIMEOUT_MS)).toBe("probe");
+  await room.pass(2_000);
+  // the first has lapsed; a third takes its place
+  await room.pass(LEASE_LOOK_MS);
+  expect(await room.admit(worker, "api", TIMEOUT_MS)).toBe("probe");
+  worker.breakers.ended("api", "probe", "success", 0);
+  await room.pump();
+  expect(worker.breakers.view("api")).toMatchObject({ successes: 1, probes: 1 });
+  worker.breakers.ended("api", "probe", "success", TIMEOUT_MS + LEASE_LOOK_MS + 1_000);
+  await room.pump();
+  expect(worker.breakers.view("api")).toMatchObject({ successes: 1, probes: 1 });
+});
+
+test("a transition is told by who made it, and not by one whose write came second, or never", async () => {
+  const room = new BreakerRoom(policy({ failureThreshold: 1 }));
+  const [first, second] = [await room.boot(), await room.boot()];
+  first.breakers.ended("api", "yes", "failure", 0);
+  room.fault = "unknownLost";
+  await room.write(first);
+  second.breakers.ended("api", "yes", "failure", 0);
+  await room.write(second);
+  await room.write(first);
+  expect([first.transitions.length, second.transitions.length]).toEqual([0, 1]);
+  first.breakers.force("api", "closed");
+  const amendments = first.shared.take();
+  await room.store.amend(amendments);
+  first.shared.notWritten();
+  first.shared.lost();
+  expect(first.transitions).toEqual([]);
 });

@@ -11,6 +11,7 @@ const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
 const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
+const PROTECT = ["breaker"];
 const DEFINE = ["check", "graph", "schema"];
 const KEEP_HOUSE = ["prune", "backup", "restore", "doctor"];
 
@@ -25,6 +26,7 @@ test("--help lists every verb, in groups", async () => {
     ["At certain times", TIMES],
     ["Look", LOOK],
     ["Act on a run, wherever it is", ACT],
+    ["Protection", PROTECT],
     ["Definitions", DEFINE],
     ["Keep house", KEEP_HOUSE],
   ]);
@@ -36,7 +38,9 @@ test.each(ACT)("pawl %s --help lists its exit codes", async (verb) => {
 
 const SCHEDULES = ["ls", "run"].map((verb) => `schedules ${verb}`);
 
-test.each([...EXECUTE, ...SCHEDULES, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
+const BREAKER = ["ls", "open", "close", "reset"].map((verb) => `breaker ${verb}`);
+
+test.each([...EXECUTE, ...SCHEDULES, ...BREAKER, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
   const { code, stdout } = await makeFolder().pawl(...verb.split(" "), "--help");
   expect(code).toBe(0);
   const [, examples] = stdout.split("\nExamples:\n");

@@ -8,6 +8,7 @@ import { type Admission, Breakers } from "../../src/run/breakers.ts";
 import type { BreakerTransition } from "../../src/run/breaker-row.ts";
 import { SharedRows } from "../../src/run/shared-rows.ts";
 import { SteadyTime } from "../../src/run/steady-time.ts";
+import type { Amendment } from "../../src/store/store.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 
 /** What becomes of a write: the process may die around it, or not learn what became of it. */
@@ -99,9 +100,17 @@ export class BreakerRoom {
     this.fault = "none";
     const amendments = worker.shared.take();
     if (!fault.endsWith("Lost")) await this.store.amend(amendments);
+    else await this.#tryOut(amendments);
     if (fault.startsWith("dies")) await this.kill(worker);
     else if (fault === "none") worker.shared.written();
     else worker.shared.notWritten();
+  }
+
+  /** A transaction that is rolled back. */
+  async #tryOut(amendments: readonly Amendment[]): Promise<void> {
+    const rows = new Map((await this.store.readShared()).map(({ key, body }) => [key, body]));
+    const epochs = (await this.store.readEpochs()).map(({ id }) => id);
+    for (const { key, amend } of amendments) amend(rows.get(key), (epoch) => epochs.includes(epoch));
   }
 
   /** All that is to be written is, and everybody sees it. */
