@@ -7,6 +7,7 @@ import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
+import { IsolatedThreads } from "./run/isolated.ts";
 import { Notices, checkNotify } from "./run/notices.ts";
 import type { RetentionPolicy } from "./run/retention.ts";
 import type { Rollout } from "./run/rollout.ts";
@@ -98,7 +99,7 @@ export async function openOn(
     checkNotify(options.execute !== false, notify, stallAfter);
     const { clock, attempts } = seams;
     const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log }, { notify, stallAfter });
-    const own = notices === undefined ? seams : { ...seams, store: notices.store };
+    const own = { ...seams, store: notices?.store ?? store, attempts: { ...attempts, threads: new IsolatedThreads(clock) } };
     const worker = options.execute === false ? undefined : new Worker(own, options.maxConcurrentAttempts);
     pawl = new Pawl(own, worker, notices);
     await pawl.begin(options.workflows ?? [], options.schedules);

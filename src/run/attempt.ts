@@ -13,6 +13,7 @@ import { AttemptSteps } from "./attempt-steps.ts";
 import { encode } from "./codec.ts";
 import { failureOf, judgedFailure } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
+import type { IsolatedThreads } from "./isolated.ts";
 import type { Startable } from "./startable.ts";
 import type { StepServices } from "./xstate/step.ts";
 
@@ -35,6 +36,8 @@ export interface AttemptFacts {
 export interface AttemptSeams {
   readonly log: Log;
   readonly environment: ReadEnvironment;
+  /** For agents that have a thread of their own. */
+  readonly threads?: IsolatedThreads;
 }
 
 interface AttemptNeeds {
@@ -53,6 +56,7 @@ export class Attempt implements AgentContext {
   readonly #generation: number;
   readonly #needs: AttemptNeeds;
   readonly #line: AttemptLine | undefined;
+  onGivenUp: (() => void) | undefined;
   #abort: AbortController | undefined;
   #abandoned: unknown;
   #stopped: unknown;
@@ -103,6 +107,7 @@ export class Attempt implements AgentContext {
     this.#abandoned = new PawlError(code);
     this.#end();
     this.#abort?.abort(this.#abandoned);
+    this.onGivenUp?.();
   }
 
   /** It is asked to end; its answer still counts. */
@@ -151,8 +156,9 @@ export class Attempt implements AgentContext {
   #call({ work }: Agent, given: unknown): unknown {
     if (work.kind === "function") return work.run(given, this);
     if (work.kind === "http") return callService(work.service, given, this, this.#needs.attempts.environment);
-    const { services } = this.#needs;
-    if (services === undefined || work.kind === "none") throw new PawlError("PAWL_NO_HOST");
+    const { services, attempts } = this.#needs;
+    if (work.kind === "isolated" && attempts.threads !== undefined) return attempts.threads.call(work, given, this);
+    if (services === undefined || work.kind === "none" || work.kind === "isolated") throw new PawlError("PAWL_NO_HOST");
     if (work.kind === "wait") return services.otherRun((given as { runId: unknown }).runId, this.signal);
     return services.childRun(work.of as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal);
   }

@@ -190,6 +190,7 @@ export class Home implements RunHome {
     this.#executing?.worker.halt();
     this.#executing?.peers.stop();
     this.#endWatch?.();
+    await this.#seams.attempts.threads?.end();
     this.#isClosed = true;
     this.#watch.wakeAll();
     await this.#store.close();
