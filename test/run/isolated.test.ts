@@ -89,7 +89,7 @@ test("closing ends threads that loop, and those that do nothing, and then nothin
   const run = await runOf({ loop: [isolated("loop"), {}], double: [isolated(""), { n: 1 }] });
   for await (const _ of run.stream()) break;
   await opened[0]!.close({ graceMs: 0 });
-  expect(process.getActiveResourcesInfo().filter((name) => name === "MessagePort" || name === "Worker")).toEqual([]);
+  await seen(() => !process.getActiveResourcesInfo().some((name) => name === "MessagePort" || name === "Worker"));
 });
 
 test("what its steps gave is kept over a crash of the process, and given back to the next thread", async () => {
