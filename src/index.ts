@@ -25,6 +25,7 @@ export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder,
 export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError, statusOfError } from "./errors.ts";
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
+export type { AgentMetrics, Distribution, MetricFamily, Metrics, ProcessMetrics, StoreMetrics, WorkerMetrics, WorkflowMetrics } from "./run/metering.ts";
 export type { NoticeType, RunNotice } from "./run/notice.ts";
 export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";

@@ -20,6 +20,8 @@ import { Worker } from "./run/worker.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
+import { noFacts, systemFacts } from "./process-facts.ts";
+import { CountingMeter } from "./watch/meter.ts";
 
 /** How pawl is opened. */
 export interface OpenOptions {
@@ -78,6 +80,7 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
     random: systemRandom,
     attempts: { log: options.log ?? silent, environment: environmentVariable },
     pid: process.pid,
+    facts: systemFacts(url, execute),
     leaseMs: options.leaseMs,
     retention: options.retention,
     notify: options.notify,
@@ -95,17 +98,19 @@ export async function openOn(
 ): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {
-    const { notify, stallAfter } = seams;
+    const { notify, stallAfter, facts = noFacts } = seams;
     checkNotify(options.execute !== false, notify, stallAfter);
     const { clock, attempts } = seams;
-    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log }, { notify, stallAfter });
-    const own = { ...seams, store: notices?.store ?? store, attempts: { ...attempts, threads: new IsolatedThreads(clock) } };
+    const meter = new CountingMeter(facts);
+    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log, meter }, { notify, stallAfter });
+    const own = { ...seams, facts, store: notices?.store ?? store, attempts: { ...attempts, threads: new IsolatedThreads(clock), meter } };
     const worker = options.execute === false ? undefined : new Worker(own, options.maxConcurrentAttempts);
     pawl = new Pawl(own, worker, notices);
     await pawl.begin(options.workflows ?? [], options.schedules);
     return pawl;
   } catch (error) {
     await pawl?.close({ graceMs: 0 }).catch(() => {});
+    seams.facts?.stop();
     await store.close();
     throw error;
   }

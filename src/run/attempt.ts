@@ -14,6 +14,7 @@ import { encode } from "./codec.ts";
 import { failureOf, judgedFailure } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
 import type { IsolatedThreads } from "./isolated.ts";
+import type { Meter } from "./metering.ts";
 import type { Startable } from "./startable.ts";
 import type { StepServices } from "./xstate/step.ts";
 
@@ -38,6 +39,8 @@ export interface AttemptSeams {
   readonly environment: ReadEnvironment;
   /** For agents that have a thread of their own. */
   readonly threads?: IsolatedThreads;
+  /** Counts what becomes of them. */
+  readonly meter?: Meter;
 }
 
 interface AttemptNeeds {

@@ -3,9 +3,9 @@
  * 1. A commit whose outcome is unknown is looked up. 2. While the disk is full what waits is kept and tried again.
  */
 import type { Clock } from "../clock.ts";
-import type { Log } from "../define/agent.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { AttemptSeams } from "./attempt.ts";
 import type { HostedRun } from "./hosted-run.ts";
 
 /** The first and the longest wait before a commit that found the disk full is tried again. */
@@ -36,7 +36,7 @@ export interface CommitHooks {
 export class Commits {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #seams: AttemptSeams;
   readonly #hooks: CommitHooks;
   #pending: PendingCommit[] = [];
   #isWriting = false;
@@ -44,10 +44,10 @@ export class Commits {
   #fullWaitMs = 0;
   #cancelFullWait: (() => void) | undefined;
 
-  constructor(store: Store, clock: Clock, log: Log, hooks: CommitHooks) {
+  constructor(store: Store, clock: Clock, seams: AttemptSeams, hooks: CommitHooks) {
     this.#store = store;
     this.#clock = clock;
-    this.#log = log;
+    this.#seams = seams;
     this.#hooks = hooks;
   }
 
@@ -82,7 +82,9 @@ export class Commits {
       this.#pending = [];
       if (group.length === 0) break;
       try {
+        const since = this.#clock.mono();
         const outcomes = await this.#store.commit(group.map(({ commit }) => commit));
+        this.#seams.meter?.commits(group.length, this.#clock.mono() - since);
         if (this.#isStopped) return;
         await this.#settle(group, outcomes);
       } catch (error) {
@@ -120,7 +122,7 @@ export class Commits {
   /** Finished results stay in memory; what waits is tried again, at growing intervals. */
   #waitForSpace(): void {
     this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
-    this.#log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
+    this.#seams.log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
     this.#cancelFullWait = this.#clock.after(this.#fullWaitMs, () => {
       if (this.#pending.length === 0) this.#fullWaitMs = 0;
       void this.write().then(() => this.isFull || this.#hooks.hasSpace());

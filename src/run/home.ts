@@ -10,6 +10,7 @@ import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
 import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
+import { DagRun } from "./dag-run.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { inTime, stopExecuting } from "./closing.ts";
@@ -17,6 +18,7 @@ import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
+import type { WorkerMetrics } from "./metering.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
 import { Looks } from "./looks.ts";
@@ -34,6 +36,7 @@ import { Streams } from "./streams.ts";
 import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { terminateUnowned } from "./terminate.ts";
+import { runMark, workerMetrics } from "./run-mark.ts";
 import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
@@ -130,6 +133,7 @@ export class Home implements RunHome {
     };
     worker.onFenced = () => this.#spawn(peers.refresh().then(() => recovery.freed()));
     worker.onDropped((runId, error) => {
+      if (error.code === "PAWL_RUN_QUARANTINED") this.#seams.attempts.meter?.quarantined();
       this.starts.failed(runId, error);
       this.#watch.ended(runId);
       this.#watch.changed(runId);
@@ -138,6 +142,7 @@ export class Home implements RunHome {
   }
 
   #committed(run: HostedRun, commit: Commit): void {
+    this.#seams.attempts.meter?.run(runMark(commit, () => run instanceof DagRun && run.progress.hasBlocked));
     if (commit.from === 0) this.starts.created(run.id);
     if (!this.changes.isEmpty) {
       const entry = readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history });
@@ -191,6 +196,7 @@ export class Home implements RunHome {
     this.#executing?.peers.stop();
     this.#endWatch?.();
     await this.#seams.attempts.threads?.end();
+    this.#seams.facts?.stop();
     this.#isClosed = true;
     this.#watch.wakeAll();
     await this.#store.close();
@@ -220,6 +226,11 @@ export class Home implements RunHome {
   get store(): Store {
     if (this.#isClosed) throw new PawlError("PAWL_CLOSED");
     return this.#store;
+  }
+
+  /** What is now. */
+  get worker(): WorkerMetrics {
+    return workerMetrics(this.definitions.told.definitions.length, this.#executing?.worker);
   }
 
   get log(): Log {

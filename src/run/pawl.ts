@@ -17,6 +17,7 @@ import type { HistoryType, RunChange } from "./history.ts";
 import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import { MachineHandle } from "./machine-handle.ts";
+import type { Metrics } from "./metering.ts";
 import type { Notices } from "./notices.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
@@ -265,6 +266,25 @@ export class Pawl implements AsyncDisposable {
   /** The workers on this store that are there, oldest first. */
   workers(): Promise<WorkerView[]> {
     return liveWorkers(this.#store);
+  }
+
+  /**
+   * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. What other
+   * processes do is in theirs; `pawl metrics` counts what the store knows.
+   *
+   * @example
+   * ```ts
+   * const { workflows, worker } = await pawl.metrics();
+   * console.log(workflows['research']?.failed ?? 0, worker.attemptsQueued);
+   * ```
+   */
+  metrics(): Promise<Metrics> {
+    return this.#seams.attempts.meter!.look(this.#seams.clock.now(), this.#home.worker);
+  }
+
+  /** The same as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. */
+  async metricsText(): Promise<string> {
+    return this.#seams.attempts.meter!.text(await this.metrics());
   }
 
   /** Calls back with each commit of any run of this process, once it is durable. Answers what ends it. */

@@ -38,7 +38,7 @@ export class Worker implements RunSeams {
   services: StepServices | undefined;
   readonly #store: Store;
   readonly #onFatal: (error: PawlError) => void;
-  readonly #permits: Permits;
+  readonly permits: Permits;
   readonly #time: SteadyTime;
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
@@ -61,10 +61,10 @@ export class Worker implements RunSeams {
     this.#store = seams.store;
     this.#onFatal = seams.onFatal;
     this.#time = new SteadyTime(seams.clock);
-    this.#permits = new Permits(attemptsMax);
-    this.#turns = new Turns(this.#permits);
+    this.permits = new Permits(attemptsMax);
+    this.#turns = new Turns(this.permits);
     this.#idle = new IdleRuns(seams.clock, (run) => this.#isHosted(run) && this.#mayLeave(run) && this.#passivate(run));
-    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, {
+    this.#commits = new Commits(seams.store, seams.clock, seams.attempts, {
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
       fenced: (pending) => this.#fenced(pending),
@@ -84,7 +84,7 @@ export class Worker implements RunSeams {
   }
 
   set attemptsMax(attemptsMax: number) {
-    this.#permits.max = attemptsMax;
+    this.permits.max = attemptsMax;
     this.#wantsTick();
   }
 
@@ -127,7 +127,7 @@ export class Worker implements RunSeams {
   }
 
   released(): void {
-    this.#permits.giveBack();
+    this.permits.giveBack();
     if (this.#turns.isWaitedFor) this.#wantsTick();
   }
 
@@ -278,7 +278,7 @@ export class Worker implements RunSeams {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);
       this.#turns.wants(run);
     }
-    if (this.#permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
+    if (this.permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
   /** The run exists, or another worker took it over, or this one's epoch is closed. */
@@ -384,7 +384,7 @@ export class Worker implements RunSeams {
   }
 
   get #isBusy(): boolean {
-    if (this.#permits.held > 0 || this.#ticking || this.#commits.isBusy) return true;
+    if (this.permits.held > 0 || this.#ticking || this.#commits.isBusy) return true;
     return [...this.runs.values()].some((run) => run.endsSoon);
   }
 
