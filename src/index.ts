@@ -36,6 +36,7 @@ export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
 export type { ChangesOptions, StoredChange } from "./run/changes.ts";
 export type { EventListener, EventOrigin, HistoryListener } from "./run/subscribers.ts";
+export type { AgentCounts, Counts, CountsOptions } from "./run/counts.ts";
 export type { ComparedRun } from "./run/compare.ts";
 export type { StartTime } from "./run/delayed-start.ts";
 export { checkDefinition } from "./run/definition.ts";

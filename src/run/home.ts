@@ -142,7 +142,9 @@ export class Home implements RunHome {
   }
 
   #committed(run: HostedRun, commit: Commit): void {
-    this.#seams.attempts.meter?.run(runMark(commit, () => run instanceof DagRun && run.progress.hasBlocked));
+    const { meter } = this.#seams.attempts;
+    const mark = meter && runMark(commit, () => run instanceof DagRun && run.progress.hasBlocked);
+    if (mark !== undefined) meter!.run(mark);
     if (commit.from === 0) this.starts.created(run.id);
     if (!this.changes.isEmpty) {
       const entry = readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history });

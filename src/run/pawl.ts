@@ -8,6 +8,7 @@ import type { RunFacts, Store } from "../store/store.ts";
 import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
+import type { Counts, CountsOptions } from "./counts.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
@@ -285,6 +286,17 @@ export class Pawl implements AsyncDisposable {
   /** The same as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());
+  }
+
+  /**
+   * What the rows of the store tell of the newest runs, in whatever process they were: how many of each status, and what became of
+   * the nodes of each agent.
+   *
+   * @throws PAWL_INVALID_VALUE
+   */
+  async counts(options: CountsOptions = {}): Promise<Counts> {
+    const { countRows } = await import("./counts.ts");
+    return countRows(this.#store, this.#seams.clock, options);
   }
 
   /** Calls back with each commit of any run of this process, once it is durable. Answers what ends it. */

@@ -14,8 +14,9 @@ const OF_RUN = '[["run.';
 /** A run that others have recorded begins with its second commit. */
 const MACHINE_BEGUN = JSON.stringify(["machine.turned", ROOT_KEY, "xstate.init"]).slice(0, -1);
 
-/** `isBlocked` is asked of a run that failed. */
-export function runMark({ runId, from, at, run, history }: Commit, isBlocked: () => boolean): RunMark {
+/** Most commits say nothing of the run itself. `isBlocked` is asked of a run that failed. */
+export function runMark({ runId, from, at, run, history }: Commit, isBlocked: () => boolean): RunMark | undefined {
+  if (from > 1 && !run.finished && run.status !== "compensating" && !history.startsWith(OF_RUN)) return undefined;
   const says = history.startsWith(OF_RUN) ? readHistoryEntry({ commitNo: from + 1, at, body: history }).events : [];
   const isMachineBegun = from <= 1 && history.includes(MACHINE_BEGUN);
   return {

@@ -43,8 +43,9 @@ class Lengths {
     const seconds = Math.max(0, ms) / 1_000;
     this.#count++;
     this.#sum += seconds;
-    const at = this.#bounds.findIndex((bound) => seconds <= bound);
-    if (at >= 0) this.#counts[at]!++;
+    let at = 0;
+    while (at < this.#bounds.length && seconds > this.#bounds[at]!) at++;
+    if (at < this.#bounds.length) this.#counts[at]!++;
   }
 
   read(): Distribution {
