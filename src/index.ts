@@ -14,6 +14,7 @@ export {
   type UpstreamFailure,
   agent,
 } from "./define/agent.ts";
+export type { CheckResult, HealthCheck, HealthStatus, TimedHealthCheck } from "./define/health-check.ts";
 export type { Duration } from "./define/duration.ts";
 export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";
@@ -21,11 +22,30 @@ export type { Alternative, OnFail } from "./define/on-fail.ts";
 export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
-export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
+export {
+  type NodeHandle,
+  type NodeOptions,
+  type StageOptions,
+  type Workflow,
+  type WorkflowBuilder,
+  type WorkflowOptions,
+  workflow,
+} from "./define/workflow.ts";
 export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError, statusOfError } from "./errors.ts";
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
-export type { AgentMetrics, Distribution, MetricFamily, Metrics, ProcessMetrics, StoreMetrics, WorkerMetrics, WorkflowMetrics } from "./run/metering.ts";
+export type {
+  AgentMetrics,
+  Distribution,
+  MetricFamily,
+  Metrics,
+  ProcessFacts,
+  ProcessMetrics,
+  StoreMetrics,
+  WorkerMetrics,
+  WorkflowMetrics,
+} from "./run/metering.ts";
+export type { CheckedHealth, HealthOptions, HealthReport } from "./run/health.ts";
 export type { NoticeType, RunNotice } from "./run/notice.ts";
 export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";

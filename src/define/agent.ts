@@ -3,6 +3,7 @@
  */
 import { type FailureKind, PawlError } from "../errors.ts";
 import type { Duration } from "./duration.ts";
+import type { HealthCheck } from "./health-check.ts";
 import { checkName } from "./name.ts";
 import { type AttemptOptions, type Policy, policyOf } from "./policy.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
@@ -94,6 +95,7 @@ export interface Agent<in Given = any, out Result = any> {
     | { readonly kind: "none" };
   readonly policy: Policy;
   readonly onError?: ErrorHandler | undefined;
+  readonly healthCheck?: HealthCheck | undefined;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
 }
@@ -131,6 +133,11 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions {
    * stored with the failure. When it throws, the failure is as it was, and says so. It is not asked about timeouts.
    */
   readonly onError?: ErrorHandler;
+  /**
+   * Says how the agent is, or what it depends on, within 5 seconds. It is asked before attempts of nodes with
+   * `healthCheck: true`, and by `start` with `preflight: true`; what it said is good for 10 seconds.
+   */
+  readonly healthCheck?: HealthCheck;
 }
 
 /** What `agent()` takes: one of `run`, `isolate`, `http` and `machine`. */
@@ -201,6 +208,7 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     output: spec.output,
     work: workOf(spec, at),
     onError: spec.onError,
+    healthCheck: spec.healthCheck,
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });
 }

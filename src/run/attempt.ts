@@ -13,6 +13,7 @@ import { AttemptSteps } from "./attempt-steps.ts";
 import { encode } from "./codec.ts";
 import { failureOf, judgedFailure } from "./failure.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
+import type { Health } from "./health.ts";
 import type { IsolatedThreads } from "./isolated.ts";
 import type { Meter } from "./metering.ts";
 import type { Startable } from "./startable.ts";
@@ -31,6 +32,8 @@ export interface AttemptFacts {
   readonly generation?: number | undefined;
   readonly deadlineAt: number;
   readonly upstreamFailures: readonly UpstreamFailure[];
+  /** The health check that is asked first. */
+  readonly healthCheck?: true | string | undefined;
 }
 
 /** What attempts need from outside. */
@@ -39,6 +42,8 @@ export interface AttemptSeams {
   readonly environment: ReadEnvironment;
   /** For agents that have a thread of their own. */
   readonly threads?: IsolatedThreads;
+  /** Says whether there should be work now. */
+  readonly health?: Health;
   /** Counts what becomes of them. */
   readonly meter?: Meter;
 }
@@ -57,6 +62,7 @@ export class Attempt implements AgentContext {
   readonly upstreamFailures: readonly UpstreamFailure[];
   readonly #alternative: number;
   readonly #generation: number;
+  readonly #healthCheck: true | string | undefined;
   readonly #needs: AttemptNeeds;
   readonly #line: AttemptLine | undefined;
   onGivenUp: (() => void) | undefined;
@@ -76,6 +82,7 @@ export class Attempt implements AgentContext {
     this.upstreamFailures = facts.upstreamFailures;
     this.#alternative = facts.alternative ?? 0;
     this.#generation = facts.generation ?? 1;
+    this.#healthCheck = facts.healthCheck;
     this.#needs = needs;
     this.#line = line;
   }
@@ -177,6 +184,7 @@ export class Attempt implements AgentContext {
     if (this.#isAbandoned) return undefined;
     let outcome: Outcome;
     try {
+      if (this.#healthCheck !== undefined) await this.#needs.attempts.health?.require(agent, this.#healthCheck);
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
       if (this.#isAbandoned) return undefined;
       const answer: unknown = await this.#call(agent, given);

@@ -52,6 +52,7 @@ export class Calls {
       alternative,
       deadlineAt: node.since + policy.timeoutMs,
       upstreamFailures,
+      ...(undoes === undefined && { healthCheck: node.node.healthCheck }),
       generation: this.#edited.of(node.index)?.generation,
     };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));

@@ -10,7 +10,7 @@ import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
 import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
-import { DagRun } from "./dag-run.ts";
+import { Consistency } from "./consistency.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { inTime, stopExecuting } from "./closing.ts";
@@ -36,7 +36,7 @@ import { Streams } from "./streams.ts";
 import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { terminateUnowned } from "./terminate.ts";
-import { runMark, workerMetrics } from "./run-mark.ts";
+import { noteCommit, workerMetrics } from "./run-mark.ts";
 import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
@@ -61,6 +61,7 @@ export class Home implements RunHome {
   readonly #asks: Asks;
   readonly #door: MachineDoor;
   readonly #retention: Retention | undefined;
+  consistency: Consistency | undefined;
   /** What is to end when the runs have, before the store is closed. */
   lastly: (() => Promise<void>) | undefined;
   #endWatch: (() => void) | undefined;
@@ -117,7 +118,11 @@ export class Home implements RunHome {
       },
     );
     const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
-    recovery.onReconciled = () => this.#spawn(this.#retention?.run(worker.epoch));
+    const consistency = (this.consistency = new Consistency(store, worker));
+    recovery.onReconciled = () => {
+      this.#spawn(this.#retention?.run(worker.epoch));
+      this.#spawn(consistency.look());
+    };
     recovery.onParked = (runId) => this.#watch.ended(runId);
     worker.services = stepServices(
       this.#seams,
@@ -142,9 +147,7 @@ export class Home implements RunHome {
   }
 
   #committed(run: HostedRun, commit: Commit): void {
-    const { meter } = this.#seams.attempts;
-    const mark = meter && runMark(commit, () => run instanceof DagRun && run.progress.hasBlocked);
-    if (mark !== undefined) meter!.run(mark);
+    noteCommit(this.#seams.attempts, run, commit);
     if (commit.from === 0) this.starts.created(run.id);
     if (!this.changes.isEmpty) {
       const entry = readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history });
@@ -199,6 +202,7 @@ export class Home implements RunHome {
     this.#endWatch?.();
     await this.#seams.attempts.threads?.end();
     this.#seams.facts?.stop();
+    this.#seams.attempts.health?.stop();
     this.#isClosed = true;
     this.#watch.wakeAll();
     await this.#store.close();

@@ -4,7 +4,7 @@
 import { checkName } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
-import type { RunFacts, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
@@ -14,7 +14,10 @@ import { startInstant } from "./delayed-start.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
 import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
+import { healthChecksOf } from "./preflight.ts";
 import type { HistoryType, RunChange } from "./history.ts";
+import type { HealthReport } from "./health.ts";
+import { healthSources } from "./health-sources.ts";
 import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import { MachineHandle } from "./machine-handle.ts";
@@ -23,6 +26,7 @@ import type { Notices } from "./notices.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
+import { factsOf } from "./run-facts.ts";
 import type { Schedule } from "./schedule.ts";
 import { type ScheduleView, runSchedule, viewSchedules } from "./schedule-view.ts";
 import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
@@ -65,7 +69,6 @@ export interface ListOptions {
 const CLOSE_GRACE_MS = 10_000;
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000;
-const WORD_MAX = 256;
 
 export class Pawl implements AsyncDisposable {
   readonly #home: Home;
@@ -93,6 +96,7 @@ export class Pawl implements AsyncDisposable {
       served.map(({ text }) => text),
     );
     if (this.#worker !== undefined) this.#notices?.begin(this.#worker);
+    this.#seams.attempts.health?.begin(healthSources(this.#home, this.#worker, this.#notices));
     this.#home.lastly = async () => this.#notices?.stop();
     if (served.length > 0) await this.#serve(this.#worker!, served);
   }
@@ -113,7 +117,7 @@ export class Pawl implements AsyncDisposable {
    * `execute: false` it is only recorded: a worker on the same file that was given the workflow takes it on.
    *
    * @throws PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (another input or workflow under this id), PAWL_DEFINITION_CHANGED,
-   * PAWL_STORE_FULL, PAWL_STORE_FAILED, PAWL_READ_ONLY, PAWL_CLOSED
+   * PAWL_UNHEALTHY, PAWL_HEALTH_CHECK_MISSING (with `preflight`), PAWL_STORE_FULL, PAWL_STORE_FAILED, PAWL_READ_ONLY, PAWL_CLOSED
    */
   async start<S extends Startable | Rollout>(workflow: S, ...[options]: StartArguments<InputOfStartable<S>>): Promise<RunOf<S>> {
     this.#home.checkOpen();
@@ -122,8 +126,15 @@ export class Pawl implements AsyncDisposable {
     checkName(id, "run id");
     const startAt = startInstant(options ?? {}, this.#seams.clock.now());
     const definition = await versionFor(this.#store, workflow, id);
+    if (options?.preflight === true && (await this.#store.readRun(id)) === undefined) await this.#preflight(definition);
     await this.#home.starts.start(id, definition, options?.input, factsOf(options ?? {}), startAt);
     return this.#handle(id, definition) as RunOf<S>;
+  }
+
+  /** Those of a machine are known only when it calls them. */
+  async #preflight(definition: Definition): Promise<void> {
+    const { agents, names } = healthChecksOf(definition);
+    await this.#seams.attempts.health?.preflight(agents, names);
   }
 
   #handle(id: string, definition: Definition): Run<unknown> {
@@ -283,6 +294,22 @@ export class Pawl implements AsyncDisposable {
     return this.#seams.attempts.meter!.look(this.#seams.clock.now(), this.#home.worker);
   }
 
+  /**
+   * How this process and what it depends on are, asked now: CPU, memory, event loop, disk, store, queue, and the checks that
+   * `open()` was given. In a process that executes nothing only the disk, the store and those checks.
+   *
+   * @example
+   * ```ts
+   * const { status, recommendations } = await pawl.health();
+   * if (status !== 'HEALTHY') console.error(status, recommendations);
+   * ```
+   * @throws PAWL_CLOSED
+   */
+  async health(): Promise<HealthReport> {
+    this.#home.checkOpen();
+    return this.#seams.attempts.health!.look();
+  }
+
   /** The same as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());
@@ -359,16 +386,4 @@ export class Pawl implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function factsOf({ subject, tags }: { readonly subject?: string; readonly tags?: readonly string[] }): RunFacts | undefined {
-  return subject === undefined && tags === undefined
-    ? undefined
-    : { subject: checkedWord(subject, "subject"), tags: tags?.map((tag) => checkedWord(tag, "tag")!) };
-}
-
-/** Subjects and tags are looked up as they are: no empty ones, and none that are whole documents. */
-function checkedWord(text: string | undefined, what: string): string | undefined {
-  if (text === undefined || (text.length > 0 && text.length <= WORD_MAX)) return text;
-  throw new PawlError("PAWL_INVALID_VALUE", { message: `a ${what} has ${text.length} characters, but must have 1 to ${WORD_MAX}` });
 }

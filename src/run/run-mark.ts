@@ -3,7 +3,10 @@
  * what is in memory now.
  */
 import type { Commit } from "../store/store.ts";
+import type { AttemptSeams } from "./attempt.ts";
+import { DagRun } from "./dag-run.ts";
 import { readHistoryEntry } from "./history.ts";
+import type { HostedRun } from "./hosted-run.ts";
 import type { RunMark, WorkerMetrics } from "./metering.ts";
 import { ROOT_KEY } from "./xstate/system.ts";
 import type { Worker } from "./worker.ts";
@@ -14,8 +17,16 @@ const OF_RUN = '[["run.';
 /** A run that others have recorded begins with its second commit. */
 const MACHINE_BEGUN = JSON.stringify(["machine.turned", ROOT_KEY, "xstate.init"]).slice(0, -1);
 
+/** Counts it, and looks how things are when it is about trouble. */
+export function noteCommit({ meter, health }: AttemptSeams, run: HostedRun, commit: Commit): void {
+  const mark = runMark(commit, () => run instanceof DagRun && run.progress.hasBlocked);
+  if (mark === undefined) return;
+  meter?.run(mark);
+  if (mark.recovered || mark.ended === "failed" || mark.ended === "timedOut") health?.troubled();
+}
+
 /** Most commits say nothing of the run itself. `isBlocked` is asked of a run that failed. */
-export function runMark({ runId, from, at, run, history }: Commit, isBlocked: () => boolean): RunMark | undefined {
+function runMark({ runId, from, at, run, history }: Commit, isBlocked: () => boolean): RunMark | undefined {
   if (from > 1 && !run.finished && run.status !== "compensating" && !history.startsWith(OF_RUN)) return undefined;
   const says = history.startsWith(OF_RUN) ? readHistoryEntry({ commitNo: from + 1, at, body: history }).events : [];
   const isMachineBegun = from <= 1 && history.includes(MACHINE_BEGUN);

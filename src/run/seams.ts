@@ -6,6 +6,7 @@ import type { PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
+import type { HealthOptions } from "./health.ts";
 import type { ProcessFacts } from "./metering.ts";
 import type { Duration } from "../define/duration.ts";
 import type { RetentionPolicy } from "./retention.ts";
@@ -28,6 +29,8 @@ export interface Seams {
   /** Who is told what happens to runs, and after how long without a commit that they stall. */
   readonly notify?: NoticeReceiver | Webhook | undefined;
   readonly stallAfter?: Duration | undefined;
+  /** How health is looked at. */
+  readonly health?: HealthOptions | undefined;
   /** The store failed; nothing goes on. */
   readonly onFatal: (error: PawlError) => void;
 }

@@ -1,7 +1,7 @@
 /**
  * `pawl metrics`: what the rows of a store tell of its newest runs, and of the agents that they called.
  */
-import type { AgentCounts } from "../index.ts";
+import type { AgentCounts, RunStatus } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { openToLook } from "./stored.ts";
@@ -22,7 +22,7 @@ export async function metrics({ limit, store, json }: MetricsVerbOptions): Promi
   }
   const { runs, nodesOf } = counts.lookedAt;
   const byStatus = Object.entries(counts.runs).flatMap(([workflow, statuses]) =>
-    Object.entries(statuses).map(([status, n]) => [workflow, statusCell(status), String(n)]),
+    Object.entries(statuses).map(([status, n]) => [workflow, statusCell(status as RunStatus), String(n)]),
   );
   const byAgent = Object.entries(counts.agents).map(([agent, of]) => [agent, ...agentColumns(of)]);
   if (runs > 0) process.stdout.write(`${alignColumns([["WORKFLOW", "STATUS", "RUNS"], ...byStatus], process.stdout).join("\n")}\n`);

@@ -107,6 +107,7 @@ export class CountingMeter implements Meter {
   readonly #commitLengths = new Lengths(COMMIT_BOUNDS);
   readonly #notices: Record<string, number> = {};
   #commits = 0;
+  #slowestCommitMs = 0;
   #quarantined = 0;
   #stalls = 0;
 
@@ -150,6 +151,14 @@ export class CountingMeter implements Meter {
   commits(count: number, ms: number): void {
     this.#commits += count;
     this.#commitLengths.add(ms);
+    this.#slowestCommitMs = Math.max(this.#slowestCommitMs, ms);
+  }
+
+  /** The slowest group since this was asked last, in ms. */
+  takeSlowestCommitMs(): number {
+    const ms = this.#slowestCommitMs;
+    this.#slowestCommitMs = 0;
+    return ms;
   }
 
   quarantined(): void {
