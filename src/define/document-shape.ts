@@ -92,10 +92,7 @@ const tried = {
   onFail: z.enum(["block", "skip"]).describe("When its attempts are used up: 'block' its dependents (default), or 'skip' it.").optional(),
   timeout: duration("The longest time of one attempt. Default: that of the agent, or 5m.").optional(),
   heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
-  healthCheck: z
-    .union([z.literal(true), name], "it has to be true or the name of a check")
-    .describe("The check that is asked before each attempt: that of its agent (true), or one of the worker's, by its name.")
-    .optional(),
+  healthCheck: name.describe("The check, of those that the worker is given, that is asked before each attempt.").optional(),
   retry: retry.optional(),
 };
 

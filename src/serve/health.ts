@@ -32,7 +32,7 @@ export async function health({ store, json }: HealthVerbOptions): Promise<number
       { text: status, style: STYLES[status] },
       oneLine(
         Object.entries(details)
-          .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+          .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
           .join(", "),
         DETAILS_MAX,
       ),

@@ -3,15 +3,13 @@
  */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { z } from "zod";
-import { AgentError, type Metrics, type Pawl, agent, open } from "../../src/index.ts";
+import { createMachine } from "xstate";
+import { AgentError, type Metrics, type Pawl, open, step } from "../../src/index.ts";
 import { noFacts } from "../../src/process-facts.ts";
 import { CountingMeter } from "../../src/watch/meter.ts";
 import { metricsText } from "../../src/watch/metrics-text.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
-import { createMachine } from "xstate";
-import { step } from "../../src/index.ts";
 
 const ONCE = { retry: { maxAttempts: 1 } };
 const works = anyAgent("works", () => 1);
@@ -80,7 +78,9 @@ test("runs and attempts are counted by workflow, agent and kind, with what they 
 
 test("what waits and runs now is told, and what was given up", async () => {
   const room = new MachineRoom();
-  const wide = anyWorkflow("wide", (wf) => void ["a", "b", "c"].forEach((id) => wf.node(id, slow, {})));
+  const wide = anyWorkflow("wide", (wf) => {
+    for (const id of ["a", "b", "c"]) wf.node(id, slow, {});
+  });
   const { pawl } = await room.boot([wide], { maxConcurrentAttempts: 2 });
   const run = await room.settled(pawl.start(wide, { id: "w", input: {} }));
   await room.clock.advance(1_000);
