@@ -40,7 +40,7 @@ export function declareWhyVerbs(program: Command, done: Done): void {
   const health = program
     .command("health")
     .description("look how the store and its disk are, and which workers are there")
-    .addHelpText("after", examples("pawl health", "pawl health --store pawl.db --json"))
+    .addHelpText("after", examples("pawl health --store pawl.db", "pawl health --json | jq .status"))
     .addHelpText("after", "\nExit codes: 0 HEALTHY, WARNING or DEGRADED, 1 CRITICAL or FAILED, 2 wrong command, 70 store failed")
     .action(async (options: HealthVerbOptions) => done(await (await import("./health.ts")).health(options)));
   onStore(health);
