@@ -17,7 +17,7 @@ const THREAD_MEMORY_MAX_MB = 512;
 /** A thread that nobody needed for so long ends. */
 export const THREAD_IDLE_MS = 10_000;
 /** What an agent has left to tidy up, in ms, when its signal aborts because its answer is no longer wanted. */
-const THREAD_ABORT_MS = 500;
+export const THREAD_ABORT_MS = 500;
 
 class Thread {
   readonly module: string;

@@ -29,6 +29,14 @@ export function chatter(_: unknown, ctx: AgentContext): void {
   for (let i = 0; ; i++) ctx.heartbeat({ i });
 }
 
+/** Says 3,000 things, and notes how far it is. */
+export function floods({ log }: { log: string }, ctx: AgentContext): void {
+  for (let i = 1; i <= 3_000; i++) {
+    ctx.heartbeat(i);
+    if (i % 250 === 0) appendFileSync(log, `${i}\n`);
+  }
+}
+
 export async function waits({ log }: { log: string }, ctx: AgentContext): Promise<string> {
   ctx.stream("waiting");
   await new Promise<void>((resolve) => {

@@ -9,7 +9,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { type Agent, type AgentSpec, type Log, type Pawl, type Run, agent, open, workflow } from "../../src/index.ts";
 import { systemClock } from "../../src/clock.ts";
-import { IsolatedThreads, THREAD_IDLE_MS } from "../../src/run/isolated.ts";
+import { IsolatedThreads, THREAD_ABORT_MS, THREAD_IDLE_MS } from "../../src/run/isolated.ts";
 import { Attempt } from "../../src/run/attempt.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { StepClock } from "../../src/testing/step-clock.ts";
@@ -169,13 +169,17 @@ test("a module that is not there, or exports no such function, is said clearly",
     );
 });
 
+/** An attempt that nobody else knows. */
+function newAttempt(): Attempt {
+  const facts = { runId: "r", nodeId: "n", attempt: 1, deadlineAt: 0, upstreamFailures: [] };
+  return new Attempt(facts, { clock: systemClock, attempts: { log: console, environment: () => undefined }, services: undefined });
+}
+
 test("threads are used again while they behave, bounded, and those that nobody needs end", async () => {
   const clock = new StepClock();
   const threads = new IsolatedThreads(clock, 3);
   const call = (exported: string, input: unknown = {}, module = AGENTS) => {
-    const facts = { runId: "r", nodeId: "n", attempt: 1, deadlineAt: 0, upstreamFailures: [] };
-    const attempt = new Attempt(facts, { clock: systemClock, attempts: { log: console, environment: () => undefined }, services: undefined });
-    return threads.call({ module, exported }, input, attempt);
+    return threads.call({ module, exported }, input, newAttempt());
   };
   const threadOf = async (): Promise<number> => ((await call("tell")) as { threadId: number }).threadId;
   const first = await threadOf();
@@ -192,5 +196,36 @@ test("threads are used again while they behave, bounded, and those that nobody n
   expect(threads.size).toBe(3);
   await clock.advance(THREAD_IDLE_MS);
   await seen(() => threads.size === 0);
+  await threads.end();
+});
+
+test("an attempt that is given up after its end does not take the thread from the next one", async () => {
+  const clock = new StepClock();
+  const threads = new IsolatedThreads(clock, 1);
+  const [first, second, log] = [newAttempt(), newAttempt(), newLog()];
+  await threads.call({ module: AGENTS, exported: "echo" }, 1, first);
+  const answer = threads.call({ module: AGENTS, exported: "waits" }, { log }, second);
+  first.abandon("PAWL_RUN_CANCELLED");
+  await clock.advance(THREAD_ABORT_MS);
+  second.stop("PAWL_RUN_CANCELLED");
+  expect(await answer).toBe("tidied up");
+  await threads.end();
+});
+
+test("an agent that says more than is heard waits, and goes on when it is heard", async () => {
+  const threads = new IsolatedThreads(new StepClock(), 1);
+  const [attempt, log] = [newAttempt(), newLog()];
+  const heard: unknown[] = [];
+  let furthest = 0;
+  attempt.heartbeat = (progress) => {
+    if (heard.push(progress) > 1) return;
+    // nothing else is heard while this goes on: it waits until the agent stands still
+    for (const until = Date.now() + 30_000; linesOf(log).length < 4 && Date.now() < until;);
+    for (const until = Date.now() + 100; Date.now() < until;);
+    furthest = Number(linesOf(log).at(-1));
+  };
+  await threads.call({ module: AGENTS, exported: "floods" }, { log }, attempt);
+  expect(furthest).toBeLessThan(2_500);
+  expect(heard).toEqual(Array.from({ length: 3_000 }, (_, i) => i + 1));
   await threads.end();
 });
