@@ -3,9 +3,6 @@
  */
 import type { AgentMetrics, Distribution, Metrics, WorkflowMetrics } from "../run/metering.ts";
 
-/** What an HTTP server says of this text. */
-export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
 
