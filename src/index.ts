@@ -15,6 +15,7 @@ export {
   agent,
 } from "./define/agent.ts";
 export type { BreakerFailure, BreakerOption, BreakerOptions, BreakerPolicy, RateOptions, RatePolicy } from "./define/breaker.ts";
+export type { CheckResult, HealthCheck, HealthStatus, TimedHealthCheck } from "./define/health-check.ts";
 export type { Duration } from "./define/duration.ts";
 export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";
@@ -23,10 +24,31 @@ export type { Alternative, OnFail } from "./define/on-fail.ts";
 export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
-export { type NodeHandle, type NodeOptions, type Undo, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
+export {
+  type NodeHandle,
+  type NodeOptions,
+  type StageOptions,
+  type Undo,
+  type Workflow,
+  type WorkflowBuilder,
+  type WorkflowOptions,
+  workflow,
+} from "./define/workflow.ts";
 export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError, statusOfError } from "./errors.ts";
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
+export type {
+  AgentMetrics,
+  Distribution,
+  MetricFamily,
+  Metrics,
+  ProcessFacts,
+  ProcessMetrics,
+  StoreMetrics,
+  WorkerMetrics,
+  WorkflowMetrics,
+} from "./run/metering.ts";
+export type { CheckedHealth, HealthOptions, HealthReport } from "./run/health.ts";
 export type { NoticeType, RunNotice } from "./run/notice.ts";
 export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";
@@ -40,6 +62,7 @@ export { type MachineHandle, type WaitOptions } from "./run/machine-handle.ts";
 export type { SendOptions } from "./run/machine-door.ts";
 export type { ChangesOptions, StoredChange } from "./run/changes.ts";
 export type { EventListener, EventOrigin, HistoryListener } from "./run/subscribers.ts";
+export type { AgentCounts, Counts, CountsOptions } from "./run/counts.ts";
 export type { ComparedRun } from "./run/compare.ts";
 export type { StartTime } from "./run/delayed-start.ts";
 export { checkDefinition } from "./run/definition.ts";

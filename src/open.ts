@@ -9,6 +9,8 @@ import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
 import type { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
+import { Health, type HealthOptions } from "./run/health.ts";
+import { IsolatedThreads } from "./run/isolated.ts";
 import { Notices, checkNotify } from "./run/notices.ts";
 import type { RetentionPolicy } from "./run/retention.ts";
 import type { Rollout } from "./run/rollout.ts";
@@ -21,6 +23,9 @@ import { Worker } from "./run/worker.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
+import { noFacts, systemFacts } from "./process-facts.ts";
+import { CountingMeter } from "./watch/meter.ts";
+import { healthFamilies, ownChecks } from "./watch/own-checks.ts";
 
 /** How pawl is opened. */
 export interface OpenOptions {
@@ -46,6 +51,11 @@ export interface OpenOptions {
   readonly notify?: NoticeReceiver | Webhook;
   /** How long a run that has work to do may commit nothing until a notice says that it stalls. Default: none says so. */
   readonly stallAfter?: Duration;
+  /**
+   * Checks of what the work depends on, beside those of the process itself, and how often all are asked. `notify` is told when
+   * the worst of them gets worse, and when it recovers.
+   */
+  readonly health?: HealthOptions;
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
   /**
@@ -89,10 +99,12 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
     random: systemRandom,
     attempts: { log: options.log ?? silent, environment: environmentVariable },
     pid: process.pid,
+    facts: systemFacts(url, execute),
     leaseMs: options.leaseMs,
     retention: options.retention,
     notify: options.notify,
     stallAfter: options.stallAfter,
+    health: options.health,
     onFatal: options.onFatal ?? throwUncaught,
   };
   return openOn(store, seams, { ...options, execute });
@@ -106,17 +118,22 @@ export async function openOn(
 ): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {
-    const { notify, stallAfter } = seams;
+    const { notify, stallAfter, facts = noFacts } = seams;
     checkNotify(options.execute !== false, notify, stallAfter);
     const { clock, attempts } = seams;
-    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log }, { notify, stallAfter });
-    const own = notices === undefined ? seams : { ...seams, store: notices.store };
+    const meter = new CountingMeter(facts);
+    const more = { mono: () => clock.mono(), takeSlowestCommitMs: () => meter.takeSlowestCommitMs() };
+    const health = new Health({ clock, log: attempts.log }, seams.health ?? {}, (sources) => ownChecks(facts, more, sources));
+    meter.sources.push(() => healthFamilies(health.latest));
+    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log, meter }, { notify, stallAfter });
+    const own = { ...seams, facts, store: notices?.store ?? store, attempts: { ...attempts, threads: new IsolatedThreads(clock), meter, health } };
     const worker = options.execute === false ? undefined : new Worker(own, options);
     pawl = new Pawl(own, worker, notices);
     await pawl.begin(options.workflows ?? [], options.schedules);
     return pawl;
   } catch (error) {
     await pawl?.close({ graceMs: 0 }).catch(() => {});
+    seams.facts?.stop();
     await store.close();
     throw error;
   }

@@ -17,11 +17,11 @@ const ROOMS: Readonly<Record<string, { readonly refused: readonly string[]; read
   "src/define": { refused: ["xstate", "../run/row.ts", "../clock.ts", "node:fs"], fine: ["zod", "yaml", "./plan.ts", "../errors.ts"] },
   "src/store": { refused: ["xstate", "../run/row.ts", "../define/plan.ts"], fine: ["node:sqlite", "node:zlib", "./store.ts", "../clock.ts"] },
   "src/run": {
-    refused: ["xstate", "croner", "../store/sqlite.ts", "../serve/cli.ts", "../watch/log.ts", "node:fs"],
+    refused: ["xstate", "croner", "../store/sqlite.ts", "../serve/cli.ts", "../watch/log.ts", "node:fs", "node:worker_threads"],
     fine: ["./row.ts", "../cron.ts", "./xstate/chart.ts", "../define/plan.ts", "../../machines/node.ts", "../store/store.ts", "../clock.ts"],
   },
   "src/run/xstate": { refused: ["../worker.ts", "../../store/store.ts"], fine: ["xstate", "./chart.ts", "../codec.ts", "../../errors.ts"] },
-  "src/watch": { refused: ["../run/row.ts", "xstate"], fine: ["pino", "../index.ts"] },
+  "src/watch": { refused: ["../run/row.ts", "xstate", "node:os"], fine: ["pino", "../index.ts", "../run/metering.ts", "../run/health.ts"] },
   "src/ai": { refused: ["zod", "../run/worker.ts", "@ai-sdk/provider"], fine: ["ai", "./usage.ts", "../index.ts", "../define/schema.ts"] },
   "src/serve": { refused: ["../run/row.ts", "../store/sqlite.ts"], fine: ["commander", "./cli.ts", "../index.ts", "../watch/log.ts"] },
   "src/testing": {

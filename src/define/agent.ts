@@ -4,6 +4,7 @@
 import { type FailureKind, PawlError } from "../errors.ts";
 import { type Breaker, type BreakerOption, breakerOf } from "./breaker.ts";
 import type { Duration } from "./duration.ts";
+import type { HealthCheck } from "./health-check.ts";
 import { type Guard, type UseOptions, guardOf } from "./limits.ts";
 import { checkName } from "./name.ts";
 import { type AttemptOptions, type Policy, policyOf } from "./policy.ts";
@@ -94,6 +95,8 @@ export interface Agent<in Given = any, out Result = any> {
   readonly work:
     | { readonly kind: "function"; readonly run: (input: any, context: AgentContext) => unknown }
     | { readonly kind: "http"; readonly service: HttpService }
+    /** A function of a module, in a thread of its own. */
+    | { readonly kind: "isolated"; readonly module: string; readonly exported: string }
     /** A run of its own, of a machine or workflow. */
     | { readonly kind: "run"; readonly of: object }
     /** The end of a run that is others'. */
@@ -104,6 +107,7 @@ export interface Agent<in Given = any, out Result = any> {
   readonly guard?: Guard | undefined;
   readonly breaker?: Breaker | undefined;
   readonly onError?: ErrorHandler | undefined;
+  readonly healthCheck?: HealthCheck | undefined;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
 }
@@ -149,16 +153,39 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions, 
    * unless it says `onOpen: 'wait'`.
    */
   readonly breaker?: BreakerOption;
+  /**
+   * Says how the agent is, or what it depends on, within 5 seconds. It is asked before attempts of nodes with
+   * `healthCheck: true`, and by `start` with `preflight: true`; what it said is good for 10 seconds.
+   */
+  readonly healthCheck?: HealthCheck;
 }
 
-/** What `agent()` takes: one of `run`, `http` and `machine`. */
+/** What `agent()` takes: one of `run`, `isolate`, `http` and `machine`. */
 export type AgentSpec<I extends Schema, O extends Schema> =
   | (AgentBase<I, O> & {
       readonly run: (input: OutputOf<I>, context: AgentContext) => InputOf<O> | Promise<InputOf<O>>;
+      readonly isolate?: never;
       readonly http?: never;
       readonly machine?: never;
     })
-  | (AgentBase<I, O> & { readonly http: HttpService; readonly run?: never; readonly machine?: never })
+  | (AgentBase<I, O> & {
+      /**
+       * The module whose function is called, in a thread: what it exports by default, or by the name after `#`. Its timeout
+       * ends it even when it never waits, and it cannot stop the process. It takes `(input, ctx)` as `run` does; what it is
+       * given, gives and throws is data. At most 512 MiB and 32 threads at once.
+       *
+       * @example
+       * ```ts
+       * const isolate = new URL('./agents.ts#summarize', import.meta.url);
+       * const isolated = agent({ name: 'summarizer', input: z.object({ text: z.string() }), output: z.string(), isolate });
+       * ```
+       */
+      readonly isolate: URL;
+      readonly run?: never;
+      readonly http?: never;
+      readonly machine?: never;
+    })
+  | (AgentBase<I, O> & { readonly http: HttpService; readonly run?: never; readonly isolate?: never; readonly machine?: never })
   | (AgentBase<I, O> & {
       /**
        * An xstate machine, or `durable(machine, …)`: each node that uses the agent is a run of it, with the node's input
@@ -166,6 +193,7 @@ export type AgentSpec<I extends Schema, O extends Schema> =
        */
       readonly machine: object;
       readonly run?: never;
+      readonly isolate?: never;
       readonly http?: never;
     });
 
@@ -202,16 +230,25 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     onError: spec.onError,
     guard: guardOf(spec, at),
     ...(spec.breaker !== undefined && { breaker: breakerOf(spec.breaker, at) }),
+    healthCheck: spec.healthCheck,
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });
 }
 
 function workOf(spec: AgentSpec<Schema, Schema>, at: string): Agent["work"] {
   if (typeof spec.run === "function") return { kind: "function", run: spec.run };
+  if (spec.isolate !== undefined) return isolatedWork(spec.isolate, at);
   if (spec.http !== undefined) return { kind: "http", service: spec.http };
   if (typeof spec.machine === "object") return { kind: "run", of: spec.machine };
   throw new PawlError("PAWL_MISSING_FIELD", {
-    message: `${at} has none of run, http and machine`,
-    next: "add run: async (input, ctx) => …, http: { url }, or machine: an xstate machine",
+    message: `${at} has none of run, isolate, http and machine`,
+    next: "add run: async (input, ctx) => …, isolate: new URL('./agent.ts', import.meta.url), http: { url }, or machine: an xstate machine",
   });
+}
+
+function isolatedWork(isolate: URL, at: string): Agent["work"] {
+  if (!(isolate instanceof URL) || !["file:", "data:"].includes(isolate.protocol))
+    throw new PawlError("PAWL_INVALID_VALUE", { message: `isolate of ${at} is no address of a module`, next: "give new URL('./agent.ts', import.meta.url)" });
+  const { hash } = isolate;
+  return { kind: "isolated", module: isolate.href.slice(0, isolate.href.length - hash.length), exported: decodeURIComponent(hash.slice(1)) || "default" };
 }

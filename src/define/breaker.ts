@@ -156,7 +156,7 @@ interface CanBreak {
  * that call something outside; what runs a run of its own has one only if it says so itself.
  */
 export function breakerFor({ name, work, breaker }: CanBreak, ...defaults: readonly (Breaker | undefined)[]): AgentBreaker | undefined {
-  const callsOut = work.kind === "function" || work.kind === "http";
+  const callsOut = work.kind === "function" || work.kind === "http" || work.kind === "isolated";
   const chosen = breaker ?? (callsOut ? defaults.find((one) => one !== undefined) : undefined);
   return chosen && { ...chosen, name: chosen.name ?? name };
 }

@@ -12,13 +12,14 @@ import { type AttemptOptions, wholeNumber } from "./policy.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
-import type { Callable, NodeHandle, Workflow } from "./workflow.ts";
+import type { Callable, NodeHandle, StageOptions, Workflow } from "./workflow.ts";
 
 /** What all of them may say. */
 interface Options extends AttemptOptions {
   readonly after?: readonly NodeHandle<any>[];
   readonly onFail?: OnFail;
   readonly compensate?: Agent;
+  readonly healthCheck?: true | string;
 }
 
 type Draft = Omit<NodeDefinition, "place" | "after">;
@@ -29,7 +30,7 @@ export class Builder {
   readonly #at: string;
   readonly #placeOf: (id: string) => Place;
   #within: NodeDefinition["within"];
-  #stage: string | undefined;
+  #stage: { readonly stage: string; readonly healthCheck?: string } | undefined;
 
   /** `placeOf` is asked when a node is added: where it is written. */
   constructor(at: string, placeOf?: (id: string) => Place) {
@@ -79,10 +80,10 @@ export class Builder {
     return this.#add({ id, kind: "event", agent: placeholder("event", schema), input: {} }, options);
   }
 
-  stage<T>(name: string, define: () => T): T {
+  stage<T>(name: string, define: () => T, options: StageOptions = {}): T {
     checkName(name, "stage name", this.#at);
     const outer = this.#stage;
-    this.#stage = name;
+    this.#stage = { stage: name, ...options };
     try {
       return define();
     } finally {
@@ -106,10 +107,10 @@ export class Builder {
 
   #add(draft: Draft, { after, ...own }: Options): Handle {
     this.nodes.push({
+      ...this.#stage,
       ...own,
       ...draft,
       ...(this.#within !== undefined && { within: this.#within }),
-      ...(this.#stage !== undefined && { stage: this.#stage }),
       ...(after !== undefined && { after: after.map((node) => node.id) }),
       place: this.#placeOf(draft.id),
     });

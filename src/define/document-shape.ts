@@ -121,6 +121,7 @@ const waits = {
 const attempts = {
   timeout: duration("The longest time of one attempt. Default: that of the agent, or 5m.").optional(),
   heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
+  healthCheck: name.describe("The check, of those that the worker is given, that is asked before each attempt.").optional(),
   retry: retry.optional(),
 };
 

@@ -71,3 +71,10 @@ export function guardOf({ concurrency, uses, queueTimeout }: UseOptions, at: str
   }
   return { concurrency, uses: amounts, queueTimeoutMs };
 }
+
+/** What an attempt says that it used. Throws PAWL_INVALID_VALUE. */
+export function checkAmounts(amounts: Readonly<Record<string, number>>): void {
+  for (const [resource, amount] of Object.entries(amounts))
+    if (!(Number.isFinite(amount) && amount >= 0))
+      throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
+}

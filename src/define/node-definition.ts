@@ -36,6 +36,8 @@ export interface NodeDefinition extends AttemptOptions {
   readonly onFail?: OnFail | undefined;
   /** Undoes what the node has done. */
   readonly compensate?: Agent | undefined;
+  /** What is asked before each attempt: the check of its agent, or that of this name. */
+  readonly healthCheck?: true | string | undefined;
   /** Where it, or a part of it, is written, for errors. */
   readonly place: Place;
 }

@@ -7,6 +7,7 @@ import { PawlError } from "../errors.ts";
 import type { Agent } from "./agent.ts";
 import type { Breaker } from "./breaker.ts";
 import { canonicalJson } from "./canonical.ts";
+import { checkedHealthCheck } from "./health-check.ts";
 import { checkName, didYouMean } from "./name.ts";
 import { type NodeDefinition, type NodeKind, isGroup } from "./node-definition.ts";
 import { alternativesOf, withOnFail } from "./on-fail.ts";
@@ -45,6 +46,8 @@ export interface PlanNode {
   readonly alternatives: readonly Agent[];
   /** What undoes what it has done. */
   readonly compensate?: Agent;
+  /** What is asked before each attempt: the check of its agent, or that of this name. */
+  readonly healthCheck?: true | string;
   /** What a call is given; of a map the list; of a loop what the first round is given; of a choice what it goes by. */
   readonly input: Template;
   /** What an item of a map, or each further round of a loop, is given. */
@@ -154,6 +157,7 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
   const branches = node.branches?.map(({ name, result }) => ({ name, result: parsed(result, ["branches", name]) }));
   const reads = [...new Set([input, each, until].flatMap((template) => (template === undefined ? [] : readsOf(template))))];
   const collects = [...new Set(branches?.flatMap(({ result }) => readsOf(result)))];
+  const healthCheck = checkedHealthCheck(node.healthCheck, node.agent, node.place(["healthCheck"]));
   const after = node.after?.map((id, i) => indexOfNamed(id, indexOf, node.place, ["after", i])) ?? [];
   return {
     index,
@@ -162,6 +166,7 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
     agent: node.agent,
     alternatives: alternativesOf(node.onFail),
     ...(node.compensate !== undefined && { compensate: node.compensate }),
+    ...(healthCheck !== undefined && { healthCheck }),
     input,
     ...(each !== undefined && { each }),
     ...(until !== undefined && { until }),

@@ -35,6 +35,12 @@ export interface Undo<Given, Result> {
   readonly error: { readonly code: string; readonly message: string; readonly node: string } | undefined;
 }
 
+/** What the nodes of a stage have in common. */
+export interface StageOptions {
+  /** That of its nodes which say nothing of their own; see `NodeOptions`. */
+  readonly healthCheck?: string;
+}
+
 /** What a node says of its own; its agent's options are the defaults. */
 export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = any> extends AttemptOptions, AfterOptions {
   /**
@@ -53,6 +59,11 @@ export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = an
    * ```
    */
   readonly compensate?: Agent<Undo<Given, GivenBy<Result, F>>>;
+  /**
+   * The check that is asked before each attempt: that of its agent (`true`), or one of those that `open()` is given, by its name.
+   * When it says CRITICAL or FAILED the attempt fails, of kind `resource`, and is tried again as any other. Default: that of its stage.
+   */
+  readonly healthCheck?: true | string;
 }
 
 /** What a map says beside what its items have in common. `onFail` is that of each item. */
@@ -206,7 +217,7 @@ export interface WorkflowBuilder<Input> {
   event<S extends Schema, F extends FinalWord = "block">(id: string, schema: S, options?: EventOptions<F>): NodeHandle<Skippable<OutputOf<S>, F>>;
 
   /** Labels the nodes that the function adds; answers what it returns. Stages may lie in each other: the innermost counts. */
-  stage<T>(name: string, define: () => T): T;
+  stage<T>(name: string, define: () => T, options?: StageOptions): T;
 }
 
 /** What a list, or a reference to one, is a list of. */

@@ -5,6 +5,7 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Agent, AgentContext, Log, UpstreamFailure } from "../define/agent.ts";
+import { checkAmounts } from "../define/limits.ts";
 import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
@@ -14,6 +15,9 @@ import { encode } from "./codec.ts";
 import { failureOf, judgedFailure } from "./failure.ts";
 import type { Pass } from "./pass.ts";
 import { type ReadEnvironment, callService } from "./http-call.ts";
+import type { Health } from "./health.ts";
+import type { IsolatedThreads } from "./isolated.ts";
+import type { Meter } from "./metering.ts";
 import type { Startable } from "./startable.ts";
 import type { RunResult, StepServices } from "./xstate/step.ts";
 
@@ -33,12 +37,20 @@ export interface AttemptFacts {
   readonly upstreamFailures: readonly UpstreamFailure[];
   /** What it has of limits. */
   readonly pass?: Pass | undefined;
+  /** The health check that is asked first. */
+  readonly healthCheck?: true | string | undefined;
 }
 
 /** What attempts need from outside. */
 export interface AttemptSeams {
   readonly log: Log;
   readonly environment: ReadEnvironment;
+  /** For agents that have a thread of their own. */
+  readonly threads?: IsolatedThreads;
+  /** Says whether there should be work now. */
+  readonly health?: Health;
+  /** Counts what becomes of them. */
+  readonly meter?: Meter;
 }
 
 interface AttemptNeeds {
@@ -56,8 +68,10 @@ export class Attempt implements AgentContext {
   readonly #alternative: number;
   readonly #generation: number;
   readonly #pass: Pass | undefined;
+  readonly #healthCheck: true | string | undefined;
   readonly #needs: AttemptNeeds;
   readonly #line: AttemptLine | undefined;
+  onGivenUp: (() => void) | undefined;
   #abort: AbortController | undefined;
   #abandoned: unknown;
   #stopped: unknown;
@@ -76,6 +90,7 @@ export class Attempt implements AgentContext {
     this.#alternative = facts.alternative ?? 0;
     this.#generation = facts.generation ?? 1;
     this.#pass = facts.pass;
+    this.#healthCheck = facts.healthCheck;
     this.#needs = needs;
     this.#line = line;
   }
@@ -110,6 +125,7 @@ export class Attempt implements AgentContext {
     this.#abandoned = new PawlError(code);
     this.#end();
     this.#abort?.abort(this.#abandoned);
+    this.onGivenUp?.();
   }
 
   /** It is asked to end; its answer still counts. */
@@ -150,10 +166,9 @@ export class Attempt implements AgentContext {
   }
 
   used(amounts: Readonly<Record<string, number>>): void {
-    for (const [resource, amount] of Object.entries(amounts)) {
-      if (!(amount >= 0)) throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
-      if (!this.#isOver) this.#pass?.settle(resource, amount);
-    }
+    checkAmounts(amounts);
+    if (this.#isOver) return;
+    for (const [resource, amount] of Object.entries(amounts)) this.#pass?.settle(resource, amount);
   }
 
   step<T>(key: string, perform: () => T | Promise<T>): Promise<T> {
@@ -165,8 +180,9 @@ export class Attempt implements AgentContext {
   #call({ work }: Agent, given: unknown): unknown {
     if (work.kind === "function") return work.run(given, this);
     if (work.kind === "http") return callService(work.service, given, this, this.#needs.attempts.environment);
-    const { services } = this.#needs;
-    if (services === undefined || work.kind === "none") throw new PawlError("PAWL_NO_HOST");
+    const { services, attempts } = this.#needs;
+    if (work.kind === "isolated" && attempts.threads !== undefined) return attempts.threads.call(work, given, this);
+    if (services === undefined || work.kind === "none" || work.kind === "isolated") throw new PawlError("PAWL_NO_HOST");
     if (work.kind === "wait") return this.#resultOf(services.otherRun((given as { runId: unknown }).runId, this.signal));
     return this.#resultOf(services.childRun(work.of as Startable, childRunId(this.runId, this.nodeId, this.attempt), given, this.signal));
   }
@@ -188,6 +204,7 @@ export class Attempt implements AgentContext {
     if (this.#isAbandoned) return undefined;
     let outcome: Outcome;
     try {
+      if (this.#healthCheck !== undefined) await this.#needs.attempts.health?.require(agent, this.#healthCheck);
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
       if (this.#isAbandoned) return undefined;
       const answer: unknown = await this.#call(agent, given);

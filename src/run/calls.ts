@@ -53,6 +53,7 @@ export class Calls {
       deadlineAt: node.since + policy.timeoutMs,
       upstreamFailures,
       pass: node.pass,
+      ...(undoes === undefined && { healthCheck: node.node.healthCheck }),
       generation: this.#edited.of(node.index)?.generation,
     };
     const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));

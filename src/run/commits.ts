@@ -4,9 +4,9 @@
  * 1. A commit whose outcome is unknown is looked up. 2. While the disk is full what waits is kept and tried again.
  */
 import type { Clock } from "../clock.ts";
-import type { Log } from "../define/agent.ts";
 import { PawlError, isPawlError } from "../errors.ts";
 import type { Amendment, Commit, Outcome, Store } from "../store/store.ts";
+import type { AttemptSeams } from "./attempt.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
@@ -38,7 +38,7 @@ export interface CommitHooks {
 export class Commits {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #seams: AttemptSeams;
   readonly #hooks: CommitHooks;
   readonly #shared: SharedRows;
   #pending: PendingCommit[] = [];
@@ -47,11 +47,11 @@ export class Commits {
   #fullWaitMs = 0;
   #cancelFullWait: (() => void) | undefined;
 
-  constructor(store: Store, clock: Clock, log: Log, shared: SharedRows, hooks: CommitHooks) {
+  constructor(store: Store, clock: Clock, seams: AttemptSeams, shared: SharedRows, hooks: CommitHooks) {
     this.#store = store;
     this.#shared = shared;
     this.#clock = clock;
-    this.#log = log;
+    this.#seams = seams;
     this.#hooks = hooks;
   }
 
@@ -108,7 +108,9 @@ export class Commits {
 
   async #write(group: readonly PendingCommit[], amendments: readonly Amendment[]): Promise<Outcome[]> {
     const commits = group.map(({ commit }) => commit);
+    const since = this.#clock.mono();
     const outcomes = await this.#store.commit(commits, amendments);
+    this.#seams.meter?.commits(group.length, this.#clock.mono() - since);
     // what is unknown is tried again, and counts once
     if (outcomes.some((outcome) => outcome === "full" || outcome === "unknown")) this.#shared.notWritten();
     else this.#shared.written();
@@ -153,7 +155,7 @@ export class Commits {
   /** Finished results stay in memory; what waits is tried again, at growing intervals. */
   #waitForSpace(): void {
     this.#fullWaitMs = Math.min(FULL_WAIT_MAX_MS, Math.max(FULL_WAIT_MS, this.#fullWaitMs * 2));
-    this.#log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
+    this.#seams.log.error({ waitMs: this.#fullWaitMs }, "the disk is full; nothing new starts");
     this.#cancelFullWait = this.#clock.after(this.#fullWaitMs, () => {
       if (!this.#hasMore) this.#fullWaitMs = 0;
       void this.write().then(() => this.isFull || this.#hooks.hasSpace());

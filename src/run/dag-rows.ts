@@ -7,6 +7,8 @@ import type { EditedInputs } from "./edited-inputs.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
 import { type RunNode, baseOf } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
+import { attemptEnded, attemptStarted } from "./attempt-marks.ts";
+import type { AttemptMark, Meter } from "./metering.ts";
 import { type NodeActor, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
@@ -37,9 +39,14 @@ export class DagRows {
   readonly #runId: string;
   readonly #clocks: Clocks;
   readonly #edited: EditedInputs;
+  readonly #meter: Meter | undefined;
   #rows: ActorRecord[] = [];
+  #marks: AttemptMark[] = [];
+  /** Of the commit that is under way. */
+  #taken: AttemptMark[] = [];
 
-  constructor(runId: string, clocks: Clocks, edited: EditedInputs) {
+  constructor(runId: string, clocks: Clocks, edited: EditedInputs, meter?: Meter) {
+    this.#meter = meter;
     this.#runId = runId;
     this.#edited = edited;
     this.#clocks = clocks;
@@ -59,6 +66,7 @@ export class DagRows {
    */
   granted(actor: NodeActor): void {
     const { node, snapshot, since } = actor;
+    if (this.#meter !== undefined) this.#marks.push(attemptStarted(actor));
     const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
     if (node.compensate !== undefined)
       this.written(node, "running", {
@@ -76,6 +84,7 @@ export class DagRows {
   called(actor: NodeActor, output: string | null): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
+    if (this.#meter !== undefined) this.#marks.push(...attemptEnded(actor, this.#clocks.now()));
     this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
     const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
@@ -115,6 +124,14 @@ export class DagRows {
   take(): { readonly actors: readonly ActorRecord[]; readonly history: string } {
     const actors = this.#rows;
     this.#rows = [];
+    this.#taken = this.#marks;
+    this.#marks = [];
     return { actors, history: this.history.take() };
+  }
+
+  /** What was taken is durable. */
+  committed(): void {
+    for (const mark of this.#taken) this.#meter!.attempt(mark);
+    this.#taken = [];
   }
 }

@@ -99,7 +99,7 @@ export class DagRun implements GatedRun {
     const progress = (this.progress = new Progress(graph, stored?.nodes));
     const edited = this.#edited;
     const results = (this.#results = new Results(graph, progress, input, edited));
-    const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }, edited));
+    const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }, edited, seams.attempts.meter));
     const calls = new Calls(this, seams, results, this.#failures, this.#nodes, edited, () => this.#cause);
     this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
@@ -361,6 +361,7 @@ export class DagRun implements GatedRun {
   committed(): void {
     this.inFlight = false;
     this.commitNo++;
+    this.#rows.committed();
     this.#outgoing.committed();
     this.#abandoned.tell();
     const acts = this.#acts;

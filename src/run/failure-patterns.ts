@@ -113,7 +113,7 @@ function failureOf(record: RunRecord): { readonly code: string; readonly kind?: 
 }
 
 /** The agents of nodes, by their definitions. */
-class Agents {
+export class Agents {
   readonly #store: Store;
   readonly #known = new Map<string, ReadonlyMap<string, string>>();
 

@@ -77,6 +77,7 @@ export class Graph {
       agent: node.agent,
       alternatives: node.alternatives,
       ...(node.compensate !== undefined && { compensate: node.compensate }),
+      ...(node.healthCheck !== undefined && { healthCheck: node.healthCheck }),
       input: position === 0 && node.kind === "repeat" ? node.input : node.each!,
       dependencies: [],
       reads: node.reads,

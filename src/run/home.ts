@@ -10,6 +10,7 @@ import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
 import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
+import { Consistency } from "./consistency.ts";
 import { definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { inTime, stopExecuting } from "./closing.ts";
@@ -17,6 +18,7 @@ import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
+import type { WorkerMetrics } from "./metering.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
 import { Looks } from "./looks.ts";
@@ -35,6 +37,7 @@ import { Streams } from "./streams.ts";
 import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { terminateUnowned } from "./terminate.ts";
+import { noteCommit, workerMetrics } from "./run-mark.ts";
 import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
@@ -59,6 +62,7 @@ export class Home implements RunHome {
   readonly #asks: Asks;
   readonly #door: MachineDoor;
   readonly #retention: Retention | undefined;
+  consistency: Consistency | undefined;
   /** What is to end when the runs have, before the store is closed. */
   lastly: (() => Promise<void>) | undefined;
   #endWatch: (() => void) | undefined;
@@ -118,7 +122,11 @@ export class Home implements RunHome {
       },
     );
     const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
-    recovery.onReconciled = () => this.#spawn(this.#retention?.run(worker.epoch));
+    const consistency = (this.consistency = new Consistency(store, worker));
+    recovery.onReconciled = () => {
+      this.#spawn(this.#retention?.run(worker.epoch));
+      this.#spawn(consistency.look());
+    };
     recovery.onParked = (runId) => this.#watch.ended(runId);
     worker.services = stepServices(
       this.#seams,
@@ -134,6 +142,7 @@ export class Home implements RunHome {
     };
     worker.onFenced = () => this.#spawn(peers.refresh().then(() => recovery.freed()));
     worker.onDropped((runId, error) => {
+      if (error.code === "PAWL_RUN_QUARANTINED") this.#seams.attempts.meter?.quarantined();
       this.starts.failed(runId, error);
       this.#watch.ended(runId);
       this.#watch.changed(runId);
@@ -142,6 +151,7 @@ export class Home implements RunHome {
   }
 
   #committed(run: HostedRun, commit: Commit): void {
+    noteCommit(this.#seams.attempts, run, commit);
     if (commit.from === 0) this.starts.created(run.id);
     if (!this.changes.isEmpty) {
       const entry = readHistoryEntry({ commitNo: commit.from + 1, at: commit.at, body: commit.history });
@@ -196,6 +206,9 @@ export class Home implements RunHome {
     this.#executing?.worker.halt();
     this.#executing?.peers.stop();
     this.#endWatch?.();
+    await this.#seams.attempts.threads?.end();
+    this.#seams.facts?.stop();
+    this.#seams.attempts.health?.stop();
     this.#isClosed = true;
     this.#watch.wakeAll();
     await this.#store.close();
@@ -225,6 +238,11 @@ export class Home implements RunHome {
   get store(): Store {
     if (this.#isClosed) throw new PawlError("PAWL_CLOSED");
     return this.#store;
+  }
+
+  /** What is now. */
+  get worker(): WorkerMetrics {
+    return workerMetrics(this.definitions.told.definitions.length, this.#executing?.worker);
   }
 
   get log(): Log {

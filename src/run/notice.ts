@@ -4,25 +4,27 @@
  */
 import type { Commit, Notice, NoticeRecord, RunRecord } from "../store/store.ts";
 import { decode } from "./codec.ts";
+import type { HealthStatus } from "../define/health-check.ts";
+import type { HealthReport } from "./health.ts";
 import { readHistoryEntry } from "./history.ts";
 import type { RunBody } from "./row.ts";
 
 /** What a notice can be about. */
-export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled" | "breaker";
+export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled" | "breaker" | "health";
 
 /** What happened to a run, for people. */
 export interface RunNotice {
   /** `runId:commitNo:type`: the same whenever the notice is repeated, and no other's. */
   readonly id: string;
   readonly type: NoticeType;
-  /** Empty in a notice of type `breaker`, which is about a circuit breaker of the store. */
+  /** Empty in notices of type `breaker` and `health`, which are about a circuit breaker of the store, and a process. */
   readonly runId: string;
   readonly workflow: string;
-  /** The newest commit of the run then; 0 in a notice of type `breaker`. */
+  /** The newest commit of the run then; 0 in those. */
   readonly commitNo: number;
   /** When, in ms since 1970. */
   readonly at: number;
-  /** Of a failure: its code, what it said, and the node that it came from. */
+  /** Of a failure: its code, what it said, and the node that it came from. Of health: its status, and what to do. */
   readonly code?: string;
   readonly message?: string;
   readonly node?: string;
@@ -58,6 +60,14 @@ export function quarantineNotice({ id, workflow, commitNo }: RunRecord, reason: 
 /** Nothing was committed for this long, though the run has work to do. */
 export function stallNotice({ id, workflow, commitNo }: RunRecord, silentMs: number, at: number): Notice {
   return noticeOf("run.stalled", { runId: id, workflow, commitNo, at }, { message: `nothing was committed for ${Math.round(silentMs / 1_000)} s` });
+}
+
+/** The health of the worker with this epoch has changed; `number` counts these notices. */
+export function healthNotice(epoch: number, number: number, { at, status, checks, recommendations }: HealthReport, was: HealthStatus): Notice {
+  const unwell = Object.entries(checks).flatMap(([name, found]) => (found.status === "HEALTHY" ? [] : [`${name} ${found.status}`]));
+  const message = [`worker ${epoch} is ${status}, and was ${was}${unwell.length > 0 ? `: ${unwell.join(", ")}` : ""}`, ...recommendations].join("; ");
+  const notice: RunNotice = { id: `health:${epoch}:${number}`, type: "health", runId: "", workflow: "", commitNo: 0, at, code: status, message };
+  return { id: notice.id, runId: "", at, body: JSON.stringify(notice) };
 }
 
 export function readNotice({ body }: NoticeRecord): RunNotice {

@@ -10,6 +10,7 @@ import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError } from "../errors.ts";
 import type { NoticeRecord, Store } from "../store/store.ts";
 import { Looks } from "./looks.ts";
+import type { Meter } from "./metering.ts";
 import { readNotice } from "./notice.ts";
 import { notingStore } from "./noting-store.ts";
 import { readFacts } from "./peers.ts";
@@ -39,6 +40,7 @@ export interface NotifyOptions {
 interface NoticeSeams {
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter?: Meter | undefined;
 }
 
 export class Notices {
@@ -63,10 +65,10 @@ export class Notices {
   #isStopped = false;
 
   /** Throws PAWL_INVALID_VALUE. */
-  constructor(store: Store, { clock, log }: NoticeSeams, { notify, stallAfter }: NotifyOptions) {
+  constructor(store: Store, { clock, log, meter }: NoticeSeams, { notify, stallAfter }: NotifyOptions) {
     this.#receive = typeof notify === "function" ? notify : webhook(notify);
     this.#stallAfterMs = stallAfter === undefined ? undefined : durationMs(stallAfter, "stallAfter", "open()");
-    this.#seams = { clock, log };
+    this.#seams = { clock, log, meter };
     this.#looks = new Looks(clock, {
       look: () => this.#look(),
       failed: (error) => log.warn({ error }, "notices will be looked at again"),
@@ -157,6 +159,7 @@ export class Notices {
     const { clock, log } = this.#seams;
     try {
       await this.#received(record);
+      this.#seams.meter?.noticed(readNotice(record).type);
       this.#held.delete(record.runId);
       this.#failures = 0;
     } catch (error) {

@@ -10,27 +10,31 @@ import type { BreakerView } from "./breaker-view.ts";
 import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
+import type { Counts, CountsOptions } from "./counts.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
-import { laneOf } from "./lane.ts";
-import type { StartFacts } from "./pending.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
 import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
+import { healthChecksOf } from "./preflight.ts";
 import type { HistoryType, RunChange } from "./history.ts";
+import type { HealthReport } from "./health.ts";
+import { healthSources } from "./health-sources.ts";
 import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
 import { MachineHandle } from "./machine-handle.ts";
+import type { Metrics } from "./metering.ts";
 import type { Notices } from "./notices.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
+import { factsOf } from "./run-facts.ts";
 import type { Schedule } from "./schedule.ts";
 import { type ScheduleView, runSchedule, viewSchedules } from "./schedule-view.ts";
 import { Schedules, type ServedSchedule, checkSchedules } from "./schedules.ts";
 import type { SendResult } from "./sends.ts";
 import { type EventOfStartable, type StartOrSendOptions, type StartedOrSent, startUnlessThere } from "./start-or-send.ts";
-import type { InputOfStartable, RunOf, StartArguments, StartOptions, Startable } from "./startable.ts";
+import type { InputOfStartable, RunOf, StartArguments, Startable } from "./startable.ts";
 import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
@@ -67,7 +71,6 @@ export interface ListOptions {
 const CLOSE_GRACE_MS = 10_000;
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000;
-const WORD_MAX = 256;
 
 export class Pawl implements AsyncDisposable {
   readonly #home: Home;
@@ -95,6 +98,7 @@ export class Pawl implements AsyncDisposable {
       served.map(({ text }) => text),
     );
     if (this.#worker !== undefined) this.#notices?.begin(this.#worker);
+    this.#seams.attempts.health?.begin(healthSources(this.#home, this.#worker, this.#notices));
     this.#home.lastly = async () => this.#notices?.stop();
     if (served.length > 0) await this.#serve(this.#worker!, served);
   }
@@ -115,7 +119,7 @@ export class Pawl implements AsyncDisposable {
    * `execute: false` it is only recorded: a worker on the same file that was given the workflow takes it on.
    *
    * @throws PAWL_INPUT_INVALID, PAWL_RUN_CONFLICT (another input or workflow under this id), PAWL_DEFINITION_CHANGED,
-   * PAWL_STORE_FULL, PAWL_STORE_FAILED, PAWL_READ_ONLY, PAWL_CLOSED
+   * PAWL_UNHEALTHY, PAWL_HEALTH_CHECK_MISSING (with `preflight`), PAWL_STORE_FULL, PAWL_STORE_FAILED, PAWL_READ_ONLY, PAWL_CLOSED
    */
   async start<S extends Startable | Rollout>(workflow: S, ...[options]: StartArguments<InputOfStartable<S>>): Promise<RunOf<S>> {
     this.#home.checkOpen();
@@ -124,8 +128,15 @@ export class Pawl implements AsyncDisposable {
     checkName(id, "run id");
     const startAt = startInstant(options ?? {}, this.#seams.clock.now());
     const definition = await versionFor(this.#store, workflow, id);
+    if (options?.preflight === true && (await this.#store.readRun(id)) === undefined) await this.#preflight(definition);
     await this.#home.starts.start(id, definition, options?.input, factsOf(options ?? {}), startAt);
     return this.#handle(id, definition) as RunOf<S>;
+  }
+
+  /** Those of a machine are known only when it calls them. */
+  async #preflight(definition: Definition): Promise<void> {
+    const { agents, names } = healthChecksOf(definition);
+    await this.#seams.attempts.health?.preflight(agents, names);
   }
 
   #handle(id: string, definition: Definition): Run<unknown> {
@@ -307,6 +318,52 @@ export class Pawl implements AsyncDisposable {
     return liveWorkers(this.#store);
   }
 
+  /**
+   * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. What other
+   * processes do is in theirs; `pawl metrics` counts what the store knows.
+   *
+   * @example
+   * ```ts
+   * const { workflows, worker } = await pawl.metrics();
+   * console.log(workflows['research']?.failed ?? 0, worker.attemptsQueued);
+   * ```
+   */
+  metrics(): Promise<Metrics> {
+    return this.#seams.attempts.meter!.look(this.#seams.clock.now(), this.#home.worker);
+  }
+
+  /**
+   * How this process and what it depends on are, asked now: CPU, memory, event loop, disk, store, queue, and the checks that
+   * `open()` was given. In a process that executes nothing only the disk, the store and those checks.
+   *
+   * @example
+   * ```ts
+   * const { status, recommendations } = await pawl.health();
+   * if (status !== 'HEALTHY') console.error(status, recommendations);
+   * ```
+   * @throws PAWL_CLOSED
+   */
+  async health(): Promise<HealthReport> {
+    this.#home.checkOpen();
+    return this.#seams.attempts.health!.look();
+  }
+
+  /** The same as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. */
+  async metricsText(): Promise<string> {
+    return this.#seams.attempts.meter!.text(await this.metrics());
+  }
+
+  /**
+   * What the rows of the store tell of the newest runs, in whatever process they were: how many of each status, and what became of
+   * the nodes of each agent.
+   *
+   * @throws PAWL_INVALID_VALUE
+   */
+  async counts(options: CountsOptions = {}): Promise<Counts> {
+    const { countRows } = await import("./counts.ts");
+    return countRows(this.#store, this.#seams.clock, options);
+  }
+
   /** Calls back with each commit of any run of this process, once it is durable. Answers what ends it. */
   subscribe(listener: (change: RunChange) => void): () => void {
     return this.#home.changes.add(listener);
@@ -367,18 +424,4 @@ export class Pawl implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function factsOf({ subject, tags, tenant, priority }: StartOptions<unknown>): StartFacts {
-  return {
-    ...(subject !== undefined && { subject: checkedWord(subject, "subject") }),
-    ...(tags !== undefined && { tags: tags.map((tag) => checkedWord(tag, "tag")!) }),
-    lane: laneOf({ tenant, priority }),
-  };
-}
-
-/** Subjects and tags are looked up as they are: no empty ones, and none that are whole documents. */
-function checkedWord(text: string | undefined, what: string): string | undefined {
-  if (text === undefined || (text.length > 0 && text.length <= WORD_MAX)) return text;
-  throw new PawlError("PAWL_INVALID_VALUE", { message: `a ${what} has ${text.length} characters, but must have 1 to ${WORD_MAX}` });
 }

@@ -102,6 +102,11 @@ export class Progress {
     return this.#running;
   }
 
+  /** Nodes wait for what has failed, and can never start. */
+  get hasBlocked(): boolean {
+    return this.#status.includes(CODE.blocked);
+  }
+
   /** Groups and events that are about to open or close. */
   get inTransit(): number {
     return this.#inTransit;

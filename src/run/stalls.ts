@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
 import type { RunRecord, Store } from "../store/store.ts";
+import type { Meter } from "./metering.ts";
 import { stallNotice } from "./notice.ts";
 import type { Worker } from "./worker.ts";
 
@@ -22,16 +23,23 @@ export class Stalls {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #meter: Meter | undefined;
   readonly #worker: Worker;
   readonly #stallAfterMs: number;
   #silences = new Map<string, Silence>();
   #cancelLook: (() => void) | undefined;
   #isStopped = false;
 
-  constructor(store: Store, { clock, log }: { readonly clock: Clock; readonly log: Log }, worker: Worker, stallAfterMs: number) {
+  constructor(
+    store: Store,
+    { clock, log, meter }: { readonly clock: Clock; readonly log: Log; readonly meter?: Meter | undefined },
+    worker: Worker,
+    stallAfterMs: number,
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
+    this.#meter = meter;
     this.#worker = worker;
     this.#stallAfterMs = stallAfterMs;
   }
@@ -68,6 +76,7 @@ export class Stalls {
     if (known?.commitNo !== run.commitNo) return { commitNo: run.commitNo, since: now, isTold: false };
     if (known.isTold || now - known.since < this.#stallAfterMs) return known;
     await this.#store.addNotice(stallNotice(run, now - known.since, this.#clock.now()));
+    this.#meter?.stalled();
     return { ...known, isTold: true };
   }
 }

@@ -20,6 +20,11 @@ export type StartOptions<Given> = {
   readonly subject?: string;
   /** Words to look it up by. */
   readonly tags?: readonly string[];
+  /**
+   * `true`: a run that is not there yet is recorded only if no health check says CRITICAL or FAILED: those of the workflow's agents,
+   * and those that its nodes name; also of workflows that it runs. Default false.
+   */
+  readonly preflight?: boolean;
 } & LaneOptions &
   StartTime &
   (undefined extends Given ? { readonly input?: Given } : { readonly input: Given });

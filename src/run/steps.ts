@@ -34,14 +34,23 @@ async function attempt({ clock, random, attempts }: StepSeams, services: StepSer
     abandoned.resolve(undefined);
   };
   call.signal.addEventListener("abort", () => abandon(stopReason()));
+  const [name, since] = [agent.name, clock.mono()];
+  attempts.meter?.attempt({ kind: "started", agent: name });
   const cancelTimer = clock.after(policy.timeoutMs, () => abandon("PAWL_AGENT_TIMEOUT"));
   const outcome = await Promise.race([made.perform(agent, () => call.input, policy.nonRetryable), abandoned.promise]);
   cancelTimer();
-  if (outcome !== undefined && outcome.failure === undefined) return decode(outcome.output);
+  const ms = clock.mono() - since;
+  if (outcome !== undefined && outcome.failure === undefined) {
+    attempts.meter?.attempt({ kind: "succeeded", agent: name, ms, attempt: call.attempt, undoes: false });
+    return decode(outcome.output);
+  }
   const failure =
     outcome?.failure ?? makeFailure("timeout", "PAWL_AGENT_TIMEOUT", "the attempt took longer than its timeout", { nonRetryable: policy.nonRetryable });
   const mayRetry = failure.retryable && call.attempt < policy.maxAttempts;
   const waitMs = mayRetry ? backoffMs(policy, call.attempt, { type: "attempt.failed", failure, jitter: random.next() }) : undefined;
+  attempts.meter?.attempt(
+    call.signal.aborted ? { kind: "cancelled", agent: name } : { kind: "failed", agent: name, ms, failure: failure.kind, isRetried: mayRetry, undoes: false },
+  );
   const error = Object.assign(new AgentError(failure.message, { kind: failure.kind }), { code: failure.code });
   if (waitMs === undefined) throw error;
   // eslint-disable-next-line no-throw-literal

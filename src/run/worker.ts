@@ -43,7 +43,7 @@ export class Worker implements RunSeams {
   services: StepServices | undefined;
   readonly #store: Store;
   readonly #onFatal: (error: PawlError) => void;
-  readonly #permits: Permits;
+  readonly permits: Permits;
   readonly #time: SteadyTime;
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
@@ -64,7 +64,7 @@ export class Worker implements RunSeams {
     this.#store = seams.store;
     this.#onFatal = seams.onFatal;
     this.#time = new SteadyTime(seams.clock);
-    this.#permits = new Permits(options.maxConcurrentAttempts);
+    this.permits = new Permits(options.maxConcurrentAttempts);
     this.#idle = new IdleRuns(
       seams.clock,
       () => this.latestNow(),
@@ -75,8 +75,8 @@ export class Worker implements RunSeams {
       { store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick, notifies: seams.notify !== undefined },
       options,
     );
-    this.#turns = new Turns(this.#permits, this.protection.gate);
-    this.#commits = new Commits(seams.store, seams.clock, seams.attempts.log, this.protection.shared, {
+    this.#turns = new Turns(this.permits, this.protection.gate);
+    this.#commits = new Commits(seams.store, seams.clock, seams.attempts, this.protection.shared, {
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
       fenced: (pending) => this.#fenced(pending),
@@ -96,7 +96,7 @@ export class Worker implements RunSeams {
   }
 
   set attemptsMax(attemptsMax: number) {
-    this.#permits.max = attemptsMax;
+    this.permits.max = attemptsMax;
     this.#wantsTick();
   }
 
@@ -139,7 +139,7 @@ export class Worker implements RunSeams {
   }
 
   released(): void {
-    this.#permits.giveBack();
+    this.permits.giveBack();
     if (this.#turns.isWaitedFor) this.#wantsTick();
   }
 
@@ -290,7 +290,7 @@ export class Worker implements RunSeams {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);
       this.#turns.wants(run);
     }
-    if (this.#permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
+    if (this.permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
   }
 
   /** The run exists, or another worker took it over, or this one's epoch is closed. */
@@ -391,7 +391,7 @@ export class Worker implements RunSeams {
   }
 
   get #isBusy(): boolean {
-    if (this.#permits.held > 0 || this.#ticking || this.#commits.isBusy) return true;
+    if (this.permits.held > 0 || this.#ticking || this.#commits.isBusy) return true;
     return [...this.runs.values()].some((run) => run.endsSoon);
   }
 

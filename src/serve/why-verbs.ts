@@ -1,8 +1,10 @@
 /**
- * The command line for why: each verb with its arguments, options and two examples.
+ * The command line for why, how many and how well: each verb with its arguments, options and two examples.
  */
 import type { Command } from "commander";
 import type { FailuresVerbOptions } from "./failures.ts";
+import type { HealthVerbOptions } from "./health.ts";
+import type { MetricsVerbOptions } from "./metrics.ts";
 import { type Done, examples, onStore, wholeNumber } from "./verb-parts.ts";
 import type { WhyVerbOptions } from "./why.ts";
 
@@ -27,4 +29,19 @@ export function declareWhyVerbs(program: Command, done: Done): void {
     .addHelpText("after", EXIT_CODES)
     .action(async (options: FailuresVerbOptions) => done(await (await import("./failures.ts")).failures(options)));
   onStore(failures);
+  const metrics = program
+    .command("metrics")
+    .description("count the newest runs by status, and their nodes by agent")
+    .option("--limit <number>", "count so many runs, the newest (default: 1000)", wholeNumber(1, LIMIT_MAX))
+    .addHelpText("after", examples("pawl metrics --limit 10000", "pawl metrics --json | jq .agents"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (options: MetricsVerbOptions) => done(await (await import("./metrics.ts")).metrics(options)));
+  onStore(metrics);
+  const health = program
+    .command("health")
+    .description("look how the store and its disk are, and which workers are there")
+    .addHelpText("after", examples("pawl health --store pawl.db", "pawl health --json | jq .status"))
+    .addHelpText("after", "\nExit codes: 0 HEALTHY, WARNING or DEGRADED, 1 CRITICAL or FAILED, 2 wrong command, 70 store failed")
+    .action(async (options: HealthVerbOptions) => done(await (await import("./health.ts")).health(options)));
+  onStore(health);
 }

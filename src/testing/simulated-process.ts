@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { PawlError } from "../errors.ts";
 import { openOn } from "../open.ts";
-import type { BreakerOption, Duration, LimitsOptions, Log, NoticeReceiver, Pawl, Schedule, Startable } from "../index.ts";
+import type { BreakerOption, Duration, HealthOptions, LimitsOptions, Log, NoticeReceiver, Pawl, ProcessFacts, Schedule, Startable } from "../index.ts";
 import type { Amendment, Commit, Outcome, ScheduleChange, Store } from "../store/store.ts";
 import type { MemoryStore } from "../store/memory.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -35,6 +35,9 @@ export interface ProcessOptions {
   /** Who is told what happens to runs, and after how long without a commit that they stall. */
   readonly notify?: NoticeReceiver;
   readonly stallAfter?: Duration;
+  /** How health is looked at, and what the process says of itself. */
+  readonly health?: HealthOptions;
+  readonly facts?: ProcessFacts;
   /** `false`: a process that executes nothing. Default true. */
   readonly execute?: boolean;
   /** What happens to the n-th group of commits of this process, counted from 1; one may be a schedule without any. */
@@ -81,9 +84,10 @@ export class SimProcess {
     const onFatal = (error: PawlError): void => {
       this.fatal = error;
     };
+    const { seed, stallAfter, health, facts } = this.#options;
     this.pawl = await openOn(
       store,
-      { store, clock: this.clock, random: seededRandom(this.#options.seed), attempts, onFatal, notify: this.#notify, stallAfter: this.#options.stallAfter },
+      { store, clock: this.clock, random: seededRandom(seed), attempts, onFatal, notify: this.#notify, stallAfter, health, facts },
       {
         workflows: this.#options.workflows,
         ...(this.#options.schedules !== undefined && { schedules: this.#options.schedules }),

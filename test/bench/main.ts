@@ -14,6 +14,7 @@ import { type Benchmark, FROM_SOURCE, type Row, type Settings, runChild } from "
 import { inbox } from "./inbox.ts";
 import { machines } from "./machines.ts";
 import { protection } from "./protection.ts";
+import { metering } from "./metering.ts";
 import { prunes } from "./prune.ts";
 import { resume } from "./resume.ts";
 import { rows } from "./rows.ts";
@@ -45,6 +46,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   shapes,
   stream,
   protection,
+  metering,
   disk,
 ];
 const ROUNDS = 5;

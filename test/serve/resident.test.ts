@@ -27,6 +27,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["why", "doc-7"],
   ["why", "r-7"],
   ["failures"],
+  ["metrics"],
+  ["health"],
   ["watch", "r-1"],
   ["watch", "doc-7"],
   ["inspect", "r-1", "--json"],

@@ -1,0 +1,41 @@
+/**
+ * `pawl metrics` and `pawl health`, as one types them.
+ */
+import { expect, test } from "vitest";
+import { HELD, makeFolder } from "./command.ts";
+
+test("metrics counts runs by status and nodes by agent, and says that it counts rows", async () => {
+  const folder = makeFolder();
+  folder.write("free.yaml", HELD.replace("name: pipeline", "name: free").replace("agent: gate", "agent: echo"));
+  folder.write("other.yaml", HELD.replace("name: pipeline", "name: other").replace("agent: gate", "agent: broken"));
+  for (const id of ["a", "b"]) await folder.pawl("run", "free.yaml", "--id", id, "--input", '{"text": "x"}');
+  await folder.pawl("run", "other.yaml", "--id", "c", "--input", '{"text": "x"}');
+  const { code, stdout, stderr } = await folder.pawl("metrics");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "rows of 3 runs, nodes of 3: what a worker counts is in its own `pawl.metrics()`\n" });
+  expect(stdout).toMatch(/^free +completed +2$/m);
+  expect(stdout).toMatch(/^other +failed +1$/m);
+  expect(stdout).toMatch(/^broken +0 +1 +0 +\d+ *$/m);
+  const counts = JSON.parse((await folder.pawl("metrics", "--limit", "2", "--json")).stdout) as object;
+  expect(counts).toMatchObject({ runs: { other: { failed: 1 }, free: { completed: 1 } }, lookedAt: { runs: 2, nodesOf: 2 }, hasMore: true });
+  expect(counts).toHaveProperty("agents.echo.completed", expect.any(Number));
+});
+
+test("health tells of the disk and the store, and names the workers", async () => {
+  const folder = makeFolder();
+  expect(await folder.pawl("health")).toMatchObject({ code: 2, stderr: expect.stringContaining("PAWL_STORE_UNREADABLE") as string });
+  folder.write("held.yaml", HELD);
+  await folder.start("run", "held.yaml", "--id", "held-1", "--input", '{"text": "x"}').printed("held started");
+  const { code, stdout, stderr } = await folder.pawl("health");
+  expect({
+    code,
+    lines: stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ")[0]),
+  }).toEqual({ code: 0, lines: ["CHECK", "disk", "store"] });
+  expect(stderr).toMatch(/^worker \d+: how a worker itself is, its own `pawl.health\(\)` tells\n$/);
+  expect(JSON.parse((await folder.pawl("health", "--json")).stdout)).toMatchObject({
+    checks: { disk: { details: { freeBytes: expect.any(Number) as number } }, store: { status: expect.any(String) as string } },
+    workers: [{ pid: expect.any(Number) as number }],
+  });
+});
