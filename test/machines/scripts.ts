@@ -38,6 +38,7 @@ const overrides: Extract<EventFrom<typeof nodeMachine>, { type: "node.overridden
   { type: "node.overridden", outcome: "completed" },
   { type: "node.overridden", outcome: "skipped", failure: passedOver },
   { type: "node.overridden", outcome: "failed", failure: passedOver },
+  { type: "node.overridden", outcome: "notTaken" },
 ];
 
 const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
@@ -73,6 +74,7 @@ const groupEvents: EventFrom<typeof groupMachine>[] = [
   { type: "group.closed" },
   { type: "group.refused", failure: noList },
   { type: "node.cancelled" },
+  ...overrides,
 ];
 
 const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
