@@ -59,19 +59,21 @@ async function checkedHere({ id, workflow }: RunRecord, asked: Override, definit
   });
 }
 
-function setOf(
-  runId: string,
-  { index, id }: RunNode,
-  stored: StoredNode | undefined,
-  asked: Override,
-  at: number,
-): SetNodes {
+function setOf(runId: string, { index, id }: RunNode, stored: StoredNode | undefined, asked: Override, at: number): SetNodes {
   const { outcome, result } = asked;
   const { attempt = 0, startedAt = at, generation, input, opened }: Partial<NodeBody> = stored?.body ?? {};
   const note = noteOf(asked);
   const failure = outcome === "completed" ? undefined : overrideFailure(asked);
   const edited = generation === undefined || input === undefined ? {} : { generation, input };
-  const body: NodeBody = { attempt, startedAt, endedAt: at, ...(failure !== undefined && { failure }), overridden: note, ...edited, ...(opened !== undefined && { opened }) };
+  const body: NodeBody = {
+    attempt,
+    startedAt,
+    endedAt: at,
+    ...(failure !== undefined && { failure }),
+    overridden: note,
+    ...edited,
+    ...(opened !== undefined && { opened }),
+  };
   const why = failure === undefined ? [] : [failure.code, failure.message];
   return {
     nodes: [{ index, status: outcome, opened, body, commitNo: 0 }],

@@ -87,8 +87,7 @@ export class Progress {
           else this.#notTake(member);
     for (let index = 0; index < plan.nodes.length; index++)
       if (SETTLED_WELL.has(this.#status[index]!)) for (const dependent of plan.dependents[index]!) this.#left[dependent]!--;
-    for (const { index, status, opened } of known)
-      if (opened !== undefined && status === "running") this.#members.set(index, this.#unsettled(index, opened));
+    for (const { index, status, opened } of known) if (opened !== undefined && status === "running") this.#members.set(index, this.#unsettled(index, opened));
     for (const { index, status } of known) if (status === "failed") this.#block(index);
   }
 

@@ -52,7 +52,6 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "node.granted" },
   { type: "attempt.succeeded" },
   { type: "attempt.failed", failure: overloaded, jitter: 0 },
-  { type: "attempt.failed", failure: overloaded, jitter: 0.3 },
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
   { type: "node.cancelled" },
