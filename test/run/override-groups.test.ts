@@ -33,7 +33,7 @@ class Groups extends MachineRoom {
       const loop = wf.repeat("loop", this.#part, "ends", { next: () => "hangs", until: (last) => last.never, max: 5 });
       const choice = wf.when(
         "choice",
-        true,
+        wf.input,
         () => {
           const one = wf.node("one", this.#part, "hangs", { compensate: this.#undo });
           const many = wf.map("many", ["hangs"], this.#part, (item) => item);
