@@ -259,6 +259,7 @@ export class DagRun implements HostedRun {
 
   #cancel({ now, keeps }: CancelManner): void {
     this.#isTerminated ||= now === true;
+    this.#abandoned.manner = { ...(now && { now }), ...(keeps && { keeps }) };
     const undoes = keeps !== true && (this.#unwinding.hasAny || this.#nodes.haveUndo);
     this.#phases.tellWorkflow(now ? FACT.terminate : undoes ? FACT.cancelUndoing : FACT.cancel);
   }

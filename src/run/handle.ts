@@ -25,7 +25,7 @@ import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, r
 
 /** How a run is cancelled. */
 export interface CancelOptions {
-  /** At once: nothing that would undo what was done is run; also when no worker runs on the store. Default false. */
+  /** At once: nothing that would undo what was done is run, nor in runs of its own; also when no worker runs on the store. Default false. */
   readonly now?: boolean;
   /** `false`: nothing that was done is undone, though its compensations are declared. Default true. */
   readonly compensate?: boolean;
@@ -189,8 +189,10 @@ export class Run<Output> {
   }
 
   /**
-   * Cancels the run, in whatever process it is: running attempts are aborted, nothing more starts. Resolves when it is on
-   * the disk.
+   * Cancels the run, in whatever process it is, and the runs of its own: running attempts are aborted, nothing more starts. An
+   * agent that ignores its signal holds up nothing; its answer is passed over. Only where compensations are declared the end of
+   * running attempts is waited for, each no longer than its `timeout` (or `heartbeat`) from then on, before what was done is
+   * undone. Resolves when it is on the disk.
    *
    * @throws PAWL_SEND_PENDING when nobody could do it yet: it is recorded, and will be done
    */
