@@ -51,7 +51,6 @@ export class Progress {
   /** `stored` are the nodes with a row, as they were committed; the graph has grown to them. */
   constructor(graph: Graph, stored: readonly KnownNode[] = []) {
     this.#graph = graph;
-    const { nodes } = graph.plan;
     this.#status = new Uint8Array(graph.size);
     this.#feed = new MapFeed(graph, (index) => this.status(index));
     for (const { index, status, opened } of stored) {

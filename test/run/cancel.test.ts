@@ -13,7 +13,7 @@ const TIMEOUT_MS = 60_000;
 class Deaf extends MachineRoom {
   readonly undone: string[] = [];
   readonly #undo = anyAgent("undo", (_, { nodeId }) => this.undone.push(nodeId));
-  readonly inner = anyWorkflow("inner", (wf) => void this.deaf(wf, true));
+  readonly inner = anyWorkflow("inner", (wf) => this.deaf(wf, true));
   readonly outer = anyWorkflow("outer", (wf) => wf.run("child", this.inner, {}).result);
 
   deaf(wf: Parameters<Parameters<typeof anyWorkflow>[1]>[0], isUndone: boolean): void {
@@ -29,7 +29,7 @@ class Deaf extends MachineRoom {
 
   async played(flow: Startable, fault?: (group: number) => Fault | undefined): Promise<Run<unknown>> {
     const { pawl } = await this.boot([flow, this.inner], fault === undefined ? {} : { fault });
-    const run = await this.settled(pawl.start(flow, { id: "r", input: 1 } as never));
+    const run = await this.settled(pawl.start(flow, { id: "r", input: 1 }));
     await this.clock.advance(100);
     return run as Run<unknown>;
   }
@@ -38,7 +38,7 @@ class Deaf extends MachineRoom {
 test("an agent that ignores its signal holds up no run where nothing is undone", async () => {
   for (const options of [{}, { now: true }, { compensate: false }] as const) {
     const room = new Deaf();
-    const flow = anyWorkflow("flow", (wf) => void room.deaf(wf, options.compensate === false));
+    const flow = anyWorkflow("flow", (wf) => room.deaf(wf, options.compensate === false));
     const run = await room.played(flow);
     const before = room.clock.mono();
     await room.settled(run.cancel(options));
@@ -48,7 +48,7 @@ test("an agent that ignores its signal holds up no run where nothing is undone",
 
 test("where something is undone, its end is waited for as long as an attempt may take, and no longer", async () => {
   const room = new Deaf();
-  const run = await room.played(anyWorkflow("flow", (wf) => void room.deaf(wf, true)));
+  const run = await room.played(anyWorkflow("flow", (wf) => room.deaf(wf, true)));
   const before = room.clock.mono();
   await room.settled(run.cancel());
   expect([room.clock.mono() - before, (await run.status()).status, room.undone]).toEqual([TIMEOUT_MS, "cancelled", ["deaf[undo]", "done[undo]"]]);
@@ -79,7 +79,7 @@ test("a run of its own is undone, or is not, as it was said, whatever commit the
     for (let group = 5; group < 14; group++) {
       const room = new Deaf();
       const worker = await room.boot([room.outer, room.inner], { fault: (now) => (now === group ? "crashAfter" : undefined) });
-      void worker.pawl.start(room.outer, { id: "r", input: 1 } as never).catch(() => {});
+      void worker.pawl.start(room.outer, { id: "r", input: 1 }).catch(() => {});
       await room.clock.advance(100);
       const web = await room.boot([], { execute: false });
       const run = await room.settled(web.pawl.run("r"));

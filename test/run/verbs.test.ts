@@ -22,7 +22,7 @@ const echo = anyAgent("echo", (given: unknown) => given ?? "nothing");
 const hangs = anyAgent("hangs", never);
 const inner = anyWorkflow("inner", (wf) => wf.node("deep", hangs, wf.input).result);
 const machine = createMachine({ id: "machine", initial: "waits", states: { waits: {} } });
-const asMachine = agent({ name: "as-machine", input: z.any(), output: z.any(), machine } as never) as Agent;
+const asMachine = agent({ name: "as-machine", input: z.any(), output: z.any(), machine } as never);
 
 /** A workflow with such a node, its id, that of the group around it, and the run that it sets going or waits for. */
 interface Kind {
@@ -41,7 +41,7 @@ beforeAll(async () => {
   server = createServer(() => {}).listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  http = agent({ name: "remote", input: z.any(), output: z.any(), http: { url } }) as Agent;
+  http = agent({ name: "remote", input: z.any(), output: z.any(), http: { url } });
 });
 afterAll(() => server.close().closeAllConnections());
 
@@ -85,8 +85,8 @@ class Verbs extends MachineRoom {
   async begin(isHere: boolean): Promise<this> {
     const { flow, others = [] } = this.kind;
     const { pawl } = await this.boot([flow, ...others]);
-    await this.settled(pawl.start(inner, { id: "other", input: 1 } as never));
-    const started = (await this.settled(pawl.start(flow, { id: "r", input: 1 } as never))) as Run<unknown>;
+    await this.settled(pawl.start(inner, { id: "other", input: 1 }));
+    const started = (await this.settled(pawl.start(flow, { id: "r", input: 1 }))) as Run<unknown>;
     await this.clock.advance(50);
     const elsewhere = isHere ? undefined : await this.boot([flow, ...others], { execute: false });
     this.run = elsewhere === undefined ? started : await this.settled(elsewhere.pawl.run("r"));
