@@ -136,7 +136,7 @@ export class Progress {
       else if (this.#members.get(index) === 0 && !this.#inTransit.has(index)) this.#transit(index);
     }
     // also of groups that are blocked by one of their items
-    for (const index of this.#graph.grown()) if (!ENDED_GROUP.has(this.status(index))) this.#startItems(index);
+    for (const index of this.#graph.grown()) this.#startItems(index);
   }
 
   #startItems(group: number): void {

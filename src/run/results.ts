@@ -48,8 +48,6 @@ export class Results {
   readonly #lists = new Map<number, readonly unknown[]>();
   /** Maps and loops whose result was set: it is not that of their parts. */
   readonly #set = new Set<number>();
-  /** Those that will read nothing more. */
-  readonly #hasRead: Uint8Array;
   #length = 0;
 
   constructor(graph: Graph, progress: Progress, input: string, edited: EditedInputs) {
@@ -58,7 +56,6 @@ export class Results {
     this.#progress = progress;
     this.#input = input;
     this.#readersLeft = countReaders(graph.plan).slice();
-    this.#hasRead = new Uint8Array(graph.plan.nodes.length);
   }
 
   /** What a node is given: what its definition makes of results, unless somebody has given it another input. */
@@ -187,10 +184,9 @@ export class Results {
 
   // ---- who reads what
 
-  /** This node will read nothing more. */
+  /** This node will read nothing more. One whose outcome is set anew says so again: what is read later comes from the store. */
   readerSettled(index: number): void {
-    if (index >= this.#graph.plan.nodes.length || this.#hasRead[index] === 1) return;
-    this.#hasRead[index] = 1;
+    if (index >= this.#graph.plan.nodes.length) return;
     const { reads, collects } = this.#graph.plan.nodes[index]!;
     this.#lists.delete(index);
     for (const read of reads) this.#readLess(read);

@@ -18,7 +18,7 @@ export interface Webhook {
 export type NoticeReceiver = (notice: RunNotice, options?: { readonly signal?: AbortSignal }) => void | Promise<void>;
 
 /** The header with the signature: `t=<seconds since 1970>,v1=<HMAC-SHA256 of "<t>.<body>" in hex>`. */
-export const SIGNATURE_HEADER = "pawl-signature";
+const SIGNATURE_HEADER = "pawl-signature";
 
 const SECRET_LENGTH_MIN = 16;
 const SIGNATURE = /^t=(\d{1,15}),v1=([0-9a-f]{64})$/;

@@ -4,8 +4,10 @@
  */
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { Graph } from "../../src/run/graph.ts";
 import type { Run } from "../../src/run/handle.ts";
 import type { OverrideOutcome } from "../../src/run/override.ts";
+import { Progress } from "../../src/run/progress.ts";
 import type { NodeView, RunView } from "../../src/run/view.ts";
 import type { Fault, SimProcess } from "../sim/process.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
@@ -17,19 +19,22 @@ const OUTCOMES: readonly OverrideOutcome[] = [{ result: ["set"] }, "skip", "fail
 /** Groups of each kind, each with a part that runs for ever, one that has failed, and one that has not begun. */
 class Groups extends MachineRoom {
   readonly aborted: string[] = [];
+  readonly called: string[] = [];
+  readonly undone: string[] = [];
   readonly #part = anyAgent("part", (given: unknown, { nodeId, signal }) => {
+    this.called.push(nodeId);
     if (given === "ends") return "ended";
     if (given === "fails") throw Object.assign(new Error("no"), { name: "NoError" });
     signal.addEventListener("abort", () => this.aborted.push(nodeId));
     return never();
   });
-  readonly #undo = anyAgent("undo", () => "undone");
+  readonly #undo = anyAgent("undo", (_, { nodeId }) => this.undone.push(nodeId));
   readonly inner = anyWorkflow("inner", (wf) => wf.node("deep", anyAgent("deep", never), wf.input).result);
   readonly flow = anyWorkflow(
     "groups",
     (wf) => {
       const retry = { maxAttempts: 1 };
-      const items = wf.map("items", ["ends", "hangs", "fails", "waits"], this.#part, (item) => item, { concurrency: 2, retry });
+      const items = wf.map("items", ["ends", "hangs", "fails", "waits", "never", "never"], this.#part, (item) => item, { concurrency: 2, retry });
       const loop = wf.repeat("loop", this.#part, "ends", { next: () => "hangs", until: (last) => last.never, max: 5 });
       const choice = wf.when(
         "choice",
@@ -66,13 +71,13 @@ async function standing(run: Run<unknown>): Promise<Record<string, string>> {
 const BEFORE = { items: "blocked", "items[0]": "completed", "items[1]": "running", "items[2]": "failed", "items[3]": "running" };
 
 const LEFT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  items: { "items[0]": "completed", "items[1]": "notTaken", "items[2]": "notTaken", "items[3]": "notTaken" },
+  items: { "items[0]": "completed", "items[1]": "notTaken", "items[2]": "notTaken", "items[3]": "notTaken", "items[4]": "notTaken", "items[5]": "notTaken" },
   loop: { "loop[0]": "completed", "loop[1]": "notTaken" },
   choice: { one: "notTaken", many: "notTaken", "many[0]": "notTaken", called: "notTaken", two: "notTaken", other: "notTaken" },
   child: {},
 };
 const GIVEN_UP: typeof LEFT = {
-  items: { "items[0]": "completed", "items[1]": "failed", "items[2]": "failed", "items[3]": "failed" },
+  items: { "items[0]": "completed", "items[1]": "failed", "items[2]": "failed", "items[3]": "failed", "items[4]": "notTaken", "items[5]": "notTaken" },
   loop: { "loop[0]": "completed", "loop[1]": "failed" },
   choice: { one: "failed", many: "failed", "many[0]": "failed", called: "failed", two: "blocked", other: "notTaken" },
   child: {},
@@ -90,6 +95,7 @@ test.each(Object.keys(LEFT))("%s ends as it is told, with all that it is made of
     expect(nodes).toMatchObject({ [id]: settledWell[i], ...(outcome === "fail" ? GIVEN_UP : LEFT)[id] });
     expect(nodes[`after-${id}`]).toBe(outcome === "fail" ? "blocked" : "completed");
     expect(room.aborted.toSorted()).toEqual(ABORTED[id]);
+    expect(room.called).not.toContain("items[4]");
     if (outcome !== "fail") expect(await run.nodeResult(`after-${id}`)).toEqual({ given: outcome === "skip" ? undefined : ["set"] });
     if (typeof outcome === "object") expect(await run.nodeResult(id)).toEqual(["set"]);
     if (id === "child") expect((await room.store.readRun("r/child"))!.status).toBe("cancelled");
@@ -101,6 +107,7 @@ test.each(Object.keys(LEFT))("%s ends as it is told, with all that it is made of
     const again = await room.settled(pawl.run("r"));
     await room.clock.advance(10);
     expect(await standing(again)).toEqual(nodes);
+    expect(room.called).not.toContain("items[4]");
   }
 });
 
@@ -127,11 +134,75 @@ test.each(Object.keys(LEFT))("%s of a run that has ended ends as it is told, and
     await room.settled(run.override(id, outcome));
     await room.clock.advance(10);
     const nodes = await standing(run);
-    const waits = id === "items" ? { "items[3]": "notTaken" } : {};
-    expect(nodes).toMatchObject({ [id]: outcome === "skip" ? "skipped" : "completed", ...LEFT[id], ...waits, [`after-${id}`]: "completed" });
+    expect(nodes).toMatchObject({ [id]: outcome === "skip" ? "skipped" : "completed", ...LEFT[id], [`after-${id}`]: "completed" });
+    expect(room.called.includes("items[4]")).toBe(false);
     for (const other of Object.keys(LEFT)) if (other !== id) expect(["running", "blocked"]).toContain(nodes[other]);
     if (outcome !== "skip") expect(await run.nodeResult(`after-${id}`)).toEqual({ given: ["set"] });
   }
+});
+
+test("what a group was doing when it was passed over may have done something: it is undone with the rest", async () => {
+  const room = new Groups();
+  const { run } = await room.played();
+  await room.settled(run.override("choice", "skip"));
+  await room.settled(run.cancel());
+  expect(room.undone).toEqual(["one[undo]"]);
+});
+
+test("a group that is given up is its last word: the run is unwound, if it says so", async () => {
+  const room = new MachineRoom();
+  const undone: string[] = [];
+  const undo = anyAgent("undo", (_, { nodeId }) => undone.push(nodeId));
+  const flow = anyWorkflow("flow", (wf) => {
+    const one = wf.node("one", echo, 1, { compensate: undo });
+    wf.map("many", [1, 2], anyAgent("hangs", never), (item) => item, { onFail: "compensate", after: [one] });
+  });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  await room.settled(run.override("many", "fail", { by: "ana" }));
+  expect(await room.settled(run.ended())).toMatchObject({ status: "failed", compensated: true, failure: { code: "PAWL_NODE_OVERRIDDEN" } });
+  expect(undone).toEqual(["one[undo]"]);
+});
+
+test("runs that items had begun before a crash are cancelled with their map", async () => {
+  const room = new MachineRoom();
+  const inner = anyWorkflow("inner", (wf) => wf.node("deep", anyAgent("hangs", never), wf.input).result);
+  const flow = anyWorkflow("flow", (wf) => void wf.map("many", [1, 2], inner, (item) => item));
+  const first = await room.boot([flow, inner]);
+  const started = await room.settled(first.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(50);
+  // so that they are not granted again
+  await room.settled(started.pause());
+  first.kill();
+  const { pawl } = await room.boot([flow, inner]);
+  await room.settled((await room.settled(pawl.run("r"))).override("many", "skip"));
+  await room.clock.advance(200);
+  for (const id of ["r/many[0]", "r/many[1]"]) expect((await room.store.readRun(id))!.status).toBe("cancelled");
+});
+
+test("a map that waits for a permit is taken out of the queue, and the run ends", async () => {
+  const room = new MachineRoom();
+  const flow = anyWorkflow("flow", (wf) => wf.map("many", [1, 2], anyAgent("hangs", never), (item) => item).result);
+  const { pawl } = await room.boot([flow], { maxConcurrentAttempts: 1 });
+  await room.settled(pawl.start(flow, { id: "first", input: 1 }));
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  expect(await standing(run)).toEqual({ many: "running", "many[0]": "queued", "many[1]": "queued" });
+  await room.settled(run.override("many", { result: [7] }));
+  await room.clock.advance(10);
+  expect(await run.status()).toMatchObject({ status: "completed", output: [7] });
+});
+
+test("what is about to close is so once, however often it is found anew", () => {
+  const { plan } = anyWorkflow("flow", (wf) => void wf.map("many", [1], echo, (item) => item));
+  const graph = new Graph(plan);
+  const progress = new Progress(graph);
+  progress.queueReady();
+  expect(progress.takeTransit()).toBe(0);
+  progress.grow(0, 0);
+  for (let i = 0; i < 2; i++) progress.recount();
+  expect([progress.inTransit, progress.takeTransit(), progress.takeTransit()]).toEqual([1, 0, undefined]);
 });
 
 test("the result of a map is checked item by item, of a loop as that of a round, where its definition is known", async () => {
