@@ -20,7 +20,10 @@ export type GroupEvent =
   | { type: "round.wanted" }
   | { type: "group.closed" }
   | { type: "group.refused"; failure: Failure }
-  | { type: "node.cancelled" };
+  | { type: "node.cancelled" }
+  /** Somebody says how it ends, or how the group does that it is a member of. */
+  | { type: "node.overridden"; outcome: "completed" | "notTaken" }
+  | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
 export const groupMachine = setup({
   types: { context: {} as GroupContext, events: {} as GroupEvent, input: {} as GroupPolicy },
@@ -33,6 +36,9 @@ export const groupMachine = setup({
   },
   guards: {
     maySkip: ({ context }) => context.policy.onFail === "skip",
+    isGiven: ({ event }) => event.type === "node.overridden" && event.outcome === "completed",
+    isLeftOut: ({ event }) => event.type === "node.overridden" && event.outcome === "notTaken",
+    isPassedOver: ({ event }) => event.type === "node.overridden" && event.outcome === "skipped",
   },
 }).createMachine({
   id: "group",
@@ -50,11 +56,26 @@ export const groupMachine = setup({
           { target: "failed", actions: "keepFailure" },
         ],
         "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
       },
     },
     open: {
       description: "Its members wait, run and end.",
-      on: { "members.settled": "closing", "node.cancelled": "cancelled" },
+      on: {
+        "members.settled": "closing",
+        "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
+      },
     },
     closing: {
       description: "All members have ended; its result is put together, or a loop goes on.",
@@ -67,11 +88,18 @@ export const groupMachine = setup({
           { target: "failed", actions: "keepFailure" },
         ],
         "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
       },
     },
-    completed: { type: "final", description: "Its result is there." },
-    skipped: { type: "final", description: "It could not be opened or closed; dependents go on without a result." },
-    failed: { type: "final", description: "It could not be opened or closed; dependents are blocked." },
+    completed: { type: "final", description: "Its result is there, or somebody set it." },
+    skipped: { type: "final", description: "It could not be opened or closed, or somebody passed over it; dependents go on without a result." },
+    failed: { type: "final", description: "It could not be opened or closed, or somebody gave it up; dependents are blocked." },
     cancelled: { type: "final", description: "The run was cancelled or timed out before the group ended." },
+    notTaken: { type: "final", description: "Somebody set how the choice ends that it is a member of." },
   },
 });

@@ -51,6 +51,8 @@ export type NodeEvent =
   | { type: "run.unwinds" }
   /** Somebody says how it ends. */
   | { type: "node.overridden"; outcome: "completed" }
+  /** Somebody says how the group ends that it is a member of. */
+  | { type: "node.overridden"; outcome: "notTaken" }
   | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
 const timedOut: Failure = { kind: "timeout", code: "PAWL_AGENT_TIMEOUT", message: "the attempt took longer than its timeout", retryable: true };
@@ -98,6 +100,7 @@ export const nodeMachine = setup({
     maySkip: ({ context }) => context.policy.onFail === "skip",
     isGiven: ({ event }) => event.type === "node.overridden" && event.outcome === "completed",
     isPassedOver: ({ event }) => event.type === "node.overridden" && event.outcome === "skipped",
+    isLeftOut: ({ event }) => event.type === "node.overridden" && event.outcome === "notTaken",
   },
   delays: {
     attemptTimeout: ({ context }) => context.policy.timeoutMs,
@@ -117,6 +120,7 @@ export const nodeMachine = setup({
         "run.unwinds": "cancelled",
         "node.overridden": [
           { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
           { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
           { target: "failed", actions: "keepReason" },
         ],
@@ -145,6 +149,7 @@ export const nodeMachine = setup({
         "run.unwinds": { target: "stopping", actions: "stopAgent" },
         "node.overridden": [
           { guard: "isGiven", target: "completed", actions: "abortAgent" },
+          { guard: "isLeftOut", target: "notTaken", actions: "abortAgent" },
           { guard: "isPassedOver", target: "skipped", actions: ["abortAgent", "keepReason"] },
           { target: "failed", actions: ["abortAgent", "keepReason"] },
         ],
@@ -159,6 +164,7 @@ export const nodeMachine = setup({
         "node.cancelled": { target: "cancelled", actions: "abortAgent" },
         "node.overridden": [
           { guard: "isGiven", target: "completed", actions: "abortAgent" },
+          { guard: "isLeftOut", target: "notTaken", actions: "abortAgent" },
           { guard: "isPassedOver", target: "skipped", actions: ["abortAgent", "keepReason"] },
           { target: "failed", actions: ["abortAgent", "keepReason"] },
         ],
@@ -172,6 +178,7 @@ export const nodeMachine = setup({
         "run.unwinds": "cancelled",
         "node.overridden": [
           { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
           { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
           { target: "failed", actions: "keepReason" },
         ],
@@ -181,5 +188,6 @@ export const nodeMachine = setup({
     skipped: { type: "final", description: "All attempts failed, or somebody passed over it; dependents go on without a result." },
     failed: { type: "final", description: "All attempts failed, or somebody gave it up; dependents are blocked, or the run is unwound." },
     cancelled: { type: "final", description: "The run was cancelled, unwound or timed out before the node ended." },
+    notTaken: { type: "final", description: "Somebody set how its group ends: nobody waits for it any more." },
   },
 });

@@ -32,6 +32,9 @@ export function dueOf({ kind, policy }: RunNode, since: number): { readonly dueA
   return kind === "event" && policy.timeoutMs < WITHOUT_END_MS ? { dueAt: since + policy.timeoutMs } : {};
 }
 
+/** Of those that end so, the history does not say why. */
+const WITHOUT_REASON: ReadonlySet<string> = new Set(["completed", "notTaken"]);
+
 export class DagRows {
   readonly history = new HistoryWriter();
   readonly #runId: string;
@@ -80,7 +83,7 @@ export class DagRows {
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
     const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
-    this.history.node(type, baseOf(node), context.attempt, value === "completed" ? undefined : context.failure);
+    this.history.node(type, baseOf(node), context.attempt, WITHOUT_REASON.has(value) ? undefined : context.failure);
   }
 
   /** A row of which history has nothing to say. */
@@ -104,7 +107,7 @@ export class DagRows {
     const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...why };
     if (overridden !== undefined) this.history.overridden(id, overridden);
     this.add(actorRow(this.#runId, id, status, nodeBodyText(body), output ?? null));
-    this.history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
+    this.history.node(NODE_EVENTS[status]!, id, 0, WITHOUT_REASON.has(status) ? undefined : failure);
   }
 
   /** An event came before the run got there. */

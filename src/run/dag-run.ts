@@ -119,7 +119,7 @@ export class DagRun implements HostedRun {
       now: () => seams.clock.now(),
       read: (missing, group) => act(() => calls.read(missing, (texts) => this.receive({ kind: "group", group, texts }))),
       opened: ({ index, since, opened }) => rows.opened(graph.node(index), since, opened),
-      ended: ({ index, since, opened }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure }),
+      ended: ({ index, since, opened, overridden }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure, overridden }),
       failureOf: (index) => this.#failures.ofSkipped(index),
     });
     this.#events = new EventNodes({
@@ -260,14 +260,16 @@ export class DagRun implements HostedRun {
 
   #cancel({ now, keeps }: CancelManner): void {
     this.#isTerminated ||= now === true;
+    this.#abandoned.manner = { ...(now && { now }), ...(keeps && { keeps }) };
     const undoes = keeps !== true && (this.#unwinding.hasAny || this.#nodes.haveUndo);
     this.#phases.tellWorkflow(now ? FACT.terminate : undoes ? FACT.cancelUndoing : FACT.cancel);
   }
 
   #override(item: InboxItem & { readonly kind: "override" }): void {
-    const [events, parts] = [this.#events, { nodes: this.#nodes, turns: this.#turns, abandoned: this.#abandoned }];
+    const { id, progress } = this;
+    const parts = { graph: this.#graph, nodes: this.#nodes, turns: this.#turns, events: this.#events, groups: this.#groups, failures: this.#failures };
     const now = (): number => this.#seams.clock.now();
-    this.#outgoing.done(item, override(item.override, { id: this.id, graph: this.#graph, progress: this.progress, events, ...parts, now }));
+    this.#outgoing.done(item, override(item.override, { id, progress, ...parts, phases: this.#phases, abandoned: this.#abandoned, now }));
     this.#advance();
   }
 
@@ -289,8 +291,9 @@ export class DagRun implements HostedRun {
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
+      if (status !== "failed") this.#failures.forget(index);
       this.#results.readerSettled(index);
-      if (failure !== undefined) this.#failures.note(node, status, failure, alternative);
+      if (failure !== undefined) this.#failures.note(node, status, failure, { alternative, attempt });
       if (isDegraded) this.#failures.degrade();
       this.#unwinding.ended(node, status, attempt, failure, this.commitNo + 1);
     }
@@ -311,6 +314,7 @@ export class DagRun implements HostedRun {
 
   #ended(index: number, status: Settled, ending: Ending): void {
     const node = this.plan.nodes[index]!;
+    if (ending.overridden?.outcome === "completed") this.#results.isSet(index);
     this.#rows.ended(node, status, ending);
     this.#settled(node, status, ending, () =>
       node.kind === "event" ? this.progress.settleAwaited(index, status) : this.progress.settleInTransit(index, status),

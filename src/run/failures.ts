@@ -2,7 +2,7 @@
  * The failures of a run that matter to others: the first that fails it, and those of skipped nodes, for their dependents.
  */
 import type { Failure } from "../../machines/node.ts";
-import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
+import type { WorkflowEvent } from "../../machines/workflow.ts";
 import type { UpstreamFailure } from "../define/agent.ts";
 import { FACT } from "./charts.ts";
 import { makeFailure } from "./failure.ts";
@@ -12,16 +12,24 @@ import type { NodeStatus } from "./progress.ts";
 /** Of the skipped items of one map, dependents are told so many failures. */
 const TOLD_MAX = 100;
 
+/** A node that has failed. */
+interface Failed {
+  readonly id: string;
+  readonly failure: Failure;
+  readonly alternative: number;
+  readonly attempt: number;
+}
+
 export class Failures {
   /** By the node that they are of, or the group that it is an item of. */
   readonly #ofSkipped = new Map<number, UpstreamFailure[]>();
-  #first: WorkflowContext["failure"];
+  readonly #ofFailed = new Map<number, Failed>();
   #isDegraded = false;
 
   /** A node has settled, with this as its last failure, after so many alternatives had taken over. */
-  note(node: RunNode, status: NodeStatus, failure: Failure, alternative = 0): void {
+  note(node: RunNode, status: NodeStatus, failure: Failure, { alternative = 0, attempt = 0 }: { alternative?: number; attempt?: number }): void {
     this.#isDegraded ||= status === "skipped" || (status === "completed" && alternative > 0);
-    if (status === "failed") this.#first ??= { ...failure, node: node.id };
+    if (status === "failed") this.#ofFailed.set(node.index, { id: node.id, failure, alternative, attempt });
     if (status !== "skipped") return;
     const of = node.of?.group ?? node.index;
     const known = this.#ofSkipped.get(of) ?? [];
@@ -31,6 +39,16 @@ export class Failures {
   /** A node has completed as a run that is degraded. */
   degrade(): void {
     this.#isDegraded = true;
+  }
+
+  /** How this node failed, if it has. */
+  of(index: number): Failed | undefined {
+    return this.#ofFailed.get(index);
+  }
+
+  /** The node has not failed, after all. */
+  forget(index: number): void {
+    this.#ofFailed.delete(index);
   }
 
   /** Those of the skipped nodes among these. */
@@ -46,7 +64,8 @@ export class Failures {
 
   /** What the workflow is told when all nodes have settled. */
   outcome(): WorkflowEvent {
-    if (this.#first === undefined && !this.#isDegraded) return FACT.settledWell;
-    return { type: "supervisor.settled", degraded: this.#isDegraded, failure: this.#first };
+    const [first] = this.#ofFailed.values();
+    if (first === undefined && !this.#isDegraded) return FACT.settledWell;
+    return { type: "supervisor.settled", degraded: this.#isDegraded, failure: first && { ...first.failure, node: first.id } };
   }
 }

@@ -63,6 +63,10 @@ export class Graph {
     return this.#size;
   }
 
+  *indices(): Generator<number> {
+    for (let index = 0; index < this.#size; index++) yield index;
+  }
+
   node(index: number): RunNode {
     const undoes = this.#undone.get(index);
     if (undoes !== undefined) return this.#undo(index, this.node(undoes));
@@ -180,6 +184,15 @@ export class Graph {
   /** Its items, in order. */
   *itemsOf(group: number): Generator<number> {
     for (const { first, count } of this.#spans.get(group) ?? []) for (let i = 0; i < count; i++) yield first + i;
+  }
+
+  /** All that the group is made of, with what those are made of. */
+  *partsOf(group: number): Generator<number> {
+    yield* this.itemsOf(group);
+    for (const member of this.plan.members.get(group) ?? []) {
+      yield member;
+      yield* this.partsOf(member);
+    }
   }
 
   /** Groups that have items, or rounds. */

@@ -13,6 +13,7 @@ import { failureOf } from "./failure.ts";
 import type { Graph } from "./graph.ts";
 import type { Progress, Settled } from "./progress.ts";
 import { type Results, type Texts, branchFor, isTrue } from "./results.ts";
+import type { OverrideNote } from "./row.ts";
 
 /** The longest list that a map takes. */
 export const MAP_ITEMS_MAX = 100_000;
@@ -24,6 +25,8 @@ export interface GroupActor {
   readonly since: number;
   /** What it was opened with: how many items, or the number of the branch, -1 for none; undefined until then. */
   opened: number | undefined;
+  /** Somebody said how it ends. */
+  overridden?: OverrideNote | undefined;
 }
 
 /** What groups need of their run. */
@@ -76,6 +79,15 @@ export class Groups {
   /** Those that have not ended are cancelled. */
   cancel(): void {
     for (const actor of [...this.#actors.values()]) if (this.#host.progress.status(actor.index) === "running") this.#tell(actor, GROUP_FACT.cancelled);
+  }
+
+  /** Somebody says how it ends, whether it is open or not yet; its members were told before. */
+  override(index: number, event: GroupEvent, overridden?: OverrideNote, result?: string): void {
+    const { snapshot } = groupChart.initial(this.#node(index).policy);
+    const anew: GroupActor = { index, snapshot, since: this.#host.now(), opened: this.#host.progress.openedWith(index) };
+    const actor = this.#actors.get(index) ?? anew;
+    actor.overridden = overridden;
+    this.#tell(actor, event, result);
   }
 
   #node(index: number): PlanNode {

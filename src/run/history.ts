@@ -26,6 +26,7 @@ export const HISTORY_TYPES = [
   "node.failed",
   "node.skipped",
   "node.cancelled",
+  "node.notTaken",
   "node.overridden",
   "node.compensating",
   "node.compensated",
@@ -116,6 +117,7 @@ export const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
   failed: "node.failed",
   skipped: "node.skipped",
   cancelled: "node.cancelled",
+  notTaken: "node.notTaken",
   backingOff: "node.backingOff",
 };
 /** What happens to the compensation of a node. */

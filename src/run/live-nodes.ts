@@ -76,10 +76,10 @@ export class LiveNodes {
   }
 
   /** What the runs would be called that nodes had begun when the run was stored, of nodes that have not been granted again. */
-  leftChildren(runId: string, graph: Graph, progress: Progress): string[] {
+  leftChildren(runId: string, graph: Graph, progress: Progress, among: Iterable<number> = graph.indices()): string[] {
     if (!this.#isRestored || !graph.plan.nodes.some((node) => agentsOf(node).some(isRun))) return [];
     const mayHave: RunNode[] = [];
-    for (let index = 0; index < graph.size; index++) {
+    for (const index of among) {
       const node = graph.node(index);
       const isOpen = OPEN.has(progress.status(index)) || (node.of !== undefined && progress.status(index) === "waiting");
       const live = this.at(index);

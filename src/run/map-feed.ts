@@ -28,6 +28,13 @@ export class MapFeed {
     return this.#feeds.has(group);
   }
 
+  /** No further item is given. Answers whether the group was queued. */
+  close(group: number): boolean {
+    const isQueued = this.#feeds.get(group)?.isQueued === true;
+    this.#feeds.delete(group);
+    return isQueued;
+  }
+
   /** The group has items, or more of them. Answers whether it is to be queued. */
   add(group: number): boolean {
     if (!this.#feeds.has(group)) {

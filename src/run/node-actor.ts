@@ -4,7 +4,7 @@
 import type { NodeEvent } from "../../machines/node.ts";
 import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
-import { CANCEL_BODY } from "./hosted-run.ts";
+import { cancelBody } from "./hosted-run.ts";
 import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Policy } from "../define/policy.ts";
@@ -131,17 +131,19 @@ export class Abandoned {
   #attempts: (readonly [Attempt, ErrorCode])[] = [];
   readonly #stopped: Attempt[] = [];
   #posts: Post[] = [];
+  /** How the run was cancelled: runs of its own are so, too. */
+  manner: CancelManner = {};
 
   /** A run of the node's own is told by its inbox, too: a crash must not leave it behind. */
   add(runId: string, node: NodeActor, agent: Agent, code: ErrorCode): void {
-    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, node.node.id, node.snapshot.context.attempt), body: CANCEL_BODY });
+    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, node.node.id, node.snapshot.context.attempt), body: cancelBody(this.manner) });
     if (node.attempt !== undefined) this.#attempts.push([node.attempt, code]);
     node.attempt = undefined;
   }
 
   /** Runs that nobody here has heard of, if they are there. */
   addChildren(runIds: readonly string[]): void {
-    for (const runId of runIds) this.#posts.push({ runId, body: CANCEL_BODY });
+    for (const runId of runIds) this.#posts.push({ runId, body: cancelBody(this.manner) });
   }
 
   /** What is to be written with the next commit. */
@@ -165,7 +167,7 @@ export class Abandoned {
   tell(): void {
     const attempts = this.#attempts;
     this.#attempts = [];
-    for (const [attempt, code] of attempts) attempt.abandon(code);
+    for (const [attempt, code] of attempts) attempt.abandon(code, this.manner);
     for (const attempt of this.#stopped.splice(0)) attempt.stop("PAWL_RUN_CANCELLED");
   }
 }

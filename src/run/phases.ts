@@ -18,7 +18,7 @@ import { RUN_EVENTS } from "./history.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import type { Abandoned } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
-import type { Progress, Settled } from "./progress.ts";
+import type { NodeStatus, Progress, Settled } from "./progress.ts";
 import type { Results, Texts } from "./results.ts";
 import { OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, valueRow } from "./row.ts";
 import type { Unwinding } from "./unwinding.ts";
@@ -47,11 +47,18 @@ interface PhaseHost {
   outputsRead(texts: Texts): void;
 }
 
+interface SetNode {
+  readonly index: number;
+  readonly failure: Failure | undefined;
+}
+
 export class Phases {
   readonly #host: PhaseHost;
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
   #isStopping = false;
+  /** What has settled while outcomes are set. */
+  #set: SetNode[] | undefined;
 
   constructor(host: PhaseHost) {
     this.#host = host;
@@ -73,6 +80,11 @@ export class Phases {
   /** Nodes start and end. */
   get isActive(): boolean {
     return this.#supervisor?.status === "active";
+  }
+
+  /** They start, and nothing is undone yet. */
+  get isRunning(): boolean {
+    return this.#supervisor?.value === "running";
   }
 
   /** As it was when it was stored. */
@@ -100,14 +112,34 @@ export class Phases {
 
   /** A node, group or event has settled. */
   settled(index: number, status: Settled, failure: Failure | undefined): void {
-    if (this.#isStopping) return;
-    const { graph, progress } = this.#host;
-    const node = graph.node(index);
-    const isUnwound = status === "failed" && node.policy.onFail === "compensate" && this.#supervisor?.value === "running";
-    if (!isUnwound || failure === undefined) return this.tellSupervisor(FACT.nodeSettled, index);
+    if (this.#isStopping) return void this.#set?.push({ index, failure });
+    if (!this.#isUnwoundBy(index, status) || failure === undefined) return this.tellSupervisor(FACT.nodeSettled, index);
     // those that depend on it are blocked, all others are cancelled
-    progress.release(index);
-    this.tellWorkflow({ type: "run.unwind", failure: { ...failure, node: node.id } });
+    this.#host.progress.release(index);
+    this.#unwind(index, failure);
+  }
+
+  #isUnwoundBy(index: number, status: NodeStatus): boolean {
+    return status === "failed" && this.#host.graph.node(index).policy.onFail === "compensate" && this.isRunning;
+  }
+
+  #unwind(index: number, failure: Failure): void {
+    this.tellWorkflow({ type: "run.unwind", failure: { ...failure, node: this.#host.graph.node(index).id } });
+  }
+
+  /** Somebody sets how nodes end that had ended, or are made of others; what follows from that is found anew. */
+  setting(work: () => void): void {
+    const { progress } = this.#host;
+    const set: SetNode[] = (this.#set = []);
+    this.#isStopping = true;
+    work();
+    this.#isStopping = false;
+    this.#set = undefined;
+    progress.recount();
+    const unwound = set.find(({ index, failure }) => failure !== undefined && this.#isUnwoundBy(index, progress.status(index)));
+    if (unwound !== undefined) return this.#unwind(unwound.index, unwound.failure!);
+    this.#host.advance();
+    this.lookAround();
   }
 
   /** Is nothing left that could go on of itself? */

@@ -157,14 +157,14 @@ export interface Reopening {
   readonly event: "run.retried" | "run.continued";
   /** Inputs that were given to some of them, as text. */
   readonly edited?: ReadonlyMap<number, string>;
-  /** A node that ends with this commit, because somebody says so. */
-  readonly set?: SetNode;
+  /** A node that ends with this commit, because somebody says so, and what it is made of. */
+  readonly set?: SetNodes;
 }
 
-/** A node as it ends, its row, and what history says of it. */
-export interface SetNode {
-  readonly node: StoredNode;
-  readonly row: ActorRecord;
+/** Nodes as they end, their rows, and what history says of them. */
+export interface SetNodes {
+  readonly nodes: readonly StoredNode[];
+  readonly rows: readonly ActorRecord[];
   readonly history: readonly (readonly unknown[])[];
 }
 
@@ -188,17 +188,18 @@ export async function reopen(
     epoch: NOBODY,
     at,
     run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false }),
-    actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set === undefined ? [] : [set.row])],
+    actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set?.rows ?? [])],
     gone: [...gone, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
     history: JSON.stringify([[event], ...again.map((node) => retriedEntry(event, graph, node, edited.has(node.index))), ...(set?.history ?? [])]),
   };
   await write(store, commit);
   const isAgain = new Set(again);
-  for (const node of stored) if (node.index === set?.node.index) isAgain.add(node);
+  const isSet = new Set(set?.nodes.map(({ index }) => index));
   // groups that were opened stay so
-  const kept = stored.flatMap((node) => (!isAgain.has(node) ? [node] : node.opened === undefined ? [] : [{ ...node, status: "running" as const }]));
-  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, set === undefined ? kept : [...kept, set.node]) };
+  const others = stored.filter(({ index }) => !isSet.has(index));
+  const kept = others.flatMap((node) => (!isAgain.has(node) ? [node] : node.opened === undefined ? [] : [{ ...node, status: "running" as const }]));
+  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, [...kept, ...(set?.nodes ?? [])]) };
 }
 
 function retriedEntry(event: Reopening["event"], graph: Graph, { index, body }: StoredNode, isEdited: boolean): unknown[] {

@@ -47,8 +47,9 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
       continue;
     }
     edited.restore(index, body);
-    if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
+    if (body.failure !== undefined) failures.note(node, status, body.failure, body);
     if (body.degraded) failures.degrade();
+    if (status === "completed" && body.overridden !== undefined && node.kind !== "call") results.isSet(index);
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);

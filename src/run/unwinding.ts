@@ -50,7 +50,7 @@ export class Unwinding {
   ended({ index, compensate, policy }: RunNode, status: NodeStatus, attempt: number, failure: Failure | undefined, commitNo: number): void {
     if (compensate === undefined || attempt === 0) return;
     const isCause = status === "failed" && policy.onFail === "compensate";
-    const isUnknown = status === "cancelled" || failure?.kind === "timeout" || failure?.code === "PAWL_NODE_OVERRIDDEN";
+    const isUnknown = status === "cancelled" || status === "notTaken" || failure?.kind === "timeout" || failure?.code === "PAWL_NODE_OVERRIDDEN";
     if (status === "completed" || isCause || isUnknown) this.#ended.push({ index, commitNo, isCause });
   }
 

@@ -21,6 +21,7 @@ export interface KnownNode {
 const VERBS: Partial<Record<HistoryType, string>> = {
   "node.backingOff": "backs off",
   "node.overridden": "is set",
+  "node.notTaken": "is not waited for any more",
   "node.alternative": "is handed to an alternative",
   "node.compensating": "is undone",
   "node.compensated": "was undone",

@@ -13,6 +13,7 @@ import { fans } from "./fan.ts";
 import { type Benchmark, FROM_SOURCE, type Row, type Settings, runChild } from "./harness.ts";
 import { inbox } from "./inbox.ts";
 import { machines } from "./machines.ts";
+import { overhead } from "./overhead.ts";
 import { prunes } from "./prune.ts";
 import { resume } from "./resume.ts";
 import { rows } from "./rows.ts";
@@ -43,6 +44,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   prunes,
   shapes,
   stream,
+  overhead,
   disk,
 ];
 const ROUNDS = 5;

@@ -150,16 +150,18 @@ export const closesWhatSettled: Invariant = (moments) =>
   newest(moments).actions.includes("closeGroup") === (isIn(moments, "closing") && changed(moments)) &&
   (!(isIn(moments, "closing") && changed(moments)) || moments.at(-2)?.value === "open");
 
-/** A group has a result only if it was opened and its members have settled; it waits for no time. */
+/** A group has a result only if it was opened and its members have settled, or somebody set it; it waits for no time. */
 export const completesInOrder: Invariant = (moments) => {
   const ways = moments.filter((_, i) => changed(moments.slice(0, i + 1))).map(({ value }) => value);
   if (moments.some(({ timersMs }) => timersMs.length > 0)) return false;
+  if (moments.some(({ told }) => told?.type === "node.overridden")) return true;
   return !isIn(moments, "completed") || /^opening(,open,closing)+,completed$/.test(ways.join());
 };
 
 /** It has a failure exactly when it ended by it, as its policy says. */
 export const groupEndsWithReason: Invariant = (moments) => {
   const { failure, policy } = group(moments);
+  if (failure?.code === "PAWL_NODE_OVERRIDDEN") return isIn(moments, "failed", "skipped");
   if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
   return failure === undefined;
 };

@@ -38,6 +38,7 @@ const overrides: Extract<EventFrom<typeof nodeMachine>, { type: "node.overridden
   { type: "node.overridden", outcome: "completed" },
   { type: "node.overridden", outcome: "skipped", failure: passedOver },
   { type: "node.overridden", outcome: "failed", failure: passedOver },
+  { type: "node.overridden", outcome: "notTaken" },
 ];
 
 const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
@@ -51,7 +52,6 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "node.granted" },
   { type: "attempt.succeeded" },
   { type: "attempt.failed", failure: overloaded, jitter: 0 },
-  { type: "attempt.failed", failure: overloaded, jitter: 0.3 },
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
   { type: "node.cancelled" },
@@ -73,6 +73,7 @@ const groupEvents: EventFrom<typeof groupMachine>[] = [
   { type: "group.closed" },
   { type: "group.refused", failure: noList },
   { type: "node.cancelled" },
+  ...overrides,
 ];
 
 const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
