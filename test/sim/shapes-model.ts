@@ -2,7 +2,7 @@
  * The reference model: what must come of a random workflow, worked out without any engine. Only which events came in time
  * is not its own: that is told.
  */
-import { INPUT, type Act, type ChoiceSpec, type NodeSpec, type Source, type Spec } from "./shapes.ts";
+import { INPUT, type Act, type ChoiceSpec, type Final, type NodeSpec, type Source, type Spec } from "./shapes.ts";
 
 export interface Expected {
   readonly status: "completed" | "failed";
@@ -21,6 +21,8 @@ export interface Fate {
   readonly code?: string;
   /** Of a choice that was made: the number of the branch; -1 for none. */
   readonly opened?: number;
+  /** How many stand-ins had taken over. */
+  readonly alternative?: number;
   /** It was given its result from outside: a choice then is not made. */
   readonly isSet?: true;
 }
@@ -33,7 +35,7 @@ export interface Told {
 
 /** Acts after which the agent is called again, while attempts are left. */
 const RETRIED: ReadonlySet<Act> = new Set<Act>(["tooLate", "throws", "throwsUndefined", "hangs", "silent", "invalid"]);
-const DONE: ReadonlySet<Act> = new Set<Act>(["ok", "okLater", "beats"]);
+const DONE: ReadonlySet<Act> = new Set<Act>(["ok", "okLater", "beats", "heeds"]);
 const THROWN: Partial<Record<Act, string>> = { invalid: "PAWL_OUTPUT_INVALID", unstorable: "PAWL_VALUE_NOT_STORABLE" };
 const SILENT: ReadonlySet<Act> = new Set<Act>(["tooLate", "hangs", "silent"]);
 const BAD: ReadonlySet<string> = new Set(["failed", "blocked"]);
@@ -46,10 +48,41 @@ export function digest(data: unknown): number {
   return sum;
 }
 
-/** What an agent gives at this node, item or round. */
-export function given(spec: NodeSpec, id: string, position: number, input: unknown): object {
+type CalledSpec = Extract<NodeSpec, { calls: unknown }>;
+
+/** What the agent does in an attempt. */
+export function actOf({ scripts }: CalledSpec, position: number, attempt: number): Act {
+  const script = scripts[position % scripts.length]!;
+  return script[(attempt - 1) % script.length]!;
+}
+
+/** One attempt, of the node's own agent or of one that stands in for it. */
+interface Try {
+  readonly act: Act;
+  readonly calls: CalledSpec["calls"];
+  readonly alternative: number;
+  readonly isGuarded: boolean;
+}
+
+/** All attempts that it takes, or may take. */
+export function triesOf(node: CalledSpec, position: number): Try[] {
+  const tries: Try[] = [];
+  const agents = [node, ...node.standIns];
+  for (const [alternative, { calls, maxAttempts }] of agents.entries())
+    for (let own = 1; own <= maxAttempts; own++) {
+      const act = actOf(node, position, tries.length + 1);
+      tries.push({ act, calls, alternative, isGuarded: alternative === 0 && node.hasHeartbeat });
+      if (DONE.has(act)) return tries;
+      // whatever fails a run of its own fails the node's attempt, which may be tried again
+      if (calls === "agent" && !RETRIED.has(act)) break;
+    }
+  return tries;
+}
+
+/** What an agent gives at this node, item or round; one that stands in for it gives something else. */
+export function given(spec: NodeSpec, id: string, position: number, input: unknown, alternative = 0): object {
   const { gives } = spec as { gives: { length: number | undefined; flag: boolean; way: string } };
-  const value = digest([id, input]);
+  const value = digest([id, input]) + alternative * 1_000_003;
   const flag = spec.kind === "repeat" ? position === spec.enoughAt : gives.flag;
   const list =
     gives.length === undefined
@@ -89,7 +122,7 @@ class Model {
     const statuses = [...this.#nodes.values()].map(({ status }) => status);
     return {
       status: statuses.includes("failed") ? "failed" : "completed",
-      degraded: statuses.includes("skipped"),
+      degraded: [...this.#nodes.values()].some(({ status, alternative = 0 }) => status === "skipped" || (status === "completed" && alternative > 0)),
       nodes: this.#nodes,
       output: this.#spec.map((_, index) => this.#value(index)),
     };
@@ -154,7 +187,7 @@ class Model {
     return this.#spec.flatMap(({ within }, member) => (within?.choice === choice ? { member, branch: within.branch } : []));
   }
 
-  #event(id: string, onFail: "block" | "skip"): Fate {
+  #event(id: string, onFail: Final): Fate {
     const told = this.#told.events.get(id);
     if (told?.came === true) return { status: "completed", attempt: 0, value: told.data };
     return { status: onFail === "skip" ? "skipped" : "failed", attempt: 0, code: "PAWL_EVENT_TIMEOUT" };
@@ -163,16 +196,13 @@ class Model {
   #call(node: Extract<NodeSpec, { calls: unknown }>, id: string, position: number, input: unknown): Fate {
     const kept = this.#told.kept?.get(id);
     if (kept !== undefined) return kept;
-    const script = node.scripts[position % node.scripts.length]!;
-    // whatever fails a run of its own fails the node's attempt, which may be tried again
-    const isRetried = (act: Act): boolean => (node.calls === "agent" ? RETRIED.has(act) : !DONE.has(act));
-    let attempt = 1;
-    while (isRetried(script[attempt - 1]!) && attempt < node.maxAttempts) attempt++;
-    const isDone = DONE.has(script[attempt - 1]!);
-    const failed = script[isDone ? attempt - 2 : attempt - 1];
-    const code = failed === undefined ? {} : { code: codeOf(failed, node) };
-    if (isDone) return { status: "completed", attempt, value: given(node, id, position, input), ...code };
-    return { status: node.onFail === "skip" ? "skipped" : "failed", attempt, ...code };
+    const tries = triesOf(node, position);
+    const { act, calls, alternative } = tries.at(-1)!;
+    const isDone = DONE.has(act);
+    const failed = tries.at(isDone ? -2 : -1);
+    const fate = { attempt: tries.length, ...(failed !== undefined && { code: codeOf(failed) }), ...(alternative > 0 && { alternative }) };
+    if (!isDone) return { ...fate, status: node.onFail === "skip" ? "skipped" : "failed" };
+    return { ...fate, status: "completed", value: given(node, id, position, input, calls === "agent" ? alternative : 0) };
   }
 
   #map(id: string, node: Extract<NodeSpec, { kind: "map" }>): void {
@@ -209,9 +239,9 @@ function otherFate(node: Extract<NodeSpec, { kind: "other" }>): Fate {
 }
 
 /** Of an attempt that went so. */
-function codeOf(act: Act, { calls, hasHeartbeat }: Extract<NodeSpec, { calls: unknown }>): string {
+function codeOf({ act, calls, isGuarded }: Try): string {
   if (calls !== "agent") return "PAWL_RUN_FAILED";
-  if (SILENT.has(act)) return hasHeartbeat ? "PAWL_HEARTBEAT_TIMEOUT" : "PAWL_AGENT_TIMEOUT";
+  if (SILENT.has(act)) return isGuarded ? "PAWL_HEARTBEAT_TIMEOUT" : "PAWL_AGENT_TIMEOUT";
   return THROWN[act] ?? "PAWL_AGENT_FAILED";
 }
 

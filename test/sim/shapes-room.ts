@@ -37,6 +37,7 @@ export class ShapeRoom extends MachineRoom {
             this.callsOf(call.runId).add(call.id);
             return true;
           },
+          undoing: () => process.isAlive,
           stepped: (call, key) => process.isAlive && this.watch.stepped(call, key),
           kept: (call, key) => process.isAlive && this.watch.kept(call, key),
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),
