@@ -2,19 +2,21 @@
  * The reference model: what must come of a random workflow, worked out without any engine. Only which events came in time
  * is not its own: that is told.
  */
-import { INPUT, type Act, type ChoiceSpec, type Final, type NodeSpec, type Source, type Spec } from "./shapes.ts";
+import { INPUT, type Act, type ChoiceSpec, type Final, type NodeSpec, OTHER_IDS, type Source, type Spec } from "./shapes.ts";
 
 export interface Expected {
   readonly status: "completed" | "failed";
   readonly degraded: boolean;
   /** All nodes, items and rounds, in the order in which they are shown. */
   readonly nodes: ReadonlyMap<string, Fate>;
+  /** What each call was given, or would have been. */
+  readonly inputs: ReadonlyMap<string, unknown>;
   /** The value of each node, when the run completes. */
   readonly output: readonly unknown[];
 }
 
 export interface Fate {
-  readonly status: "completed" | "skipped" | "failed" | "blocked" | "notTaken";
+  readonly status: "completed" | "skipped" | "failed" | "blocked" | "notTaken" | "cancelled";
   readonly attempt: number;
   readonly value?: unknown;
   /** Of its last failure. */
@@ -31,6 +33,10 @@ export interface Fate {
 export interface Told {
   readonly events: ReadonlyMap<string, { readonly came: boolean; readonly data?: unknown }>;
   readonly kept?: ReadonlyMap<string, Fate>;
+  /** Inputs that calls were given instead of their own. */
+  readonly inputs?: ReadonlyMap<string, unknown>;
+  /** When the run was cut off, or unwound: the nodes that had ended, and the groups that were open or had been. */
+  readonly cut?: { readonly ended: ReadonlySet<string>; readonly opened: ReadonlySet<string> } | undefined;
 }
 
 /** Acts after which the agent is called again, while attempts are left. */
@@ -39,6 +45,11 @@ const DONE: ReadonlySet<Act> = new Set<Act>(["ok", "okLater", "beats", "heeds"])
 const THROWN: Partial<Record<Act, string>> = { invalid: "PAWL_OUTPUT_INVALID", unstorable: "PAWL_VALUE_NOT_STORABLE" };
 const SILENT: ReadonlySet<Act> = new Set<Act>(["tooLate", "hangs", "silent"]);
 const BAD: ReadonlySet<string> = new Set(["failed", "blocked"]);
+
+/** It had not ended when the run was cut off. */
+const CUT: Fate = { status: "cancelled", attempt: 0 };
+/** What became of the choices around a node: `notMade` when the run was cut off before. */
+type Above = "lives" | "blocked" | "notTaken" | "notMade";
 
 /** A number that depends on all of the data. */
 export function digest(data: unknown): number {
@@ -111,6 +122,7 @@ class Model {
   readonly #spec: Spec;
   readonly #told: Told;
   readonly #nodes = new Map<string, Fate>();
+  readonly #inputs = new Map<string, unknown>();
 
   constructor(spec: Spec, told: Told) {
     this.#spec = spec;
@@ -124,6 +136,7 @@ class Model {
       status: statuses.includes("failed") ? "failed" : "completed",
       degraded: [...this.#nodes.values()].some(({ status, alternative = 0 }) => status === "skipped" || (status === "completed" && alternative > 0)),
       nodes: this.#nodes,
+      inputs: this.#inputs,
       output: this.#spec.map((_, index) => this.#value(index)),
     };
   }
@@ -141,8 +154,17 @@ class Model {
     return follow(node < 0 ? INPUT : this.#value(node), path);
   }
 
+  /** The run was cut off before it ended. */
+  #isOpen(id: string): boolean {
+    return this.#told.cut?.ended.has(id) === false;
+  }
+
+  #isOpened(id: string): boolean {
+    return this.#told.cut?.opened.has(id) !== false;
+  }
+
   /** `above` is what became of the choices around it. */
-  #settle(index: number, above: "lives" | "blocked" | "notTaken"): void {
+  #settle(index: number, above: Above): void {
     const node = this.#spec[index]!;
     const id = `n${index}`;
     const kept = this.#told.kept?.get(id);
@@ -151,7 +173,13 @@ class Model {
       this.#nodes.set(id, kept);
       return this.#members(index).forEach(({ member }) => this.#settle(member, "notTaken"));
     }
+    if (node.kind === "other") this.#given(id, { runId: OTHER_IDS[node.run] });
+    if (node.kind === "call") this.#given(id, { read: node.reads.map((read) => this.#read(read)) });
     if (kept !== undefined && ["call", "event", "other"].includes(node.kind)) return void this.#nodes.set(id, kept);
+    if (above === "notMade") {
+      this.#nodes.set(id, CUT);
+      return this.#members(index).forEach(({ member }) => this.#settle(member, "notMade"));
+    }
     if (!isUp) this.#nodes.set(id, { status: above === "notTaken" ? "notTaken" : "blocked", attempt: 0 });
     switch (node.kind) {
       case "when":
@@ -162,22 +190,24 @@ class Model {
       case "repeat":
         return isUp ? this.#repeat(id, node) : undefined;
       case "event":
-        return isUp ? void this.#nodes.set(id, this.#event(id, node.onFail)) : undefined;
+        return isUp ? void this.#nodes.set(id, this.#isOpen(id) ? CUT : this.#event(id, node.onFail)) : undefined;
       case "other":
-        return isUp ? void this.#nodes.set(id, otherFate(node)) : undefined;
+        return isUp ? void this.#nodes.set(id, this.#isOpen(id) ? CUT : otherFate(node)) : undefined;
       case "call":
-        return isUp ? void this.#nodes.set(id, this.#call(node, id, 0, { read: node.reads.map((read) => this.#read(read)) })) : undefined;
+        return isUp ? void this.#nodes.set(id, this.#call(node, id, 0, this.#inputs.get(id))) : undefined;
     }
   }
 
-  #choose(index: number, node: ChoiceSpec, fate: "lives" | "blocked" | "notTaken"): void {
+  #choose(index: number, node: ChoiceSpec, fate: Exclude<Above, "notMade">): void {
     const id = `n${index}`;
+    if (fate === "lives" && !this.#isOpened(id)) return this.#settle(index, "notMade");
     const taken = fate === "lives" ? branchOf(node, this.#read(node.by)) : -1;
     if (fate === "lives") this.#nodes.set(id, { status: "blocked", attempt: 0, opened: taken });
     const members = this.#members(index);
     for (const { member, branch } of members) this.#settle(member, fate !== "lives" ? fate : branch === taken ? "lives" : "notTaken");
     if (fate !== "lives") return;
     if (members.some(({ member, branch }) => branch === taken && BAD.has(this.#fate(member).status))) return;
+    if (this.#isOpen(id)) return void this.#nodes.set(id, { ...CUT, opened: taken });
     const result = node.branches[taken]?.result;
     const value = result === undefined ? undefined : result === "constant" ? { value: 1, way: "b" } : { got: result.map((source) => this.#read(source)) };
     this.#nodes.set(id, { status: "completed", attempt: 0, value, ...this.#told.kept?.get(id), opened: taken });
@@ -193,9 +223,11 @@ class Model {
     return { status: onFail === "skip" ? "skipped" : "failed", attempt: 0, code: "PAWL_EVENT_TIMEOUT" };
   }
 
-  #call(node: Extract<NodeSpec, { calls: unknown }>, id: string, position: number, input: unknown): Fate {
+  #call(node: Extract<NodeSpec, { calls: unknown }>, id: string, position: number, own: unknown): Fate {
+    const input = this.#given(id, own);
     const kept = this.#told.kept?.get(id);
     if (kept !== undefined) return kept;
+    if (this.#isOpen(id)) return CUT;
     const tries = triesOf(node, position);
     const { act, calls, alternative } = tries.at(-1)!;
     const isDone = DONE.has(act);
@@ -205,7 +237,15 @@ class Model {
     return { ...fate, status: "completed", value: given(node, id, position, input, calls === "agent" ? alternative : 0) };
   }
 
+  /** What a call is given: this, unless somebody said otherwise. */
+  #given(id: string, own: unknown): unknown {
+    const input = this.#told.inputs?.has(id) === true ? this.#told.inputs.get(id) : own;
+    this.#inputs.set(id, input);
+    return input;
+  }
+
   #map(id: string, node: Extract<NodeSpec, { kind: "map" }>): void {
+    if (!this.#isOpened(id) && this.#isOpen(id)) return void this.#nodes.set(id, CUT);
     const list = Array.isArray(node.list) ? node.list.map((source: Source) => this.#read(source)) : this.#read(node.list as Source);
     if (!Array.isArray(list)) return void this.#nodes.set(id, { status: node.onFail === "skip" ? "skipped" : "failed", attempt: 0, code: "PAWL_NOT_A_LIST" });
     this.#nodes.set(id, { status: "blocked", attempt: 0 });
@@ -213,10 +253,12 @@ class Model {
     const items = list.map((item: unknown, index) => this.#call(node, `${id}[${index}]`, index, { item, index, read }));
     items.forEach((fate, index) => this.#nodes.set(`${id}[${index}]`, fate));
     if (items.some(({ status }) => status === "failed")) return;
+    if (this.#isOpen(id)) return void this.#nodes.set(id, CUT);
     this.#nodes.set(id, { status: "completed", attempt: 0, value: items.map(({ value }) => value) });
   }
 
   #repeat(id: string, node: Extract<NodeSpec, { kind: "repeat" }>): void {
+    if (!this.#isOpened(id) && this.#isOpen(id)) return void this.#nodes.set(id, CUT);
     const read = node.reads.map((source) => this.#read(source));
     this.#nodes.set(id, { status: "blocked", attempt: 0 });
     let input: object = { read };
@@ -224,10 +266,12 @@ class Model {
       const round = this.#call(node, `${id}[${position}]`, position, input);
       this.#nodes.set(`${id}[${position}]`, round);
       if (round.status === "failed") return;
-      if (round.status === "skipped") return void this.#nodes.set(id, { ...round, attempt: 0 });
+      if (round.status === "cancelled") return void this.#nodes.set(id, CUT);
+      const isCut = this.#isOpen(id);
+      if (round.status === "skipped") return void this.#nodes.set(id, isCut ? CUT : { ...round, attempt: 0 });
       const last = round.value as { value: number; flag: boolean };
       const isEnough = node.until !== undefined && Boolean(node.until === "last" ? last.flag : this.#read(node.until));
-      if (position + 1 >= node.max || isEnough) return void this.#nodes.set(id, { status: "completed", attempt: 0, value: round.value });
+      if (position + 1 >= node.max || isEnough) return void this.#nodes.set(id, isCut ? CUT : { status: "completed", attempt: 0, value: round.value });
       if (node.hasNext) input = { read, last: last.value };
     }
   }

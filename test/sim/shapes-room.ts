@@ -93,7 +93,7 @@ export class ShapeRoom extends MachineRoom {
     const run = await this.settled(handle.ended());
     const nodes = await handle.nodes();
     await this.reload(runId);
-    compareRun(this.spec, run, nodes, this.watch, kept, isCounted);
+    compareRun(this.spec, run, nodes, this.watch, kept === undefined ? {} : { kept }, isCounted);
     this.check();
     return { run, nodes };
   }

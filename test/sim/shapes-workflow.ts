@@ -32,6 +32,8 @@ export interface Call {
   readonly attempt: number;
   /** How many stand-ins had taken over; 0 in a run of its own, which knows of none. */
   readonly alternative: number;
+  /** It is a step of a machine, which keeps none of its own. */
+  readonly isOfMachine: boolean;
   /** Where its steps are kept: the run, and the node there. */
   readonly keptBy: string;
   /** Which nodes it is told were skipped before it; undefined in a run of its own. */
@@ -87,6 +89,7 @@ function callOf({ runId, nodeId, attempt, upstreamFailures, idempotencyKey }: Ag
     position: Number(position),
     attempt: own === undefined ? attempt : Number(again ?? 1),
     alternative: Number(/\+(\d+)#/.exec(idempotencyKey)?.[1] ?? 0),
+    isOfMachine: own !== undefined && nodeId !== "work",
     keptBy: `${runId}/${nodeId}`,
     upstream: own === undefined ? upstreamFailures.map((failure) => failure.nodeId) : undefined,
   };
@@ -165,14 +168,8 @@ function undoingBy(specOf: (runId: string) => Spec, host: () => ShapeHost, timeo
 }
 
 /** Every other step takes its time; one of an attempt that fails is kept, too. */
-async function performSteps(
-  { calls, steps }: Extract<NodeSpec, { calls: unknown }>,
-  act: Act,
-  context: AgentContext,
-  where: ShapeHost,
-  call: Call,
-): Promise<void> {
-  if (calls === "machine") return;
+async function performSteps({ steps }: Extract<NodeSpec, { calls: unknown }>, act: Act, context: AgentContext, where: ShapeHost, call: Call): Promise<void> {
+  if (call.isOfMachine) return;
   const isDone = act === "ok" || act === "okLater" || act === "beats" || act === "heeds";
   for (let i = 0; i < (isDone ? steps : Math.min(1, steps)); i++) {
     const kept = await context.step(`s${i}`, async () => {
