@@ -20,6 +20,8 @@ export type GroupEvent =
   | { type: "round.wanted" }
   | { type: "group.closed" }
   | { type: "group.refused"; failure: Failure }
+  /** The last round was passed over: nobody goes on from it. */
+  | { type: "round.skipped"; failure: Failure }
   | { type: "node.cancelled" };
 
 export const groupMachine = setup({
@@ -27,7 +29,7 @@ export const groupMachine = setup({
   actions: {
     /** Find out which members there are; answer with group.opened, or group.refused. */
     openGroup: () => {},
-    /** Make the group's result of those of its members; answer with group.closed, round.wanted or group.refused. */
+    /** Make the group's result of those of its members; answer with group.closed, round.wanted, round.skipped or group.refused. */
     closeGroup: () => {},
     keepFailure: assign(({ event }) => ({ failure: "failure" in event ? event.failure : undefined })),
   },
@@ -61,6 +63,7 @@ export const groupMachine = setup({
       entry: "closeGroup",
       on: {
         "round.wanted": "open",
+        "round.skipped": { target: "skipped", actions: "keepFailure" },
         "group.closed": "completed",
         "group.refused": [
           { guard: "maySkip", target: "skipped", actions: "keepFailure" },
@@ -70,7 +73,7 @@ export const groupMachine = setup({
       },
     },
     completed: { type: "final", description: "Its result is there." },
-    skipped: { type: "final", description: "It could not be opened or closed; dependents go on without a result." },
+    skipped: { type: "final", description: "It could not be opened or closed, or its last round was passed over; dependents go on without a result." },
     failed: { type: "final", description: "It could not be opened or closed; dependents are blocked." },
     cancelled: { type: "final", description: "The run was cancelled or timed out before the group ended." },
   },

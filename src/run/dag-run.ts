@@ -108,8 +108,9 @@ export class DagRun implements HostedRun {
       calls,
       abandoned: this.#abandoned,
       act,
-      ended: ({ node, snapshot: { context } }, status, output, failure) =>
-        this.#settled(node, status, { ...context, output, failure }, () => progress.settle(node.index, status)),
+      ended: ({ node, snapshot: { context }, overridden }, status, output, failure) =>
+        // what somebody says is no alternative's result
+        this.#settled(node, status, { ...context, ...(overridden && { alternative: 0 }), output, failure }, () => progress.settle(node.index, status)),
     });
     this.#groups = new Groups({
       graph,

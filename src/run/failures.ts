@@ -17,11 +17,18 @@ export class Failures {
   readonly #ofSkipped = new Map<number, UpstreamFailure[]>();
   #first: WorkflowContext["failure"];
   #isDegraded = false;
+  #cause: WorkflowContext["failure"];
+
+  /** That of a node for which the run is unwound. */
+  get cause(): WorkflowContext["failure"] {
+    return this.#cause;
+  }
 
   /** A node has settled, with this as its last failure, after so many alternatives had taken over. */
   note(node: RunNode, status: NodeStatus, failure: Failure, alternative = 0): void {
     this.#isDegraded ||= status === "skipped" || (status === "completed" && alternative > 0);
     if (status === "failed") this.#first ??= { ...failure, node: node.id };
+    if (status === "failed" && node.policy.onFail === "compensate") this.#cause ??= { ...failure, node: node.id };
     if (status !== "skipped") return;
     const of = node.of?.group ?? node.index;
     const known = this.#ofSkipped.get(of) ?? [];

@@ -56,6 +56,13 @@ export interface StoredRun {
   readonly nodes: readonly StoredNode[];
 }
 
+/** One whose attempt was cut off, and is to end now: that attempt may have done something, and counts. */
+export function countCutOff(actor: NodeActor): void {
+  if (actor.wasCutOff !== true) return;
+  const { context } = actor.snapshot;
+  actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
+}
+
 /** The agent that it calls now. */
 export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Agent {
   const { alternative } = snapshot.context;

@@ -9,7 +9,7 @@ import { nodeChart } from "./charts.ts";
 import type { EventNodes } from "./event-nodes.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, agentOf, newNode } from "./node-actor.ts";
+import { type Abandoned, agentOf, countCutOff, newNode } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, overridable, overrideFailure, settledError } from "./override.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
@@ -64,10 +64,7 @@ function overrideCall(node: RunNode, event: NodeEvent, { outcome, by, reason, re
     // an attempt of another process may have begun as a run of its own, of which nothing is known here
     if (agentOf(actor).work.kind === "run") abandoned.addChildren([childRunId(runId, id, actor.snapshot.context.attempt + 1)]);
   }
-  if (actor.wasCutOff === true) {
-    const { context } = actor.snapshot;
-    actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
-  }
+  countCutOff(actor);
   actor.overridden = { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
   turns.tell(actor, event, result);
   if (actor.snapshot.status !== "done") throw new PawlError("PAWL_BUG", { message: `node "${id}" did not take its outcome` });

@@ -47,7 +47,7 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
       continue;
     }
     edited.restore(index, body);
-    if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
+    if (body.failure !== undefined) failures.note(node, status, body.failure, body.overridden === undefined ? body.alternative : 0);
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);

@@ -160,7 +160,8 @@ export const completesInOrder: Invariant = (moments) => {
 /** It has a failure exactly when it ended by it, as its policy says. */
 export const groupEndsWithReason: Invariant = (moments) => {
   const { failure, policy } = group(moments);
-  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+  const isSkipped = policy.onFail === "skip" || moments.some(({ told }) => told?.type === "round.skipped");
+  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, isSkipped ? "skipped" : "failed");
   return failure === undefined;
 };
 

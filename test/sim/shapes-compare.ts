@@ -46,8 +46,14 @@ export function compareRun(
   watch.violations.push(...differences);
 }
 
-/** How the nodes differ from their fates. */
-export function nodesDiffer(spec: Spec, fates: ReadonlyMap<string, Fate>, nodes: readonly NodeView[], isCounted: (id: string) => boolean): string[] {
+/** How the nodes differ from their fates; `origins` has the fates of those that were undone since. */
+export function nodesDiffer(
+  spec: Spec,
+  fates: ReadonlyMap<string, Fate>,
+  nodes: readonly NodeView[],
+  isCounted: (id: string) => boolean,
+  origins: ReadonlyMap<string, Fate> = fates,
+): string[] {
   const differences: string[] = [];
   const wanted = [...fates].map(([id, { status, attempt }]) => `${id} ${status} ${isCounted(id) ? attempt : ""}`);
   const found = nodes.map(({ id, status, attempt }) => `${id} ${status} ${isCounted(id) ? attempt : ""}`);
@@ -61,7 +67,7 @@ export function nodesDiffer(spec: Spec, fates: ReadonlyMap<string, Fate>, nodes:
     const taken = "branches" in node ? node.branches[opened ?? -1]?.name : undefined;
     if (branch !== taken) differences.push(`${id} took ${branch}, not ${taken}`);
     if (code !== undefined && failure?.code !== code) differences.push(`${id} is ${status} for ${failure?.code}, not ${code}`);
-    const failed = status === "blocked" ? failedBefore(id, spec, fates) : [];
+    const failed = status === "blocked" ? failedBefore(id, spec, origins) : [];
     if (upstreamFailures.toSorted().join() !== failed.join()) differences.push(`${id} is blocked by ${upstreamFailures.join()}, not ${failed.join()}`);
     if (stage !== node.stage) differences.push(`${id} is in stage ${stage}`);
   }

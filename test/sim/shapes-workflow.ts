@@ -84,7 +84,7 @@ function callOf({ runId, nodeId, attempt, upstreamFailures, idempotencyKey }: Ag
   const [, index, position = "0"] = /^n(\d+)(?:\[(\d+)\])?/.exec(id!)!;
   return {
     runId: root!,
-    id: id!,
+    id: id!.replace("[undo]", ""),
     index: Number(index),
     position: Number(position),
     attempt: own === undefined ? attempt : Number(again ?? 1),

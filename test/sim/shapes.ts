@@ -117,6 +117,16 @@ export const EVENT_TIMEOUT_MS = 30_000;
 /** Longer than all rounds and backoffs together. */
 export const RUN_TIMEOUT_MS = 20 * 3_600_000;
 
+/** Are some of its attempts runs of their own? */
+export function hasRuns(node: NodeSpec): boolean {
+  return "calls" in node && [node, ...node.standIns].some(({ calls }) => calls !== "agent");
+}
+
+/** Runs of their own go on counting over a retry: what they come to does not hang on the count. */
+export function steady(spec: Spec): Spec {
+  return spec.map((node) => ("scripts" in node && hasRuns(node) ? { ...node, scripts: node.scripts.map(([act]) => [act!, act!, act!]) } : node));
+}
+
 // ---- the generator: a tree of drafts, then laid flat, with links to what comes before
 
 interface Link {
