@@ -6,9 +6,15 @@ import type { Deed, Round } from "./governed.ts";
 import type { Fault } from "./process.ts";
 import { type Spec, shapeSpec } from "./shapes.ts";
 
-/** Workflows whose nodes can be undone; what they wait for comes, or times out. */
+/** Workflows whose nodes can be undone; what they wait for comes, or times out. Failures unwind most of them, not all. */
 export function undoableSpec(nodesMax: number, depth = 2): fc.Arbitrary<Spec> {
-  return shapeSpec(nodesMax, { undoes: true }, depth).map((spec) => spec.map((node) => (node.kind === "event" ? { ...node, hasTimeout: true } : node)));
+  return fc.tuple(shapeSpec(nodesMax, { undoes: true }, depth), fc.constantFrom(true, true, false)).map(([spec, unwinds]) =>
+    spec.map((node) => ({
+      ...node,
+      ...(node.kind === "event" && { hasTimeout: true }),
+      ...(!unwinds && "onFail" in node && node.onFail === "compensate" && { onFail: "block" }),
+    })),
+  ) as fc.Arbitrary<Spec>;
 }
 
 const outcome = fc.constantFrom("completed", "completed", "skipped", "failed");

@@ -97,13 +97,10 @@ class GovernedWorld {
   #unwindsInLife: number | undefined;
   #life = 0;
   #failure: unknown;
-  #log: unknown[] = [];
   #history: readonly HistoryEntry[] = [];
 
   constructor(plot: GovernedPlot) {
     this.#plot = plot;
-    (globalThis as any).W = () =>
-      JSON.stringify([this.#clock.mono(), this.#life, this.#status, this.#history.length, this.#process.isAlive, this.#process.groups, this.#log]);
     this.#watch = new ShapeWatch(() => plot.spec, true);
     this.#senders = new Senders(plot.spec);
     this.#flows = flowsOf(
@@ -211,16 +208,6 @@ class GovernedWorld {
   #committed(commit: Commit): void {
     this.#watch.committed(commit);
     if (commit.runId !== "run") return;
-    this.#log.push([
-      this.#clock.mono(),
-      commit.from + 1,
-      commit.history,
-      (commit as any).consumed,
-      (commit as any).answers,
-      commit.posts,
-      commit.run,
-      commit.actors.map((a) => a.key),
-    ]);
     this.#status = commit.run.status;
     if (this.#status === "compensating") this.#unwindsInLife ??= this.#life;
     for (const deed of this.#plot.deeds ?? []) {

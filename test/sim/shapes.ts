@@ -177,7 +177,7 @@ const called = ({ undoes }: Undoing) =>
     standIns: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(standIn, { maxLength: 2 }) }),
     onFail: undoes ? fc.constantFrom<Final>("block", "skip", "compensate", "compensate") : fc.constantFrom<Final>("block", "skip"),
     undo: undoes ? fc.option(undo, { nil: undefined, freq: 3 }) : fc.constant(undefined),
-    maxAttempts: fc.integer({ min: 1, max: 3 }),
+    maxAttempts: undoes ? fc.constantFrom(1, 1, 1, 2, 3) : fc.integer({ min: 1, max: 3 }),
     scripts: fc.array(fc.array(act, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
     steps: fc.constantFrom(0, 0, 0, 1, 2),
     hasHeartbeat: fc.constantFrom(false, false, true),

@@ -4,7 +4,7 @@
 import type { NodeView, RunView } from "../../src/run/view.ts";
 import { type Era, endedIn, isOwn } from "./eras.ts";
 import { type Spec, type UndoSpec, hasRuns } from "./shapes.ts";
-import { type Expected, type Fate, indexOf } from "./shapes-model.ts";
+import { type Expected, type Fate, indexOf, triesOf } from "./shapes-model.ts";
 import { nodesDiffer } from "./shapes-compare.ts";
 import type { ShapeWatch } from "./shapes-watch.ts";
 
@@ -43,8 +43,11 @@ export function toUndo(spec: Spec, era: Era, watch: ShapeWatch): string[] {
 }
 
 function byDefinition(a: string, b: string): number {
-  const position = (id: string): number => Number(/\[(\d+)\]$/.exec(id)?.[1] ?? -1);
-  return indexOf(a) - indexOf(b) || position(a) - position(b);
+  return indexOf(a) - indexOf(b) || positionOf(a) - positionOf(b);
+}
+
+function positionOf(id: string): number {
+  return Number(/\[(\d+)\]$/.exec(id)?.[1] ?? 0);
 }
 
 /** Does its compensation succeed in the end? */
@@ -79,6 +82,7 @@ export function cutDiffers(unwound: Unwound): string[] {
   const first = [...new Set(calls.map(({ id }) => id))];
   if (run.terminated ? !undone.join().startsWith(first.join()) : undone.join() !== first.join())
     differences.push(`undone were ${first.join()}, not ${undone.join()}`);
+  differences.push(...unstopped(spec, era));
   for (const { id, given } of calls) differences.push(...givenDiffers(unwound, id, given));
   const fates = new Map<string, Omit<Fate, "status"> & { status: string }>([...expected.nodes].filter(([id]) => isSeen(id, spec, nodes)));
   const failed: string[] = [];
@@ -101,6 +105,17 @@ export function cutDiffers(unwound: Unwound): string[] {
   if (run.status !== status) differences.push(`the run is ${run.status}, not ${status}`);
   if (run.failure?.node !== era.unwinds.cause) differences.push(`it is said to have failed at ${run.failure?.node}, not ${era.unwinds.cause}`);
   return differences;
+}
+
+/** Agents that end when they are asked to stop, and did their work long after that. */
+function unstopped(spec: Spec, { unwinds, ended }: Era): string[] {
+  if (unwinds === undefined) return [];
+  return [...ended].flatMap(([id, { type, attempt = 0, commitNo }]) => {
+    const node = spec[indexOf(id)]!;
+    const tried = "calls" in node ? triesOf(node, positionOf(id))[attempt - 1] : undefined;
+    const isLate = type === "node.completed" && commitNo > unwinds.commitNo + 2;
+    return isLate && tried?.act === "heeds" && tried.calls === "agent" ? [`${id} was not asked to stop`] : [];
+  });
 }
 
 /** The next round of a loop is shown when it has begun. */
