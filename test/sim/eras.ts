@@ -109,7 +109,7 @@ export function expectedAtLast(
     for (const [id, { outcome }] of era.overridden) kept.set(id, overriddenFate(id, outcome!, ended.get(id)?.attempt ?? 0, asked));
     isWhole = era.unwinds === undefined && (era.end?.type === "run.completed" || era.end?.type === "run.failed");
     const inputs = new Map([...era.generations].map(([id, generation]) => [id, asked.inputs.get(`${id}#${generation}`)]));
-    const cut = isWhole ? undefined : { ended: new Set(ended.keys()), opened: era.opened };
+    const cut = isWhole ? undefined : { ended: new Set(ended.keys()), opened: era.opened, cancelled: new Set(era.cancelled.keys()) };
     told = { events: asked.events, kept: new Map(kept), inputs, cut };
     expected = expectedOf(spec, told);
     for (const id of ended.keys()) {

@@ -35,8 +35,8 @@ export interface Told {
   readonly kept?: ReadonlyMap<string, Fate>;
   /** Inputs that calls were given instead of their own. */
   readonly inputs?: ReadonlyMap<string, unknown>;
-  /** When the run was cut off, or unwound: the nodes that had ended, and the groups that were open or had been. */
-  readonly cut?: { readonly ended: ReadonlySet<string>; readonly opened: ReadonlySet<string> } | undefined;
+  /** When the run was cut off, or unwound: the nodes that had ended, the groups that were open or had been, and those that were cancelled. */
+  readonly cut?: { readonly ended: ReadonlySet<string>; readonly opened: ReadonlySet<string>; readonly cancelled: ReadonlySet<string> } | undefined;
 }
 
 /** Acts after which the agent is called again, while attempts are left. */
@@ -206,7 +206,7 @@ class Model {
     const members = this.#members(index);
     for (const { member, branch } of members) this.#settle(member, fate !== "lives" ? fate : branch === taken ? "lives" : "notTaken");
     if (fate !== "lives") return;
-    if (members.some(({ member, branch }) => branch === taken && BAD.has(this.#fate(member).status))) return;
+    if (members.some(({ member, branch }) => branch === taken && BAD.has(this.#fate(member).status))) return this.#blocked(id, taken);
     if (this.#isOpen(id)) return void this.#nodes.set(id, { ...CUT, opened: taken });
     const result = node.branches[taken]?.result;
     const value = result === undefined ? undefined : result === "constant" ? { value: 1, way: "b" } : { got: result.map((source) => this.#read(source)) };
@@ -237,6 +237,11 @@ class Model {
     return { ...fate, status: "completed", value: given(node, id, position, input, calls === "agent" ? alternative : 0) };
   }
 
+  /** A member has failed: that blocks the group, unless the run was being unwound by then. */
+  #blocked(id: string, opened?: number): void {
+    if (this.#told.cut?.cancelled.has(id) === true) this.#nodes.set(id, { ...CUT, ...(opened !== undefined && { opened }) });
+  }
+
   /** What a call is given: this, unless somebody said otherwise. */
   #given(id: string, own: unknown): unknown {
     const input = this.#told.inputs?.has(id) === true ? this.#told.inputs.get(id) : own;
@@ -252,7 +257,7 @@ class Model {
     const read = node.reads.map((source) => this.#read(source));
     const items = list.map((item: unknown, index) => this.#call(node, `${id}[${index}]`, index, { item, index, read }));
     items.forEach((fate, index) => this.#nodes.set(`${id}[${index}]`, fate));
-    if (items.some(({ status }) => status === "failed")) return;
+    if (items.some(({ status }) => status === "failed")) return this.#blocked(id);
     if (this.#isOpen(id)) return void this.#nodes.set(id, CUT);
     this.#nodes.set(id, { status: "completed", attempt: 0, value: items.map(({ value }) => value) });
   }
@@ -265,7 +270,7 @@ class Model {
     for (let position = 0; ; position++) {
       const round = this.#call(node, `${id}[${position}]`, position, input);
       this.#nodes.set(`${id}[${position}]`, round);
-      if (round.status === "failed") return;
+      if (round.status === "failed") return this.#blocked(id);
       if (round.status === "cancelled") return void this.#nodes.set(id, CUT);
       const isCut = this.#isOpen(id);
       if (round.status === "skipped") return void this.#nodes.set(id, isCut ? CUT : { ...round, attempt: 0 });
