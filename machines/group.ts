@@ -20,6 +20,8 @@ export type GroupEvent =
   | { type: "round.wanted" }
   | { type: "group.closed" }
   | { type: "group.refused"; failure: Failure }
+  /** The last round was passed over: nobody goes on from it. */
+  | { type: "round.skipped"; failure: Failure }
   | { type: "node.cancelled" }
   /** Somebody says how it ends, or how the group does that it is a member of. */
   | { type: "node.overridden"; outcome: "completed" | "notTaken" }
@@ -30,7 +32,7 @@ export const groupMachine = setup({
   actions: {
     /** Find out which members there are; answer with group.opened, or group.refused. */
     openGroup: () => {},
-    /** Make the group's result of those of its members; answer with group.closed, round.wanted or group.refused. */
+    /** Make the group's result of those of its members; answer with group.closed, round.wanted, round.skipped or group.refused. */
     closeGroup: () => {},
     keepFailure: assign(({ event }) => ({ failure: "failure" in event ? event.failure : undefined })),
   },
@@ -82,6 +84,7 @@ export const groupMachine = setup({
       entry: "closeGroup",
       on: {
         "round.wanted": "open",
+        "round.skipped": { target: "skipped", actions: "keepFailure" },
         "group.closed": "completed",
         "group.refused": [
           { guard: "maySkip", target: "skipped", actions: "keepFailure" },
@@ -97,7 +100,10 @@ export const groupMachine = setup({
       },
     },
     completed: { type: "final", description: "Its result is there, or somebody set it." },
-    skipped: { type: "final", description: "It could not be opened or closed, or somebody passed over it; dependents go on without a result." },
+    skipped: {
+      type: "final",
+      description: "It could not be opened or closed, or somebody passed over it or its last round; dependents go on without a result.",
+    },
     failed: { type: "final", description: "It could not be opened or closed, or somebody gave it up; dependents are blocked." },
     cancelled: { type: "final", description: "The run was cancelled or timed out before the group ended." },
     notTaken: { type: "final", description: "Somebody set how the choice ends that it is a member of." },

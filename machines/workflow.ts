@@ -128,7 +128,7 @@ export const workflowMachine = setup({
       on: {
         "output.collected": "completed",
         "output.refused": { target: "failed", actions: "keepFailure" },
-        "run.cancel": "cancelled",
+        "run.cancel": [{ guard: "undoes", target: "compensating", actions: ["unwindsAsCancelled", "unwindSupervisor"] }, { target: "cancelled" }],
         "run.terminate": "cancelled",
       },
     },

@@ -37,8 +37,6 @@ export function childRuns(
       try {
         return await startAs(id, definition, input);
       } catch (error) {
-        // who waited for it no longer does
-        if (isPawlError(error, "PAWL_RUN_CANCELLED")) return never();
         if (!isPawlError(error, "PAWL_STORE_FULL")) return unlessClosed(error);
         await new Promise<void>((resolve) => home.clock.after(SPACE_WAIT_MS, resolve));
       }

@@ -68,7 +68,8 @@ export class DagRows {
         attempt,
         startedAt: since,
         ...(failure && { failure }),
-        ...(alternative > 0 && { alternative, attemptsBefore }),
+        ...(alternative > 0 && { alternative }),
+        ...(attemptsBefore > 0 && { attemptsBefore }),
         ...this.#edited.of(node.index),
       });
     if (node.undoes === undefined) this.history.started(node.id, openingOf(this.#runId, actor), attempt);

@@ -109,8 +109,11 @@ export class DagRun implements HostedRun {
       calls,
       abandoned: this.#abandoned,
       act,
-      ended: ({ node, snapshot: { context }, isDegraded }, status, output, failure) =>
-        this.#settled(node, status, { ...context, output, failure, isDegraded }, () => progress.settle(node.index, status)),
+      ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
+        // what somebody says is no alternative's result
+        this.#settled(node, status, { ...context, ...(overridden && { alternative: 0 }), output, failure, isDegraded }, () =>
+          progress.settle(node.index, status),
+        ),
     });
     this.#groups = new Groups({
       graph,

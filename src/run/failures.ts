@@ -2,7 +2,7 @@
  * The failures of a run that matter to others: the first that fails it, and those of skipped nodes, for their dependents.
  */
 import type { Failure } from "../../machines/node.ts";
-import type { WorkflowEvent } from "../../machines/workflow.ts";
+import type { WorkflowContext, WorkflowEvent } from "../../machines/workflow.ts";
 import type { UpstreamFailure } from "../define/agent.ts";
 import { FACT } from "./charts.ts";
 import { makeFailure } from "./failure.ts";
@@ -18,6 +18,8 @@ interface Failed {
   readonly failure: Failure;
   readonly alternative: number;
   readonly attempt: number;
+  /** The run is unwound for it. */
+  readonly isCause: boolean;
 }
 
 export class Failures {
@@ -26,10 +28,16 @@ export class Failures {
   readonly #ofFailed = new Map<number, Failed>();
   #isDegraded = false;
 
+  /** That of a node for which the run is unwound. */
+  get cause(): WorkflowContext["failure"] {
+    for (const { isCause, id, failure } of this.#ofFailed.values()) if (isCause) return { ...failure, node: id };
+    return undefined;
+  }
+
   /** A node has settled, with this as its last failure, after so many alternatives had taken over. */
   note(node: RunNode, status: NodeStatus, failure: Failure, { alternative = 0, attempt = 0 }: { alternative?: number; attempt?: number }): void {
     this.#isDegraded ||= status === "skipped" || (status === "completed" && alternative > 0);
-    if (status === "failed") this.#ofFailed.set(node.index, { id: node.id, failure, alternative, attempt });
+    if (status === "failed") this.#ofFailed.set(node.index, { id: node.id, failure, alternative, attempt, isCause: node.policy.onFail === "compensate" });
     if (status !== "skipped") return;
     const of = node.of?.group ?? node.index;
     const known = this.#ofSkipped.get(of) ?? [];

@@ -156,7 +156,7 @@ export class Groups {
   #closeRound(actor: GroupActor, { index, until, reads, max = 1 }: PlanNode, texts: Texts | undefined): void {
     const { graph, progress, results } = this.#host;
     const last = graph.lastOf(index)!;
-    if (progress.status(last) === "skipped") return this.#tell(actor, { type: "group.refused", failure: this.#host.failureOf(index) });
+    if (progress.status(last) === "skipped") return this.#tell(actor, { type: "round.skipped", failure: this.#host.failureOf(index) });
     if (graph.countOf(index) >= max) return this.#tell(actor, GROUP_FACT.closed);
     this.#with(actor, [...reads, index], texts, () => {
       const isEnough = until !== undefined && isTrue(results.resolve(until, texts, results.lastRound(index, graph.countOf(index), texts)));

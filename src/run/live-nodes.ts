@@ -32,9 +32,10 @@ export class LiveNodes {
     return this.#held;
   }
 
-  /** An attempt of one that can be undone is under way. */
+  /** An attempt of one that can be undone is under way, or was cut off. */
   get haveUndo(): boolean {
-    for (const { node, snapshot } of this.#nodes.values()) if (node.compensate !== undefined && snapshot.context.attempt > 0) return true;
+    for (const { node, snapshot, wasCutOff } of this.#nodes.values())
+      if (node.compensate !== undefined && (snapshot.context.attempt > 0 || wasCutOff === true)) return true;
     return false;
   }
 

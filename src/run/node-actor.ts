@@ -58,6 +58,13 @@ export interface StoredRun {
   readonly nodes: readonly StoredNode[];
 }
 
+/** One whose attempt was cut off, and is to end now: that attempt may have done something, and counts. */
+export function countCutOff(actor: NodeActor): void {
+  if (actor.wasCutOff !== true) return;
+  const { context } = actor.snapshot;
+  actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
+}
+
 /** The agent that it calls now. */
 export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Agent {
   const { alternative } = snapshot.context;
@@ -116,7 +123,8 @@ export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output
     startedAt: since,
     endedAt,
     ...(failure !== undefined && { failure }),
-    ...(alternative > 0 && { alternative, attemptsBefore }),
+    ...(alternative > 0 && { alternative }),
+    ...(attemptsBefore > 0 && { attemptsBefore }),
     ...(snapshot.value === "backingOff" && { backoffMs }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),

@@ -65,8 +65,12 @@ export class NodeTurns {
     const [before, agent] = [node.snapshot.value, agentOf(node)];
     const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
     node.snapshot = snapshot;
+    // the time of an attempt that is asked to stop goes on
+    const goesOn = before === "running" && snapshot.value === "stopping" ? node.timer : undefined;
     for (const effect of effects) {
-      if (effect.kind === "schedule") {
+      if (goesOn !== undefined && effect.kind !== "action") {
+        if (effect.kind === "schedule") goesOn.event = effect.event;
+      } else if (effect.kind === "schedule") {
         const timer = (node.timer = { delayMs: effect.delayMs, event: effect.event });
         this.#host.act(() => timers.arm(node, timer));
       } else if (effect.kind === "cancel") timers.clear(node);

@@ -9,6 +9,7 @@ import type { Definition } from "./definition.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import { isMachineRun } from "./machine-view.ts";
 import { type Override, type OverriddenNode, checkedOverride, notChosen, noteOf, overridable, overrideFailure, settledError } from "./override.ts";
+import { Progress } from "./progress.ts";
 import { type SetNodes, readEnded, reopen } from "./reopen.ts";
 import { type NodeBody, actorRow, nodeBodyText } from "./row.ts";
 import type { StoredNode } from "./stored-nodes.ts";
@@ -35,7 +36,7 @@ export async function overrideEnded(
   const { graph, nodes } = known;
   const node = overridable(graph, runId, asked.node);
   const stored = nodes.find(({ index }) => index === node.index);
-  const status = stored?.status ?? "waiting";
+  const status = stored?.status ?? new Progress(graph, nodes).status(node.index);
   if (ENDED.has(status) || (status === "failed" && asked.outcome === "failed")) throw settledError(runId, asked.node, status);
   const choice = node.within?.choice;
   if (choice !== undefined && nodes.find(({ index }) => index === choice)?.opened === undefined) throw notChosen(runId, node.id, graph.node(choice).id);

@@ -14,7 +14,7 @@ import type { Failures } from "./failures.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, type NodeActor, agentOf, newNode, policyAt } from "./node-actor.ts";
+import { type Abandoned, type NodeActor, agentOf, countCutOff, newNode, policyAt } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, noteOf, overridable, overrideFailure, settledError } from "./override.ts";
 import type { Phases } from "./phases.ts";
@@ -107,10 +107,7 @@ function tellCall(node: RunNode, event: Overridden, parts: Parts, note: Override
       abandoned.addChildren([childRunId(runId, id, actor.snapshot.context.attempt + 1)]);
     progress.withdraw(index);
   }
-  if (actor.wasCutOff === true) {
-    const { context } = actor.snapshot;
-    actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
-  }
+  countCutOff(actor);
   if (note !== undefined) actor.overridden = note;
   turns.tell(actor, event, result);
   if (actor.snapshot.status !== "done") throw new PawlError("PAWL_BUG", { message: `node "${id}" did not take its outcome` });

@@ -16,7 +16,7 @@ import type { Graph } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import { RUN_EVENTS } from "./history.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import type { Abandoned } from "./node-actor.ts";
+import { type Abandoned, countCutOff } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import type { NodeStatus, Progress, Settled } from "./progress.ts";
 import type { Results, Texts } from "./results.ts";
@@ -97,12 +97,15 @@ export class Phases {
 
   /** Goes on where it was stored. */
   resume(): void {
-    const { progress } = this.#host;
+    const { progress, failures } = this.#host;
     if (this.state === "pending") return this.tellWorkflow(FACT.started);
     if (this.state === "collecting") return this.collect();
     if (this.state === "compensating") {
       progress.stop(true);
       if (progress.exhausted) this.#compensateNext();
+    } else if (failures.cause !== undefined) {
+      // somebody gave the node up when the run had ended
+      return this.tellWorkflow({ type: "run.unwind", failure: failures.cause });
     } else {
       progress.queueReady();
       this.#host.advance();
@@ -178,7 +181,10 @@ export class Phases {
     const { id, graph, progress, nodes, turns, groups, events, abandoned } = this.#host;
     this.#isStopping = true;
     abandoned.addChildren(nodes.leftChildren(id, graph, progress));
-    for (const node of nodes.all()) turns.tell(node, event);
+    for (const node of nodes.all()) {
+      countCutOff(node);
+      turns.tell(node, node.wasCutOff === true ? FACT.nodeCancelled : event);
+    }
     groups.cancel();
     events.cancel();
     progress.stop(event === FACT.unwinds);
@@ -202,9 +208,16 @@ export class Phases {
       if (effect.kind !== "action") continue;
       if (effect.type === "startSupervisor") this.#enter(supervisorChart.initial(SUPERVISOR_INPUT));
       else if (effect.type === "stopSupervisor") this.tellSupervisor(FACT.stop);
-      else if (effect.type === "unwindSupervisor") this.tellSupervisor(FACT.unwind);
+      else if (effect.type === "unwindSupervisor") this.#unwindSupervisor();
       else if (effect.type === "collectOutput") this.collect();
     }
+  }
+
+  #unwindSupervisor(): void {
+    if (this.isActive) return this.tellSupervisor(FACT.unwind);
+    // all nodes had ended: there is nothing to stop
+    this.#supervisor = supervisorChart.restore("stopping", undefined as never);
+    this.lookAround();
   }
 
   /** Puts the run's output together, now if its parts are in memory, else when they were read. */

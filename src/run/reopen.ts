@@ -221,12 +221,13 @@ async function nextAttempt(
   edited: string | undefined,
 ): Promise<ActorRecord | undefined> {
   const { id } = graph.node(index);
-  const { overridden: _overridden, ...body } = before;
+  // it begins with its own agent again, however many had taken over
+  const { overridden: _overridden, alternative: _alternative, ...body } = before;
   if (body.opened !== undefined) return actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: body.startedAt, opened: body.opened }), null);
   const given = inputAgain(body, edited);
   for (let attempt = 1; attempt <= body.attempt; attempt++) {
     if ((await store.readRun(childRunId(runId, id, attempt))) === undefined) continue;
-    return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, endedAt: at, backoffMs: 0 }), null);
+    return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, attemptsBefore: body.attempt, endedAt: at, backoffMs: 0 }), null);
   }
   return given === undefined
     ? undefined

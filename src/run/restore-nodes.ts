@@ -47,7 +47,7 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
       continue;
     }
     edited.restore(index, body);
-    if (body.failure !== undefined) failures.note(node, status, body.failure, body);
+    if (body.failure !== undefined) failures.note(node, status, body.failure, body.overridden === undefined ? body : { attempt: body.attempt });
     if (body.degraded) failures.degrade();
     if (status === "completed" && body.overridden !== undefined && node.kind !== "call") results.isSet(index);
     if (!OPEN.has(status)) results.readerSettled(index);

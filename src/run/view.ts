@@ -297,9 +297,12 @@ function undoStatus(graph: Graph, stored: ReadonlyMap<number, StoredNode>, index
   return status === "completed" ? "compensated" : status === "backingOff" ? "compensating" : "compensationFailed";
 }
 
+const SETTLED: ReadonlySet<Standing> = new Set(["completed", "skipped", "failed", "blocked", "cancelled", "notTaken"]);
+
+/** A run that ended while nobody worked on it has rows that say that nodes run. */
 function statusOf(derived: Standing, isStarted: boolean, isOver: boolean): NodeStatus {
   if (isStarted) return "running";
-  return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
+  return isOver && !SETTLED.has(derived) ? "cancelled" : derived;
 }
 
 /** An attempt that is under way. */

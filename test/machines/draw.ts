@@ -75,7 +75,7 @@ Its host
 - queues the members once \`group.opened\` is told; an item or round is a node of its own, whose failures are its own;
 - sends \`members.settled\` when all members are completed, skipped or not taken, at once when there are none;
 - on \`closeGroup\` puts the group's result together from those of its members, and answers \`group.closed\`; of a loop that is to
-  go on \`round.wanted\`, with one more round; or \`group.refused\`.
+  go on \`round.wanted\`, with one more round, or \`round.skipped\` when its last round was passed over; or \`group.refused\`.
 
 A group that was opened is restored as \`open\`; one that was not opens anew.`,
   event: `It is started when what it depends on is there, like a node, and asks its host for nothing.

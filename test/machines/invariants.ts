@@ -162,7 +162,8 @@ export const completesInOrder: Invariant = (moments) => {
 export const groupEndsWithReason: Invariant = (moments) => {
   const { failure, policy } = group(moments);
   if (failure?.code === "PAWL_NODE_OVERRIDDEN") return isIn(moments, "failed", "skipped");
-  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+  const isSkipped = policy.onFail === "skip" || moments.some(({ told }) => told?.type === "round.skipped");
+  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, isSkipped ? "skipped" : "failed");
   return failure === undefined;
 };
 

@@ -72,6 +72,7 @@ const groupEvents: EventFrom<typeof groupMachine>[] = [
   { type: "round.wanted" },
   { type: "group.closed" },
   { type: "group.refused", failure: noList },
+  { type: "round.skipped", failure: noList },
   { type: "node.cancelled" },
   ...overrides,
 ];
