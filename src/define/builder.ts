@@ -9,6 +9,7 @@ import { type NodeDefinition, type NodeKind, placeholder } from "./node-definiti
 import { Handle } from "./node-handle.ts";
 import type { OnFail } from "./on-fail.ts";
 import { type AttemptOptions, wholeNumber } from "./policy.ts";
+import type { RecoveryActions } from "./recovery.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -19,6 +20,7 @@ interface Options extends AttemptOptions {
   readonly after?: readonly NodeHandle<any>[];
   readonly onFail?: OnFail;
   readonly compensate?: Agent;
+  readonly recovery?: RecoveryActions;
 }
 
 type Draft = Omit<NodeDefinition, "place" | "after">;

@@ -8,6 +8,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import { type Plan, makePlan } from "./plan.ts";
 import type { OnFail } from "./on-fail.ts";
 import type { AttemptOptions, FinalWord } from "./policy.ts";
+import type { RecoveryActions } from "./recovery.ts";
 import type { Arg, ArgsOf, IsAny, Ref, RefOf, Unref } from "./reference.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -52,6 +53,8 @@ export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = an
    * ```
    */
   readonly compensate?: Agent<Undo<Given, Result>>;
+  /** Recovery actions by name, beside those of the agent: see `recovery` of `agent()`. */
+  readonly recovery?: RecoveryActions<Given>;
 }
 
 /** What a map says beside what its items have in common. `onFail` is that of each item. */

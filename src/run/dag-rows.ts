@@ -7,7 +7,7 @@ import type { EditedInputs } from "./edited-inputs.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
 import { type RunNode, baseOf } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
-import { type NodeActor, nodeRow, openingOf } from "./node-actor.ts";
+import { type NodeActor, countsOf, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
 
@@ -58,27 +58,26 @@ export class DagRows {
    * something.
    */
   granted(actor: NodeActor): void {
-    const { node, snapshot, since } = actor;
-    const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
-    if (node.compensate !== undefined)
-      this.written(node, "running", {
-        attempt,
-        startedAt: since,
-        ...(failure && { failure }),
-        ...(alternative > 0 && { alternative, attemptsBefore }),
-        ...this.#edited.of(node.index),
-      });
+    const { node, snapshot } = actor;
+    const { attempt } = snapshot.context;
+    if (node.compensate !== undefined) this.underWay(actor);
     if (node.undoes === undefined) this.history.started(node.id, openingOf(this.#runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
 
-  /** A call has ended, or backs off. */
-  called(actor: NodeActor, output: string | null): void {
+  /** An attempt of which a crash must leave a trace. */
+  underWay({ node, snapshot: { context }, since }: NodeActor): void {
+    const { attempt, failure } = context;
+    this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...countsOf(context), ...this.#edited.of(node.index) });
+  }
+
+  /** A call has ended, backs off, or is to be recovered. With `isTurned` an alternative has taken over. */
+  called(actor: NodeActor, output: string | null, isTurned = false): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
     this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
-    const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
+    if (value === "recovering") return this.history.actionBegins(node.id, context.attempt, context.failure!);
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
     this.history.node(type, baseOf(node), context.attempt, value === "completed" ? undefined : context.failure);
   }

@@ -16,7 +16,7 @@ import { DagRows, type Ending } from "./dag-rows.ts";
 import { EditedInputs } from "./edited-inputs.ts";
 import { type EventActor, EventNodes } from "./event-nodes.ts";
 import { Failures } from "./failures.ts";
-import { Graph, type RunNode } from "./graph.ts";
+import { Graph, type Recovering, type RunNode } from "./graph.ts";
 import { Groups } from "./groups.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { LiveNodes } from "./live-nodes.ts";
@@ -284,7 +284,8 @@ export class DagRun implements HostedRun {
   // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
   #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure }: Settling, settle: () => void): void {
-    const { index, undoes } = node;
+    const { index, undoes, recovers } = node;
+    if (recovers !== undefined) return this.#recovered(index, recovers, output, failure, settle);
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
@@ -295,6 +296,15 @@ export class DagRun implements HostedRun {
     if (!this.#phases.isActive) return;
     settle();
     this.#phases.settled(index, status, failure);
+  }
+
+  /** A recovery action has ended: its node goes on, if it waits for it. */
+  #recovered(index: number, { of, action }: Recovering, output: string | undefined, failure: Failure | undefined, settle: () => void): void {
+    if (!this.#phases.isActive) return;
+    settle();
+    const node = this.#nodes.at(of);
+    if (node?.action === index) this.#turns.recovered(node, action, output, failure);
+    else this.#phases.actionSettled();
   }
 
   /** Opens and closes what is to be, until all of it waits for something. */

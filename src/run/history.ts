@@ -1,6 +1,7 @@
 /**
  * The history of a run: what happened, commit by commit, as people read it. Compact as stored, objects as read.
  */
+import type { Failure } from "../../machines/node.ts";
 import type { HistoryRecord } from "../store/store.ts";
 import type { OverrideNote } from "./row.ts";
 import type { RunStatus } from "./view.ts";
@@ -23,6 +24,9 @@ export const HISTORY_TYPES = [
   "node.completed",
   "node.backingOff",
   "node.alternative",
+  "node.warned",
+  "node.recovering",
+  "node.recovered",
   "node.failed",
   "node.skipped",
   "node.cancelled",
@@ -68,6 +72,9 @@ export interface HistoryEvent {
   readonly outcome?: "completed" | "skipped" | "failed";
   readonly by?: string;
   readonly reason?: string;
+  /** The name of the recovery action that is called, or has ended, and what it said. */
+  readonly action?: string;
+  readonly verdict?: "continue" | "restart" | "fail";
   /** Of a node that is tried again with another input: which one it is, from 2 on. */
   readonly generation?: number;
 }
@@ -75,7 +82,9 @@ export interface HistoryEvent {
 /** What a node began with: what a group was opened with, until when an event is awaited, or the run that an attempt is. */
 type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "awaitsRun">;
 /** What is said of a node beside its attempt. */
-type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation">;
+type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation"> | Recovered;
+/** What is said of a recovery action. */
+type Recovered = Pick<HistoryEvent, "action" | "verdict" | "code" | "message">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {
@@ -155,6 +164,16 @@ export class HistoryWriter {
   started(node: string, opening: Opening, attempt = 0): void {
     const hasOpening = Object.keys(opening).length > 0;
     this.#events.push(hasOpening ? ["node.started", node, attempt, opening] : attempt > 0 ? ["node.started", node, attempt] : ["node.started", node]);
+  }
+
+  /** A recovery action of the node is called for this failure. */
+  actionBegins(node: string, attempt: number, { code, message, recover }: Failure): void {
+    this.#events.push(["node.recovering", node, attempt, { ...(recover !== undefined && { action: recover }), code, message }]);
+  }
+
+  /** A recovery action of the node has said how it goes on; one that failed itself with that failure. */
+  actionEnded(node: string, attempt: number, { action, verdict, code, message }: Recovered): void {
+    this.#events.push(["node.recovered", node, attempt, { action, verdict, ...(code !== undefined && { code, message }) } as Recovered]);
   }
 
   /** Somebody said how the node ends. */

@@ -1,7 +1,7 @@
 /**
  * What a DAG run in memory is made of, and what happens to it.
  */
-import type { NodeEvent } from "../../machines/node.ts";
+import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import { CANCEL_BODY } from "./hosted-run.ts";
@@ -31,6 +31,8 @@ export interface NodeActor extends Timed {
   wasCutOff?: boolean;
   /** Somebody said how it ends. */
   overridden?: OverrideNote;
+  /** The recovery action under way. */
+  action?: number | undefined;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -56,10 +58,22 @@ export interface StoredRun {
   readonly nodes: readonly StoredNode[];
 }
 
+/** Was its agent called, and has not answered? */
+export function isCalling({ snapshot }: Pick<NodeActor, "snapshot">): boolean {
+  return CALLING.has(snapshot.value);
+}
+
+const CALLING: ReadonlySet<string> = new Set(["running", "warned", "stopping"]);
+
 /** The agent that it calls now. */
 export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Agent {
   const { alternative } = snapshot.context;
   return alternative === 0 ? node.agent : node.alternatives[alternative - 1]!;
+}
+
+/** The name of the recovery action that it waits for, or that runs beside its attempt. */
+export function actionOf({ snapshot: { value, context } }: Pick<NodeActor, "snapshot">): string {
+  return (value === "recovering" ? context.failure?.recover : context.policy.onWarn?.[context.warned - 1]) ?? "";
 }
 
 /** The policy of the agent that it calls now. */
@@ -80,14 +94,25 @@ export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
 export function restoredBackoffs(graph: Graph, nodes: StoredRun["nodes"], now: number): NodeActor[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
-  return backingOff.map(({ index, body: { attempt, failure, startedAt, backoffMs = 0, endedAt = 0, alternative = 0, attemptsBefore = 0 } }) => {
+  return backingOff.map(({ index, body }) => {
+    const { startedAt, backoffMs = 0, endedAt = 0 } = body;
     const of = graph.node(index);
-    const policy = policyAt(of.policy, alternative);
-    const node = newNode(of, nodeChart.restore("backingOff", { policy, alternative, attempt, attemptsBefore, failure, backoffMs }));
+    const node = newNode(of, nodeChart.restore("backingOff", contextOf(of, body)));
     node.since = startedAt;
     node.timer = { delayMs: Math.max(0, endedAt + backoffMs - now), event: TIMER.backedOff };
     return node;
   });
+}
+
+/** The context of a node whose row holds this. */
+export function contextOf({ policy }: RunNode, body: NodeBody): NodeContext {
+  const { attempt, failure, alternative = 0, attemptsBefore = 0, recoveries = 0, backoffMs = 0 } = body;
+  return { policy: policyAt(policy, alternative), alternative, attempt, attemptsBefore, recoveries, warned: 0, failure, backoffMs };
+}
+
+/** What its row remembers of its alternatives and recovery actions. */
+export function countsOf({ alternative, attemptsBefore, recoveries }: NodeContext): Pick<NodeBody, "alternative" | "attemptsBefore" | "recoveries"> {
+  return { ...(alternative > 0 && { alternative }), ...(attemptsBefore > 0 && { attemptsBefore }), ...(recoveries > 0 && { recoveries }) };
 }
 
 /** A timer's event with a draw for the backoff that it may lead to. */
@@ -108,14 +133,16 @@ export function openingOf(runId: string, actor: NodeActor): { readonly childRun?
 /** The row of a node that has ended, or backs off, at this instant. */
 export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null, edited: EditedInput | undefined): ActorRecord {
   const { node, snapshot, since, overridden } = actor;
-  const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
+  const { attempt, failure, backoffMs } = snapshot.context;
+  const { recovers } = node;
   const body: NodeBody = {
     attempt,
     startedAt: since,
     endedAt,
     ...(failure !== undefined && { failure }),
-    ...(alternative > 0 && { alternative, attemptsBefore }),
-    ...(snapshot.value === "backingOff" && { backoffMs }),
+    ...countsOf(snapshot.context),
+    ...(recovers !== undefined && { recovers: { action: recovers.action, alternative: recovers.alternative } }),
+    ...((snapshot.value === "backingOff" || snapshot.value === "recovering") && { backoffMs }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),
     ...edited,

@@ -10,7 +10,7 @@ import { describeIssues, validate } from "../define/schema.ts";
 import { PawlError } from "../errors.ts";
 import { decode, encode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
-import { type Graph, type RunNode, isUndoId } from "./graph.ts";
+import { type Graph, type RunNode, isDerivedId } from "./graph.ts";
 import type { OverrideNote } from "./row.ts";
 
 const BY_LENGTH_MAX = 200;
@@ -84,7 +84,7 @@ export async function checkedOverride(plan: Plan, asked: Override): Promise<Over
  * @throws PAWL_INVALID_VALUE when there is none, or it is not one of those that have an outcome of their own
  */
 export function overridable(graph: Graph, runId: string, id: string): RunNode {
-  const index = isUndoId(id) ? undefined : graph.find(id);
+  const index = isDerivedId(id) ? undefined : graph.find(id);
   if (index === undefined)
     throw new PawlError("PAWL_INVALID_VALUE", {
       message: `run "${runId}" has no node "${id}"${didYouMean(id, graph.plan.indexOf.keys())}`,

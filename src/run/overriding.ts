@@ -9,7 +9,7 @@ import { nodeChart } from "./charts.ts";
 import type { EventNodes } from "./event-nodes.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, agentOf, newNode } from "./node-actor.ts";
+import { type Abandoned, agentOf, isCalling, newNode } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, overridable, overrideFailure, settledError } from "./override.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
@@ -27,7 +27,7 @@ interface Parts {
 }
 
 /** These have not ended. */
-const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
+const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff", "recovering"]);
 
 /** Answers why it was refused, if it was. */
 export function override(asked: Override, parts: Parts): Reply | undefined {
@@ -59,7 +59,7 @@ function overrideCall(node: RunNode, event: NodeEvent, { outcome, by, reason, re
   const known = nodes.at(index);
   const actor = known ?? newNode(node, nodeChart.initial(node.policy).snapshot);
   if (known === undefined) actor.since = parts.now();
-  if (actor.snapshot.value !== "running" && actor.snapshot.value !== "stopping") {
+  if (!isCalling(actor)) {
     progress.withdraw(index);
     // an attempt of another process may have begun as a run of its own, of which nothing is known here
     if (agentOf(actor).work.kind === "run") abandoned.addChildren([childRunId(runId, id, actor.snapshot.context.attempt + 1)]);

@@ -93,6 +93,7 @@ export class Phases {
       if (progress.exhausted) this.#compensateNext();
     } else {
       progress.queueReady();
+      for (const node of this.#host.nodes.all()) if (node.snapshot.value === "recovering") this.#host.turns.startAction(node);
       this.#host.advance();
     }
     if (progress.exhausted) this.tellSupervisor(FACT.exhausted);
@@ -108,6 +109,11 @@ export class Phases {
     // those that depend on it are blocked, all others are cancelled
     progress.release(index);
     this.tellWorkflow({ type: "run.unwind", failure: { ...failure, node: node.id } });
+  }
+
+  /** A recovery action has ended that its node does not wait for any more. */
+  actionSettled(): void {
+    if (!this.#isStopping) this.lookAround();
   }
 
   /** Is nothing left that could go on of itself? */
@@ -156,7 +162,7 @@ export class Phases {
   #compensateNext(): void {
     const { progress, unwinding, graph } = this.#host;
     const next = unwinding.next();
-    if (next !== undefined) progress.undo(graph.undo(next));
+    if (next !== undefined) progress.derive(graph.undo(next));
   }
 
   tellWorkflow(event: WorkflowEvent): void {

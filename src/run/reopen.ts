@@ -147,7 +147,7 @@ function unfinished(graph: Graph, stored: readonly StoredNode[]): string[] {
   return open;
 }
 
-const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "running"]);
+const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "recovering", "running"]);
 
 // ---- the commit
 
@@ -208,7 +208,7 @@ function retriedEntry(event: Reopening["event"], graph: Graph, { index, body }: 
 
 /**
  * A node whose attempts were runs of their own goes on counting: the run of an old number has ended, and stays so. It is
- * written as one whose backoff is over, and so is one whose input is not that of its definition. A group that was opened
+ * written as one whose backoff is over, and so is one whose input is not that of its definition, or that had recovery actions. A group that was opened
  * stays so. Any other begins anew, without a row.
  */
 async function nextAttempt(
@@ -227,9 +227,11 @@ async function nextAttempt(
     if ((await store.readRun(childRunId(runId, id, attempt))) === undefined) continue;
     return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, endedAt: at, backoffMs: 0 }), null);
   }
-  return given === undefined
-    ? undefined
-    : actorRow(runId, id, "backingOff", nodeBodyText({ attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given }), null);
+  // the rows of its recovery actions stay: their numbers are used up
+  const { recoveries } = body;
+  if (given === undefined && recoveries === undefined) return undefined;
+  const anew = { attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given, ...(recoveries !== undefined && { recoveries }) };
+  return actorRow(runId, id, "backingOff", nodeBodyText(anew), null);
 }
 
 /** The input that a node is given instead of its own: a new one, or the one that it was given before. */

@@ -21,6 +21,7 @@ export interface KnownNode {
 const VERBS: Partial<Record<HistoryType, string>> = {
   "node.backingOff": "backs off",
   "node.overridden": "is set",
+  "node.warned": "takes longer than its warning says",
   "node.alternative": "is handed to an alternative",
   "node.compensating": "is undone",
   "node.compensated": "was undone",
@@ -51,8 +52,13 @@ export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNod
 }
 
 /** What groups and events do that calls do not. */
-function ownText({ type, code, items, branch, dueAt, childRun, attempt, generation }: HistoryEvent, node: KnownNode | undefined): string | undefined {
+function ownText(event: HistoryEvent, node: KnownNode | undefined): string | undefined {
+  const { type, code, message, items, branch, dueAt, childRun, attempt, generation, action, verdict } = event;
   const kind = node?.kind;
+  if (type === "node.recovering")
+    return `calls recovery action ${action}${attempt === undefined ? "" : `, attempt ${attempt}`}: ${code} ${oneLine(message ?? "")}`;
+  if (type === "node.recovered")
+    return `was told to ${verdict} by recovery action ${action}${code === undefined ? "" : `, which failed: ${code} ${oneLine(message ?? "")}`}`;
   if (code === "PAWL_EVENT_TIMEOUT") return `did not come in time${type === "node.skipped" ? ": skipped" : ""}`;
   if (type === "node.completed") return kind === "event" ? `came${tookText(" after ", node)}` : undefined;
   if (type === "run.retried" && generation !== undefined) return "is tried again with another input";

@@ -46,17 +46,18 @@ export function workflowScribe({ name, structure }: Definition): Scribe {
   };
 
   const ofNode = (event: HistoryEvent, pen: Pen): void => {
-    const { type, node, attempt, code, items, branch, dueAt, childRun, outcome, by, reason } = event;
+    const { type, node, attempt, code, items, branch, dueAt, childRun, outcome, by, reason, action, verdict } = event;
     if (items !== undefined && items > ITEMS_MAX) longMaps.add(node!);
     if (!nodes.has(node!) && !TROUBLES.has(type) && longMaps.has(groupOf(node!) ?? "")) return;
     announceNode(node!, pen);
-    const facts = { attempt, code, items, branch, dueAt, childRun, outcome, by, reason };
+    const facts = { attempt, code, items, branch, dueAt, childRun, outcome, by, reason, action, verdict };
     const told = { type, ...Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) };
     const started = defined.get(node!)?.kind === "event" ? "awaited" : "running";
     const sessionId = `${pen.runId}/${node!}`;
     pen.event(sessionId, told, supervisorId(pen));
     // the state that it leads to is told next
-    if (type !== "node.overridden") pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
+    if (type !== "node.overridden" && type !== "node.recovered")
+      pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
   };
 
   const ofRun = ({ type, code }: HistoryEvent, pen: Pen): void => {

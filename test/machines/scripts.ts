@@ -21,6 +21,9 @@ const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", mess
 const limited: Failure = { kind: "resource", code: "PAWL_AGENT_FAILED", message: "too many requests", retryable: true, retryAfterMs: 90_000 };
 const unconfigured: Failure = { kind: "configuration", code: "PAWL_AGENT_UNCONFIGURED", message: "no key", retryable: false };
 
+const recoverable: Failure = { kind: "critical", code: "ENOSPC", message: "disk full", retryable: false, recover: "cleanUp" };
+const overdue: Failure = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: "it was given up", retryable: true };
+
 const policy: InputFrom<typeof nodeMachine> = {
   maxAttempts: 3,
   initialIntervalMs: 1_000,
@@ -44,6 +47,15 @@ const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
   "blocks its dependents": policy,
   "is skipped": { ...policy, jitter: "none", onFail: "skip" },
   "is tried once": { ...policy, maxAttempts: 1 },
+  "is warned of": { ...policy, maxAttempts: 2, jitter: "none", warnAfterMs: 60_000 },
+  "is recovered while it runs": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp"], onFail: "skip" },
+  "is recovered while it runs, then taken over": {
+    ...policy,
+    maxAttempts: 1,
+    warnAfterMs: 60_000,
+    onWarn: ["cleanUp", "simplify"],
+    alternative: { ...policy, maxAttempts: 1 },
+  },
   "is taken over by another": { ...policy, maxAttempts: 1, onFail: "skip", alternative: { ...policy, maxAttempts: 2, jitter: "none", onFail: "skip" } },
 };
 
@@ -54,6 +66,10 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "attempt.failed", failure: overloaded, jitter: 0.3 },
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
+  { type: "attempt.failed", failure: recoverable, jitter: 0.5 },
+  { type: "recovery.ended", verdict: "continue" },
+  { type: "recovery.ended", verdict: "restart", failure: overdue },
+  { type: "recovery.ended", verdict: "fail", failure: overdue },
   { type: "node.cancelled" },
   { type: "run.unwinds" },
   ...overrides,
@@ -123,7 +139,7 @@ const stepEvents: AnyEvent[] = [
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
-  node: { inputs: nodeInputs, events: nodeEvents },
+  node: { inputs: nodeInputs, events: nodeEvents, stopWhen: ({ context }) => context.recoveries > 2 },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
   workflow: { inputs: runInputs, events: runEvents },
