@@ -34,7 +34,7 @@ export const FINDER: PathFinder = { getShortestPaths, getSimplePaths };
 /** The paths that `how` finds, the shortest ones by their `via` key or all simple ones. */
 export function findPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Script, input: object, finder = FINDER): Path[] {
   // @xstate/graph 3.0.4 takes a `filterEvents` and ignores it: events that a state does not take are left out here
-  const told = [...script.events, ...timerEvents(machine)];
+  const told = [...script.events, ...timerEvents(machine)].filter((event) => script.tells?.(input, event) ?? true);
   const found = finder[how](machine, {
     input,
     events: (snapshot: any) => told.filter((event) => snapshot.can(event)),

@@ -13,6 +13,8 @@ import { type AnyEvent } from "./drivers.ts";
 export interface Script {
   readonly inputs: Readonly<Record<string, object>>;
   readonly events: readonly AnyEvent[];
+  /** Which of the events it is told in paths with this input; default: all. Each more makes many more paths. */
+  readonly tells?: (input: object, event: AnyEvent) => boolean;
   /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
   readonly stopWhen?: (snapshot: { readonly context: any }) => boolean;
 }
@@ -21,7 +23,7 @@ const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", mess
 const limited: Failure = { kind: "resource", code: "PAWL_AGENT_FAILED", message: "too many requests", retryable: true, retryAfterMs: 90_000 };
 const unconfigured: Failure = { kind: "configuration", code: "PAWL_AGENT_UNCONFIGURED", message: "no key", retryable: false };
 
-const recoverable: Failure = { kind: "critical", code: "ENOSPC", message: "disk full", retryable: false, recover: "cleanUp" };
+const recoverable: Failure = { kind: "resource", code: "ENOSPC", message: "disk full", retryable: true, recover: "cleanUp" };
 const overdue: Failure = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: "it was given up", retryable: true };
 
 const policy: InputFrom<typeof nodeMachine> = {
@@ -47,14 +49,17 @@ const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
   "blocks its dependents": policy,
   "is skipped": { ...policy, jitter: "none", onFail: "skip" },
   "is tried once": { ...policy, maxAttempts: 1 },
+  "is recovered": { ...policy, maxAttempts: 2, jitter: "none" },
   "is warned of": { ...policy, maxAttempts: 2, jitter: "none", warnAfterMs: 60_000 },
-  "is recovered while it runs": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp"], onFail: "skip" },
+  "is recovered while it runs": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp", "simplify"] },
+  "is recovered while it runs, then skipped": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp"], onFail: "skip" },
   "is recovered while it runs, then taken over": {
     ...policy,
     maxAttempts: 1,
     warnAfterMs: 60_000,
-    onWarn: ["cleanUp", "simplify"],
-    alternative: { ...policy, maxAttempts: 1 },
+    onWarn: ["cleanUp"],
+    onFail: "skip",
+    alternative: { ...policy, maxAttempts: 1, onFail: "skip" },
   },
   "is taken over by another": { ...policy, maxAttempts: 1, onFail: "skip", alternative: { ...policy, maxAttempts: 2, jitter: "none", onFail: "skip" } },
 };
@@ -74,6 +79,18 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "run.unwinds" },
   ...overrides,
 ];
+
+const isOneOf = (input: object, ...names: string[]): boolean => names.some((name) => input === nodeInputs[name]);
+const isRecovered = (input: object): boolean => isOneOf(input, ...Object.keys(nodeInputs).filter((name) => name.startsWith("is recovered")));
+
+/** Of recovery only those are told that are recovered, and these of few failures. */
+function tellsNode(input: object, event: AnyEvent): boolean {
+  const { failure, type } = event as { failure?: Failure; type: string };
+  if (type === "recovery.ended" || failure?.recover !== undefined) return isRecovered(input);
+  if (type !== "attempt.failed") return true;
+  const isShort = isRecovered(input) || isOneOf(input, "is warned of");
+  return !isShort || event === nodeEvents.find((each) => each.type === "attempt.failed");
+}
 
 const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
   "blocks its dependents": { onFail: "block" },
@@ -139,7 +156,7 @@ const stepEvents: AnyEvent[] = [
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
-  node: { inputs: nodeInputs, events: nodeEvents, stopWhen: ({ context }) => context.recoveries > 2 },
+  node: { inputs: nodeInputs, events: nodeEvents, tells: tellsNode, stopWhen: ({ context }) => context.recoveries > 0 && context.attempt > 1 },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
   workflow: { inputs: runInputs, events: runEvents },
