@@ -63,6 +63,8 @@ export type NodeEvent =
   | { type: "node.granted" }
   | { type: "attempt.succeeded" }
   | { type: "attempt.failed"; failure: Failure; jitter: number }
+  /** The attempt is given up, and a new round begins: its stage, or run, was told to. */
+  | { type: "attempt.restarted"; failure: Failure }
   /** `failure` is that of an attempt under way which it ends. */
   | { type: "recovery.ended"; verdict: Verdict; failure?: Failure }
   | { type: "node.cancelled" }
@@ -186,6 +188,7 @@ export const nodeMachine = setup({
           { guard: "maySkip", target: "skipped", actions: "keepFailure" },
           { target: "failed", actions: "keepFailure" },
         ],
+        "attempt.restarted": { target: "backingOff", actions: ["abortAgent", "keepReason", "beginAnew"] },
         "node.cancelled": { target: "cancelled", actions: "abortAgent" },
         "run.unwinds": { target: "stopping", actions: "stopAgent" },
         "node.overridden": [
@@ -215,6 +218,7 @@ export const nodeMachine = setup({
           { guard: "maySkip", target: "skipped", actions: "keepFailure" },
           { target: "failed", actions: "keepFailure" },
         ],
+        "attempt.restarted": { target: "backingOff", actions: ["abortAgent", "keepReason", "beginAnew"] },
         "node.cancelled": { target: "cancelled", actions: "abortAgent" },
         "run.unwinds": { target: "stopping", actions: "stopAgent" },
         "node.overridden": [

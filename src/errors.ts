@@ -67,6 +67,7 @@ export const ERRORS = {
   PAWL_AGENT_UNCONFIGURED: entry("an agent's URL is not set", "set the environment variable, or give the URL in the definition"),
   PAWL_NOT_A_LIST: entry("a map was given something that is not a list", "give it a list; an agent can make one of it"),
   PAWL_EVENT_TIMEOUT: entry("an event did not come in time", "raise `timeout`, or let those that wait go on without it: onFail: 'skip'"),
+  PAWL_STAGE_TIMED_OUT: entry("the stage of a node reached its timeout", "raise the stage's `timeout`, then `pawl retry RUN`"),
   PAWL_HEARTBEAT_TIMEOUT: entry(
     "an attempt reported no progress for longer than its `heartbeat`",
     "call ctx.heartbeat() more often, or raise `heartbeat`",
@@ -168,6 +169,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   PAWL_AGENT_UNCONFIGURED: 500,
   PAWL_NOT_A_LIST: 422,
   PAWL_EVENT_TIMEOUT: 504,
+  PAWL_STAGE_TIMED_OUT: 504,
   PAWL_HEARTBEAT_TIMEOUT: 504,
   PAWL_STEP_REPEATED: 409,
   PAWL_STEP_UNSUPPORTED: 500,

@@ -19,7 +19,7 @@ export type { DocumentOptions } from "./define/document.ts";
 export { documentSchema, parseWorkflow } from "./define/parse.ts";
 export type { Alternative, OnFail } from "./define/on-fail.ts";
 export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
-export type { Recovery, RecoveryActions, RecoveryVerdict } from "./define/recovery.ts";
+export type { LadderOptions, Recovery, RecoveryActions, RecoveryVerdict, StageOptions, StageRecovery } from "./define/recovery.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
 export { type NodeHandle, type NodeOptions, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";

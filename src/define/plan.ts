@@ -12,7 +12,7 @@ import { alternativesOf, withOnFail } from "./on-fail.ts";
 import { type Policy, oneOf, policyOf } from "./policy.ts";
 import { refuseCycles } from "./plan-cycles.ts";
 import { structureHash, structureOf } from "./plan-structure.ts";
-import { type RecoveryActions, checkRecovery, checkWarnings } from "./recovery.ts";
+import { type Ladder, type RecoveryActions, checkRecovery, checkWarnings } from "./recovery.ts";
 import { withReferenceTexts } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import { type Local, type Place, type Scope, type Template, eachReference, parseTemplate } from "./template.ts";
@@ -23,6 +23,9 @@ export interface PlanDefinition {
   readonly nodes: readonly NodeDefinition[];
   readonly output: unknown;
   readonly timeoutMs: number;
+  /** Default: nobody is warned. */
+  readonly ladder?: Ladder;
+  readonly stages?: ReadonlyMap<string, Ladder>;
   readonly onTimeout: "partial" | "abort";
   readonly place: Place;
 }
@@ -84,6 +87,12 @@ export function recoveryAgent({ agent, alternatives, recovery }: PlanNode, name:
   return Object.hasOwn(actions, name) ? actions[name] : undefined;
 }
 
+/** A stage with a timeout or warning. */
+export interface PlanStage extends Ladder {
+  /** Indices of its nodes, in order. */
+  readonly members: readonly number[];
+}
+
 export interface Plan {
   readonly name: string;
   readonly inputSchema: Schema | undefined;
@@ -97,6 +106,10 @@ export interface Plan {
   /** Indices of the nodes that the output reads. */
   readonly outputReads: readonly number[];
   readonly timeoutMs: number;
+  /** Of the run: its warning, and what runs then. */
+  readonly ladder: Ladder;
+  /** Those that have a timeout or warning, by name. */
+  readonly stages: ReadonlyMap<string, PlanStage>;
   readonly onTimeout: "partial" | "abort";
   /** Its structure as canonical JSON: what is stored with its runs. */
   readonly structureText: string;
@@ -126,6 +139,8 @@ export function makePlan(definition: PlanDefinition): Plan {
     output,
     outputReads: readsOf(output),
     timeoutMs: definition.timeoutMs,
+    ladder: definition.ladder ?? { onWarn: [] },
+    stages: stagesOf(definition, nodes),
     onTimeout,
     structureText,
     hash: structureHash(structureText),
@@ -236,6 +251,11 @@ function invert(nodes: readonly PlanNode[]): number[][] {
   const dependents: number[][] = nodes.map(() => []);
   for (const node of nodes) for (const dependency of node.dependencies) dependents[dependency]!.push(node.index);
   return dependents;
+}
+
+function stagesOf({ stages = new Map() }: PlanDefinition, nodes: readonly PlanNode[]): Map<string, PlanStage> {
+  const limited = [...stages].filter(([, { timeoutMs, warnAfterMs }]) => timeoutMs !== undefined || warnAfterMs !== undefined);
+  return new Map(limited.map(([name, ladder]) => [name, { ...ladder, members: nodes.flatMap(({ stage, index }) => (stage === name ? [index] : [])) }]));
 }
 
 function membersOf(nodes: readonly PlanNode[]): Map<number, number[]> {

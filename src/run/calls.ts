@@ -1,11 +1,12 @@
 /**
  * Calls of agents by the nodes of a DAG run, once the commit that says so is durable.
  */
-import type { Recovery } from "../define/recovery.ts";
+import type { Recovery, StageRecovery } from "../define/recovery.ts";
 import type { StoredActor } from "../store/store.ts";
 import { Attempt } from "./attempt.ts";
 import type { EditedInputs } from "./edited-inputs.ts";
 import type { Failures } from "./failures.ts";
+import { stageOf } from "./graph.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
 import { readOutputs } from "./read-outputs.ts";
 import type { LiveNodes } from "./live-nodes.ts";
@@ -74,7 +75,8 @@ export class Calls {
   }
 
   /** What a recovery action is given. */
-  #recoveryInput(of: number, loaded: Texts | undefined): Recovery {
+  #recoveryInput(of: number | string, loaded: Texts | undefined): Recovery | StageRecovery {
+    if (typeof of === "string") return this.#stageInput(of);
     const { node, snapshot } = this.#nodes.at(of)!;
     const { attempt, failure, policy } = snapshot.context;
     const late = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: `the attempt takes longer than ${policy.warnAfterMs} ms` };
@@ -82,7 +84,15 @@ export class Calls {
     return { runId: this.#run.id, nodeId: node.id, input: this.#results.inputOf(node, loaded), attempt, error: { kind, code, message } };
   }
 
+  #stageInput(span: string): StageRecovery {
+    const stage = stageOf(span);
+    const message = `${stage === undefined ? "the run" : `stage "${stage}"`} takes longer than its warnAfter`;
+    const error = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message };
+    return { runId: this.#run.id, ...(stage !== undefined && { stage }), input: this.#results.runInput, error };
+  }
+
   #missingFor({ node }: NodeActor): number[] {
+    if (typeof node.recovers?.of === "string") return [];
     if (node.recovers !== undefined) return this.#results.missingInputOf(this.#nodes.at(node.recovers.of)!.node);
     if (node.undoes !== undefined) return this.#results.missingForUndo(node.undoes);
     return this.#results.missingInputOf(node);

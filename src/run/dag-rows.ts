@@ -34,13 +34,13 @@ export function dueOf({ kind, policy }: RunNode, since: number): { readonly dueA
 
 export class DagRows {
   readonly history = new HistoryWriter();
-  readonly #runId: string;
+  readonly runId: string;
   readonly #clocks: Clocks;
   readonly #edited: EditedInputs;
   #rows: ActorRecord[] = [];
 
   constructor(runId: string, clocks: Clocks, edited: EditedInputs) {
-    this.#runId = runId;
+    this.runId = runId;
     this.#edited = edited;
     this.#clocks = clocks;
   }
@@ -61,7 +61,7 @@ export class DagRows {
     const { node, snapshot } = actor;
     const { attempt } = snapshot.context;
     if (node.compensate !== undefined) this.underWay(actor);
-    if (node.undoes === undefined) this.history.started(node.id, openingOf(this.#runId, actor), attempt);
+    if (node.undoes === undefined) this.history.started(node.id, openingOf(this.runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
 
@@ -75,7 +75,7 @@ export class DagRows {
   called(actor: NodeActor, output: string | null, isTurned = false): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
-    this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
+    this.add(nodeRow(this.runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
     if (value === "recovering") return this.history.actionBegins(node.id, context.attempt, context.failure!);
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
@@ -84,7 +84,7 @@ export class DagRows {
 
   /** A row of which history has nothing to say. */
   written({ id }: RunNode, status: NodeStatus, body: NodeBody): void {
-    this.add(actorRow(this.#runId, id, status, nodeBodyText(body), null));
+    this.add(actorRow(this.runId, id, status, nodeBodyText(body), null));
   }
 
   /** A group is open, or an event is awaited. */
@@ -102,13 +102,13 @@ export class DagRows {
     const why = { ...(failure !== undefined && { failure }), ...(overridden !== undefined && { overridden }) };
     const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...why };
     if (overridden !== undefined) this.history.overridden(id, overridden);
-    this.add(actorRow(this.#runId, id, status, nodeBodyText(body), output ?? null));
+    this.add(actorRow(this.runId, id, status, nodeBodyText(body), output ?? null));
     this.history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
   }
 
   /** An event came before the run got there. */
   cameEarly({ id }: RunNode, text: string): void {
-    this.add(actorRow(this.#runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#clocks.now() }), text));
+    this.add(actorRow(this.runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#clocks.now() }), text));
   }
 
   take(): { readonly actors: readonly ActorRecord[]; readonly history: string } {

@@ -10,13 +10,13 @@ import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
 import { type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import { Calls } from "./calls.ts";
-import { FACT, TIMER } from "./charts.ts";
+import { FACT } from "./charts.ts";
 import { decode, encode } from "./codec.ts";
 import { DagRows, type Ending } from "./dag-rows.ts";
 import { EditedInputs } from "./edited-inputs.ts";
 import { type EventActor, EventNodes } from "./event-nodes.ts";
 import { Failures } from "./failures.ts";
-import { Graph, type Recovering, type RunNode } from "./graph.ts";
+import { Graph, type RunNode } from "./graph.ts";
 import { Groups } from "./groups.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { LiveNodes } from "./live-nodes.ts";
@@ -33,6 +33,7 @@ import { restoreNodes } from "./restore-nodes.ts";
 import { Results } from "./results.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import type { SendResult } from "./sends.ts";
+import { Stages } from "./stages.ts";
 import { Unwinding } from "./unwinding.ts";
 
 /** How a node, group or event has settled. */
@@ -72,6 +73,7 @@ export class DagRun implements HostedRun {
   #isTerminated = false;
   readonly #phases: Phases;
   readonly #unwinding: Unwinding;
+  readonly #stages: Stages;
   readonly #abandoned = new Abandoned();
   #acts: (() => void)[] = [];
   #isAdvancing = false;
@@ -108,6 +110,7 @@ export class DagRun implements HostedRun {
       calls,
       abandoned: this.#abandoned,
       act,
+      began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context } }, status, output, failure) =>
         this.#settled(node, status, { ...context, output, failure }, () => progress.settle(node.index, status)),
     });
@@ -117,7 +120,7 @@ export class DagRun implements HostedRun {
       results,
       now: () => seams.clock.now(),
       read: (missing, group) => act(() => calls.read(missing, (texts) => this.receive({ kind: "group", group, texts }))),
-      opened: ({ index, since, opened }) => rows.opened(graph.node(index), since, opened),
+      opened: ({ index, since, opened }) => (this.#stages.began(index), rows.opened(graph.node(index), since, opened)),
       ended: ({ index, since, opened }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure }),
       failureOf: (index) => this.#failures.ofSkipped(index),
     });
@@ -127,7 +130,7 @@ export class DagRun implements HostedRun {
       timers: this.#timers,
       act,
       now: () => seams.steadyNow(),
-      opened: ({ index, since }) => rows.opened(graph.node(index), since),
+      opened: ({ index, since }) => (this.#stages.began(index), rows.opened(graph.node(index), since)),
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since, overridden }, status, output, failure) => this.#ended(index, status, { since, output, failure, overridden }),
     });
@@ -137,6 +140,11 @@ export class DagRun implements HostedRun {
       abandoned: this.#abandoned,
       advance: () => this.#advance(),
       outputsRead: (texts) => this.receive({ kind: "outputs", texts }),
+    });
+    this.#stages = new Stages({
+      ...{ id, plan, graph, progress, rows, phases: this.#phases, turns: this.#turns, groups: this.#groups, events: this.#events },
+      ...{ nodes: this.#nodes, abandoned: this.#abandoned, advance: () => this.#advance(), now: () => seams.clock.now() },
+      workedMs: () => this.#meter.workedMs,
     });
     if (stored !== undefined) this.#restore(stored);
     else {
@@ -221,8 +229,8 @@ export class DagRun implements HostedRun {
         return this.#take(stimulus.item);
       case "exhausted":
         return this.#phases.lookAround();
-      case "timeout":
-        return this.finished ? undefined : this.#phases.tellWorkflow(TIMER.runTimedOut);
+      case "alarm":
+        return this.#stages.strike(stimulus.workedMs);
       case "group":
         return this.#phases.isActive ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
       case "step":
@@ -285,7 +293,7 @@ export class DagRun implements HostedRun {
 
   #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure }: Settling, settle: () => void): void {
     const { index, undoes, recovers } = node;
-    if (recovers !== undefined) return this.#recovered(index, recovers, output, failure, settle);
+    if (recovers !== undefined) return this.#stages.actionEnded(node, output, failure, settle);
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
@@ -295,16 +303,7 @@ export class DagRun implements HostedRun {
     }
     if (!this.#phases.isActive) return;
     settle();
-    this.#phases.settled(index, status, failure);
-  }
-
-  /** A recovery action has ended: its node goes on, if it waits for it. */
-  #recovered(index: number, { of, action }: Recovering, output: string | undefined, failure: Failure | undefined, settle: () => void): void {
-    if (!this.#phases.isActive) return;
-    settle();
-    const node = this.#nodes.at(of);
-    if (node?.action === index) this.#turns.recovered(node, action, output, failure);
-    else this.#phases.actionSettled();
+    this.#stages.around(() => this.#phases.settled(index, status, failure));
   }
 
   /** Opens and closes what is to be, until all of it waits for something. */
@@ -364,7 +363,7 @@ export class DagRun implements HostedRun {
     this.#acts = [];
     for (const act of acts) act();
     if (this.finished) this.#meter.disarm();
-    else this.#meter.arm(this.plan.timeoutMs, () => this.receive({ kind: "timeout" }));
+    else this.#meter.arm(this.#stages.nextMs, (workedMs) => this.receive({ kind: "alarm", workedMs }));
   }
 
   drop(code: DropCode): void {
@@ -376,11 +375,12 @@ export class DagRun implements HostedRun {
     this.#acts = [];
   }
 
-  #restore({ body, nodes, wakeAt }: StoredRun): void {
+  #restore({ body, nodes, stages, wakeAt }: StoredRun): void {
     const { state } = body;
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
     if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
     this.#phases.restore(body);
+    this.#stages.restore(stages);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
     const more = { edited: this.#edited, nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
     restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state, nextCommitNo: this.commitNo + 1 });
@@ -388,6 +388,7 @@ export class DagRun implements HostedRun {
 
   resume(): void {
     if (this.#phases.state !== "pending" && this.#rows.history.isEmpty) this.#rows.history.recovered();
+    this.#stages.resume();
     this.#phases.resume();
   }
 

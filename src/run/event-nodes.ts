@@ -100,11 +100,16 @@ export class EventNodes {
 
   /** Somebody says how it ends, whether it is awaited or not yet. */
   override(index: number, event: Parameters<typeof eventChart.turn>[1], { outcome, by, reason, result }: Override): void {
+    this.end(index, event, { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) }, result);
+  }
+
+  /** It ends as the event says. `note`: somebody said so. */
+  end(index: number, event: Parameters<typeof eventChart.turn>[1], note?: OverrideNote, result?: string): void {
     const { policy } = this.#host.graph.plan.nodes[index]!;
     const known = this.#actors.get(index);
     const actor = known ?? this.#actorOf(index, eventChart.initial(policy).snapshot, this.#host.now());
     if (known === undefined) this.#host.progress.restoreAwaited();
-    actor.overridden = { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
+    if (note !== undefined) actor.overridden = note;
     this.tell(actor, event, result);
   }
 

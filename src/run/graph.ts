@@ -4,6 +4,7 @@
  * it is asked for.
  */
 import { type Plan, type PlanNode, recoveryAgent } from "../define/plan.ts";
+import type { Ladder } from "../define/recovery.ts";
 import { type Template, parseTemplate } from "../define/template.ts";
 import { type Action, missingAction, plainPolicy } from "./recovery-action.ts";
 
@@ -13,13 +14,13 @@ export interface RunNode extends PlanNode {
   readonly of?: { readonly group: number; readonly position: number };
   /** It is the compensation of this node. */
   readonly undoes?: number;
-  /** It is a recovery action of this node. */
+  /** It is a recovery action of this node, stage or run. */
   readonly recovers?: Recovering;
 }
 
-/** A recovery action: of which node, the number of it, and what it is. */
+/** A recovery action: of which node, or stage by the key of its row, the number of it, and what it is. */
 export interface Recovering extends Action {
-  readonly of: number;
+  readonly of: number | string;
   readonly number: number;
 }
 
@@ -43,6 +44,24 @@ const NO_GROUP = -1;
 const NO_INPUT: Template = parseTemplate(null, { find: () => undefined, ids: [], place: () => "", path: [] });
 /** What a call that is derived from another node has not of its own. */
 const DERIVED = { kind: "call", input: NO_INPUT, alternatives: [], dependencies: [], reads: [], collects: [], after: [] } as const;
+
+/** The key of the row of a run's warning; that of a stage is the same with its name. */
+export const RUN_SPAN = "[run]";
+const SPAN = /^\[(?:run|stage\.([A-Za-z0-9._-]+))\]$/;
+
+export function spanOf(stage: string | undefined): string {
+  return stage === undefined ? RUN_SPAN : `[stage.${stage}]`;
+}
+
+/** Is it the key of the row of a stage, or of a run's warning? */
+export function isSpan(key: string): boolean {
+  return SPAN.test(key);
+}
+
+/** The stage of this key; undefined for that of the run. */
+export function stageOf(span: string): string | undefined {
+  return SPAN.exec(span)?.[1];
+}
 
 /** Is it a compensation or recovery action of another node? */
 export function isDerived({ undoes, recovers }: RunNode): boolean {
@@ -89,7 +108,7 @@ export class Graph {
     const undoes = this.#undone.get(index);
     if (undoes !== undefined) return this.#undo(index, this.node(undoes));
     const recovers = this.#recovering.get(index);
-    if (recovers !== undefined) return this.#recover(index, this.node(recovers.of), recovers);
+    if (recovers !== undefined) return this.#recover(index, recovers);
     const group = this.groupOf(index);
     if (group === undefined) return this.plan.nodes[index]!;
     const node = this.plan.nodes[group]!;
@@ -117,9 +136,16 @@ export class Graph {
     return { ...DERIVED, index, id: `${id}${UNDO}`, agent, policy: plainPolicy(agent), undoes };
   }
 
-  #recover(index: number, node: RunNode, recovers: Recovering): RunNode {
-    const agent = recoveryAgent(node, recovers.action, recovers.alternative) ?? missingAction(recovers.action);
-    return { ...DERIVED, index, id: `${node.id}[recovery-${recovers.number}]`, agent, policy: plainPolicy(agent), recovers };
+  #recover(index: number, recovers: Recovering): RunNode {
+    const { of, number, action, alternative } = recovers;
+    const node = typeof of === "string" ? undefined : this.node(of);
+    const known = node === undefined ? this.#ladderOf(of as string)?.recovery?.[action] : recoveryAgent(node, action, alternative);
+    const agent = known ?? missingAction(action);
+    return { ...DERIVED, index, id: `${node?.id ?? of}[recovery-${number}]`, agent, policy: plainPolicy(agent), recovers };
+  }
+
+  #ladderOf(span: string): Ladder | undefined {
+    return span === RUN_SPAN ? this.plan.ladder : this.plan.stages.get(stageOf(span)!);
   }
 
   /** The compensation of this node, which is added when there is none. */
@@ -144,7 +170,7 @@ export class Graph {
   }
 
   /** The recovery action of this number of the node; undefined when it is not there. */
-  recoveryOf(of: number, number: number): number | undefined {
+  recoveryOf(of: number | string, number: number): number | undefined {
     return this.#recoveries.get(`${of} ${number}`);
   }
 
@@ -247,7 +273,7 @@ export class Graph {
     }
     const recovery = readRecoveryId(id);
     if (recovery !== undefined) {
-      const of = this.find(recovery.of);
+      const of = isSpan(recovery.of) ? recovery.of : this.find(recovery.of);
       return of === undefined ? undefined : this.recoveryOf(of, recovery.number);
     }
     const [, group, position] = ITEM.exec(id) ?? [];

@@ -1,7 +1,7 @@
 /**
  * The history of a run: what happened, commit by commit, as people read it. Compact as stored, objects as read.
  */
-import type { Failure } from "../../machines/node.ts";
+import type { Failure, Verdict } from "../../machines/node.ts";
 import type { HistoryRecord } from "../store/store.ts";
 import type { OverrideNote } from "./row.ts";
 import type { RunStatus } from "./view.ts";
@@ -20,6 +20,13 @@ export const HISTORY_TYPES = [
   "run.timedOut",
   "run.cancelled",
   "run.compensating",
+  "run.warned",
+  "run.actionEnded",
+  "stage.started",
+  "stage.warned",
+  "stage.recovered",
+  "stage.timedOut",
+  "stage.completed",
   "node.started",
   "node.completed",
   "node.backingOff",
@@ -46,6 +53,8 @@ export interface HistoryEvent {
   readonly type: HistoryType;
   /** The node it is about. */
   readonly node?: string;
+  /** The stage it is about. */
+  readonly stage?: string;
   readonly attempt?: number;
   /** The actor of a machine run that it is about, by its key. */
   readonly actor?: string;
@@ -84,7 +93,7 @@ type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "a
 /** What is said of a node beside its attempt. */
 type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation"> | Recovered;
 /** What is said of a recovery action. */
-type Recovered = Pick<HistoryEvent, "action" | "verdict" | "code" | "message">;
+type Recovered = Pick<HistoryEvent, "action" | "verdict" | "code" | "message" | "stage">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {
@@ -174,6 +183,19 @@ export class HistoryWriter {
   /** A recovery action of the node has said how it goes on; one that failed itself with that failure. */
   actionEnded(node: string, attempt: number, { action, verdict, code, message }: Recovered): void {
     this.#events.push(["node.recovered", node, attempt, { action, verdict, ...(code !== undefined && { code, message }) } as Recovered]);
+  }
+
+  /** A stage, or the run's warning, has entered this state. Of a run only the warning is told. */
+  stage(stage: string | undefined, state: string): void {
+    if (stage !== undefined) this.#events.push([`stage.${state === "running" ? "started" : state}` as HistoryType, 0, 0, { stage }]);
+    else if (state === "warned") this.run("run.warned");
+  }
+
+  /** A recovery action of a stage, or of the run, has ended. */
+  stageRecovered(stage: string | undefined, action: string, verdict: Verdict, failure: Failure | undefined): void {
+    const { code, message } = failure ?? {};
+    const said: Recovered = { ...(stage !== undefined && { stage }), action, verdict, ...(code !== undefined && { code, message: message! }) };
+    this.#events.push([stage === undefined ? "run.actionEnded" : "stage.recovered", 0, 0, said]);
   }
 
   /** Somebody said how the node ends. */

@@ -13,6 +13,7 @@ import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
+import type { StoredStage } from "./stages.ts";
 import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
@@ -41,7 +42,8 @@ export type Stimulus =
   | { readonly kind: "timer"; readonly node: Timed; readonly timer: Timer }
   | { readonly kind: "step"; readonly node: NodeActor; readonly attempt: Attempt; readonly step: KeptStep }
   | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
-  | { readonly kind: "timeout" }
+  /** The run has worked so long. */
+  | { readonly kind: "alarm"; readonly workedMs: number }
   | { readonly kind: "begin" }
   | { readonly kind: "cancel"; readonly manner: CancelManner }
   | { readonly kind: "item"; readonly item: InboxItem }
@@ -56,6 +58,7 @@ export interface StoredRun {
   readonly wakeAt: number | null;
   readonly graph: Graph;
   readonly nodes: readonly StoredNode[];
+  readonly stages: readonly StoredStage[];
 }
 
 /** Was its agent called, and has not answered? */

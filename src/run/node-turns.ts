@@ -31,16 +31,26 @@ interface TurnHost {
   readonly abandoned: Abandoned;
   /** What is to be done once the commit is durable. */
   act(act: () => void): void;
+  /** Its first attempt, or a further one, begins. */
+  began(index: number): void;
   /** The node has ended. */
   ended(node: NodeActor, status: Settled, output: string | undefined, failure: Failure | undefined): void;
 }
+
+const RESTARTED: ReadonlySet<string> = new Set(["running", "warned"]);
 
 /** What an attempt is told that is given up; else its time is over. */
 const ABANDONED: Readonly<Record<string, ErrorCode>> = {
   "node.cancelled": "PAWL_RUN_CANCELLED",
   "node.overridden": "PAWL_NODE_OVERRIDDEN",
   "recovery.ended": "PAWL_AGENT_OVERDUE",
+  "attempt.restarted": "PAWL_AGENT_OVERDUE",
 };
+
+function reasonOf(event: NodeEvent): ErrorCode {
+  const isStage = "failure" in event && event.failure?.code === "PAWL_STAGE_TIMED_OUT";
+  return isStage ? "PAWL_STAGE_TIMED_OUT" : (ABANDONED[event.type] ?? "PAWL_AGENT_TIMEOUT");
+}
 
 export class NodeTurns {
   readonly #host: TurnHost;
@@ -62,6 +72,7 @@ export class NodeTurns {
     node.since = seams.clock.now();
     node.wasCutOff = false;
     nodes.holds(node);
+    this.#host.began(index);
     this.tell(node, FACT.granted);
   }
 
@@ -76,7 +87,7 @@ export class NodeTurns {
         this.#host.act(() => timers.arm(node, timer));
       } else if (effect.kind === "cancel") timers.clear(node);
       else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
-      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, ABANDONED[event.type] ?? "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, reasonOf(event));
       else if (effect.type === "stopAgent") abandoned.stop(node);
       else if (effect.type === "startAction") this.startAction(node);
       else if (effect.type === "stopAction") this.#stopAction(node, event);
@@ -107,25 +118,40 @@ export class NodeTurns {
 
   /** The recovery action that the node's state asks for is queued, unless it is under way. */
   startAction(node: NodeActor): void {
-    const { graph, nodes, progress, rows } = this.#host;
+    const { graph, rows } = this.#host;
     const { value, context } = node.snapshot;
     const index = graph.recovery({ of: node.index, number: context.recoveries, action: actionOf(node), alternative: context.alternative });
     node.action = index;
     // a crash must not have its number used again
     if (value === "warned") rows.underWay(node);
-    if (nodes.at(index) === undefined) progress.derive(index);
+    this.queueAction(index);
+  }
+
+  /** A recovery action is queued, unless it is under way. */
+  queueAction(index: number): void {
+    if (this.#host.nodes.at(index) === undefined) this.#host.progress.derive(index);
   }
 
   /** When the run is unwound, the action is asked to stop like what else runs. */
   #stopAction(node: NodeActor, event: NodeEvent): void {
-    const { nodes, progress } = this.#host;
     const index = node.action;
     node.action = undefined;
-    if (index === undefined || event === FACT.unwinds) return;
+    if (index !== undefined && event !== FACT.unwinds) this.endAction(index);
+  }
+
+  /** A recovery action is no longer wanted. */
+  endAction(index: number): void {
+    const { nodes, progress } = this.#host;
     const action = nodes.at(index);
     if (action === undefined || !isCalling(action)) progress.withdraw(index);
     if (action === undefined) progress.settle(index, "cancelled");
     else this.tell(action, FACT.nodeCancelled);
+  }
+
+  /** The attempts of these nodes that run are given up; each begins a new round. */
+  restart(isOf: (index: number) => boolean, failure: Failure): void {
+    for (const node of this.#host.nodes.all())
+      if (!isDerived(node.node) && isOf(node.index) && RESTARTED.has(node.snapshot.value)) this.tell(node, { type: "attempt.restarted", failure });
   }
 
   /** The action that the node waited for, or that ran beside its attempt, has ended. */

@@ -8,7 +8,16 @@ import { readHistoryEntry } from "./history.ts";
 import type { RunBody } from "./row.ts";
 
 /** What a notice can be about. */
-export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled" | "node.warned";
+export type NoticeType =
+  | "run.failed"
+  | "run.timedOut"
+  | "run.quarantined"
+  | "run.compensationFailed"
+  | "run.stalled"
+  | "run.warned"
+  | "stage.warned"
+  | "stage.timedOut"
+  | "node.warned";
 
 /** What happened to a run, for people. */
 export interface RunNotice {
@@ -30,6 +39,7 @@ export interface RunNotice {
 }
 
 const ENDS: Readonly<Record<string, NoticeType>> = { failed: "run.failed", timedOut: "run.timedOut" };
+const SPANS = ["run.warned", "stage.warned", "stage.timedOut"] as const;
 const WARNED = "node.warned";
 const NAMED_MAX = 3;
 const NOT_UNDONE = "node.compensationFailed";
@@ -48,6 +58,13 @@ export function noticesOf(commit: Commit): Notice[] {
     const warned = readHistoryEntry({ ...facts, body: commit.history }).events.flatMap(({ type, node }) => (type === WARNED ? [node!] : []));
     const message = `an attempt takes longer than its warnAfter: ${warned.slice(0, NAMED_MAX).join(", ")}`;
     if (warned.length > 0) notices.push(noticeOf(WARNED, facts, { message, node: warned[0]!, nodes: warned }));
+  }
+  for (const type of SPANS) {
+    if (!commit.history.includes(`"${type}"`)) continue;
+    const events = readHistoryEntry({ ...facts, body: commit.history }).events.filter((event) => event.type === type);
+    const what = events.map(({ stage }) => (stage === undefined ? "the run" : `stage "${stage}"`)).join(", ");
+    const message = `${what}: ${type === "stage.timedOut" ? "the timeout was reached" : "it takes longer than its warnAfter"}`;
+    if (events.length > 0) notices.push(noticeOf(type, facts, { message }));
   }
   const end = run.finished ? ENDS[run.status] : undefined;
   if (end !== undefined) notices.push(noticeOf(end, facts, reasonOf((decode(run.body) as RunBody).failure)));

@@ -13,17 +13,22 @@ import { type Abandoned, agentOf, isCalling, newNode } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, overridable, overrideFailure, settledError } from "./override.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
+import type { OverrideNote } from "./row.ts";
 import type { Reply } from "./requests.ts";
 
-interface Parts {
+/** What it takes to end a call. */
+export interface EndingParts {
   readonly id: string;
-  readonly graph: Graph;
   readonly progress: Progress;
   readonly nodes: LiveNodes;
   readonly turns: NodeTurns;
-  readonly events: EventNodes;
   readonly abandoned: Abandoned;
   now(): number;
+}
+
+interface Parts extends EndingParts {
+  readonly graph: Graph;
+  readonly events: EventNodes;
 }
 
 /** These have not ended. */
@@ -54,6 +59,11 @@ function openNode(id: string, { id: runId, graph, progress }: Parts): RunNode {
 }
 
 function overrideCall(node: RunNode, event: NodeEvent, { outcome, by, reason, result }: Override, parts: Parts): void {
+  endCall(node, event, { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) }, parts, result);
+}
+
+/** The call ends as the event says, whatever it does now. `note`: somebody said so. */
+export function endCall(node: RunNode, event: NodeEvent, note: OverrideNote | undefined, parts: EndingParts, result?: string): void {
   const { id: runId, progress, nodes, turns, abandoned } = parts;
   const { index, id } = node;
   const known = nodes.at(index);
@@ -68,7 +78,7 @@ function overrideCall(node: RunNode, event: NodeEvent, { outcome, by, reason, re
     const { context } = actor.snapshot;
     actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
   }
-  actor.overridden = { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
+  if (note !== undefined) actor.overridden = note;
   turns.tell(actor, event, result);
   if (actor.snapshot.status !== "done") throw new PawlError("PAWL_BUG", { message: `node "${id}" did not take its outcome` });
 }

@@ -70,6 +70,11 @@ export class Phases {
     return this.#workflow.status === "done";
   }
 
+  /** Warnings and timeouts strike. */
+  get isTimed(): boolean {
+    return !this.#isStopping && (this.state === "running" || this.state === "paused");
+  }
+
   /** Nodes start and end. */
   get isActive(): boolean {
     return this.#supervisor?.status === "active";
@@ -97,6 +102,13 @@ export class Phases {
       this.#host.advance();
     }
     if (progress.exhausted) this.tellSupervisor(FACT.exhausted);
+  }
+
+  /** What ends through this work is not followed: something has settled, and its dependents do not know yet. */
+  quietly(work: () => void): void {
+    this.#isStopping = true;
+    work();
+    this.#isStopping = false;
   }
 
   /** A node, group or event has settled. */

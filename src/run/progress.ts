@@ -147,6 +147,12 @@ export class Progress {
     this.#transits.push(index);
   }
 
+  /** A group that waits is about to end without being opened. */
+  enterTransit(index: number): void {
+    this.#inTransit++;
+    this.#status[index] = CODE.running;
+  }
+
   isOpen(group: number): boolean {
     return this.#members.has(group);
   }

@@ -13,7 +13,7 @@ import { isMachineRun } from "./machine-view.ts";
 import { Progress } from "./progress.ts";
 import { BESIDE, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow, stepRange } from "./row.ts";
 import { isOver, readPlan, requireRun } from "./view.ts";
-import type { Graph } from "./graph.ts";
+import { type Graph, isSpan } from "./graph.ts";
 import { type StoredNode, type StoredNodes, readNodes } from "./stored-nodes.ts";
 
 export interface RetryOptions {
@@ -181,6 +181,8 @@ export async function reopen(
   const gone = again.map(({ index }) => graph.node(index).id).filter((id) => !counted.has(id));
   // what an agent kept of its steps was of another input
   for (const index of edited.keys()) gone.push(...(await store.readActorRange(record.id, ...stepRange(graph.node(index).id))).map(({ key }) => key));
+  // their time begins anew with the run's
+  const stages = (await store.readActorRange(record.id, "[", "\\")).map(({ key }) => key).filter(isSpan);
   const { id, workflow: name, definition: hash, commitNo: from } = record;
   const commit: Commit = {
     runId: id,
@@ -189,7 +191,7 @@ export async function reopen(
     at,
     run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false }),
     actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set === undefined ? [] : [set.row])],
-    gone: [...gone, OUTPUT_KEY],
+    gone: [...gone, ...stages, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
     history: JSON.stringify([[event], ...again.map((node) => retriedEntry(event, graph, node, edited.has(node.index))), ...(set?.history ?? [])]),
   };

@@ -63,7 +63,8 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
   // the action that a node waits for, and none of an attempt that is gone
   const isWanted = ({ index }: StoredNode): boolean => {
     const { recovers } = graph.node(index);
-    return recovers === undefined || nodes.at(recovers.of)?.snapshot.value === "recovering";
+    if (recovers === undefined || typeof recovers.of === "string") return true;
+    return nodes.at(recovers.of)?.snapshot.value === "recovering";
   };
   const isUndone = ({ index }: StoredNode): boolean => parts.state === "compensating" && graph.undoes(index) === undefined;
   for (const node of restoredBackoffs(

@@ -91,6 +91,11 @@ export function actorRow(runId: string, key: string, status: string, body: strin
   return { key, status, body, output, checksum: actorChecksum(runId, key, status, body, output) };
 }
 
+/** The row of a stage. */
+export function stageRow(runId: string, key: string, status: string, body: object): ActorRecord {
+  return actorRow(runId, key, status, encode(body), null);
+}
+
 /** A row that holds one value. */
 export function valueRow(runId: string, key: string, value: string): ActorRecord {
   return actorRow(runId, key, "value", "{}", value);

@@ -5,8 +5,9 @@ import { isChoice } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
-import { Graph, readRecoveryId } from "./graph.ts";
+import { Graph, isSpan, readRecoveryId } from "./graph.ts";
 import { type KnownNode, NODE_STATUSES } from "./progress.ts";
+import type { StageBody, StoredStage } from "./stages.ts";
 import { BESIDE, INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow } from "./row.ts";
 
 export interface StoredNode extends KnownNode {
@@ -24,7 +25,7 @@ export interface StoredNodes {
 const OTHER_KEYS: ReadonlySet<string> = new Set([INPUT_KEY, OUTPUT_KEY, SUPERVISOR_KEY]);
 
 export function isNodeRow({ key }: StoredActor): boolean {
-  return !OTHER_KEYS.has(key) && !key.startsWith(BESIDE);
+  return !OTHER_KEYS.has(key) && !key.startsWith(BESIDE) && !isSpan(key);
 }
 
 /** The nodes that have a row, checked. */
@@ -47,6 +48,11 @@ export function readNodes(record: RunRecord, rows: readonly StoredActor[], plan:
   return { graph, nodes: [...named, ...items] };
 }
 
+/** The stages that have a row, checked. */
+export function readStages(record: RunRecord, rows: readonly StoredActor[]): StoredStage[] {
+  return rows.filter(({ key }) => isSpan(key)).map((row) => ({ span: row.key, status: row.status, body: openActorRow(record.id, row) as StageBody }));
+}
+
 /** A recovery action that has ended is history, and no node. */
 function isEndedAction({ key, status }: StoredActor): boolean {
   return status !== "backingOff" && readRecoveryId(key) !== undefined;
@@ -56,7 +62,7 @@ function indexOf(record: RunRecord, row: StoredActor, graph: Graph): number | un
   const recovery = readRecoveryId(row.key);
   if (recovery === undefined) return graph.find(row.key);
   const { recovers } = openActorRow(record.id, row) as NodeBody;
-  const of = graph.find(recovery.of);
+  const of = isSpan(recovery.of) ? recovery.of : graph.find(recovery.of);
   return of === undefined || recovers === undefined ? undefined : graph.recovery({ ...recovers, of, number: recovery.number });
 }
 

@@ -4,6 +4,7 @@
 import type { EventContext } from "../../machines/event.ts";
 import type { GroupContext } from "../../machines/group.ts";
 import type { NodeContext } from "../../machines/node.ts";
+import type { StageContext } from "../../machines/stage.ts";
 import type { StepContext } from "../../machines/step.ts";
 import type { WorkflowContext } from "../../machines/workflow.ts";
 import type { Moment } from "./drivers.ts";
@@ -200,6 +201,17 @@ export const lateIsAFailure: Invariant = (moments) => {
   return failure === undefined;
 };
 
+/** Its actions come one after the other, as many as it names, and only after its warning; it waits for no timer. */
+export const actsAfterWarning: Invariant = (moments) => {
+  const { recoveries, policy } = newest(moments).context as StageContext;
+  if (timesAsked(moments, "startAction") !== recoveries || recoveries > policy.onWarn.length || newest(moments).timersMs.length > 0) return false;
+  if (newest(moments).actions.includes("stopAction") !== (moments.at(-2)?.value === "warned" && changed(moments))) return false;
+  return recoveries === 0 || moments.some(({ value }) => value === "warned");
+};
+
+/** What has not ended is failed exactly when the time is up. */
+export const failsAtTimeout: Invariant = (moments) => timesAsked(moments, "failNodes") === (isIn(moments, "timedOut") ? 1 : 0);
+
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
   event: { staysEnded, waitsAsLongAsSaid, lateIsAFailure },
@@ -217,6 +229,7 @@ export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invaria
     warnsInTime,
     recoversAsAsked,
   },
+  stage: { staysEnded, actsAfterWarning, failsAtTimeout },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping, undoesWhatEnded },
   workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, pausesQuietly, timesOutByPolicy, unwindsForAReason },

@@ -5,7 +5,8 @@
 import type { EventFrom, InputFrom } from "xstate";
 import type { eventMachine } from "../../machines/event.ts";
 import type { groupMachine } from "../../machines/group.ts";
-import type { Failure, nodeMachine } from "../../machines/node.ts";
+import type { Failure, NodeContext, nodeMachine } from "../../machines/node.ts";
+import type { stageMachine } from "../../machines/stage.ts";
 import type { supervisorMachine } from "../../machines/supervisor.ts";
 import type { workflowMachine } from "../../machines/workflow.ts";
 import { type AnyEvent } from "./drivers.ts";
@@ -72,6 +73,7 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
   { type: "attempt.failed", failure: recoverable, jitter: 0.5 },
+  { type: "attempt.restarted", failure: overdue },
   { type: "recovery.ended", verdict: "continue" },
   { type: "recovery.ended", verdict: "restart", failure: overdue },
   { type: "recovery.ended", verdict: "fail", failure: overdue },
@@ -86,10 +88,15 @@ const isRecovered = (input: object): boolean => isOneOf(input, ...Object.keys(no
 /** Of recovery only those are told that are recovered, and these of few failures. */
 function tellsNode(input: object, event: AnyEvent): boolean {
   const { failure, type } = event as { failure?: Failure; type: string };
-  if (type === "recovery.ended" || failure?.recover !== undefined) return isRecovered(input);
+  if (type === "recovery.ended" || type === "attempt.restarted" || failure?.recover !== undefined) return isRecovered(input);
   if (type !== "attempt.failed") return true;
   const isShort = isRecovered(input) || isOneOf(input, "is warned of");
   return !isShort || event === nodeEvents.find((each) => each.type === "attempt.failed");
+}
+
+/** Rounds would follow each other without end. */
+function hasBegunAnew({ context: { recoveries, attempt, attemptsBefore, alternative } }: { readonly context: NodeContext }): boolean {
+  return (recoveries > 0 && attempt > 1) || (alternative === 0 && attemptsBefore > 0 && attempt > attemptsBefore) || attempt > 3;
 }
 
 const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
@@ -122,6 +129,18 @@ const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
   { type: "supervisor.stop" },
 ];
 
+const stageInputs: Record<string, InputFrom<typeof stageMachine>> = { "only warns": { onWarn: [] }, "has two actions": { onWarn: ["save", "simplify"] } };
+
+const stageEvents: EventFrom<typeof stageMachine>[] = [
+  { type: "stage.began" },
+  { type: "stage.overdue" },
+  { type: "stage.timedOut" },
+  { type: "stage.ended" },
+  { type: "recovery.ended", verdict: "continue" },
+  { type: "recovery.ended", verdict: "restart" },
+  { type: "recovery.ended", verdict: "fail" },
+];
+
 const runInputs: Record<string, InputFrom<typeof workflowMachine>> = {
   "keeps what it has at its timeout": { timeoutMs: 1_800_000, onTimeout: "partial" },
   "fails at its timeout": { timeoutMs: 1_800_000, onTimeout: "abort" },
@@ -142,6 +161,7 @@ const runEvents: EventFrom<typeof workflowMachine>[] = [
   { type: "run.terminate" },
   { type: "run.unwind", failure: { ...overloaded, node: "collect" } },
   { type: "supervisor.unwound" },
+  { type: "run.overdue" },
 ];
 
 /** What the invoked attempt answers: its result, a failure that is to be tried again soon or later, or one for good. */
@@ -156,7 +176,8 @@ const stepEvents: AnyEvent[] = [
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
-  node: { inputs: nodeInputs, events: nodeEvents, tells: tellsNode, stopWhen: ({ context }) => context.recoveries > 0 && context.attempt > 1 },
+  node: { inputs: nodeInputs, events: nodeEvents, tells: tellsNode, stopWhen: hasBegunAnew },
+  stage: { inputs: stageInputs, events: stageEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
   workflow: { inputs: runInputs, events: runEvents },

@@ -29,7 +29,7 @@ export const wrong = workflow({ name: "wrong", input: z.object({ topic: z.string
   const skipped = wf.node("skipped", searcher, { q: "x" }, { onFail: "skip" });
   // expect: is not assignable to type 'string | RefOf<string>'
   wf.node("h", strict, { notes: skipped.result.notes });
-  // expect: Type '"ignore"' is not assignable to type 'OnFail | undefined'
+  // expect: Type '"ignore"' is not assignable to type 'OnFail
   wf.node("i", searcher, { q: "x" }, { onFail: "ignore" });
   // expect: Type '"soon"' is not assignable to type 'Duration | undefined'
   wf.node("j", searcher, { q: "x" }, { timeout: "soon" });
