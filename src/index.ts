@@ -50,6 +50,8 @@ export type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./run/ove
 export type { OverrideNote } from "./run/row.ts";
 export type { Reopened } from "./run/reopen.ts";
 export type { FailurePattern, FailurePatterns, FailuresOptions } from "./run/failure-patterns.ts";
+export type { StageView } from "./run/stage-view.ts";
+export type { TimeoutSuggestion, TimeoutSuggestions, TimeoutsOptions } from "./run/timeout-suggestions.ts";
 export type { Cause, CauseKind } from "./run/why-cause.ts";
 export type { Why } from "./run/why.ts";
 export type { RetentionPolicy } from "./run/retention.ts";

@@ -106,6 +106,8 @@ export interface Plan {
   /** Indices of the nodes that the output reads. */
   readonly outputReads: readonly number[];
   readonly timeoutMs: number;
+  /** What its timeouts were multiplied by; 1 as it is defined. */
+  readonly timeoutMultiplier: number;
   /** Of the run: its warning, and what runs then. */
   readonly ladder: Ladder;
   /** Those that have a timeout or warning, by name. */
@@ -139,6 +141,7 @@ export function makePlan(definition: PlanDefinition): Plan {
     output,
     outputReads: readsOf(output),
     timeoutMs: definition.timeoutMs,
+    timeoutMultiplier: 1,
     ladder: definition.ladder ?? { onWarn: [] },
     stages: stagesOf(definition, nodes),
     onTimeout,

@@ -8,6 +8,7 @@ import type { EventEvent } from "../../machines/event.ts";
 import type { Failure } from "../../machines/node.ts";
 import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
+import { scaledPlan } from "../define/scaled-plan.ts";
 import { type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import { Calls } from "./calls.ts";
 import { FACT } from "./charts.ts";
@@ -78,9 +79,9 @@ export class DagRun implements HostedRun {
   #acts: (() => void)[] = [];
   #isAdvancing = false;
 
-  constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+  constructor(id: string, defined: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+    const plan = (this.plan = scaledPlan(defined, seams.attempts.timeoutMultiplier));
     this.id = id;
-    this.plan = plan;
     this.definitionHash = plan.hash;
     this.#seams = seams;
     this.#nodes = new LiveNodes(() => seams.released(), stored !== undefined);
@@ -376,14 +377,13 @@ export class DagRun implements HostedRun {
   }
 
   #restore({ body, nodes, stages, wakeAt }: StoredRun): void {
-    const { state } = body;
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
-    if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
+    if (body.state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
     this.#phases.restore(body);
     this.#stages.restore(stages);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
     const more = { edited: this.#edited, nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
-    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state, nextCommitNo: this.commitNo + 1 });
+    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state: body.state, nextCommitNo: this.commitNo + 1 });
   }
 
   resume(): void {

@@ -4,6 +4,9 @@
  * it is asked for.
  */
 import { type Plan, type PlanNode, recoveryAgent } from "../define/plan.ts";
+import type { Agent } from "../define/agent.ts";
+import type { Policy } from "../define/policy.ts";
+import { scaledPolicy } from "../define/scaled-plan.ts";
 import type { Ladder } from "../define/recovery.ts";
 import { type Template, parseTemplate } from "../define/template.ts";
 import { type Action, missingAction, plainPolicy } from "./recovery-action.ts";
@@ -133,7 +136,7 @@ export class Graph {
 
   #undo(index: number, { id, index: undoes, compensate }: RunNode): RunNode {
     const agent = compensate!;
-    return { ...DERIVED, index, id: `${id}${UNDO}`, agent, policy: plainPolicy(agent), undoes };
+    return { ...DERIVED, index, id: `${id}${UNDO}`, agent, policy: this.#policyOf(agent), undoes };
   }
 
   #recover(index: number, recovers: Recovering): RunNode {
@@ -141,7 +144,11 @@ export class Graph {
     const node = typeof of === "string" ? undefined : this.node(of);
     const known = node === undefined ? this.#ladderOf(of as string)?.recovery?.[action] : recoveryAgent(node, action, alternative);
     const agent = known ?? missingAction(action);
-    return { ...DERIVED, index, id: `${node?.id ?? of}[recovery-${number}]`, agent, policy: plainPolicy(agent), recovers };
+    return { ...DERIVED, index, id: `${node?.id ?? of}[recovery-${number}]`, agent, policy: this.#policyOf(agent), recovers };
+  }
+
+  #policyOf(agent: Agent): Policy {
+    return scaledPolicy(plainPolicy(agent), this.plan.timeoutMultiplier);
   }
 
   #ladderOf(span: string): Ladder | undefined {

@@ -130,7 +130,7 @@ export const supervisorStartsOnce: Invariant = (moments) => {
 /** A pause starts and stops nothing, and only an end, or what stops the run for good, comes of it but the resume. */
 export const pausesQuietly: Invariant = (moments) => {
   if (isIn(moments, "paused")) return newest(moments).actions.length === 0 && newest(moments).timersMs.length === 0;
-  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "compensating", "failed", "cancelled");
+  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "compensating", "failed", "timedOut", "cancelled");
 };
 
 /** What was done is undone at most once, for a reason, and the run ends by that reason. */

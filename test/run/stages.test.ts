@@ -228,6 +228,44 @@ test("a run that is killed before or after any commit warns once, calls no actio
     }
 });
 
+test("`run.stages()` tells how far each stage is, also of one that is only a label", async () => {
+  const room = new MachineRoom();
+  const recovery = { save: anyAgent("save", () => "continue") };
+  const flow = anyWorkflow(
+    "flow",
+    (wf) => {
+      const first = wf.stage("plan", () => wf.map("a", [1, 2], quick, (item) => item));
+      const second = wf.stage("code", { timeout: "1h", warnAfter: "1m", recovery, onWarn: ["save"] }, () => {
+        wf.node("quick", quick, first.result);
+        return wf.node("slow", hanging([]), first.result);
+      });
+      wf.stage("ship", () => wf.node("c", quick, second.result));
+    },
+    { timeout: 86_400_000 },
+  );
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(10);
+  const shape = async (): Promise<unknown[]> => (await run.stages()).map(({ name, status, nodes, ended, failed }) => [name, status, nodes, ended, failed]);
+  const rest = [["ship", "waiting", 1, 0, 0]];
+  expect(await shape()).toEqual([["plan", "completed", 1, 1, 0], ["code", "running", 2, 1, 0], ...rest]);
+  await room.clock.advance(60_000);
+  const [plan, code] = await run.stages();
+  expect(code).toMatchObject({ status: "warned", recoveries: 1, endedAt: undefined });
+  expect(code!.startedAt).toBeGreaterThanOrEqual(plan!.endedAt!);
+  await room.settled(run.ended());
+  expect(await shape()).toEqual([
+    ["plan", "completed", 1, 1, 0],
+    ["code", "timedOut", 2, 2, 1],
+    ["ship", "completed", 1, 1, 0],
+  ]);
+  await room.settled(run.retry());
+  await room.clock.advance(10);
+  expect((await run.stages())[1]).toMatchObject({ status: "running", ended: 1, failed: 0 });
+  await room.settled(run.cancel());
+  expect((await run.stages()).map(({ status }) => status)).toEqual(["completed", "cancelled", "cancelled"]);
+});
+
 test("options of a stage are checked where it is written", () => {
   const flow = (options: object) => () => anyWorkflow("flow", (wf) => void wf.stage("code", options, () => wf.node("n", quick, 1)));
   expect(flow({ timeout: "1m", warnAfter: "2m" })).toThrow("warnAfter is 120000 ms, but must be less than the timeout of 60000 ms");

@@ -63,3 +63,11 @@ test("failures counts what runs fail of, with the newest run of each", async () 
   expect(stderr).toBe("");
   expect(await folder.pawl("failures", "--workflow", "other")).toMatchObject({ code: 0, stdout: "", stderr: "no run failed\n" });
 });
+
+test("timeouts tells how long agents take, with a timeout that would suit each", async () => {
+  const folder = makeFolder();
+  expect(await folder.pawl("timeouts", "--workflow", "other")).toMatchObject({ code: 2 });
+  folder.write("approval.ts", APPROVAL);
+  await folder.pawl("start", "approval.ts", "--id", "doc-7");
+  expect(await folder.pawl("timeouts", "--workflow", "other")).toMatchObject({ code: 0, stdout: "", stderr: "no attempt was measured\n" });
+});
