@@ -101,16 +101,8 @@ export class DagRun implements HostedRun {
     this.#unwinding = new Unwinding(graph);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
-      id,
-      seams,
-      graph,
-      progress,
-      nodes: this.#nodes,
-      timers: this.#timers,
-      rows,
-      calls,
+      ...{ id, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers },
       abandoned: this.#abandoned,
-      act,
       began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context } }, status, output, failure) =>
         this.#settled(node, status, { ...context, output, failure }, () => progress.settle(node.index, status)),

@@ -181,8 +181,8 @@ export class HistoryWriter {
   }
 
   /** A recovery action of the node has said how it goes on; one that failed itself with that failure. */
-  actionEnded(node: string, attempt: number, { action, verdict, code, message }: Recovered): void {
-    this.#events.push(["node.recovered", node, attempt, { action, verdict, ...(code !== undefined && { code, message }) } as Recovered]);
+  actionEnded(node: string, attempt: number, said: Recovered): void {
+    this.#events.push(["node.recovered", node, attempt, said]);
   }
 
   /** A stage, or the run's warning, has entered this state. Of a run only the warning is told. */

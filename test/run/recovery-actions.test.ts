@@ -294,7 +294,7 @@ test("a run that is killed before or after any commit ends as it would have, and
       first.kill();
       const { pawl } = await room.boot([flow]);
       await room.settled(pawl.start(flow, { id: "r", input: 1 }));
-      const run = (await room.settled(pawl.run("r"))) as Run<unknown>;
+      const run = await room.settled(pawl.run("r"));
       expect(await room.settled(run.result()), `${kind} ${at}`).toBe(3);
       const events = await eventsOf(run);
       expect(events.filter((text) => text.startsWith("node.recovered"))).toEqual(["node.recovered n 1 cleanUp continue", "node.recovered n 2 cleanUp restart"]);

@@ -211,7 +211,7 @@ test("a run that is killed before or after any commit warns once, calls no actio
       first.kill();
       const { pawl } = await room.boot([flow]);
       await room.settled(pawl.start(flow, { id: "r", input: 1 }));
-      const run = (await room.settled(pawl.run("r"))) as Run<unknown>;
+      const run = await room.settled(pawl.run("r"));
       expect(await room.settled(run.result()), `${kind} ${at}`).toBe("done");
       const events = (await eventsOf(run)).filter((text) => text.startsWith("stage."));
       const all = [

@@ -87,7 +87,7 @@ test("timeouts are suggested from successful attempts: about three times what ne
   const flow = anyWorkflow("flow", (wf) => {
     wf.map("items", [1, 2, 3, 4, 5, 6, 7], work, (item) => item, { onFail: "skip" });
     wf.node("bad", never_, 1, { onFail: { use: anyAgent("other", () => after(50)) } });
-    wf.run("inside", inner as never, 3 as never);
+    wf.run("inside", inner, 3);
   });
   const { pawl } = await room.boot([flow, inner]);
   const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));

@@ -149,7 +149,7 @@ test("after a crash the attempt runs again from its beginning, is warned of agai
       first.kill();
       const { pawl } = await room.boot([flow]);
       await room.settled(pawl.start(flow, { id: "r", input: 1 }));
-      const run = (await room.settled(pawl.run("r"))) as Run<unknown>;
+      const run = await room.settled(pawl.run("r"));
       expect(await room.settled(run.result()), `${kind} ${at}`).toBe("done");
       const events = await eventsOf(run);
       expect(events.filter((text) => text.startsWith("node.recovered n 1 redo"))).toEqual(["node.recovered n 1 redo restart"]);
