@@ -40,6 +40,7 @@ const OUTPUTS = [
   "news of 7 days",
   "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
   "paths survive",
+  "a patch for #7",
   "the key was revoked → see",
 ];
 

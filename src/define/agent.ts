@@ -219,7 +219,7 @@ export function agent<I extends Schema, O extends Schema, const R extends Recove
     input: spec.input,
     output: spec.output,
     work: workOf(spec, at),
-    onError: spec.onError as ErrorHandler | undefined,
+    onError: spec.onError,
     recovery: spec.recovery,
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });

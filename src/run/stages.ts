@@ -151,16 +151,16 @@ export class Stages {
 
   /** The run has worked so long. */
   strike(workedMs: number): void {
-    const { phases, plan, advance } = this.#host;
+    const { phases, plan } = this.#host;
     if (!phases.isTimed) return;
     if (workedMs >= plan.timeoutMs) return phases.tellWorkflow(TIMER.runTimedOut);
     for (const actor of this.#actors) for (const { atMs, event } of this.#dueOf(actor)) if (atMs <= workedMs) this.#tell(actor, event);
-    advance();
+    this.#host.advance();
   }
 
   /** A recovery action has ended, of a stage or of a node: who waits for it goes on. */
   actionEnded({ index, recovers }: RunNode, output: string | undefined, failure: Failure | undefined, settle: () => void): void {
-    const { phases, nodes, turns, advance } = this.#host;
+    const { phases, nodes, turns } = this.#host;
     const { of, action } = recovers!;
     if (!phases.isActive) return;
     settle();
@@ -170,7 +170,7 @@ export class Stages {
     else if (actor?.action !== index) phases.actionSettled();
     else {
       this.#recovered(actor, action, output, failure);
-      advance();
+      this.#host.advance();
     }
   }
 
