@@ -33,7 +33,7 @@ export function declareWhyVerbs(program: Command, done: Done): void {
     .description("measure how long agents take, and suggest a timeout for each")
     .option("--workflow <name>", "only runs of this workflow")
     .option("--limit <number>", "look at so many runs, the newest (default: 1000)", wholeNumber(1, LIMIT_MAX))
-    .addHelpText("after", examples("pawl timeouts", "pawl timeouts --workflow research --json"))
+    .addHelpText("after", examples("pawl timeouts --limit 100", "pawl timeouts --workflow research --json"))
     .addHelpText("after", EXIT_CODES)
     .action(async (options: TimeoutsVerbOptions) => done(await (await import("./timeouts.ts")).timeouts(options)));
   onStore(timeouts);
