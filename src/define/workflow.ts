@@ -209,7 +209,7 @@ export interface WorkflowBuilder<Input> {
    *
    * @example
    * ```ts
-   * const code = wf.stage('implementation', { timeout: '30m', warnAfter: '20m' }, () => wf.node('write', coder, {}));
+   * const text = wf.stage('write', { timeout: '30m', warnAfter: '20m' }, () => wf.node('write', writer, {}));
    * ```
    */
   stage<T>(name: string, define: () => T): T;
