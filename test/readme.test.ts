@@ -45,6 +45,7 @@ const OUTPUTS = [
   "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
   "paths survive",
   'refunded: payment for o-7\nrun "shipping',
+  "a patch for #7",
 ];
 
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {

@@ -9,6 +9,7 @@ import { type NodeDefinition, type NodeKind, placeholder } from "./node-definiti
 import { Handle } from "./node-handle.ts";
 import type { OnFail } from "./on-fail.ts";
 import { type AttemptOptions, wholeNumber } from "./policy.ts";
+import { type Ladder, type RecoveryActions, type StageOptions, ladderOf } from "./recovery.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -19,12 +20,15 @@ interface Options extends AttemptOptions {
   readonly after?: readonly NodeHandle<any>[];
   readonly onFail?: OnFail;
   readonly compensate?: Agent;
+  readonly recovery?: RecoveryActions;
 }
 
 type Draft = Omit<NodeDefinition, "place" | "after">;
 
 export class Builder {
   readonly nodes: NodeDefinition[] = [];
+  /** Those that have a timeout, a warning or recovery actions. */
+  readonly stages = new Map<string, Ladder>();
   readonly input = makeReference("input");
   readonly #at: string;
   readonly #placeOf: (id: string) => Place;
@@ -79,15 +83,22 @@ export class Builder {
     return this.#add({ id, kind: "event", agent: placeholder("event", schema), input: {} }, options);
   }
 
-  stage<T>(name: string, define: () => T): T {
+  stage<T>(name: string, options: StageOptions | (() => T), define?: () => T): T {
     checkName(name, "stage name", this.#at);
+    if (typeof options === "object") this.limit(name, options, `${this.#at} stage "${name}"`);
     const outer = this.#stage;
     this.#stage = name;
     try {
-      return define();
+      return (define ?? (options as () => T))();
     } finally {
       this.#stage = outer;
     }
+  }
+
+  /** The stage has a timeout, or a warning. */
+  limit(name: string, options: StageOptions, at: string): void {
+    if (this.stages.has(name)) throw new PawlError("PAWL_DUPLICATE_ID", { message: `stage "${name}" is given options twice`, at });
+    this.stages.set(name, ladderOf(options, at));
   }
 
   /** The choice stands before its members in the definition. */
@@ -105,8 +116,10 @@ export class Builder {
   }
 
   #add(draft: Draft, { after, ...own }: Options): Handle {
+    const shared = this.stages.get(this.#stage ?? "")?.recovery;
     this.nodes.push({
       ...own,
+      ...(shared !== undefined && { recovery: { ...shared, ...own.recovery } }),
       ...draft,
       ...(this.#within !== undefined && { within: this.#within }),
       ...(this.#stage !== undefined && { stage: this.#stage }),

@@ -36,6 +36,8 @@ export interface AttemptFacts {
 export interface AttemptSeams {
   readonly log: Log;
   readonly environment: ReadEnvironment;
+  /** What timeouts and warnings are multiplied by. Default 1. */
+  readonly timeoutMultiplier?: number | undefined;
 }
 
 interface AttemptNeeds {

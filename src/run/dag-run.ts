@@ -8,9 +8,10 @@ import type { EventEvent } from "../../machines/event.ts";
 import type { Failure } from "../../machines/node.ts";
 import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
+import { scaledPlan } from "../define/scaled-plan.ts";
 import { type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import { Calls } from "./calls.ts";
-import { FACT, TIMER } from "./charts.ts";
+import { FACT } from "./charts.ts";
 import { decode, encode } from "./codec.ts";
 import { DagRows, type Ending } from "./dag-rows.ts";
 import { EditedInputs } from "./edited-inputs.ts";
@@ -33,6 +34,7 @@ import { restoreNodes } from "./restore-nodes.ts";
 import { Results } from "./results.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import type { SendResult } from "./sends.ts";
+import { Stages } from "./stages.ts";
 import { Unwinding } from "./unwinding.ts";
 
 /** How a node, group or event has settled. */
@@ -73,13 +75,14 @@ export class DagRun implements HostedRun {
   #isTerminated = false;
   readonly #phases: Phases;
   readonly #unwinding: Unwinding;
+  readonly #stages: Stages;
   readonly #abandoned = new Abandoned();
   #acts: (() => void)[] = [];
   #isAdvancing = false;
 
-  constructor(id: string, plan: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+  constructor(id: string, defined: Plan, input: string, seams: RunSeams, stored?: StoredRun) {
+    const plan = (this.plan = scaledPlan(defined, seams.attempts.timeoutMultiplier));
     this.id = id;
-    this.plan = plan;
     this.definitionHash = plan.hash;
     this.#seams = seams;
     this.#nodes = new LiveNodes(() => seams.released(), stored !== undefined);
@@ -99,16 +102,9 @@ export class DagRun implements HostedRun {
     this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
-      id,
-      seams,
-      graph,
-      progress,
-      nodes: this.#nodes,
-      timers: this.#timers,
-      rows,
-      calls,
+      ...{ id, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers },
       abandoned: this.#abandoned,
-      act,
+      began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
         // what somebody says is no alternative's result
         this.#settled(node, status, { ...context, ...(overridden && { alternative: 0 }), output, failure, isDegraded }, () =>
@@ -121,7 +117,7 @@ export class DagRun implements HostedRun {
       results,
       now: () => seams.clock.now(),
       read: (missing, group) => act(() => calls.read(missing, (texts) => this.receive({ kind: "group", group, texts }))),
-      opened: ({ index, since, opened }) => rows.opened(graph.node(index), since, opened),
+      opened: ({ index, since, opened }) => (this.#stages.began(index), rows.opened(graph.node(index), since, opened)),
       ended: ({ index, since, opened, overridden }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure, overridden }),
       failureOf: (index) => this.#failures.ofSkipped(index),
     });
@@ -131,7 +127,7 @@ export class DagRun implements HostedRun {
       timers: this.#timers,
       act,
       now: () => seams.steadyNow(),
-      opened: ({ index, since }) => rows.opened(graph.node(index), since),
+      opened: ({ index, since }) => (this.#stages.began(index), rows.opened(graph.node(index), since)),
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since, overridden }, status, output, failure) => this.#ended(index, status, { since, output, failure, overridden }),
     });
@@ -141,6 +137,11 @@ export class DagRun implements HostedRun {
       abandoned: this.#abandoned,
       advance: () => this.#advance(),
       outputsRead: (texts) => this.receive({ kind: "outputs", texts }),
+    });
+    this.#stages = new Stages({
+      ...{ id, plan, graph, progress, rows, phases: this.#phases, turns: this.#turns, groups: this.#groups, events: this.#events },
+      ...{ nodes: this.#nodes, failures: this.#failures, abandoned: this.#abandoned, advance: () => this.#advance(), now: () => seams.clock.now() },
+      workedMs: () => this.#meter.workedMs,
     });
     if (stored !== undefined) this.#restore(stored);
     else {
@@ -225,8 +226,8 @@ export class DagRun implements HostedRun {
         return this.#take(stimulus.item);
       case "exhausted":
         return this.#phases.lookAround();
-      case "timeout":
-        return this.finished ? undefined : this.#phases.tellWorkflow(TIMER.runTimedOut);
+      case "alarm":
+        return this.#stages.strike(stimulus.workedMs);
       case "group":
         return this.#phases.isActive ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
       case "step":
@@ -290,7 +291,8 @@ export class DagRun implements HostedRun {
   // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
   #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure, isDegraded }: Settling, settle: () => void): void {
-    const { index, undoes } = node;
+    const { index, undoes, recovers } = node;
+    if (recovers !== undefined) return this.#stages.actionEnded(node, output, failure, settle);
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
@@ -302,7 +304,7 @@ export class DagRun implements HostedRun {
     }
     if (!this.#phases.isActive) return;
     settle();
-    this.#phases.settled(index, status, failure);
+    this.#stages.around(() => this.#phases.settled(index, status, failure));
   }
 
   /** Opens and closes what is to be, until all of it waits for something. */
@@ -362,7 +364,7 @@ export class DagRun implements HostedRun {
     this.#acts = [];
     for (const act of acts) act();
     if (this.finished) this.#meter.disarm();
-    else this.#meter.arm(this.plan.timeoutMs, () => this.receive({ kind: "timeout" }));
+    else this.#meter.arm(this.#stages.nextMs, (workedMs) => this.receive({ kind: "alarm", workedMs }));
   }
 
   drop(code: DropCode): void {
@@ -374,18 +376,19 @@ export class DagRun implements HostedRun {
     this.#acts = [];
   }
 
-  #restore({ body, nodes, wakeAt }: StoredRun): void {
-    const { state } = body;
+  #restore({ body, nodes, stages, wakeAt }: StoredRun): void {
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
-    if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
+    if (body.state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
     this.#phases.restore(body);
+    this.#stages.restore(stages);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
     const more = { edited: this.#edited, nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
-    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state, nextCommitNo: this.commitNo + 1 });
+    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state: body.state, nextCommitNo: this.commitNo + 1 });
   }
 
   resume(): void {
     if (this.#phases.state !== "pending" && this.#rows.history.isEmpty) this.#rows.history.recovered();
+    this.#stages.resume();
     this.#phases.resume();
   }
 

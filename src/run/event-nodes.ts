@@ -98,12 +98,12 @@ export class EventNodes {
   }
 
   /** Somebody says how it ends, whether it is awaited or not yet. */
-  override(index: number, event: Parameters<typeof eventChart.turn>[1], overridden?: OverrideNote, result?: string): void {
+  end(index: number, event: Parameters<typeof eventChart.turn>[1], note?: OverrideNote, result?: string): void {
     const { policy } = this.#host.graph.plan.nodes[index]!;
     const known = this.#actors.get(index);
     const actor = known ?? this.#actorOf(index, eventChart.initial(policy).snapshot, this.#host.now());
     if (known === undefined) this.#host.progress.restoreAwaited();
-    if (overridden !== undefined) actor.overridden = overridden;
+    if (note !== undefined) actor.overridden = note;
     this.tell(actor, event, result);
   }
 

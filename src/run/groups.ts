@@ -69,6 +69,16 @@ export class Groups {
     this.#open(actor);
   }
 
+  /** It fails before it is open, or while its result is made. Answers whether it did: one that is open ends as its parts do. */
+  refuse(index: number, failure: Failure): boolean {
+    const known = this.#actors.get(index);
+    if (known?.snapshot.value === "open") return false;
+    const actor = known ?? { index, snapshot: groupChart.initial(this.#node(index).policy).snapshot, since: this.#host.now(), opened: undefined };
+    if (known === undefined) this.#host.progress.enterTransit(index);
+    this.#tell(actor, { type: "group.refused", failure });
+    return true;
+  }
+
   /** What it lacked was read. */
   loaded(index: number, texts: Texts): void {
     const actor = this.#actors.get(index);

@@ -21,6 +21,7 @@ import type { Why } from "./why.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { readNodeResult } from "./node-result.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
+import type { StageView } from "./stage-view.ts";
 import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, requireRun, viewDefinition, viewNodes, viewRun } from "./view.ts";
 
 /** How a run is cancelled. */
@@ -155,6 +156,12 @@ export class Run<Output> {
   /** Its nodes, in the order of the definition. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */
   nodes(): Promise<NodeView[]> {
     return viewNodes(this.#pawl.store, this.id);
+  }
+
+  /** Its stages, in the order of the definition: how far each is, since when. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */
+  async stages(): Promise<StageView[]> {
+    const { viewStages } = await import("./stage-view.ts");
+    return viewStages(this.#pawl.store, this.id);
   }
 
   /**

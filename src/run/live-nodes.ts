@@ -7,7 +7,7 @@ import { agentsOf } from "../define/plan.ts";
 import { childRunId } from "./attempt.ts";
 import type { DropCode } from "./hosted-run.ts";
 import type { Graph, RunNode } from "./graph.ts";
-import { type NodeActor, agentOf } from "./node-actor.ts";
+import { type NodeActor, agentOf, isCalling } from "./node-actor.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
 
 const isRun = ({ work }: Agent): boolean => work.kind === "run";
@@ -73,7 +73,7 @@ export class LiveNodes {
   wantsChild(childId: string, runId: string, graph: Graph): boolean {
     const [nodeId = ""] = childId.slice(runId.length + 1).split("~");
     const node = this.#nodes.get(graph.find(nodeId) ?? -1);
-    return node?.snapshot.value === "running" && childRunId(runId, nodeId, node.snapshot.context.attempt) === childId;
+    return node !== undefined && isCalling(node) && childRunId(runId, nodeId, node.snapshot.context.attempt) === childId;
   }
 
   /** What the runs would be called that nodes had begun when the run was stored, of nodes that have not been granted again. */

@@ -4,6 +4,9 @@
 import type { Graph } from "./graph.ts";
 import type { NodeStatus } from "./progress.ts";
 
+/** What has a row and goes on. */
+const UNDER_WAY: ReadonlySet<NodeStatus> = new Set(["backingOff", "recovering"]);
+
 interface Feed {
   /** The position of the first item that may still wait. */
   next: number;
@@ -39,7 +42,7 @@ export class MapFeed {
   add(group: number): boolean {
     if (!this.#feeds.has(group)) {
       let active = 0;
-      for (const item of this.#graph.itemsOf(group)) if (this.#statusOf(item) === "backingOff") active++;
+      for (const item of this.#graph.itemsOf(group)) if (UNDER_WAY.has(this.#statusOf(item))) active++;
       this.#feeds.set(group, { next: 0, active, again: [], isQueued: false });
     }
     return this.hasMore(group);

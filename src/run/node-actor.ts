@@ -1,7 +1,7 @@
 /**
  * What a DAG run in memory is made of, and what happens to it.
  */
-import type { NodeEvent } from "../../machines/node.ts";
+import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import { cancelBody } from "./hosted-run.ts";
@@ -13,6 +13,7 @@ import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
+import type { StoredStage } from "./stages.ts";
 import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
@@ -33,6 +34,8 @@ export interface NodeActor extends Timed {
   overridden?: OverrideNote;
   /** It has completed as a run that is degraded. */
   isDegraded?: boolean;
+  /** The recovery action under way. */
+  action?: number | undefined;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -41,7 +44,8 @@ export type Stimulus =
   | { readonly kind: "timer"; readonly node: Timed; readonly timer: Timer }
   | { readonly kind: "step"; readonly node: NodeActor; readonly attempt: Attempt; readonly step: KeptStep }
   | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
-  | { readonly kind: "timeout" }
+  /** The run has worked so long. */
+  | { readonly kind: "alarm"; readonly workedMs: number }
   | { readonly kind: "begin" }
   | { readonly kind: "cancel"; readonly manner: CancelManner }
   | { readonly kind: "item"; readonly item: InboxItem }
@@ -56,6 +60,7 @@ export interface StoredRun {
   readonly wakeAt: number | null;
   readonly graph: Graph;
   readonly nodes: readonly StoredNode[];
+  readonly stages: readonly StoredStage[];
 }
 
 /** One whose attempt was cut off, and is to end now: that attempt may have done something, and counts. */
@@ -65,10 +70,22 @@ export function countCutOff(actor: NodeActor): void {
   actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
 }
 
+/** Was its agent called, and has not answered? */
+export function isCalling({ snapshot }: Pick<NodeActor, "snapshot">): boolean {
+  return CALLING.has(snapshot.value);
+}
+
+const CALLING: ReadonlySet<string> = new Set(["running", "warned", "stopping"]);
+
 /** The agent that it calls now. */
 export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Agent {
   const { alternative } = snapshot.context;
   return alternative === 0 ? node.agent : node.alternatives[alternative - 1]!;
+}
+
+/** The name of the recovery action that it waits for, or that runs beside its attempt. */
+export function actionOf({ snapshot: { value, context } }: Pick<NodeActor, "snapshot">): string {
+  return (value === "recovering" ? context.failure?.recover : context.policy.onWarn?.[context.warned - 1]) ?? "";
 }
 
 /** The policy of the agent that it calls now. */
@@ -89,14 +106,25 @@ export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
 export function restoredBackoffs(graph: Graph, nodes: StoredRun["nodes"], now: number): NodeActor[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
-  return backingOff.map(({ index, body: { attempt, failure, startedAt, backoffMs = 0, endedAt = 0, alternative = 0, attemptsBefore = 0 } }) => {
+  return backingOff.map(({ index, body }) => {
+    const { startedAt, backoffMs = 0, endedAt = 0 } = body;
     const of = graph.node(index);
-    const policy = policyAt(of.policy, alternative);
-    const node = newNode(of, nodeChart.restore("backingOff", { policy, alternative, attempt, attemptsBefore, failure, backoffMs }));
+    const node = newNode(of, nodeChart.restore("backingOff", contextOf(of, body)));
     node.since = startedAt;
     node.timer = { delayMs: Math.max(0, endedAt + backoffMs - now), event: TIMER.backedOff };
     return node;
   });
+}
+
+/** The context of a node whose row holds this. */
+export function contextOf({ policy }: RunNode, body: NodeBody): NodeContext {
+  const { attempt, failure, alternative = 0, attemptsBefore = 0, recoveries = 0, backoffMs = 0 } = body;
+  return { policy: policyAt(policy, alternative), alternative, attempt, attemptsBefore, recoveries, warned: 0, failure, backoffMs };
+}
+
+/** What its row remembers of its alternatives and recovery actions. */
+export function countsOf({ alternative, attemptsBefore, recoveries }: NodeContext): Pick<NodeBody, "alternative" | "attemptsBefore" | "recoveries"> {
+  return { ...(alternative > 0 && { alternative }), ...(attemptsBefore > 0 && { attemptsBefore }), ...(recoveries > 0 && { recoveries }) };
 }
 
 /** A timer's event with a draw for the backoff that it may lead to. */
@@ -117,15 +145,16 @@ export function openingOf(runId: string, actor: NodeActor): { readonly childRun?
 /** The row of a node that has ended, or backs off, at this instant. */
 export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null, edited: EditedInput | undefined): ActorRecord {
   const { node, snapshot, since, overridden } = actor;
-  const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
+  const { attempt, failure, backoffMs } = snapshot.context;
+  const { recovers } = node;
   const body: NodeBody = {
     attempt,
     startedAt: since,
     endedAt,
     ...(failure !== undefined && { failure }),
-    ...(alternative > 0 && { alternative }),
-    ...(attemptsBefore > 0 && { attemptsBefore }),
-    ...(snapshot.value === "backingOff" && { backoffMs }),
+    ...countsOf(snapshot.context),
+    ...(recovers !== undefined && { recovers: { action: recovers.action, alternative: recovers.alternative } }),
+    ...((snapshot.value === "backingOff" || snapshot.value === "recovering") && { backoffMs }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),
     ...(actor.isDegraded && { degraded: true }),

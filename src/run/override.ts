@@ -10,7 +10,7 @@ import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { PawlError } from "../errors.ts";
 import { decode, encode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
-import { type Graph, type RunNode, isUndoId } from "./graph.ts";
+import { type Graph, type RunNode, isDerivedId } from "./graph.ts";
 import type { OverrideNote } from "./row.ts";
 
 const BY_LENGTH_MAX = 200;
@@ -97,9 +97,9 @@ function unfit(of: string, why: string): PawlError {
  * @throws PAWL_INVALID_VALUE when there is none, or it is a compensation
  */
 export function overridable(graph: Graph, runId: string, id: string): RunNode {
-  if (isUndoId(id))
+  if (isDerivedId(id))
     throw new PawlError("PAWL_INVALID_VALUE", {
-      message: `"${id}" undoes what a node has done: its outcome cannot be set`,
+      message: `"${id}" undoes what a node has done, or is to recover one: its outcome cannot be set`,
       next: "wait for its end, or `pawl cancel RUN --now`, which cuts it off",
     });
   const index = graph.find(id);

@@ -14,7 +14,7 @@ import type { Failures } from "./failures.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, type NodeActor, agentOf, countCutOff, newNode, policyAt } from "./node-actor.ts";
+import { type Abandoned, type NodeActor, agentOf, countCutOff, isCalling, newNode, policyAt } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, noteOf, overridable, overrideFailure, settledError } from "./override.ts";
 import type { Phases } from "./phases.ts";
@@ -22,26 +22,30 @@ import type { NodeStatus, Progress } from "./progress.ts";
 import type { Reply } from "./requests.ts";
 import type { OverrideNote } from "./row.ts";
 
-interface Parts {
+/** What it takes to end a call. */
+export interface EndingParts {
   readonly id: string;
-  readonly graph: Graph;
   readonly progress: Progress;
   readonly nodes: LiveNodes;
   readonly turns: NodeTurns;
-  readonly events: EventNodes;
-  readonly groups: Groups;
   readonly failures: Failures;
-  readonly phases: Phases;
   readonly abandoned: Abandoned;
   now(): number;
 }
 
 type Overridden = Extract<NodeEvent, { type: "node.overridden" }>;
 
+interface Parts extends EndingParts {
+  readonly graph: Graph;
+  readonly events: EventNodes;
+  readonly groups: Groups;
+  readonly phases: Phases;
+}
+
 /** These have not ended. */
-const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
+const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff", "recovering"]);
 /** These have done something, or do. */
-const BEGUN: ReadonlySet<NodeStatus> = new Set(["queued", "running", "backingOff"]);
+const BEGUN: ReadonlySet<NodeStatus> = new Set(["queued", "running", "backingOff", "recovering"]);
 const LEFT_OUT: Overridden = { type: "node.overridden", outcome: "notTaken" };
 
 /** Answers why it was refused, if it was. */
@@ -90,18 +94,19 @@ function endParts({ index }: RunNode, event: Overridden, parts: Parts): void {
 }
 
 function tell(node: RunNode, event: Overridden, parts: Parts, note?: OverrideNote, result?: string): void {
-  if (node.kind === "event") parts.events.override(node.index, event, note, result);
+  if (node.kind === "event") parts.events.end(node.index, event, note, result);
   else if (isGroup(node.kind)) parts.groups.override(node.index, event, note, result);
-  else tellCall(node, event, parts, note, result);
+  else endCall(node, event, note, parts, result);
 }
 
-function tellCall(node: RunNode, event: Overridden, parts: Parts, note: OverrideNote | undefined, result: string | undefined): void {
+/** The call ends as the event says, whatever it does now. `note`: somebody said so. */
+export function endCall(node: RunNode, event: NodeEvent, note: OverrideNote | undefined, parts: EndingParts, result?: string): void {
   const { id: runId, progress, nodes, turns, abandoned } = parts;
   const { index, id } = node;
   const known = nodes.at(index);
   const actor = known ?? actorOf(node, parts);
   if (known === undefined) actor.since = parts.now();
-  if (actor.snapshot.value !== "running" && actor.snapshot.value !== "stopping") {
+  if (!isCalling(actor)) {
     // an attempt of another process may have begun as a run of its own, of which nothing is known here
     if (OPEN.has(progress.status(index)) && agentOf(actor).work.kind === "run")
       abandoned.addChildren([childRunId(runId, id, actor.snapshot.context.attempt + 1)]);
@@ -114,9 +119,9 @@ function tellCall(node: RunNode, event: Overridden, parts: Parts, note: Override
 }
 
 /** One that is not in memory: it has not begun, or has failed after so many attempts. */
-function actorOf(node: RunNode, { failures }: Parts): NodeActor {
+function actorOf(node: RunNode, { failures }: EndingParts): NodeActor {
   const { failure, attempt = 0, alternative = 0 } = failures.of(node.index) ?? {};
   if (attempt === 0) return newNode(node, nodeChart.initial(node.policy).snapshot);
   const policy = policyAt(node.policy, alternative);
-  return newNode(node, nodeChart.restore("queued", { policy, alternative, attempt, attemptsBefore: attempt, failure, backoffMs: 0 }));
+  return newNode(node, nodeChart.restore("queued", { policy, alternative, attempt, attemptsBefore: attempt, recoveries: 0, warned: 0, failure, backoffMs: 0 }));
 }

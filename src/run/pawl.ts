@@ -10,6 +10,7 @@ import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
+import type { TimeoutSuggestions, TimeoutsOptions } from "./timeout-suggestions.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
 import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
@@ -164,6 +165,21 @@ export class Pawl implements AsyncDisposable {
   async failures(options: FailuresOptions = {}): Promise<FailurePatterns> {
     const { failurePatterns } = await import("./failure-patterns.ts");
     return failurePatterns(this.#store, this.#seams.clock, options);
+  }
+
+  /**
+   * How long agents take, and the timeouts that would suit them: from the successful attempts of the newest runs of workflows.
+   *
+   * @example
+   * ```ts
+   * const { agents } = await pawl.suggestTimeouts({ workflow: 'research' });
+   * for (const { agent, p99Ms, suggested } of agents) console.log(agent, p99Ms, suggested);
+   * ```
+   * @throws PAWL_INVALID_VALUE
+   */
+  async suggestTimeouts(options: TimeoutsOptions = {}): Promise<TimeoutSuggestions> {
+    const { suggestTimeouts } = await import("./timeout-suggestions.ts");
+    return suggestTimeouts(this.#store, this.#seams.clock, options);
   }
 
   /**

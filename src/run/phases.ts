@@ -77,6 +77,11 @@ export class Phases {
     return this.#workflow.status === "done";
   }
 
+  /** Warnings and timeouts strike. */
+  get isTimed(): boolean {
+    return !this.#isStopping && (this.state === "running" || this.state === "paused");
+  }
+
   /** Nodes start and end. */
   get isActive(): boolean {
     return this.#supervisor?.status === "active";
@@ -108,9 +113,17 @@ export class Phases {
       return this.tellWorkflow({ type: "run.unwind", failure: failures.cause });
     } else {
       progress.queueReady();
+      for (const node of this.#host.nodes.all()) if (node.snapshot.value === "recovering") this.#host.turns.startAction(node);
       this.#host.advance();
     }
     if (progress.exhausted) this.tellSupervisor(FACT.exhausted);
+  }
+
+  /** What ends through this work is not followed: something has settled, and its dependents do not know yet. */
+  quietly(work: () => void): void {
+    this.#isStopping = true;
+    work();
+    this.#isStopping = false;
   }
 
   /** A node, group or event has settled. */
@@ -143,6 +156,11 @@ export class Phases {
     if (unwound !== undefined) return this.#unwind(unwound.index, unwound.failure!);
     this.#host.advance();
     this.lookAround();
+  }
+
+  /** A recovery action has ended that its node does not wait for any more. */
+  actionSettled(): void {
+    if (!this.#isStopping) this.lookAround();
   }
 
   /** Is nothing left that could go on of itself? */
@@ -194,7 +212,7 @@ export class Phases {
   #compensateNext(): void {
     const { progress, unwinding, graph } = this.#host;
     const next = unwinding.next();
-    if (next !== undefined) progress.undo(graph.undo(next));
+    if (next !== undefined) progress.derive(graph.undo(next));
   }
 
   tellWorkflow(event: WorkflowEvent): void {

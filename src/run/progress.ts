@@ -11,7 +11,19 @@ import type { Graph } from "./graph.ts";
 import { MapFeed } from "./map-feed.ts";
 import { Queue } from "./queue.ts";
 
-export const NODE_STATUSES = ["waiting", "queued", "running", "backingOff", "completed", "skipped", "failed", "blocked", "cancelled", "notTaken"] as const;
+export const NODE_STATUSES = [
+  "waiting",
+  "queued",
+  "running",
+  "backingOff",
+  "recovering",
+  "completed",
+  "skipped",
+  "failed",
+  "blocked",
+  "cancelled",
+  "notTaken",
+] as const;
 export type NodeStatus = (typeof NODE_STATUSES)[number];
 /** How a node can end of itself. */
 export type Settled = "completed" | "skipped" | "failed" | "cancelled" | "notTaken";
@@ -164,6 +176,12 @@ export class Progress {
     return this.#opened.get(group);
   }
 
+  /** A group that waits is about to end without being opened. */
+  enterTransit(index: number): void {
+    this.#inTransit.add(index);
+    this.#status[index] = CODE.running;
+  }
+
   /** The branch of this number is taken. */
   take(choice: number, branch: number): void {
     const { plan } = this.#graph;
@@ -221,6 +239,12 @@ export class Progress {
     this.#leave(index);
     this.#status[index] = CODE.backingOff;
     this.#backingOff++;
+  }
+
+  /** A recovery action of the node is queued: how it goes on, that one says. */
+  recover(index: number): void {
+    this.#leave(index);
+    this.#status[index] = CODE.recovering;
   }
 
   /** A node whose backoff passed is queued again; an item, when there is room for it. */
@@ -312,8 +336,8 @@ export class Progress {
     }
   }
 
-  /** Queues a compensation. */
-  undo(index: number): void {
+  /** Queues a compensation or recovery action. */
+  derive(index: number): void {
     this.#reserve();
     this.#enqueue(index);
   }

@@ -13,7 +13,7 @@ import { isMachineRun } from "./machine-view.ts";
 import { Progress } from "./progress.ts";
 import { BESIDE, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow, stepRange } from "./row.ts";
 import { isOver, readPlan, requireRun } from "./view.ts";
-import type { Graph } from "./graph.ts";
+import { type Graph, isSpan } from "./graph.ts";
 import { type StoredNode, type StoredNodes, readNodes } from "./stored-nodes.ts";
 
 export interface RetryOptions {
@@ -147,7 +147,7 @@ function unfinished(graph: Graph, stored: readonly StoredNode[]): string[] {
   return open;
 }
 
-const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "running"]);
+const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "recovering", "running"]);
 
 // ---- the commit
 
@@ -181,6 +181,8 @@ export async function reopen(
   const gone = again.map(({ index }) => graph.node(index).id).filter((id) => !counted.has(id));
   // what an agent kept of its steps was of another input
   for (const index of edited.keys()) gone.push(...(await store.readActorRange(record.id, ...stepRange(graph.node(index).id))).map(({ key }) => key));
+  // their time begins anew with the run's
+  const stages = (await store.readActorRange(record.id, "[", "\\")).map(({ key }) => key).filter(isSpan);
   const { id, workflow: name, definition: hash, commitNo: from } = record;
   const commit: Commit = {
     runId: id,
@@ -189,7 +191,7 @@ export async function reopen(
     at,
     run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false }),
     actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set?.rows ?? [])],
-    gone: [...gone, OUTPUT_KEY],
+    gone: [...gone, ...stages, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
     history: JSON.stringify([[event], ...again.map((node) => retriedEntry(event, graph, node, edited.has(node.index))), ...(set?.history ?? [])]),
   };
@@ -209,7 +211,7 @@ function retriedEntry(event: Reopening["event"], graph: Graph, { index, body }: 
 
 /**
  * A node whose attempts were runs of their own goes on counting: the run of an old number has ended, and stays so. It is
- * written as one whose backoff is over, and so is one whose input is not that of its definition. A group that was opened
+ * written as one whose backoff is over, and so is one whose input is not that of its definition, or that had recovery actions. A group that was opened
  * stays so. Any other begins anew, without a row.
  */
 async function nextAttempt(
@@ -229,9 +231,11 @@ async function nextAttempt(
     if ((await store.readRun(childRunId(runId, id, attempt))) === undefined) continue;
     return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, attemptsBefore: body.attempt, endedAt: at, backoffMs: 0 }), null);
   }
-  return given === undefined
-    ? undefined
-    : actorRow(runId, id, "backingOff", nodeBodyText({ attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given }), null);
+  // the rows of its recovery actions stay: their numbers are used up
+  const { recoveries } = body;
+  if (given === undefined && recoveries === undefined) return undefined;
+  const anew = { attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given, ...(recoveries !== undefined && { recoveries }) };
+  return actorRow(runId, id, "backingOff", nodeBodyText(anew), null);
 }
 
 /** The input that a node is given instead of its own: a new one, or the one that it was given before. */

@@ -129,6 +129,11 @@ export class Results {
     return `[${Array.from(this.#graph.itemsOf(index), (item) => textOf(item) ?? UNDEFINED).join(",")}]`;
   }
 
+  /** A copy of the run's input. */
+  get runInput(): unknown {
+    return this.#fromInput([]);
+  }
+
   /** The input is decoded once: all nodes may read it, and it may be large. */
   #fromInput(path: FieldPath): unknown {
     this.#decodedInput ??= { value: decode(this.#input) };

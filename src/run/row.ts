@@ -8,6 +8,7 @@ import type { Failure } from "../../machines/node.ts";
 import { PawlError } from "../errors.ts";
 import type { ActorRecord, Commit, RunRecord, StoredActor } from "../store/store.ts";
 import { decode, encode } from "./codec.ts";
+import type { Action } from "./recovery-action.ts";
 
 /** Grows when the layout of a row's body changes. */
 const CODEC_VERSION = 1;
@@ -52,6 +53,10 @@ export interface NodeBody {
   /** How many alternatives have taken over, and the attempts of the agents before the one that is called now. */
   readonly alternative?: number;
   readonly attemptsBefore?: number;
+  /** How many recovery actions have begun. */
+  readonly recoveries?: number;
+  /** Of a recovery action: what it is. */
+  readonly recovers?: Action;
   /** Of a group that was opened: how many items, or the number of the branch that was taken. */
   readonly opened?: number;
   /** Of an event that is awaited: when its timeout strikes. */
@@ -88,6 +93,11 @@ export interface RunBody {
 
 export function actorRow(runId: string, key: string, status: string, body: string, output: string | null): ActorRecord {
   return { key, status, body, output, checksum: actorChecksum(runId, key, status, body, output) };
+}
+
+/** The row of a stage. */
+export function stageRow(runId: string, key: string, status: string, body: object): ActorRecord {
+  return actorRow(runId, key, status, encode(body), null);
 }
 
 /** A row that holds one value. */
@@ -128,6 +138,8 @@ export function nodeBodyText(body: NodeBody): string {
     body.overridden !== undefined ||
     body.degraded !== undefined ||
     body.generation !== undefined ||
+    body.recoveries !== undefined ||
+    body.recovers !== undefined ||
     body.backoffMs !== undefined
   )
     return encode(body);

@@ -4,6 +4,7 @@
 import type { Command } from "commander";
 import type { FailuresVerbOptions } from "./failures.ts";
 import { type Done, examples, onStore, wholeNumber } from "./verb-parts.ts";
+import type { TimeoutsVerbOptions } from "./timeouts.ts";
 import type { WhyVerbOptions } from "./why.ts";
 
 const EXIT_CODES = "\nExit codes: 0 told, 2 wrong command, 5 no such run, 70 store failed";
@@ -27,4 +28,13 @@ export function declareWhyVerbs(program: Command, done: Done): void {
     .addHelpText("after", EXIT_CODES)
     .action(async (options: FailuresVerbOptions) => done(await (await import("./failures.ts")).failures(options)));
   onStore(failures);
+  const timeouts = program
+    .command("timeouts")
+    .description("measure how long agents take, and suggest a timeout for each")
+    .option("--workflow <name>", "only runs of this workflow")
+    .option("--limit <number>", "look at so many runs, the newest (default: 1000)", wholeNumber(1, LIMIT_MAX))
+    .addHelpText("after", examples("pawl timeouts --limit 100", "pawl timeouts --workflow research --json"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (options: TimeoutsVerbOptions) => done(await (await import("./timeouts.ts")).timeouts(options)));
+  onStore(timeouts);
 }

@@ -54,7 +54,7 @@ const found = new WeakMap<AnyStateMachine, Asked[]>();
 
 function seekPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Script, input: object, finder: PathFinder): Path[] {
   // @xstate/graph 3.0.4 takes a `filterEvents` and ignores it: events that a state does not take are left out here
-  const told = [...script.events, ...timerEvents(machine)];
+  const told = [...script.events, ...timerEvents(machine)].filter((event) => script.tells?.(input, event) ?? true);
   const found = finder[how](machine, {
     input,
     events: (snapshot: any) => told.filter((event) => snapshot.can(event)),

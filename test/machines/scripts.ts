@@ -5,7 +5,8 @@
 import type { EventFrom, InputFrom } from "xstate";
 import type { eventMachine } from "../../machines/event.ts";
 import type { groupMachine } from "../../machines/group.ts";
-import type { Failure, nodeMachine } from "../../machines/node.ts";
+import type { Failure, NodeContext, nodeMachine } from "../../machines/node.ts";
+import type { stageMachine } from "../../machines/stage.ts";
 import type { supervisorMachine } from "../../machines/supervisor.ts";
 import type { workflowMachine } from "../../machines/workflow.ts";
 import { type AnyEvent } from "./drivers.ts";
@@ -13,6 +14,8 @@ import { type AnyEvent } from "./drivers.ts";
 export interface Script {
   readonly inputs: Readonly<Record<string, object>>;
   readonly events: readonly AnyEvent[];
+  /** Which of the events it is told in paths with this input; default: all. Each more makes many more paths. */
+  readonly tells?: (input: object, event: AnyEvent) => boolean;
   /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
   readonly stopWhen?: (snapshot: { readonly context: any }) => boolean;
 }
@@ -20,6 +23,9 @@ export interface Script {
 const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
 const limited: Failure = { kind: "resource", code: "PAWL_AGENT_FAILED", message: "too many requests", retryable: true, retryAfterMs: 90_000 };
 const unconfigured: Failure = { kind: "configuration", code: "PAWL_AGENT_UNCONFIGURED", message: "no key", retryable: false };
+
+const recoverable: Failure = { kind: "resource", code: "ENOSPC", message: "disk full", retryable: true, recover: "cleanUp" };
+const overdue: Failure = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: "it was given up", retryable: true };
 
 const policy: InputFrom<typeof nodeMachine> = {
   maxAttempts: 3,
@@ -45,6 +51,18 @@ const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
   "blocks its dependents": policy,
   "is skipped": { ...policy, jitter: "none", onFail: "skip" },
   "is tried once": { ...policy, maxAttempts: 1 },
+  "is recovered": { ...policy, maxAttempts: 2, jitter: "none" },
+  "is warned of": { ...policy, maxAttempts: 2, jitter: "none", warnAfterMs: 60_000 },
+  "is recovered while it runs": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp", "simplify"] },
+  "is recovered while it runs, then skipped": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp"], onFail: "skip" },
+  "is recovered while it runs, then taken over": {
+    ...policy,
+    maxAttempts: 1,
+    warnAfterMs: 60_000,
+    onWarn: ["cleanUp"],
+    onFail: "skip",
+    alternative: { ...policy, maxAttempts: 1, onFail: "skip" },
+  },
   "is taken over by another": { ...policy, maxAttempts: 1, onFail: "skip", alternative: { ...policy, maxAttempts: 2, jitter: "none", onFail: "skip" } },
 };
 
@@ -54,10 +72,32 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "attempt.failed", failure: overloaded, jitter: 0 },
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
+  { type: "attempt.failed", failure: recoverable, jitter: 0.5 },
+  { type: "attempt.restarted", failure: overdue },
+  { type: "recovery.ended", verdict: "continue" },
+  { type: "recovery.ended", verdict: "restart", failure: overdue },
+  { type: "recovery.ended", verdict: "fail", failure: overdue },
   { type: "node.cancelled" },
   { type: "run.unwinds" },
   ...overrides,
 ];
+
+const isOneOf = (input: object, ...names: string[]): boolean => names.some((name) => input === nodeInputs[name]);
+const isRecovered = (input: object): boolean => isOneOf(input, ...Object.keys(nodeInputs).filter((name) => name.startsWith("is recovered")));
+
+/** Of recovery only those are told that are recovered, and these of few failures. */
+function tellsNode(input: object, event: AnyEvent): boolean {
+  const { failure, type } = event as { failure?: Failure; type: string };
+  if (type === "recovery.ended" || type === "attempt.restarted" || failure?.recover !== undefined) return isRecovered(input);
+  if (type !== "attempt.failed") return true;
+  const isShort = isRecovered(input) || isOneOf(input, "is warned of");
+  return !isShort || event === nodeEvents.find((each) => each.type === "attempt.failed");
+}
+
+/** Rounds would follow each other without end. */
+function hasBegunAnew({ context: { recoveries, attempt, attemptsBefore, alternative } }: { readonly context: NodeContext }): boolean {
+  return (recoveries > 0 && attempt > 1) || (alternative === 0 && attemptsBefore > 0 && attempt > attemptsBefore) || attempt > 3;
+}
 
 const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
   "blocks its dependents": { onFail: "block" },
@@ -91,6 +131,18 @@ const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
   { type: "supervisor.stop" },
 ];
 
+const stageInputs: Record<string, InputFrom<typeof stageMachine>> = { "only warns": { onWarn: [] }, "has two actions": { onWarn: ["save", "simplify"] } };
+
+const stageEvents: EventFrom<typeof stageMachine>[] = [
+  { type: "stage.began" },
+  { type: "stage.overdue" },
+  { type: "stage.timedOut" },
+  { type: "stage.ended" },
+  { type: "recovery.ended", verdict: "continue" },
+  { type: "recovery.ended", verdict: "restart" },
+  { type: "recovery.ended", verdict: "fail" },
+];
+
 const runInputs: Record<string, InputFrom<typeof workflowMachine>> = {
   "keeps what it has at its timeout": { timeoutMs: 1_800_000, onTimeout: "partial" },
   "fails at its timeout": { timeoutMs: 1_800_000, onTimeout: "abort" },
@@ -111,6 +163,7 @@ const runEvents: EventFrom<typeof workflowMachine>[] = [
   { type: "run.terminate" },
   { type: "run.unwind", failure: { ...overloaded, node: "collect" } },
   { type: "supervisor.unwound" },
+  { type: "run.overdue" },
 ];
 
 /** What the invoked attempt answers: its result, a failure that is to be tried again soon or later, or one for good. */
@@ -125,7 +178,8 @@ const stepEvents: AnyEvent[] = [
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
-  node: { inputs: nodeInputs, events: nodeEvents },
+  node: { inputs: nodeInputs, events: nodeEvents, tells: tellsNode, stopWhen: hasBegunAnew },
+  stage: { inputs: stageInputs, events: stageEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
   workflow: { inputs: runInputs, events: runEvents },

@@ -56,7 +56,7 @@ async function hunt(): Promise<number | undefined> {
 afterEach(() => vi.restoreAllMocks());
 
 /** The method does something else; it is given the one that it replaces. */
-function replaced<T extends object, K extends keyof T>(of: T, method: K, by: (original: any) => unknown): () => void {
+function replaced<T extends object>(of: T, method: keyof T, by: (original: any) => unknown): () => void {
   return () => {
     const original = of[method];
     vi.spyOn(of, method as never).mockImplementation(by(original) as never);

@@ -25,6 +25,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["why", "doc-7"],
   ["why", "r-7"],
   ["failures"],
+  ["timeouts"],
   ["watch", "r-1"],
   ["watch", "doc-7"],
   ["inspect", "r-1", "--json"],

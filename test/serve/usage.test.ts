@@ -9,7 +9,7 @@ import { HELD, makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
-const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures"];
+const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "timeouts"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
 const DEFINE = ["check", "graph", "schema"];
 const KEEP_HOUSE = ["prune", "backup", "restore", "doctor"];
