@@ -228,6 +228,7 @@ export const nodeMachine = setup({
         "run.unwinds": { target: "stopping", actions: "stopAgent" },
         "node.overridden": [
           { guard: "isGiven", target: "completed", actions: "abortAgent" },
+          { guard: "isLeftOut", target: "notTaken", actions: "abortAgent" },
           { guard: "isPassedOver", target: "skipped", actions: ["abortAgent", "keepReason"] },
           { target: "failed", actions: ["abortAgent", "keepReason"] },
         ],
@@ -256,6 +257,7 @@ export const nodeMachine = setup({
         "run.unwinds": "cancelled",
         "node.overridden": [
           { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
           { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
           { target: "failed", actions: "keepReason" },
         ],

@@ -187,7 +187,7 @@ export const completesInOrder: Invariant = (moments) => {
 export const groupEndsWithReason: Invariant = (moments) => {
   const { failure, policy } = group(moments);
   if (failure?.code === "PAWL_NODE_OVERRIDDEN") return isIn(moments, "failed", "skipped");
-  const isSkipped = policy.onFail === "skip" || moments.some(({ told }) => told?.type === "round.skipped");
+  const isSkipped = policy.onFail === "skip" || moments.find(({ value }) => isIn(moments, value))?.told?.type === "round.skipped";
   if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, isSkipped ? "skipped" : "failed");
   return failure === undefined;
 };
