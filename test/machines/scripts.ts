@@ -85,9 +85,12 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
 const isOneOf = (input: object, ...names: string[]): boolean => names.some((name) => input === nodeInputs[name]);
 const isRecovered = (input: object): boolean => isOneOf(input, ...Object.keys(nodeInputs).filter((name) => name.startsWith("is recovered")));
 
-/** Of recovery only those are told that are recovered, and these of few failures. */
+const FROM_OUTSIDE: ReadonlySet<string> = new Set(["node.cancelled", "run.unwinds", "node.overridden"]);
+
+/** Of recovery only those are told that are recovered, and these of few failures; of what ends a node from outside, some. */
 function tellsNode(input: object, event: AnyEvent): boolean {
   const { failure, type } = event as { failure?: Failure; type: string };
+  if (FROM_OUTSIDE.has(type)) return isOneOf(input, "blocks its dependents", "is recovered", "is recovered while it runs");
   if (type === "recovery.ended" || type === "attempt.restarted" || failure?.recover !== undefined) return isRecovered(input);
   if (type !== "attempt.failed") return true;
   const isShort = isRecovered(input) || isOneOf(input, "is warned of");

@@ -2,7 +2,7 @@
  * Random plots of governed runs: what is run, what people do to it, and what dies when.
  */
 import fc from "fast-check";
-import type { Deed, Round } from "./governed.ts";
+import type { Deed, Round } from "./governed-words.ts";
 import type { Fault } from "./process.ts";
 import { type Spec, shapeSpec } from "./shapes.ts";
 

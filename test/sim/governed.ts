@@ -13,7 +13,8 @@ import { MemoryStore } from "../../src/store/memory.ts";
 import type { Commit, Store } from "../../src/store/store.ts";
 import { SimClock } from "./clock.ts";
 import { type Era, endedIn, erasOf, expectedAtLast, isOwn } from "./eras.ts";
-import { type Fault, SimProcess, replacing } from "./process.ts";
+import type { Deed, GovernedEnding, GovernedPlot, Override, Round } from "./governed-words.ts";
+import { SimProcess, replacing } from "./process.ts";
 import { INPUT, OTHER_IDS, type Spec, hasRuns } from "./shapes.ts";
 import { indexOf } from "./shapes-model.ts";
 import { compareRun, toldBy } from "./shapes-compare.ts";
@@ -21,47 +22,6 @@ import { Senders } from "./shapes-senders.ts";
 import { ShapeWatch } from "./shapes-watch.ts";
 import { type Call, type Flows, flowsOf } from "./shapes-workflow.ts";
 import { type UndoCall, cutDiffers, toUndo } from "./undone.ts";
-
-/** How a node is to end, which one is chosen by a number. */
-interface Override {
-  readonly node: number;
-  readonly outcome: "completed" | "skipped" | "failed";
-}
-
-/** What somebody does to the run once this commit of it is durable. */
-export type Deed = { readonly after: number; readonly isFar: boolean } & (
-  | { readonly verb: "cancel" | "keep" | "terminate" }
-  | { readonly verb: "pause"; readonly forMs: number }
-  | ({ readonly verb: "override" } & Override)
-);
-
-/** How the run is taken up again when it has ended. */
-export type Round = { readonly isFar: boolean; readonly crash: "before" | "after" | undefined } & (
-  | { readonly verb: "retry"; readonly nodes: readonly number[]; readonly edits: readonly number[] }
-  | { readonly verb: "resume" }
-  | ({ readonly verb: "override" } & Override)
-);
-
-export interface GovernedPlot {
-  readonly spec: Spec;
-  readonly seed: number;
-  readonly permits?: number | undefined;
-  /** Faults of the first, second, … process: what happens to which group of commits. */
-  readonly faults?: readonly ((group: number) => Fault | undefined)[];
-  readonly deeds?: readonly Deed[];
-  readonly rounds?: readonly Round[];
-  readonly wrap?: ((store: Store) => Store) | undefined;
-}
-
-/** What came of it, for those who count. */
-export interface GovernedEnding {
-  readonly groups: number;
-  readonly processes: number;
-  readonly eras: number;
-  readonly undone: number;
-  readonly overridden: number;
-  readonly status: string;
-}
 
 const LIVES_MAX = 20;
 const JANITOR_MS = 300_000;
