@@ -19,6 +19,8 @@ export type EventEvent =
   | { type: "node.cancelled" }
   /** Somebody says how it ends. */
   | { type: "node.overridden"; outcome: "completed" }
+  /** Somebody says how the choice ends that it is a member of. */
+  | { type: "node.overridden"; outcome: "notTaken" }
   | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
 const late: Failure = { kind: "timeout", code: "PAWL_EVENT_TIMEOUT", message: "the event did not come in time", retryable: false };
@@ -33,6 +35,7 @@ export const eventMachine = setup({
     maySkip: ({ context }) => context.policy.onFail === "skip",
     isGiven: ({ event }) => event.type === "node.overridden" && event.outcome === "completed",
     isPassedOver: ({ event }) => event.type === "node.overridden" && event.outcome === "skipped",
+    isLeftOut: ({ event }) => event.type === "node.overridden" && event.outcome === "notTaken",
   },
   delays: {
     eventTimeout: ({ context }) => context.policy.timeoutMs,
@@ -56,6 +59,7 @@ export const eventMachine = setup({
         "node.cancelled": "cancelled",
         "node.overridden": [
           { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
           { guard: "isPassedOver", target: "skipped", actions: "keepReason" },
           { target: "failed", actions: "keepReason" },
         ],
@@ -65,5 +69,6 @@ export const eventMachine = setup({
     skipped: { type: "final", description: "It did not come in time, or somebody passed over it; dependents go on without it." },
     failed: { type: "final", description: "It did not come in time, or somebody gave it up; dependents are blocked." },
     cancelled: { type: "final", description: "The run was cancelled or timed out before it came." },
+    notTaken: { type: "final", description: "Somebody set how its choice ends: nobody waits for it any more." },
   },
 });

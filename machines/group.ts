@@ -20,19 +20,27 @@ export type GroupEvent =
   | { type: "round.wanted" }
   | { type: "group.closed" }
   | { type: "group.refused"; failure: Failure }
-  | { type: "node.cancelled" };
+  /** The last round was passed over: nobody goes on from it. */
+  | { type: "round.skipped"; failure: Failure }
+  | { type: "node.cancelled" }
+  /** Somebody says how it ends, or how the group does that it is a member of. */
+  | { type: "node.overridden"; outcome: "completed" | "notTaken" }
+  | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
 export const groupMachine = setup({
   types: { context: {} as GroupContext, events: {} as GroupEvent, input: {} as GroupPolicy },
   actions: {
     /** Find out which members there are; answer with group.opened, or group.refused. */
     openGroup: () => {},
-    /** Make the group's result of those of its members; answer with group.closed, round.wanted or group.refused. */
+    /** Make the group's result of those of its members; answer with group.closed, round.wanted, round.skipped or group.refused. */
     closeGroup: () => {},
     keepFailure: assign(({ event }) => ({ failure: "failure" in event ? event.failure : undefined })),
   },
   guards: {
     maySkip: ({ context }) => context.policy.onFail === "skip",
+    isGiven: ({ event }) => event.type === "node.overridden" && event.outcome === "completed",
+    isLeftOut: ({ event }) => event.type === "node.overridden" && event.outcome === "notTaken",
+    isPassedOver: ({ event }) => event.type === "node.overridden" && event.outcome === "skipped",
   },
 }).createMachine({
   id: "group",
@@ -50,28 +58,54 @@ export const groupMachine = setup({
           { target: "failed", actions: "keepFailure" },
         ],
         "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
       },
     },
     open: {
       description: "Its members wait, run and end.",
-      on: { "members.settled": "closing", "node.cancelled": "cancelled" },
+      on: {
+        "members.settled": "closing",
+        "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
+      },
     },
     closing: {
       description: "All members have ended; its result is put together, or a loop goes on.",
       entry: "closeGroup",
       on: {
         "round.wanted": "open",
+        "round.skipped": { target: "skipped", actions: "keepFailure" },
         "group.closed": "completed",
         "group.refused": [
           { guard: "maySkip", target: "skipped", actions: "keepFailure" },
           { target: "failed", actions: "keepFailure" },
         ],
         "node.cancelled": "cancelled",
+        "node.overridden": [
+          { guard: "isGiven", target: "completed" },
+          { guard: "isLeftOut", target: "notTaken" },
+          { guard: "isPassedOver", target: "skipped", actions: "keepFailure" },
+          { target: "failed", actions: "keepFailure" },
+        ],
       },
     },
-    completed: { type: "final", description: "Its result is there." },
-    skipped: { type: "final", description: "It could not be opened or closed; dependents go on without a result." },
-    failed: { type: "final", description: "It could not be opened or closed; dependents are blocked." },
+    completed: { type: "final", description: "Its result is there, or somebody set it." },
+    skipped: {
+      type: "final",
+      description: "It could not be opened or closed, or somebody passed over it or its last round; dependents go on without a result.",
+    },
+    failed: { type: "final", description: "It could not be opened or closed, or somebody gave it up; dependents are blocked." },
     cancelled: { type: "final", description: "The run was cancelled or timed out before the group ended." },
+    notTaken: { type: "final", description: "Somebody set how the choice ends that it is a member of." },
   },
 });

@@ -34,7 +34,9 @@ export type WorkflowEvent =
   | { type: "run.terminate" }
   /** A node failed for which the run is unwound. */
   | { type: "run.unwind"; failure: WorkflowContext["failure"] }
-  | { type: "supervisor.unwound" };
+  | { type: "supervisor.unwound" }
+  /** A recovery action said that its timeout is to strike now. */
+  | { type: "run.overdue" };
 
 const timedOut: Failure = { kind: "timeout", code: "PAWL_RUN_TIMED_OUT", message: "Timeout", retryable: false };
 
@@ -90,6 +92,10 @@ export const workflowMachine = setup({
           { guard: "anyFailed", target: "failed", actions: "keepOutcome" },
           { target: "collecting", actions: "keepOutcome" },
         ],
+        "run.overdue": [
+          { guard: "keepsPartial", target: "timedOut", actions: ["stopSupervisor", "keepFailure"] },
+          { target: "failed", actions: ["stopSupervisor", "keepFailure"] },
+        ],
         "run.pause": "paused",
         "run.unwind": { target: "compensating", actions: ["keepFailure", "unwindsAsFailed", "unwindSupervisor"] },
         "run.cancel": [
@@ -107,6 +113,10 @@ export const workflowMachine = setup({
           { target: "collecting", actions: "keepOutcome" },
         ],
         "run.unwind": { target: "compensating", actions: ["keepFailure", "unwindsAsFailed", "unwindSupervisor"] },
+        "run.overdue": [
+          { guard: "keepsPartial", target: "timedOut", actions: ["stopSupervisor", "keepFailure"] },
+          { target: "failed", actions: ["stopSupervisor", "keepFailure"] },
+        ],
         "run.resume": "running",
         "run.cancel": [
           { guard: "undoes", target: "compensating", actions: ["unwindsAsCancelled", "unwindSupervisor"] },
@@ -128,7 +138,7 @@ export const workflowMachine = setup({
       on: {
         "output.collected": "completed",
         "output.refused": { target: "failed", actions: "keepFailure" },
-        "run.cancel": "cancelled",
+        "run.cancel": [{ guard: "undoes", target: "compensating", actions: ["unwindsAsCancelled", "unwindSupervisor"] }, { target: "cancelled" }],
         "run.terminate": "cancelled",
       },
     },

@@ -16,6 +16,10 @@ const entry = (summary: string, next: string, retryable = false): ErrorEntry => 
 export const ERRORS = {
   PAWL_DEFINITION_CYCLE: entry("nodes wait for each other in a circle", "remove one of the references or `after` entries that close the circle"),
   PAWL_UNKNOWN_REFERENCE: entry("a reference names a node or field that does not exist", "correct the name; `pawl check FILE` lists the nodes"),
+  PAWL_UNKNOWN_RECOVERY: entry(
+    "a recovery action is named that neither the agent nor its node or stage declares",
+    "declare it: recovery: { name: agent }, or correct its name",
+  ),
   PAWL_UNKNOWN_AGENT: entry("a node names an agent that was not given", "add the agent to `agents`, or correct its name"),
   PAWL_DUPLICATE_ID: entry("two nodes, workflows or agents have the same name", "give each its own name"),
   PAWL_INVALID_ID: entry("a name has characters that are not allowed, or is reserved", "use 1 to 128 of A-Z a-z 0-9 . _ -"),
@@ -64,6 +68,11 @@ export const ERRORS = {
   PAWL_DEFINITION_MISSING: entry("no workflow of this name was given to this worker", "pass it in open(url, { workflows })"),
   PAWL_AGENT_FAILED: entry("an agent failed", "see the message of the agent", true),
   PAWL_AGENT_TIMEOUT: entry("an attempt took longer than its timeout", "raise `timeout`, or make the agent faster", true),
+  PAWL_AGENT_OVERDUE: entry(
+    "an attempt ran longer than its `warnAfter`, and a recovery action gave it up",
+    "see the recovery action's reasons, raise `warnAfter`, or make the agent faster",
+    true,
+  ),
   PAWL_AGENT_HTTP: entry("an agent's service answered with an error, or not at all", "check that the service runs and its URL is right", true),
   PAWL_AGENT_UNLOADABLE: entry(
     "the module of an isolated agent cannot be loaded, or does not export its function",
@@ -80,6 +89,7 @@ export const ERRORS = {
   PAWL_AGENT_UNCONFIGURED: entry("an agent's URL is not set", "set the environment variable, or give the URL in the definition"),
   PAWL_NOT_A_LIST: entry("a map was given something that is not a list", "give it a list; an agent can make one of it"),
   PAWL_EVENT_TIMEOUT: entry("an event did not come in time", "raise `timeout`, or let those that wait go on without it: onFail: 'skip'"),
+  PAWL_STAGE_TIMED_OUT: entry("the stage of a node reached its timeout", "raise the stage's `timeout`, then `pawl retry RUN`"),
   PAWL_HEARTBEAT_TIMEOUT: entry(
     "an attempt reported no progress for longer than its `heartbeat`",
     "call ctx.heartbeat() more often, or raise `heartbeat`",
@@ -151,6 +161,7 @@ export type ErrorCode = keyof typeof ERRORS;
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   PAWL_DEFINITION_CYCLE: 400,
   PAWL_UNKNOWN_REFERENCE: 400,
+  PAWL_UNKNOWN_RECOVERY: 400,
   PAWL_UNKNOWN_AGENT: 400,
   PAWL_DUPLICATE_ID: 400,
   PAWL_INVALID_ID: 400,
@@ -180,6 +191,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   PAWL_DEFINITION_MISSING: 409,
   PAWL_AGENT_FAILED: 502,
   PAWL_AGENT_TIMEOUT: 504,
+  PAWL_AGENT_OVERDUE: 504,
   PAWL_AGENT_HTTP: 502,
   PAWL_AGENT_UNLOADABLE: 500,
   PAWL_THREAD_ENDED: 502,
@@ -189,6 +201,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   PAWL_AGENT_UNCONFIGURED: 500,
   PAWL_NOT_A_LIST: 422,
   PAWL_EVENT_TIMEOUT: 504,
+  PAWL_STAGE_TIMED_OUT: 504,
   PAWL_HEARTBEAT_TIMEOUT: 504,
   PAWL_STEP_REPEATED: 409,
   PAWL_STEP_UNSUPPORTED: 500,

@@ -22,18 +22,10 @@ export { documentSchema, parseWorkflow } from "./define/parse.ts";
 export type { LimitOptions, LimitsOptions, UseOptions } from "./define/limits.ts";
 export type { Alternative, OnFail } from "./define/on-fail.ts";
 export type { AttemptOptions, FinalWord, RetryOptions } from "./define/policy.ts";
+export type { LadderOptions, Recovery, RecoveryActions, RecoveryVerdict, StageOptions, StageRecovery } from "./define/recovery.ts";
 export type { ArgsOf, Ref, RefOf, Unref } from "./define/reference.ts";
 export type { Schema } from "./define/schema.ts";
-export {
-  type NodeHandle,
-  type NodeOptions,
-  type StageOptions,
-  type Undo,
-  type Workflow,
-  type WorkflowBuilder,
-  type WorkflowOptions,
-  workflow,
-} from "./define/workflow.ts";
+export { type NodeHandle, type NodeOptions, type Undo, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./define/workflow.ts";
 export { AgentError, ERRORS, type ErrorCode, type FailureKind, type Finding, PawlError, isPawlError, statusOfError } from "./errors.ts";
 export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
@@ -77,6 +69,8 @@ export type { OverriddenNode, OverrideOptions, OverrideOutcome } from "./run/ove
 export type { OverrideNote } from "./run/row.ts";
 export type { Reopened } from "./run/reopen.ts";
 export type { FailurePattern, FailurePatterns, FailuresOptions } from "./run/failure-patterns.ts";
+export type { StageView } from "./run/stage-view.ts";
+export type { TimeoutSuggestion, TimeoutSuggestions, TimeoutsOptions } from "./run/timeout-suggestions.ts";
 export type { Cause, CauseKind } from "./run/why-cause.ts";
 export type { Why } from "./run/why.ts";
 export type { RetentionPolicy } from "./run/retention.ts";

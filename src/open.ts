@@ -7,7 +7,7 @@ import type { BreakerOption } from "./define/breaker.ts";
 import type { LimitsOptions } from "./define/limits.ts";
 import type { Duration } from "./define/duration.ts";
 import { environmentVariable } from "./environment.ts";
-import type { PawlError } from "./errors.ts";
+import { PawlError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
 import { Health, type HealthOptions } from "./run/health.ts";
 import { IsolatedThreads } from "./run/isolated.ts";
@@ -56,6 +56,11 @@ export interface OpenOptions {
    * the worst of them gets worse, and when it recovers.
    */
   readonly health?: HealthOptions;
+  /**
+   * Multiplies the timeouts and warnings of attempts, stages and runs: for a slow machine, or one under test. How long events
+   * are awaited stays as it is. Default 1.
+   */
+  readonly timeoutMultiplier?: number;
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
   /**
@@ -73,6 +78,8 @@ export interface OpenOptions {
   /** Called once when the store fails and nothing can go on. Default: an uncaught error. */
   readonly onFatal?: (error: PawlError) => void;
 }
+
+const MULTIPLIER_MAX = 1_000;
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -92,12 +99,13 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Pawl> {
   const execute = options.execute ?? true;
+  const timeoutMultiplier = checkedMultiplier(options.timeoutMultiplier);
   const store = url === ":memory:" ? new MemoryStore() : openSqliteStore(url, { mustExist: !execute });
   const seams: Seams = {
     store,
     clock: systemClock,
     random: systemRandom,
-    attempts: { log: options.log ?? silent, environment: environmentVariable },
+    attempts: { log: options.log ?? silent, environment: environmentVariable, timeoutMultiplier },
     pid: process.pid,
     facts: systemFacts(url, execute),
     leaseMs: options.leaseMs,
@@ -108,6 +116,15 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Pawl
     onFatal: options.onFatal ?? throwUncaught,
   };
   return openOn(store, seams, { ...options, execute });
+}
+
+/** Throws PAWL_INVALID_VALUE. */
+function checkedMultiplier(factor = 1): number {
+  if (Number.isFinite(factor) && factor > 0 && factor <= MULTIPLIER_MAX) return factor;
+  throw new PawlError("PAWL_INVALID_VALUE", {
+    message: `timeoutMultiplier is ${factor}, but must be a number above 0, at most ${MULTIPLIER_MAX}`,
+    at: "open()",
+  });
 }
 
 /** Opens pawl on given seams: what `open` does, and the simulator. */

@@ -11,6 +11,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { ERRORS, type ErrorCode, PawlError, documentSchema, open, parseWorkflow } from "../src/index.ts";
 import { anyAgent, anyWorkflow } from "./sim/machine-room.ts";
+import { Resident } from "./serve/resident.ts";
 import { playedToTheEnd } from "./sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -20,7 +21,10 @@ const blocks = (language: string): string[] => [...readme.matchAll(new RegExp(`\
 const place = join(root, "test", "readme-programs");
 
 beforeAll(() => void mkdirSync(place, { recursive: true }));
+/** Runs commands one after the other, without loading the modules for each. */
+const resident = new Resident({ ...process.env, PAWL_STORE: ".pawl/pawl.db" });
 afterAll(() => {
+  resident.stop();
   rmSync(place, { recursive: true, force: true });
   for (const suffix of ["", "-wal", "-shm"]) rmSync(join(root, ".pawl", `readme.db${suffix}`), { force: true });
 });
@@ -41,6 +45,7 @@ const OUTPUTS = [
   "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
   "paths survive",
   'refunded: payment for o-7\nrun "shipping',
+  "a patch for #7",
 ];
 
 test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {
@@ -51,14 +56,14 @@ test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d run
   expect(stdout).toContain(OUTPUTS[i - 1]!);
 });
 
-test("each command of the command line works", () => {
+test("each command of the command line works", async () => {
   const commands = blocks("sh")
     .flatMap((block) => block.trim().split("\n"))
     .filter((line) => line.startsWith("pawl "));
   expect(commands.length).toBeGreaterThan(5);
   for (const command of commands) {
-    const { stdout, stderr, status } = node("src/serve/bin.ts", ...command.split(" ").slice(1));
-    expect({ command, status, stderr: status === 0 ? "" : stderr }).toEqual({ command, status: 0, stderr: "" });
+    const { stdout, stderr, code } = await resident.run({ folder: root, words: command.split(" ").slice(1) });
+    expect({ command, code, stderr: code === 0 ? "" : stderr }).toEqual({ command, code: 0, stderr: "" });
     expect(stdout.length, command).toBeGreaterThan(20);
   }
 });
@@ -75,7 +80,7 @@ test("what is typed in two terminals is answered as it says", async () => {
   try {
     for (const text of said) {
       const [command = "", ...answer] = text.trimEnd().split("\n");
-      const answered = command.endsWith(" &") ? await terminals.start(command.slice(0, -2), workers) : terminals.run(command);
+      const answered = command.endsWith(" &") ? await terminals.start(command.slice(0, -2), workers) : await terminals.run(command);
       expect(plain(answered), command).toMatch(pattern(answer.join("\n")));
       await terminals.atRest();
     }
@@ -85,13 +90,13 @@ test("what is typed in two terminals is answered as it says", async () => {
   }
 });
 
-test("what keeps house works", () => {
+test("what keeps house works", async () => {
   const terminals = makeTerminals("house");
-  terminals.run("pawl run examples/task-graph.yaml");
+  await terminals.run("pawl run examples/task-graph.yaml");
   const [, section = ""] = /\n## Keeping house\n([^]*?)\n## /.exec(readme) ?? [];
   const commands = [...section.matchAll(/`(pawl [^`]+)`/g)].map(([, command]) => command!.replace(/[[\]]/g, ""));
   expect(commands.length).toBe(4);
-  for (const command of commands) expect(terminals.run(`${command} && echo "it ended well"`), command).toMatch(/\nit ended well\n$/);
+  for (const command of commands) expect(await terminals.run(`${command} && echo "it ended well"`), command).toMatch(/\nit ended well\n$/);
 });
 
 test("the table of errors is that of the library", () => {
@@ -110,6 +115,12 @@ function pattern(answer: string): RegExp {
   return new RegExp(`^${escaped.replaceAll("…", ".*")}$`);
 }
 
+/** What a shell makes of a command that is pawl's alone; undefined for any other. */
+function wordsOf(command: string): string[] | undefined {
+  const [pawl, ...words] = [...command.matchAll(/'([^']*)'|([^\s']+)/g)].map(([, quoted, plain_]) => quoted ?? plain_!);
+  return pawl === "pawl" && !/[|&;<>$"]/.test(command.replaceAll(/'[^']*'/g, "")) ? words : undefined;
+}
+
 /** A shell in a folder in which `pawl` is a command and the examples are at hand. */
 function makeTerminals(name: string) {
   const cwd = join(place, name);
@@ -119,7 +130,12 @@ function makeTerminals(name: string) {
   writeFileSync(join(cwd, "bin/pawl"), `#!/bin/sh\n${pawl}\n`, { mode: 0o755 });
   const env = { ...process.env, PATH: `${join(cwd, "bin")}:${process.env["PATH"]}`, PAWL_STORE: join(cwd, ".pawl/pawl.db") };
   return {
-    run: (command: string): string => spawnSync("sh", ["-c", `{ ${command}; } 2>&1`], { cwd, env, encoding: "utf8" }).stdout,
+    run: async (command: string): Promise<string> => {
+      const words = wordsOf(command);
+      if (words === undefined) return spawnSync("sh", ["-c", `{ ${command}; } 2>&1`], { cwd, env, encoding: "utf8" }).stdout;
+      const { stdout, stderr } = await resident.run({ folder: cwd, words });
+      return stdout + stderr;
+    },
     /** Resolves with the first that it says. */
     start: async (command: string, processes: ChildProcess[]): Promise<string> => {
       const started = spawn("sh", ["-c", `exec ${command}`], { cwd, env: { ...env, PAWL_STORE: ".pawl/pawl.db" }, stdio: ["ignore", "pipe", "inherit"] });

@@ -8,6 +8,7 @@ import type { HealthCheck } from "./health-check.ts";
 import { type Guard, type UseOptions, guardOf } from "./limits.ts";
 import { checkName } from "./name.ts";
 import { type AttemptOptions, type Policy, policyOf } from "./policy.ts";
+import { type RecoveryActions, checkRecovery } from "./recovery.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 
 /** A failure of an upstream node that was skipped, for agents that want to decide by it. */
@@ -108,19 +109,28 @@ export interface Agent<in Given = any, out Result = any> {
   readonly breaker?: Breaker | undefined;
   readonly onError?: ErrorHandler | undefined;
   readonly healthCheck?: HealthCheck | undefined;
+  readonly recovery?: RecoveryActions | undefined;
   /** Only in types: what it takes and gives. */
   readonly types?: { readonly given: (value: Given) => void; readonly result: Result };
 }
 
 /** What `onError` may say of a failure; what it leaves out stays as it is. */
-export interface ErrorVerdict {
+export interface ErrorVerdict<Action extends string = string> {
   /** How it is treated: `transient` and `resource` are tried again, `configuration` and `critical` are not. */
   readonly kind?: FailureKind;
   /** What failed, for programs: 1 to 64 of A-Z a-z 0-9 . _ - */
   readonly code?: string;
   readonly message?: string;
-  /** The shortest wait until the next attempt; the backoff may be longer. */
+  /**
+   * Wait and try again: also what would not be tried again else, if an attempt is left. The shortest wait; the backoff may be
+   * longer.
+   */
   readonly retryAfter?: Duration;
+  /**
+   * The recovery action that is called before it is decided how the node goes on, of those of its agent, node or stage; at most
+   * ten for one node. In a step of a machine there are none.
+   */
+  readonly recover?: Action;
 }
 
 /** Which attempt failed. */
@@ -131,9 +141,12 @@ export interface FailedAttempt {
 }
 
 /** Judges what an attempt threw, at once and without doing anything else. */
-export type ErrorHandler = (error: unknown, attempt: FailedAttempt) => ErrorVerdict | undefined;
+export type ErrorHandler<Action extends string = string> = (error: unknown, attempt: FailedAttempt) => ErrorVerdict<Action> | undefined;
 
-interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions, UseOptions {
+/** The names that a handler may give: those that the agent declares, if it declares any; else its nodes or stages do. */
+type ActionOf<Actions> = [keyof Actions] extends [never] ? string : Extract<keyof Actions, string>;
+
+interface AgentBase<I extends Schema, O extends Schema, R extends RecoveryActions<InputOf<I>>> extends AttemptOptions, UseOptions {
   /** Its name: in logs, `pawl show` and YAML. */
   readonly name: string;
   /** What it takes; checked before each call. Any Standard Schema, for example zod. */
@@ -144,7 +157,31 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions, 
    * Says of what kind a failure is, before it is decided whether to try again; `undefined` leaves it as it is. What it says is
    * stored with the failure. When it throws, the failure is as it was, and says so. It is not asked about timeouts.
    */
-  readonly onError?: ErrorHandler;
+  readonly onError?: ErrorHandler<ActionOf<NoInfer<R>>>;
+  /**
+   * Recovery actions by name: agents that `onError` or `onWarn` has called, durably, with what failed. Their result says how
+   * the node goes on: 'continue', 'restart' or 'fail'. One that fails itself counts as 'continue'. A node or stage may declare
+   * others of the same names, which win.
+   *
+   * @example
+   * ```ts
+   * const cleanUp = agent({
+   *   name: 'clean-up',
+   *   input: z.object({ nodeId: z.string(), error: z.object({ code: z.string() }) }),
+   *   output: z.enum(['continue', 'restart', 'fail']),
+   *   run: async ({ nodeId }) => 'restart' as const,
+   * });
+   * const builder = agent({
+   *   name: 'builder',
+   *   input: z.object({ branch: z.string() }),
+   *   output: z.string(),
+   *   recovery: { cleanUp },
+   *   onError: (error) => ((error as Error).message.includes('disk') ? { recover: 'cleanUp' } : undefined),
+   *   run: async ({ branch }) => branch,
+   * });
+   * ```
+   */
+  readonly recovery?: R;
   /**
    * A circuit breaker: after `failureThreshold` (5) failures in a row, in whatever run and worker of the store, no attempt is
    * made for `openFor` ('60s'); then one tries. `true`, its name to share it with other agents, or its numbers. Failures of
@@ -161,14 +198,14 @@ interface AgentBase<I extends Schema, O extends Schema> extends AttemptOptions, 
 }
 
 /** What `agent()` takes: one of `run`, `isolate`, `http` and `machine`. */
-export type AgentSpec<I extends Schema, O extends Schema> =
-  | (AgentBase<I, O> & {
+export type AgentSpec<I extends Schema, O extends Schema, R extends RecoveryActions<InputOf<I>> = {}> =
+  | (AgentBase<I, O, R> & {
       readonly run: (input: OutputOf<I>, context: AgentContext) => InputOf<O> | Promise<InputOf<O>>;
       readonly isolate?: never;
       readonly http?: never;
       readonly machine?: never;
     })
-  | (AgentBase<I, O> & {
+  | (AgentBase<I, O, R> & {
       /**
        * The module whose function is called, in a thread: what it exports by default, or by the name after `#`. Its timeout
        * ends it even when it never waits, and it cannot stop the process. It takes `(input, ctx)` as `run` does; what it is
@@ -185,8 +222,8 @@ export type AgentSpec<I extends Schema, O extends Schema> =
       readonly http?: never;
       readonly machine?: never;
     })
-  | (AgentBase<I, O> & { readonly http: HttpService; readonly run?: never; readonly isolate?: never; readonly machine?: never })
-  | (AgentBase<I, O> & {
+  | (AgentBase<I, O, R> & { readonly http: HttpService; readonly run?: never; readonly isolate?: never; readonly machine?: never })
+  | (AgentBase<I, O, R> & {
       /**
        * An xstate machine, or `durable(machine, …)`: each node that uses the agent is a run of it, with the node's input
        * as its input and its output as the result. Without a timeout and without retries unless they are given.
@@ -215,13 +252,16 @@ const MACHINE_DEFAULTS: AttemptOptions = { timeout: "36500d", retry: { maxAttemp
  * ```
  * @throws PAWL_INVALID_ID, PAWL_MISSING_FIELD, PAWL_INVALID_VALUE
  */
-export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>): Agent<InputOf<I>, OutputOf<O>> {
+export function agent<I extends Schema, O extends Schema, const R extends RecoveryActions<InputOf<I>> = {}>(
+  spec: AgentSpec<I, O, R>,
+): Agent<InputOf<I>, OutputOf<O>> {
   const at = `agent "${spec.name}"`;
   checkName(spec.name, "agent name");
   for (const field of ["input", "output"] as const) {
     if (typeof spec[field]?.["~standard"]?.validate !== "function")
       throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
   }
+  checkRecovery(spec.recovery, at);
   return Object.freeze({
     name: spec.name,
     input: spec.input,
@@ -231,11 +271,12 @@ export function agent<I extends Schema, O extends Schema>(spec: AgentSpec<I, O>)
     guard: guardOf(spec, at),
     ...(spec.breaker !== undefined && { breaker: breakerOf(spec.breaker, at) }),
     healthCheck: spec.healthCheck,
+    recovery: spec.recovery,
     policy: spec.machine === undefined ? policyOf(spec, at) : policyOf(spec, at, policyOf(MACHINE_DEFAULTS, at)),
   });
 }
 
-function workOf(spec: AgentSpec<Schema, Schema>, at: string): Agent["work"] {
+function workOf(spec: Pick<AgentSpec<Schema, Schema>, "run" | "isolate" | "http" | "machine">, at: string): Agent["work"] {
   if (typeof spec.run === "function") return { kind: "function", run: spec.run };
   if (spec.isolate !== undefined) return isolatedWork(spec.isolate, at);
   if (spec.http !== undefined) return { kind: "http", service: spec.http };

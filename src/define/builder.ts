@@ -9,10 +9,11 @@ import { type NodeDefinition, type NodeKind, placeholder } from "./node-definiti
 import { Handle } from "./node-handle.ts";
 import type { OnFail } from "./on-fail.ts";
 import { type AttemptOptions, wholeNumber } from "./policy.ts";
+import { type Ladder, type RecoveryActions, type StageOptions, ladderOf } from "./recovery.ts";
 import { makeReference } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
-import type { Callable, NodeHandle, StageOptions, Workflow } from "./workflow.ts";
+import type { Callable, NodeHandle, Workflow } from "./workflow.ts";
 
 /** What all of them may say. */
 interface Options extends AttemptOptions {
@@ -20,12 +21,15 @@ interface Options extends AttemptOptions {
   readonly onFail?: OnFail;
   readonly compensate?: Agent;
   readonly healthCheck?: true | string;
+  readonly recovery?: RecoveryActions;
 }
 
 type Draft = Omit<NodeDefinition, "place" | "after">;
 
 export class Builder {
   readonly nodes: NodeDefinition[] = [];
+  /** Those that have a timeout, a warning or recovery actions. */
+  readonly stages = new Map<string, Ladder>();
   readonly input = makeReference("input");
   readonly #at: string;
   readonly #placeOf: (id: string) => Place;
@@ -80,15 +84,23 @@ export class Builder {
     return this.#add({ id, kind: "event", agent: placeholder("event", schema), input: {} }, options);
   }
 
-  stage<T>(name: string, define: () => T, options: StageOptions = {}): T {
+  stage<T>(name: string, options: StageOptions | (() => T), define?: () => T): T {
     checkName(name, "stage name", this.#at);
+    const { healthCheck, ...limits } = typeof options === "object" ? options : {};
+    if (Object.keys(limits).length > 0) this.limit(name, limits, `${this.#at} stage "${name}"`);
     const outer = this.#stage;
-    this.#stage = { stage: name, ...options };
+    this.#stage = { stage: name, ...(healthCheck !== undefined && { healthCheck }) };
     try {
-      return define();
+      return (define ?? (options as () => T))();
     } finally {
       this.#stage = outer;
     }
+  }
+
+  /** The stage has a timeout, or a warning. */
+  limit(name: string, options: StageOptions, at: string): void {
+    if (this.stages.has(name)) throw new PawlError("PAWL_DUPLICATE_ID", { message: `stage "${name}" is given options twice`, at });
+    this.stages.set(name, ladderOf(options, at));
   }
 
   /** The choice stands before its members in the definition. */
@@ -106,9 +118,11 @@ export class Builder {
   }
 
   #add(draft: Draft, { after, ...own }: Options): Handle {
+    const shared = this.stages.get(this.#stage?.stage ?? "")?.recovery;
     this.nodes.push({
       ...this.#stage,
       ...own,
+      ...(shared !== undefined && { recovery: { ...shared, ...own.recovery } }),
       ...draft,
       ...(this.#within !== undefined && { within: this.#within }),
       ...(after !== undefined && { after: after.map((node) => node.id) }),

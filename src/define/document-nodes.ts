@@ -7,9 +7,8 @@ import type { Agent } from "./agent.ts";
 import { Builder } from "./builder.ts";
 import { agentOf } from "./callable.ts";
 import { checkPart, writtenSchemaOf } from "./document-check.ts";
-import { NODE_KEYS, NODE_SHAPES, type Way, type WrittenKind, type WrittenNode, type WrittenOnFail } from "./document-shape.ts";
+import { type InnerShape, NODE_KEYS, NODE_SHAPES, type Way, type WrittenKind, type WrittenNode, type WrittenOnFail } from "./document-shape.ts";
 import { checkName, didYouMean } from "./name.ts";
-import type { NodeDefinition } from "./node-definition.ts";
 import type { OnFail } from "./on-fail.ts";
 import type { FieldPath, Place } from "./template.ts";
 import type { NodeHandle, Workflow } from "./workflow.ts";
@@ -49,12 +48,27 @@ interface Desk extends NodeSurroundings {
   readonly places: Map<string, Place>;
 }
 
-/** The nodes of a workflow, those within choices, too. */
-export function nodesOf(workflow: string, nodes: Data, around: NodeSurroundings): readonly NodeDefinition[] {
+/** The nodes of a workflow, those within choices, too, and its stages that have a timeout or warning. */
+export function writtenNodes(
+  workflow: string,
+  { nodes, stages = {} }: Pick<InnerShape, "nodes" | "stages">,
+  around: NodeSurroundings,
+): Pick<Builder, "nodes" | "stages"> {
   const places = new Map<string, Place>();
   const builder = new Builder(`workflow "${workflow}"`, (id) => places.get(id)!);
+  for (const [name, limits] of Object.entries(stages)) builder.limit(name, limits, around.place(["stages", name]));
   writeNodes({ ...around, builder, places }, nodes, ["nodes"]);
-  return builder.nodes;
+  for (const name of Object.keys(stages))
+    if (!builder.nodes.some(({ stage }) => stage === name))
+      throw new PawlError("PAWL_UNKNOWN_REFERENCE", {
+        message: `no node is of stage "${name}";${didYouMean(name, stagesIn(builder))}`,
+        at: around.place(["stages", name]),
+      });
+  return { nodes: builder.nodes, stages: builder.stages };
+}
+
+function stagesIn({ nodes }: Builder): string[] {
+  return nodes.flatMap(({ stage }) => stage ?? []);
 }
 
 function writeNodes(desk: Desk, nodes: Data, path: FieldPath): void {

@@ -93,6 +93,7 @@ export const httpAgent = z
     input: jsonSchema("JSON Schema of what it takes; checked before each call.").optional(),
     output: jsonSchema("JSON Schema of what it gives; checked before the result is stored.").optional(),
     timeout: duration("The longest time of one attempt. Default 5m.").optional(),
+    warnAfter: duration("People are warned of an attempt that takes longer; less than the timeout.").optional(),
     retry: retry.optional(),
     breaker: breaker.optional(),
   })
@@ -120,6 +121,7 @@ const waits = {
 };
 const attempts = {
   timeout: duration("The longest time of one attempt. Default: that of the agent, or 5m.").optional(),
+  warnAfter: duration("People are warned of an attempt that takes longer; less than the timeout.").optional(),
   heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
   healthCheck: name.describe("The check, of those that the worker is given, that is asked before each attempt.").optional(),
   retry: retry.optional(),
@@ -217,6 +219,13 @@ function nodeShapes<C extends Callee>(node: z.ZodType, callee: C, names = "") {
 
 // ---- documents
 
+const stage = z
+  .strictObject({
+    timeout: duration("The longest time of the stage: what has not ended then fails. Default: none.").optional(),
+    warnAfter: duration("People are warned of a stage that takes longer; less than the timeout.").optional(),
+  })
+  .meta({ id: "stage", description: "Nodes that share a timeout, from the beginning of the first; in time in which the run could work." });
+
 function documentShapes(node: z.ZodType, agent: z.ZodType, workflow: z.ZodType) {
   const body = {
     description: z.string().describe("What it does, for people.").optional(),
@@ -224,6 +233,8 @@ function documentShapes(node: z.ZodType, agent: z.ZodType, workflow: z.ZodType) 
     timeout: duration("The longest time in which a run could work. Default 30m.").optional(),
     onTimeout: z.enum(["partial", "abort"]).describe("At the timeout: end `timedOut` with the results (default), or end `failed`.").optional(),
     breaker: breaker.describe("The circuit breaker of each agent that has none of its own; with a name they share it. Default: none.").optional(),
+    warnAfter: duration("People are warned of a run that could work for longer; less than the timeout.").optional(),
+    stages: z.record(name, stage).describe("Stages with a timeout or warning, by the names that nodes give.").optional(),
     nodes: z.record(name, node).describe("The nodes by their ids, which are unique in the whole workflow."),
     output: data("What a run gives.").optional(),
   };

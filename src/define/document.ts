@@ -5,11 +5,12 @@
 import { breakerOf } from "./breaker.ts";
 import { type DocumentOptions, KnownWorkflows, readAgents } from "./document-callees.ts";
 import { checkPart, schemaOf } from "./document-check.ts";
-import { nodesOf, workflowsNamed } from "./document-nodes.ts";
+import { workflowsNamed, writtenNodes } from "./document-nodes.ts";
 import { type DocumentShape, type InnerShape, documentShape } from "./document-shape.ts";
 import { readText } from "./document-text.ts";
 import { durationMs } from "./duration.ts";
 import type { Agent } from "./agent.ts";
+import { ladderOf } from "./recovery.ts";
 import { makePlan } from "./plan.ts";
 import type { FieldPath, Place } from "./template.ts";
 import { RUN_TIMEOUT_DEFAULT, type Workflow } from "./workflow.ts";
@@ -40,12 +41,14 @@ async function readWorkflow(name: string, shape: InnerShape, path: FieldPath, ar
   const workflows = new Map<string, Workflow>();
   for (const [named, at] of workflowsNamed(shape.nodes, ["nodes"]))
     if (!workflows.has(named)) workflows.set(named, await around.workflows.get(named, place(at), trail));
+  const timeoutMs = durationMs(shape.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", place(["timeout"]));
   const plan = makePlan({
     name,
     ...(shape.input !== undefined && { input: schemaOf(shape.input, ["input"], place) }),
-    nodes: nodesOf(name, shape.nodes, { agents: around.agents, workflows, place }),
+    ...writtenNodes(name, shape, { agents: around.agents, workflows, place }),
     output: shape.output ?? {},
-    timeoutMs: durationMs(shape.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", place(["timeout"])),
+    timeoutMs,
+    ladder: ladderOf({ timeout: timeoutMs, warnAfter: shape.warnAfter }, place(["warnAfter"])),
     onTimeout: shape.onTimeout ?? "partial",
     breaker: shape.breaker === undefined ? undefined : breakerOf(shape.breaker, place(["breaker"])),
     place,

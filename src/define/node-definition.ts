@@ -4,6 +4,7 @@
 import type { Agent } from "./agent.ts";
 import type { OnFail } from "./on-fail.ts";
 import { type AttemptOptions, policyOf } from "./policy.ts";
+import type { RecoveryActions } from "./recovery.ts";
 import type { Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
 
@@ -38,6 +39,7 @@ export interface NodeDefinition extends AttemptOptions {
   readonly compensate?: Agent | undefined;
   /** What is asked before each attempt: the check of its agent, or that of this name. */
   readonly healthCheck?: true | string | undefined;
+  readonly recovery?: RecoveryActions | undefined;
   /** Where it, or a part of it, is written, for errors. */
   readonly place: Place;
 }

@@ -14,6 +14,7 @@ import { alternativesOf, withOnFail } from "./on-fail.ts";
 import { type Policy, oneOf, policyOf } from "./policy.ts";
 import { refuseCycles } from "./plan-cycles.ts";
 import { structureHash, structureOf } from "./plan-structure.ts";
+import { type Ladder, type RecoveryActions, checkRecovery, checkWarnings } from "./recovery.ts";
 import { withReferenceTexts } from "./reference.ts";
 import type { Schema } from "./schema.ts";
 import { type Local, type Place, type Scope, type Template, eachReference, parseTemplate } from "./template.ts";
@@ -24,6 +25,9 @@ export interface PlanDefinition {
   readonly nodes: readonly NodeDefinition[];
   readonly output: unknown;
   readonly timeoutMs: number;
+  /** Default: nobody is warned. */
+  readonly ladder?: Ladder;
+  readonly stages?: ReadonlyMap<string, Ladder>;
   readonly onTimeout: "partial" | "abort";
   readonly breaker?: Breaker | undefined;
   readonly place: Place;
@@ -48,6 +52,8 @@ export interface PlanNode {
   readonly compensate?: Agent;
   /** What is asked before each attempt: the check of its agent, or that of this name. */
   readonly healthCheck?: true | string;
+  /** Recovery actions of its own, beside those of its agents. */
+  readonly recovery?: RecoveryActions;
   /** What a call is given; of a map the list; of a loop what the first round is given; of a choice what it goes by. */
   readonly input: Template;
   /** What an item of a map, or each further round of a loop, is given. */
@@ -74,8 +80,22 @@ export interface PlanNode {
 }
 
 /** All agents that a node may call. */
-export function agentsOf({ agent, alternatives, compensate }: PlanNode): Agent[] {
-  return [agent, ...alternatives, ...(compensate === undefined ? [] : [compensate])];
+export function agentsOf({ agent, alternatives, compensate, recovery }: PlanNode): Agent[] {
+  const callees = [agent, ...alternatives];
+  const actions = [recovery, ...callees.map((callee) => callee.recovery)].flatMap((each) => Object.values(each ?? {}));
+  return [...callees, ...(compensate === undefined ? [] : [compensate]), ...actions];
+}
+
+/** The recovery action of this name, of the node when this many alternatives have taken over. */
+export function recoveryAgent({ agent, alternatives, recovery }: PlanNode, name: string, alternative: number): Agent | undefined {
+  const actions = { ...(alternative === 0 ? agent : alternatives[alternative - 1])?.recovery, ...recovery };
+  return Object.hasOwn(actions, name) ? actions[name] : undefined;
+}
+
+/** A stage with a timeout or warning. */
+export interface PlanStage extends Ladder {
+  /** Indices of its nodes, in order. */
+  readonly members: readonly number[];
 }
 
 export interface Plan {
@@ -91,6 +111,12 @@ export interface Plan {
   /** Indices of the nodes that the output reads. */
   readonly outputReads: readonly number[];
   readonly timeoutMs: number;
+  /** What its timeouts were multiplied by; 1 as it is defined. */
+  readonly timeoutMultiplier: number;
+  /** Of the run: its warning, and what runs then. */
+  readonly ladder: Ladder;
+  /** Those that have a timeout or warning, by name. */
+  readonly stages: ReadonlyMap<string, PlanStage>;
   readonly onTimeout: "partial" | "abort";
   /** Of agents that have none of their own. */
   readonly breaker?: Breaker | undefined;
@@ -122,6 +148,9 @@ export function makePlan(definition: PlanDefinition): Plan {
     output,
     outputReads: readsOf(output),
     timeoutMs: definition.timeoutMs,
+    timeoutMultiplier: 1,
+    ladder: definition.ladder ?? { onWarn: [] },
+    stages: stagesOf(definition, nodes),
     onTimeout,
     ...(definition.breaker !== undefined && { breaker: definition.breaker }),
     structureText,
@@ -158,15 +187,20 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
   const reads = [...new Set([input, each, until].flatMap((template) => (template === undefined ? [] : readsOf(template))))];
   const collects = [...new Set(branches?.flatMap(({ result }) => readsOf(result)))];
   const healthCheck = checkedHealthCheck(node.healthCheck, node.agent, node.place(["healthCheck"]));
+  const alternatives = alternativesOf(node.onFail);
+  const policy = nodePolicy(node, policies);
+  checkRecovery(node.recovery, node.place(["recovery"]));
+  checkWarnings(policy, [node.agent, ...alternatives], node.recovery, node.place(["onWarn"]));
   const after = node.after?.map((id, i) => indexOfNamed(id, indexOf, node.place, ["after", i])) ?? [];
   return {
     index,
     id: node.id,
     kind,
     agent: node.agent,
-    alternatives: alternativesOf(node.onFail),
+    alternatives,
     ...(node.compensate !== undefined && { compensate: node.compensate }),
     ...(healthCheck !== undefined && { healthCheck }),
+    ...(node.recovery !== undefined && { recovery: node.recovery }),
     input,
     ...(each !== undefined && { each }),
     ...(until !== undefined && { until }),
@@ -179,7 +213,7 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
     reads,
     collects,
     after,
-    policy: nodePolicy(node, policies),
+    policy,
   };
 }
 
@@ -211,7 +245,8 @@ function withinOf(
 
 /** Nodes that say nothing of their own share the policy object of their agent. */
 function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy {
-  if (node.retry !== undefined || node.timeout !== undefined || node.heartbeat !== undefined || (node.onFail ?? "block") !== "block")
+  const { retry, timeout, heartbeat, warnAfter, onWarn, onFail = "block" } = node;
+  if (onFail !== "block" || [retry, timeout, heartbeat, warnAfter, onWarn].some((own) => own !== undefined))
     return withOnFail(policyOf(node, node.place([]), node.agent.policy), node.onFail, node.place(["onFail"]));
   const known = policies.get(node.agent);
   if (known !== undefined) return known;
@@ -229,6 +264,11 @@ function invert(nodes: readonly PlanNode[]): number[][] {
   const dependents: number[][] = nodes.map(() => []);
   for (const node of nodes) for (const dependency of node.dependencies) dependents[dependency]!.push(node.index);
   return dependents;
+}
+
+function stagesOf({ stages = new Map() }: PlanDefinition, nodes: readonly PlanNode[]): Map<string, PlanStage> {
+  const limited = [...stages].filter(([, { timeoutMs, warnAfterMs }]) => timeoutMs !== undefined || warnAfterMs !== undefined);
+  return new Map(limited.map(([name, ladder]) => [name, { ...ladder, members: nodes.flatMap(({ stage, index }) => (stage === name ? [index] : [])) }]));
 }
 
 function membersOf(nodes: readonly PlanNode[]): Map<number, number[]> {

@@ -26,6 +26,13 @@ export interface AttemptOptions {
   readonly timeout?: Duration | undefined;
   /** An attempt that reports no progress for so long has failed: see `ctx.heartbeat`. Default: it need not report any. */
   readonly heartbeat?: Duration | undefined;
+  /** People are warned of an attempt that takes longer, by the history and a notice; less than the timeout. Default: they are not. */
+  readonly warnAfter?: Duration | undefined;
+  /**
+   * Names of recovery actions that then run beside the attempt, one after the other, until it ends: 'continue' goes on to the
+   * next, 'restart' and 'fail' give the attempt up.
+   */
+  readonly onWarn?: readonly string[] | undefined;
   readonly retry?: RetryOptions | undefined;
 }
 
@@ -38,6 +45,8 @@ export interface Policy {
   readonly jitter: "full" | "none";
   readonly timeoutMs: number;
   readonly heartbeatMs?: number | undefined;
+  readonly warnAfterMs?: number | undefined;
+  readonly onWarn?: readonly string[] | undefined;
   readonly nonRetryable: readonly string[];
   /** Of the agent that takes over when the attempts are used up. */
   readonly alternative?: Policy | undefined;
@@ -63,17 +72,30 @@ const DEFAULTS: Policy = {
 export function policyOf(options: AttemptOptions, at: string, base: Policy = DEFAULTS): Policy {
   const retry = options.retry ?? {};
   const ms = (value: Duration | undefined, field: string, otherwise: number): number => (value === undefined ? otherwise : durationMs(value, field, at));
+  const timeoutMs = ms(options.timeout, "timeout", base.timeoutMs);
   return {
     maxAttempts: atLeastOne(retry.maxAttempts ?? base.maxAttempts, "retry.maxAttempts", at, true),
     initialIntervalMs: ms(retry.initialInterval, "retry.initialInterval", base.initialIntervalMs),
     backoffCoefficient: atLeastOne(retry.backoffCoefficient ?? base.backoffCoefficient, "retry.backoffCoefficient", at, false),
     maxIntervalMs: ms(retry.maxInterval, "retry.maxInterval", base.maxIntervalMs),
     jitter: oneOf(retry.jitter ?? base.jitter, ["full", "none"], "retry.jitter", at),
-    timeoutMs: ms(options.timeout, "timeout", base.timeoutMs),
+    timeoutMs,
     ...((options.heartbeat ?? base.heartbeatMs) !== undefined && { heartbeatMs: ms(options.heartbeat, "heartbeat", base.heartbeatMs ?? 0) }),
+    ...warningOf(options, timeoutMs, at, base),
     nonRetryable: retry.nonRetryable ?? base.nonRetryable,
     onFail: base.onFail,
   };
+}
+
+/** When people are warned, and what runs then. An agent's warning that is no earlier than its node's timeout is left out. */
+function warningOf(options: AttemptOptions, timeoutMs: number, at: string, base: Policy): Pick<Policy, "warnAfterMs" | "onWarn"> {
+  const wrong = (message: string): PawlError => new PawlError("PAWL_INVALID_VALUE", { message, at });
+  const warnAfterMs = options.warnAfter === undefined ? base.warnAfterMs : durationMs(options.warnAfter, "warnAfter", at);
+  const onWarn = options.onWarn ?? base.onWarn;
+  if (warnAfterMs === undefined && onWarn !== undefined) throw wrong("onWarn is given, but no warnAfter");
+  if (warnAfterMs === undefined || (options.warnAfter === undefined && warnAfterMs >= timeoutMs)) return {};
+  if (warnAfterMs >= timeoutMs) throw wrong(`warnAfter is ${warnAfterMs} ms, but must be less than the timeout of ${timeoutMs} ms`);
+  return { warnAfterMs, ...(onWarn !== undefined && { onWarn }) };
 }
 
 /** Throws PAWL_INVALID_VALUE unless it is a whole number of at least 1. */

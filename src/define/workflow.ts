@@ -9,6 +9,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import { type Plan, makePlan } from "./plan.ts";
 import type { OnFail } from "./on-fail.ts";
 import type { AttemptOptions, FinalWord } from "./policy.ts";
+import { type LadderOptions, type RecoveryActions, type StageOptions, ladderOf } from "./recovery.ts";
 import type { Arg, ArgsOf, IsAny, Ref, RefOf, Unref } from "./reference.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 import type { Place } from "./template.ts";
@@ -35,12 +36,6 @@ export interface Undo<Given, Result> {
   readonly error: { readonly code: string; readonly message: string; readonly node: string } | undefined;
 }
 
-/** What the nodes of a stage have in common. */
-export interface StageOptions {
-  /** That of its nodes which say nothing of their own; see `NodeOptions`. */
-  readonly healthCheck?: string;
-}
-
 /** What a node says of its own; its agent's options are the defaults. */
 export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = any> extends AttemptOptions, AfterOptions {
   /**
@@ -64,6 +59,8 @@ export interface NodeOptions<F extends OnFail = OnFail, Given = any, Result = an
    * When it says CRITICAL or FAILED the attempt fails, of kind `resource`, and is tried again as any other. Default: that of its stage.
    */
   readonly healthCheck?: true | string;
+  /** Recovery actions by name, beside those of the agent: see `recovery` of `agent()`. */
+  readonly recovery?: RecoveryActions<Given>;
 }
 
 /** What a map says beside what its items have in common. `onFail` is that of each item. */
@@ -216,8 +213,17 @@ export interface WorkflowBuilder<Input> {
    */
   event<S extends Schema, F extends FinalWord = "block">(id: string, schema: S, options?: EventOptions<F>): NodeHandle<Skippable<OutputOf<S>, F>>;
 
-  /** Labels the nodes that the function adds; answers what it returns. Stages may lie in each other: the innermost counts. */
-  stage<T>(name: string, define: () => T, options?: StageOptions): T;
+  /**
+   * Labels the nodes that the function adds; answers what it returns. Stages may lie in each other: the innermost counts. A
+   * stage may have a timeout and a warning: its time begins with the first of its nodes, and is that in which the run could work.
+   *
+   * @example
+   * ```ts
+   * const text = wf.stage('write', { timeout: '30m', warnAfter: '20m' }, () => wf.node('write', writer, {}));
+   * ```
+   */
+  stage<T>(name: string, define: () => T): T;
+  stage<T>(name: string, options: StageOptions, define: () => T): T;
 }
 
 /** What a list, or a reference to one, is a list of. */
@@ -246,7 +252,7 @@ export interface Workflow<in Given = any, out Output = any> {
 }
 
 /** What `workflow()` takes beside the function. */
-export interface WorkflowOptions<I extends Schema> {
+export interface WorkflowOptions<I extends Schema> extends LadderOptions {
   readonly name: string;
   /** What a run is given; checked at start. */
   readonly input: I;
@@ -288,6 +294,8 @@ export function workflow<I extends Schema, const Output>(
     nodes: builder.nodes,
     output,
     timeoutMs,
+    ladder: ladderOf({ ...options, timeout: timeoutMs }, at),
+    stages: builder.stages,
     onTimeout: options.onTimeout ?? "partial",
     breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, at),
     place,

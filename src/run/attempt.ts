@@ -51,6 +51,8 @@ export interface AttemptSeams {
   readonly health?: Health;
   /** Counts what becomes of them. */
   readonly meter?: Meter;
+  /** What timeouts and warnings are multiplied by. Default 1. */
+  readonly timeoutMultiplier?: number | undefined;
 }
 
 interface AttemptNeeds {
@@ -119,10 +121,10 @@ export class Attempt implements AgentContext {
     return this.#abandoned !== undefined;
   }
 
-  /** Its answer is no longer wanted. */
-  abandon(code: ErrorCode): void {
+  /** Its answer is no longer wanted; `how` its run was cancelled is told with the reason. */
+  abandon(code: ErrorCode, how: object = {}): void {
     if (this.#abandoned !== undefined) return;
-    this.#abandoned = new PawlError(code);
+    this.#abandoned = new PawlError(code, { data: how });
     this.#end();
     this.#abort?.abort(this.#abandoned);
     this.onGivenUp?.();

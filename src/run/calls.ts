@@ -1,10 +1,12 @@
 /**
  * Calls of agents by the nodes of a DAG run, once the commit that says so is durable.
  */
+import type { Recovery, StageRecovery } from "../define/recovery.ts";
 import type { StoredActor } from "../store/store.ts";
 import { Attempt } from "./attempt.ts";
 import type { EditedInputs } from "./edited-inputs.ts";
 import type { Failures } from "./failures.ts";
+import { stageOf } from "./graph.ts";
 import type { HostedRun, RunSeams } from "./hosted-run.ts";
 import { readOutputs } from "./read-outputs.ts";
 import type { LiveNodes } from "./live-nodes.ts";
@@ -41,7 +43,7 @@ export class Calls {
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, reads, after, undoes } = node.node;
+    const { id: nodeId, reads, after, undoes, recovers } = node.node;
     const [agent, policy] = [agentOf(node), policyOf(node)];
     const { attempt: number, alternative } = node.snapshot.context;
     const upstreamFailures = this.#failures.among([...new Set([...reads, ...after])]);
@@ -64,6 +66,7 @@ export class Calls {
     attempt.guard(policy.heartbeatMs, () => run.receive({ kind: "silent", node, attempt }));
     const given = (loaded?: Texts): unknown => {
       if (undoes !== undefined) return this.#results.undoInput(undoes, this.#cause(), loaded);
+      if (recovers !== undefined) return this.#recoveryInput(recovers.of, loaded);
       return this.#results.inputOf(node.node, loaded);
     };
     const perform = async (loaded?: Texts): Promise<void> => {
@@ -75,7 +78,26 @@ export class Calls {
     else this.read(missing, (texts) => void perform(texts));
   }
 
+  /** What a recovery action is given. */
+  #recoveryInput(of: number | string, loaded: Texts | undefined): Recovery | StageRecovery {
+    if (typeof of === "string") return this.#stageInput(of);
+    const { node, snapshot } = this.#nodes.at(of)!;
+    const { attempt, failure, policy } = snapshot.context;
+    const late = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: `the attempt takes longer than ${policy.warnAfterMs} ms` };
+    const { kind, code, message } = snapshot.value === "recovering" ? failure! : late;
+    return { runId: this.#run.id, nodeId: node.id, input: this.#results.inputOf(node, loaded), attempt, error: { kind, code, message } };
+  }
+
+  #stageInput(span: string): StageRecovery {
+    const stage = stageOf(span);
+    const message = `${stage === undefined ? "the run" : `stage "${stage}"`} takes longer than its warnAfter`;
+    const error = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message };
+    return { runId: this.#run.id, ...(stage !== undefined && { stage }), input: this.#results.runInput, error };
+  }
+
   #missingFor({ node }: NodeActor): number[] {
+    if (typeof node.recovers?.of === "string") return [];
+    if (node.recovers !== undefined) return this.#results.missingInputOf(this.#nodes.at(node.recovers.of)!.node);
     if (node.undoes !== undefined) return this.#results.missingForUndo(node.undoes);
     return this.#results.missingInputOf(node);
   }

@@ -5,6 +5,7 @@ import { breakerMachine } from "../../machines/breaker.ts";
 import { type EventEvent, eventMachine } from "../../machines/event.ts";
 import { type GroupEvent, groupMachine } from "../../machines/group.ts";
 import { type NodeEvent, nodeMachine } from "../../machines/node.ts";
+import { stageMachine } from "../../machines/stage.ts";
 import { type SupervisorEvent, supervisorMachine } from "../../machines/supervisor.ts";
 import { type WorkflowEvent, workflowMachine } from "../../machines/workflow.ts";
 import { Chart, type SnapshotOf, afterEvent } from "./xstate/chart.ts";
@@ -12,6 +13,7 @@ import { Chart, type SnapshotOf, afterEvent } from "./xstate/chart.ts";
 export const workflowChart = new Chart(workflowMachine);
 export const supervisorChart = new Chart(supervisorMachine);
 export const nodeChart = new Chart(nodeMachine);
+export const stageChart = new Chart(stageMachine);
 export const groupChart = new Chart(groupMachine);
 export const eventChart = new Chart(eventMachine);
 export const breakerChart = new Chart(breakerMachine);
@@ -19,6 +21,7 @@ export const breakerChart = new Chart(breakerMachine);
 export type WorkflowSnapshot = SnapshotOf<typeof workflowMachine>;
 export type SupervisorSnapshot = SnapshotOf<typeof supervisorMachine>;
 export type NodeSnapshot = SnapshotOf<typeof nodeMachine>;
+export type StageSnapshot = SnapshotOf<typeof stageMachine>;
 export type GroupSnapshot = SnapshotOf<typeof groupMachine>;
 export type BreakerSnapshot = SnapshotOf<typeof breakerMachine>;
 export type EventSnapshot = SnapshotOf<typeof eventMachine>;
@@ -30,6 +33,7 @@ export const FACT = {
   cancel: fact<WorkflowEvent>({ type: "run.cancel" }),
   cancelUndoing: fact<WorkflowEvent>({ type: "run.cancel", undoes: true }),
   terminate: fact<WorkflowEvent>({ type: "run.terminate" }),
+  overdue: fact<WorkflowEvent>({ type: "run.overdue" }),
   unwound: fact<WorkflowEvent>({ type: "supervisor.unwound" }),
   pause: fact<WorkflowEvent>({ type: "run.pause" }),
   resume: fact<WorkflowEvent>({ type: "run.resume" }),

@@ -4,7 +4,8 @@
  */
 import { type ErrorCode, isPawlError } from "../errors.ts";
 import { type Definition, definitionOf } from "./definition.ts";
-import { Run, type RunHome, outputOf } from "./handle.ts";
+import { type CancelOptions, Run, type RunHome, outputOf } from "./handle.ts";
+import type { CancelManner } from "./requests.ts";
 import type { Startable } from "./startable.ts";
 import { type RunResult, type StepServices, stopReason } from "./xstate/step.ts";
 
@@ -36,8 +37,6 @@ export function childRuns(
       try {
         return await startAs(id, definition, input);
       } catch (error) {
-        // who waited for it no longer does
-        if (isPawlError(error, "PAWL_RUN_CANCELLED")) return never();
         if (!isPawlError(error, "PAWL_STORE_FULL")) return unlessClosed(error);
         await new Promise<void>((resolve) => home.clock.after(SPACE_WAIT_MS, resolve));
       }
@@ -46,10 +45,12 @@ export function childRuns(
   const childRun: StepServices["childRun"] = async (of, id, input, signal) => {
     let isThere = false;
     let isUnwanted = false;
+    let options: CancelOptions = {};
     const cancel = (): void => {
-      if (isThere && isUnwanted && !home.isClosing) void home.cancel(id, {}).catch(() => {});
+      if (isThere && isUnwanted && !home.isClosing) void home.cancel(id, options).catch(() => {});
     };
     const aborted = (): void => {
+      if (isPawlError(signal.reason)) options = optionsOf(signal.reason.data as CancelManner | undefined);
       isUnwanted = !GOES_ON.has(isPawlError(signal.reason) ? signal.reason.code : stopReason());
       cancel();
     };
@@ -65,4 +66,9 @@ export function childRuns(
     return Promise.race([resultOf(String(id)), unwanted]);
   };
   return { childRun, otherRun };
+}
+
+/** A run is cancelled as the one that it belongs to. */
+function optionsOf({ now, keeps }: CancelManner = {}): CancelOptions {
+  return { ...(now && { now }), ...(keeps && { compensate: false }) };
 }

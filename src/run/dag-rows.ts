@@ -9,7 +9,7 @@ import { type RunNode, baseOf } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { attemptEnded, attemptStarted } from "./attempt-marks.ts";
 import type { AttemptMark, Meter } from "./metering.ts";
-import { type NodeActor, nodeRow, openingOf } from "./node-actor.ts";
+import { type NodeActor, countsOf, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
 import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
 
@@ -34,9 +34,12 @@ export function dueOf({ kind, policy }: RunNode, since: number): { readonly dueA
   return kind === "event" && policy.timeoutMs < WITHOUT_END_MS ? { dueAt: since + policy.timeoutMs } : {};
 }
 
+/** Of those that end so, the history does not say why. */
+const WITHOUT_REASON: ReadonlySet<string> = new Set(["completed", "notTaken"]);
+
 export class DagRows {
   readonly history = new HistoryWriter();
-  readonly #runId: string;
+  readonly runId: string;
   readonly #clocks: Clocks;
   readonly #edited: EditedInputs;
   readonly #meter: Meter | undefined;
@@ -47,7 +50,7 @@ export class DagRows {
 
   constructor(runId: string, clocks: Clocks, edited: EditedInputs, meter?: Meter) {
     this.#meter = meter;
-    this.#runId = runId;
+    this.runId = runId;
     this.#edited = edited;
     this.#clocks = clocks;
   }
@@ -65,36 +68,35 @@ export class DagRows {
    * something.
    */
   granted(actor: NodeActor): void {
-    const { node, snapshot, since } = actor;
+    const { node, snapshot } = actor;
     if (this.#meter !== undefined) this.#marks.push(attemptStarted(actor));
-    const { attempt, failure, alternative, attemptsBefore } = snapshot.context;
-    if (node.compensate !== undefined)
-      this.written(node, "running", {
-        attempt,
-        startedAt: since,
-        ...(failure && { failure }),
-        ...(alternative > 0 && { alternative, attemptsBefore }),
-        ...this.#edited.of(node.index),
-      });
-    if (node.undoes === undefined) this.history.started(node.id, openingOf(this.#runId, actor), attempt);
+    const { attempt } = snapshot.context;
+    if (node.compensate !== undefined) this.underWay(actor);
+    if (node.undoes === undefined) this.history.started(node.id, openingOf(this.runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
 
-  /** A call has ended, or backs off. */
-  called(actor: NodeActor, output: string | null): void {
+  /** An attempt of which a crash must leave a trace. */
+  underWay({ node, snapshot: { context }, since }: NodeActor): void {
+    const { attempt, failure } = context;
+    this.written(node, "running", { attempt, startedAt: since, ...(failure && { failure }), ...countsOf(context), ...this.#edited.of(node.index) });
+  }
+
+  /** A call has ended, backs off, or is to be recovered. With `isTurned` an alternative has taken over. */
+  called(actor: NodeActor, output: string | null, isTurned = false): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
     if (this.#meter !== undefined) this.#marks.push(...attemptEnded(actor, this.#clocks.now()));
-    this.add(nodeRow(this.#runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
+    this.add(nodeRow(this.runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
-    const isTurned = value === "backingOff" && context.alternative > 0 && context.attempt === context.attemptsBefore;
+    if (value === "recovering") return this.history.actionBegins(node.id, context.attempt, context.failure!);
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
-    this.history.node(type, baseOf(node), context.attempt, value === "completed" ? undefined : context.failure);
+    this.history.node(type, baseOf(node), context.attempt, WITHOUT_REASON.has(value) ? undefined : context.failure);
   }
 
   /** A row of which history has nothing to say. */
   written({ id }: RunNode, status: NodeStatus, body: NodeBody): void {
-    this.add(actorRow(this.#runId, id, status, nodeBodyText(body), null));
+    this.add(actorRow(this.runId, id, status, nodeBodyText(body), null));
   }
 
   /** A group is open, or an event is awaited. */
@@ -112,13 +114,13 @@ export class DagRows {
     const why = { ...(failure !== undefined && { failure }), ...(overridden !== undefined && { overridden }) };
     const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...why };
     if (overridden !== undefined) this.history.overridden(id, overridden);
-    this.add(actorRow(this.#runId, id, status, nodeBodyText(body), output ?? null));
-    this.history.node(NODE_EVENTS[status]!, id, 0, status === "completed" ? undefined : failure);
+    this.add(actorRow(this.runId, id, status, nodeBodyText(body), output ?? null));
+    this.history.node(NODE_EVENTS[status]!, id, 0, WITHOUT_REASON.has(status) ? undefined : failure);
   }
 
   /** An event came before the run got there. */
   cameEarly({ id }: RunNode, text: string): void {
-    this.add(actorRow(this.#runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#clocks.now() }), text));
+    this.add(actorRow(this.runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#clocks.now() }), text));
   }
 
   take(): { readonly actors: readonly ActorRecord[]; readonly history: string } {

@@ -8,9 +8,10 @@ import type { EventEvent } from "../../machines/event.ts";
 import type { Failure } from "../../machines/node.ts";
 import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
+import { scaledPlan } from "../define/scaled-plan.ts";
 import { type Commit, WAITS_FOR_EVENT } from "../store/store.ts";
 import { Calls } from "./calls.ts";
-import { FACT, TIMER } from "./charts.ts";
+import { FACT } from "./charts.ts";
 import { decode, encode } from "./codec.ts";
 import { DagRows, type Ending } from "./dag-rows.ts";
 import { EditedInputs } from "./edited-inputs.ts";
@@ -36,6 +37,7 @@ import { restoreNodes } from "./restore-nodes.ts";
 import { Results } from "./results.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import type { SendResult } from "./sends.ts";
+import { Stages } from "./stages.ts";
 import { Unwinding } from "./unwinding.ts";
 
 /** How a node, group or event has settled. */
@@ -77,14 +79,15 @@ export class DagRun implements GatedRun {
   #isTerminated = false;
   readonly #phases: Phases;
   readonly #unwinding: Unwinding;
+  readonly #stages: Stages;
   readonly #abandoned = new Abandoned();
   #acts: (() => void)[] = [];
   #isAdvancing = false;
 
-  constructor(id: string, plan: Plan, input: string, lane: Lane, seams: RunSeams, stored?: StoredRun) {
+  constructor(id: string, defined: Plan, input: string, lane: Lane, seams: RunSeams, stored?: StoredRun) {
+    const plan = (this.plan = scaledPlan(defined, seams.attempts.timeoutMultiplier));
     this.id = id;
     this.lane = lane;
-    this.plan = plan;
     this.definitionHash = plan.hash;
     this.#seams = seams;
     this.#nodes = new LiveNodes(() => seams.released(), stored !== undefined);
@@ -104,19 +107,14 @@ export class DagRun implements GatedRun {
     this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
-      id,
-      run: this,
-      seams,
-      graph,
-      progress,
-      nodes: this.#nodes,
-      timers: this.#timers,
-      rows,
-      calls,
+      ...{ id, run: this, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers },
       abandoned: this.#abandoned,
-      act,
-      ended: ({ node, snapshot: { context }, isDegraded }, status, output, failure) =>
-        this.#settled(node, status, { ...context, output, failure, isDegraded }, () => progress.settle(node.index, status)),
+      began: (index) => this.#stages.began(index),
+      ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
+        // what somebody says is no alternative's result
+        this.#settled(node, status, { ...context, ...(overridden && { alternative: 0 }), output, failure, isDegraded }, () =>
+          progress.settle(node.index, status),
+        ),
     });
     this.#groups = new Groups({
       graph,
@@ -124,8 +122,8 @@ export class DagRun implements GatedRun {
       results,
       now: () => seams.clock.now(),
       read: (missing, group) => act(() => calls.read(missing, (texts) => this.receive({ kind: "group", group, texts }))),
-      opened: ({ index, since, opened }) => rows.opened(graph.node(index), since, opened),
-      ended: ({ index, since, opened }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure }),
+      opened: ({ index, since, opened }) => (this.#stages.began(index), rows.opened(graph.node(index), since, opened)),
+      ended: ({ index, since, opened, overridden }, status, output, failure) => this.#ended(index, status, { since, opened, output, failure, overridden }),
       failureOf: (index) => this.#failures.ofSkipped(index),
     });
     this.#events = new EventNodes({
@@ -134,7 +132,7 @@ export class DagRun implements GatedRun {
       timers: this.#timers,
       act,
       now: () => seams.steadyNow(),
-      opened: ({ index, since }) => rows.opened(graph.node(index), since),
+      opened: ({ index, since }) => (this.#stages.began(index), rows.opened(graph.node(index), since)),
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since, overridden }, status, output, failure) => this.#ended(index, status, { since, output, failure, overridden }),
     });
@@ -144,6 +142,11 @@ export class DagRun implements GatedRun {
       abandoned: this.#abandoned,
       advance: () => this.#advance(),
       outputsRead: (texts) => this.receive({ kind: "outputs", texts }),
+    });
+    this.#stages = new Stages({
+      ...{ id, plan, graph, progress, rows, phases: this.#phases, turns: this.#turns, groups: this.#groups, events: this.#events },
+      ...{ nodes: this.#nodes, failures: this.#failures, abandoned: this.#abandoned, advance: () => this.#advance(), now: () => seams.clock.now() },
+      workedMs: () => this.#meter.workedMs,
     });
     if (stored !== undefined) this.#restore(stored);
     else {
@@ -229,8 +232,8 @@ export class DagRun implements GatedRun {
         return this.#take(stimulus.item);
       case "exhausted":
         return this.#phases.lookAround();
-      case "timeout":
-        return this.finished ? undefined : this.#phases.tellWorkflow(TIMER.runTimedOut);
+      case "alarm":
+        return this.#stages.strike(stimulus.workedMs);
       case "group":
         return this.#phases.isActive ? (this.#groups.loaded(stimulus.group, stimulus.texts), this.#advance()) : undefined;
       case "step":
@@ -267,14 +270,16 @@ export class DagRun implements GatedRun {
 
   #cancel({ now, keeps }: CancelManner): void {
     this.#isTerminated ||= now === true;
+    this.#abandoned.manner = { ...(now && { now }), ...(keeps && { keeps }) };
     const undoes = keeps !== true && (this.#unwinding.hasAny || this.#nodes.haveUndo);
     this.#phases.tellWorkflow(now ? FACT.terminate : undoes ? FACT.cancelUndoing : FACT.cancel);
   }
 
   #override(item: InboxItem & { readonly kind: "override" }): void {
-    const [events, parts] = [this.#events, { nodes: this.#nodes, turns: this.#turns, abandoned: this.#abandoned }];
+    const { id, progress } = this;
+    const parts = { graph: this.#graph, nodes: this.#nodes, turns: this.#turns, events: this.#events, groups: this.#groups, failures: this.#failures };
     const now = (): number => this.#seams.clock.now();
-    this.#outgoing.done(item, override(item.override, { id: this.id, graph: this.#graph, progress: this.progress, events, ...parts, now }));
+    this.#outgoing.done(item, override(item.override, { id, progress, ...parts, phases: this.#phases, abandoned: this.#abandoned, now }));
     this.#advance();
   }
 
@@ -296,18 +301,20 @@ export class DagRun implements GatedRun {
   // ---- turns, depth first: node → supervisor → workflow (phases.ts)
 
   #settled(node: RunNode, status: Settled, { attempt = 0, alternative = 0, output, failure, isDegraded }: Settling, settle: () => void): void {
-    const { index, undoes } = node;
+    const { index, undoes, recovers } = node;
+    if (recovers !== undefined) return this.#stages.actionEnded(node, output, failure, settle);
     if (undoes !== undefined) this.#unwinding.undone(undoes, status === "completed");
     else {
       if (output !== undefined) this.#results.keep(index, output);
+      if (status !== "failed") this.#failures.forget(index);
       this.#results.readerSettled(index);
-      if (failure !== undefined) this.#failures.note(node, status, failure, alternative);
+      if (failure !== undefined) this.#failures.note(node, status, failure, { alternative, attempt });
       if (isDegraded) this.#failures.degrade();
       this.#unwinding.ended(node, status, attempt, failure, this.commitNo + 1);
     }
     if (!this.#phases.isActive) return;
     settle();
-    this.#phases.settled(index, status, failure);
+    this.#stages.around(() => this.#phases.settled(index, status, failure));
   }
 
   /** Opens and closes what is to be, until all of it waits for something. */
@@ -322,6 +329,7 @@ export class DagRun implements GatedRun {
 
   #ended(index: number, status: Settled, ending: Ending): void {
     const node = this.plan.nodes[index]!;
+    if (ending.overridden?.outcome === "completed") this.#results.isSet(index);
     this.#rows.ended(node, status, ending);
     this.#settled(node, status, ending, () =>
       node.kind === "event" ? this.progress.settleAwaited(index, status) : this.progress.settleInTransit(index, status),
@@ -368,7 +376,7 @@ export class DagRun implements GatedRun {
     this.#acts = [];
     for (const act of acts) act();
     if (this.finished) this.#meter.disarm();
-    else this.#meter.arm(this.plan.timeoutMs, () => this.receive({ kind: "timeout" }));
+    else this.#meter.arm(this.#stages.nextMs, (workedMs) => this.receive({ kind: "alarm", workedMs }));
   }
 
   drop(code: DropCode): void {
@@ -380,18 +388,19 @@ export class DagRun implements GatedRun {
     this.#acts = [];
   }
 
-  #restore({ body, nodes, wakeAt }: StoredRun): void {
-    const { state } = body;
+  #restore({ body, nodes, stages, wakeAt }: StoredRun): void {
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
-    if (state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
+    if (body.state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
     this.#phases.restore(body);
+    this.#stages.restore(stages);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
     const more = { edited: this.#edited, nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
-    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state, nextCommitNo: this.commitNo + 1 });
+    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state: body.state, nextCommitNo: this.commitNo + 1 });
   }
 
   resume(): void {
     if (this.#phases.state !== "pending" && this.#rows.history.isEmpty) this.#rows.history.recovered();
+    this.#stages.resume();
     this.#phases.resume();
   }
 

@@ -49,7 +49,9 @@ export function checkDefinition(given: Startable): { readonly name: string; read
 /** What its nodes or steps start as runs of their own. */
 export function childrenOf(definition: Definition): Definition[] {
   if (definition.kind === "machine") return childRunsOf(definition.machine).map(definitionOf);
-  return definition.workflow.plan.nodes.flatMap(agentsOf).flatMap(({ work }) => (work.kind === "run" ? definitionOf(work.of as Startable) : []));
+  const { nodes, ladder, stages } = definition.workflow.plan;
+  const actions = [ladder, ...stages.values()].flatMap(({ recovery }) => Object.values(recovery ?? {}));
+  return [...nodes.flatMap(agentsOf), ...actions].flatMap(({ work }) => (work.kind === "run" ? definitionOf(work.of as Startable) : []));
 }
 
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */

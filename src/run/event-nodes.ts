@@ -7,7 +7,6 @@ import { type EventSnapshot, EVENT_FACT, eventChart } from "./charts.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeTimers, Timed, Timer } from "./node-timers.ts";
 import type { Progress, Settled } from "./progress.ts";
-import type { Override } from "./override.ts";
 import type { OverrideNote } from "./row.ts";
 
 /** A timeout that is none. */
@@ -99,12 +98,12 @@ export class EventNodes {
   }
 
   /** Somebody says how it ends, whether it is awaited or not yet. */
-  override(index: number, event: Parameters<typeof eventChart.turn>[1], { outcome, by, reason, result }: Override): void {
+  end(index: number, event: Parameters<typeof eventChart.turn>[1], note?: OverrideNote, result?: string): void {
     const { policy } = this.#host.graph.plan.nodes[index]!;
     const known = this.#actors.get(index);
     const actor = known ?? this.#actorOf(index, eventChart.initial(policy).snapshot, this.#host.now());
     if (known === undefined) this.#host.progress.restoreAwaited();
-    actor.overridden = { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
+    if (note !== undefined) actor.overridden = note;
     this.tell(actor, event, result);
   }
 

@@ -4,6 +4,7 @@
 import type { Failure } from "../../machines/node.ts";
 import type { ErrorHandler, FailedAttempt } from "../define/agent.ts";
 import { durationMs } from "../define/duration.ts";
+import { NAME } from "../define/name.ts";
 import { AgentError, type FailureKind, isPawlError } from "../errors.ts";
 
 const MESSAGE_LENGTH_MAX = 2_000;
@@ -14,6 +15,7 @@ const CONFIGURATION: ReadonlySet<string> = new Set([
   "PAWL_AGENT_UNLOADABLE",
   "PAWL_HEALTH_CHECK_MISSING",
   "PAWL_UNKNOWN_AGENT",
+  "PAWL_UNKNOWN_RECOVERY",
   "PAWL_NOT_A_LIST",
   "PAWL_STEP_REPEATED",
   "PAWL_STEP_UNSUPPORTED",
@@ -71,13 +73,15 @@ export function judgedFailure(thrown: unknown, nonRetryable: readonly string[], 
   try {
     const verdict = onError(thrown, { runId, nodeId, attempt });
     if (verdict === undefined) return failure;
-    const { kind = failure.kind, code = failure.code, message = failure.message, retryAfter } = verdict;
+    const { kind = failure.kind, code = failure.code, message = failure.message, retryAfter, recover } = verdict;
     if (verdict instanceof Promise) throw new Error("it answered with a promise, but is to decide at once");
     if (!Object.hasOwn(RETRYABLE, kind)) throw new Error(`"${kind}" is no kind of failure`);
     if (typeof message !== "string") throw new Error("its message is no text");
     if (typeof code !== "string" || !CODE.test(code)) throw new Error("its code is none");
+    if (recover !== undefined && !NAME.test(recover)) throw new Error("its recovery action has no name");
     const retryAfterMs = retryAfter === undefined ? failure.retryAfterMs : durationMs(retryAfter, "retryAfter", "onError()");
-    return makeFailure(kind, code, message, { nonRetryable, retryAfterMs, ...(thrown instanceof Error && { name: thrown.name }) });
+    const judged = makeFailure(kind, code, message, { nonRetryable, retryAfterMs, ...(thrown instanceof Error && { name: thrown.name }) });
+    return { ...judged, ...(retryAfter !== undefined && { retryable: true }), ...(recover !== undefined && { recover }) };
   } catch (error) {
     const why = failureOf(error, []).message;
     return { ...failure, message: `${failure.message} (its onError failed: ${why})`.slice(0, MESSAGE_LENGTH_MAX) };

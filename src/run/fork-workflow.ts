@@ -18,7 +18,7 @@ import { checkCommitNo, refuseUndone } from "./checkpoints.ts";
 import { decode, encode } from "./codec.ts";
 import { type Definition, inputText } from "./definition.ts";
 import type { ForkDraft, ForkOptions, KeptNode, WorkflowForkPlan } from "./fork-plan.ts";
-import { type Graph, type RunNode, isUndoId, undoneBy } from "./graph.ts";
+import { type Graph, type RunNode, isDerivedId, undoneBy } from "./graph.ts";
 import { BESIDE, INPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openActorRow, valueRow } from "./row.ts";
 import { type SetChange, type SetValue, pathsMeet, readSetValues, withValue } from "./set-values.ts";
 import { type StoredNode, readNodes } from "./stored-nodes.ts";
@@ -81,7 +81,7 @@ function* indices({ size }: Graph): Generator<number> {
 
 function indexOf(known: Known, from: string, runId: string): number {
   const { graph } = known;
-  const index = (isUndoId(from) ? undefined : graph.find(from)) ?? roundUnderWay(known, from);
+  const index = (isDerivedId(from) ? undefined : graph.find(from)) ?? roundUnderWay(known, from);
   if (index !== undefined) return index;
   const ids = graph.plan.nodes.map(({ id }) => id);
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
@@ -128,7 +128,7 @@ function dependentsOf(graph: Graph, first: number): Set<number> {
 /** Rows that were written later, or are not final, say nothing of the run as of then, but with what its groups were opened. */
 async function readKnown(store: Store, record: RunRecord, plan: Plan, commitNo: number): Promise<Known> {
   const all = await store.readActorRange(record.id, "", BESIDE);
-  const rows = all.filter(({ key }) => !isUndoId(key));
+  const rows = all.filter(({ key }) => !isDerivedId(key));
   const input = rows.find(({ key }) => key === INPUT_KEY);
   if (input?.output == null) throw new PawlError("PAWL_ROW_CORRUPT", { message: `run "${record.id}" has no input row` });
   openActorRow(record.id, input);

@@ -1,9 +1,15 @@
 /**
- * The nodes of one run: those of its plan, and the items and rounds that its groups grew. What grew has an index beyond the
- * plan's, and a few bytes; its description is made when it is asked for.
+ * The nodes of one run: those of its plan, the items and rounds that its groups grew, and what is derived from nodes: their
+ * compensations and recovery actions. What grew has an index beyond the plan's, and a few bytes; its description is made when
+ * it is asked for.
  */
-import type { Plan, PlanNode } from "../define/plan.ts";
+import { type Plan, type PlanNode, recoveryAgent } from "../define/plan.ts";
+import type { Agent } from "../define/agent.ts";
+import type { Policy } from "../define/policy.ts";
+import { scaledPolicy } from "../define/scaled-plan.ts";
+import type { Ladder } from "../define/recovery.ts";
 import { type Template, parseTemplate } from "../define/template.ts";
+import { type Action, missingAction, plainPolicy } from "./recovery-action.ts";
 
 /** A node of a run. */
 export interface RunNode extends PlanNode {
@@ -11,6 +17,14 @@ export interface RunNode extends PlanNode {
   readonly of?: { readonly group: number; readonly position: number };
   /** It is the compensation of this node. */
   readonly undoes?: number;
+  /** It is a recovery action of this node, stage or run. */
+  readonly recovers?: Recovering;
+}
+
+/** A recovery action: of which node, or stage by the key of its row, the number of it, and what it is. */
+export interface Recovering extends Action {
+  readonly of: number | string;
+  readonly number: number;
 }
 
 /** The id of the node, or of the one that it is the compensation of. */
@@ -26,19 +40,51 @@ interface Span {
 
 const FIRST_CAPACITY = 64;
 
-/** What the key of a compensation's row ends in. */
+/** What the key of a compensation's row ends in, and that of a recovery action. */
 const UNDO = "[undo]";
+const RECOVERY = /^(.+)\[recovery-([1-9]\d*)\]$/;
 const NO_GROUP = -1;
 const NO_INPUT: Template = parseTemplate(null, { find: () => undefined, ids: [], place: () => "", path: [] });
+/** What a call that is derived from another node has not of its own. */
+const DERIVED = { kind: "call", input: NO_INPUT, alternatives: [], dependencies: [], reads: [], collects: [], after: [] } as const;
 
-/** Is it the key of a compensation's row? */
-export function isUndoId(id: string): boolean {
-  return id.endsWith(UNDO);
+/** The key of the row of a run's warning; that of a stage is the same with its name. */
+export const RUN_SPAN = "[run]";
+const SPAN = /^\[(?:run|stage\.([A-Za-z0-9._-]+))\]$/;
+
+export function spanOf(stage: string | undefined): string {
+  return stage === undefined ? RUN_SPAN : `[stage.${stage}]`;
+}
+
+/** Is it the key of the row of a stage, or of a run's warning? */
+export function isSpan(key: string): boolean {
+  return SPAN.test(key);
+}
+
+/** The stage of this key; undefined for that of the run. */
+export function stageOf(span: string): string | undefined {
+  return SPAN.exec(span)?.[1];
+}
+
+/** Is it a compensation or recovery action of another node? */
+export function isDerived({ undoes, recovers }: RunNode): boolean {
+  return undoes !== undefined || recovers !== undefined;
+}
+
+/** Is it the key of the row of a compensation or recovery action? */
+export function isDerivedId(id: string): boolean {
+  return id.endsWith(UNDO) || RECOVERY.test(id);
+}
+
+/** The key of the node, and the number of the recovery action whose row's key this is; undefined when it is none. */
+export function readRecoveryId(id: string): { readonly of: string; readonly number: number } | undefined {
+  const [, of, number] = RECOVERY.exec(id) ?? [];
+  return of === undefined ? undefined : { of, number: Number(number) };
 }
 
 /** The id of the node that this is the compensation of. */
 export function undoneBy(id: string): string | undefined {
-  return isUndoId(id) ? id.slice(0, -UNDO.length) : undefined;
+  return id.endsWith(UNDO) ? id.slice(0, -UNDO.length) : undefined;
 }
 
 /** The key of an item's row. */
@@ -53,6 +99,9 @@ export class Graph {
   /** Compensations by the nodes that they undo, and the other way round. */
   readonly #undos = new Map<number, number>();
   readonly #undone = new Map<number, number>();
+  /** Recovery actions by their keys, and what they are. */
+  readonly #recoveries = new Map<string, number>();
+  readonly #recovering = new Map<number, Recovering>();
 
   constructor(plan: Plan) {
     this.plan = plan;
@@ -63,9 +112,15 @@ export class Graph {
     return this.#size;
   }
 
+  *indices(): Generator<number> {
+    for (let index = 0; index < this.#size; index++) yield index;
+  }
+
   node(index: number): RunNode {
     const undoes = this.#undone.get(index);
     if (undoes !== undefined) return this.#undo(index, this.node(undoes));
+    const recovers = this.#recovering.get(index);
+    if (recovers !== undefined) return this.#recover(index, recovers);
     const group = this.groupOf(index);
     if (group === undefined) return this.plan.nodes[index]!;
     const node = this.plan.nodes[group]!;
@@ -78,6 +133,7 @@ export class Graph {
       alternatives: node.alternatives,
       ...(node.compensate !== undefined && { compensate: node.compensate }),
       ...(node.healthCheck !== undefined && { healthCheck: node.healthCheck }),
+      ...(node.recovery !== undefined && { recovery: node.recovery }),
       input: position === 0 && node.kind === "repeat" ? node.input : node.each!,
       dependencies: [],
       reads: node.reads,
@@ -90,19 +146,55 @@ export class Graph {
 
   #undo(index: number, { id, index: undoes, compensate }: RunNode): RunNode {
     const agent = compensate!;
-    const nothing = { alternatives: [], dependencies: [], reads: [], collects: [], after: [] };
-    return { index, id: `${id}${UNDO}`, kind: "call", agent, input: NO_INPUT, ...nothing, policy: agent.policy, undoes };
+    return { ...DERIVED, index, id: `${id}${UNDO}`, agent, policy: this.#policyOf(agent), undoes };
+  }
+
+  #recover(index: number, recovers: Recovering): RunNode {
+    const { of, number, action, alternative } = recovers;
+    const node = typeof of === "string" ? undefined : this.node(of);
+    const known = node === undefined ? this.#ladderOf(of as string)?.recovery?.[action] : recoveryAgent(node, action, alternative);
+    const agent = known ?? missingAction(action);
+    return { ...DERIVED, index, id: `${node?.id ?? of}[recovery-${number}]`, agent, policy: this.#policyOf(agent), recovers };
+  }
+
+  #policyOf(agent: Agent): Policy {
+    return scaledPolicy(plainPolicy(agent), this.plan.timeoutMultiplier);
+  }
+
+  #ladderOf(span: string): Ladder | undefined {
+    return span === RUN_SPAN ? this.plan.ladder : this.plan.stages.get(stageOf(span)!);
   }
 
   /** The compensation of this node, which is added when there is none. */
   undo(of: number): number {
     const known = this.#undos.get(of);
     if (known !== undefined) return known;
+    const index = this.#derive();
+    this.#undos.set(of, index);
+    this.#undone.set(index, of);
+    return index;
+  }
+
+  /** This recovery action, which is added when it is not there. */
+  recovery(recovering: Recovering): number {
+    const key = `${recovering.of} ${recovering.number}`;
+    const known = this.#recoveries.get(key);
+    if (known !== undefined) return known;
+    const index = this.#derive();
+    this.#recoveries.set(key, index);
+    this.#recovering.set(index, recovering);
+    return index;
+  }
+
+  /** The recovery action of this number of the node; undefined when it is not there. */
+  recoveryOf(of: number | string, number: number): number | undefined {
+    return this.#recoveries.get(`${of} ${number}`);
+  }
+
+  #derive(): number {
     const index = this.#size++;
     this.#reserve(this.#size - this.plan.nodes.length);
     this.#groups[index - this.plan.nodes.length] = NO_GROUP;
-    this.#undos.set(of, index);
-    this.#undone.set(index, of);
     return index;
   }
 
@@ -183,6 +275,15 @@ export class Graph {
     for (const { first, count } of this.#spans.get(group) ?? []) for (let i = 0; i < count; i++) yield first + i;
   }
 
+  /** All that the group is made of, with what those are made of. */
+  *partsOf(group: number): Generator<number> {
+    yield* this.itemsOf(group);
+    for (const member of this.plan.members.get(group) ?? []) {
+      yield member;
+      yield* this.partsOf(member);
+    }
+  }
+
   /** Groups that have items, or rounds. */
   grown(): Iterable<number> {
     return this.#spans.keys();
@@ -195,6 +296,11 @@ export class Graph {
     if (id.endsWith(UNDO)) {
       const of = this.find(id.slice(0, -UNDO.length));
       return of === undefined || this.node(of).compensate === undefined ? undefined : this.undo(of);
+    }
+    const recovery = readRecoveryId(id);
+    if (recovery !== undefined) {
+      const of = isSpan(recovery.of) ? recovery.of : this.find(recovery.of);
+      return of === undefined ? undefined : this.recoveryOf(of, recovery.number);
     }
     const [, group, position] = ITEM.exec(id) ?? [];
     const owner = group === undefined ? undefined : this.plan.indexOf.get(group);

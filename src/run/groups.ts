@@ -13,6 +13,7 @@ import { failureOf } from "./failure.ts";
 import type { Graph } from "./graph.ts";
 import type { Progress, Settled } from "./progress.ts";
 import { type Results, type Texts, branchFor, isTrue } from "./results.ts";
+import type { OverrideNote } from "./row.ts";
 
 /** The longest list that a map takes. */
 export const MAP_ITEMS_MAX = 100_000;
@@ -24,6 +25,8 @@ export interface GroupActor {
   readonly since: number;
   /** What it was opened with: how many items, or the number of the branch, -1 for none; undefined until then. */
   opened: number | undefined;
+  /** Somebody said how it ends. */
+  overridden?: OverrideNote | undefined;
 }
 
 /** What groups need of their run. */
@@ -66,6 +69,16 @@ export class Groups {
     this.#open(actor);
   }
 
+  /** It fails before it is open, or while its result is made. Answers whether it did: one that is open ends as its parts do. */
+  refuse(index: number, failure: Failure): boolean {
+    const known = this.#actors.get(index);
+    if (known?.snapshot.value === "open") return false;
+    const actor = known ?? { index, snapshot: groupChart.initial(this.#node(index).policy).snapshot, since: this.#host.now(), opened: undefined };
+    if (known === undefined) this.#host.progress.enterTransit(index);
+    this.#tell(actor, { type: "group.refused", failure });
+    return true;
+  }
+
   /** What it lacked was read. */
   loaded(index: number, texts: Texts): void {
     const actor = this.#actors.get(index);
@@ -76,6 +89,15 @@ export class Groups {
   /** Those that have not ended are cancelled. */
   cancel(): void {
     for (const actor of [...this.#actors.values()]) if (this.#host.progress.status(actor.index) === "running") this.#tell(actor, GROUP_FACT.cancelled);
+  }
+
+  /** Somebody says how it ends, whether it is open or not yet; its members were told before. */
+  override(index: number, event: GroupEvent, overridden?: OverrideNote, result?: string): void {
+    const { snapshot } = groupChart.initial(this.#node(index).policy);
+    const anew: GroupActor = { index, snapshot, since: this.#host.now(), opened: this.#host.progress.openedWith(index) };
+    const actor = this.#actors.get(index) ?? anew;
+    actor.overridden = overridden;
+    this.#tell(actor, event, result);
   }
 
   #node(index: number): PlanNode {
@@ -144,7 +166,7 @@ export class Groups {
   #closeRound(actor: GroupActor, { index, until, reads, max = 1 }: PlanNode, texts: Texts | undefined): void {
     const { graph, progress, results } = this.#host;
     const last = graph.lastOf(index)!;
-    if (progress.status(last) === "skipped") return this.#tell(actor, { type: "group.refused", failure: this.#host.failureOf(index) });
+    if (progress.status(last) === "skipped") return this.#tell(actor, { type: "round.skipped", failure: this.#host.failureOf(index) });
     if (graph.countOf(index) >= max) return this.#tell(actor, GROUP_FACT.closed);
     this.#with(actor, [...reads, index], texts, () => {
       const isEnough = until !== undefined && isTrue(results.resolve(until, texts, results.lastRound(index, graph.countOf(index), texts)));

@@ -21,11 +21,12 @@ import type { Why } from "./why.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { readNodeResult } from "./node-result.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
+import type { StageView } from "./stage-view.ts";
 import { type NodeView, type RunDefinition, type RunView, isOver, readHistory, requireRun, viewDefinition, viewNodes, viewRun } from "./view.ts";
 
 /** How a run is cancelled. */
 export interface CancelOptions {
-  /** At once: nothing that would undo what was done is run; also when no worker runs on the store. Default false. */
+  /** At once: nothing that would undo what was done is run, nor in runs of its own; also when no worker runs on the store. Default false. */
   readonly now?: boolean;
   /** `false`: nothing that was done is undone, though its compensations are declared. Default true. */
   readonly compensate?: boolean;
@@ -157,6 +158,12 @@ export class Run<Output> {
     return viewNodes(this.#pawl.store, this.id);
   }
 
+  /** Its stages, in the order of the definition: how far each is, since when. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */
+  async stages(): Promise<StageView[]> {
+    const { viewStages } = await import("./stage-view.ts");
+    return viewStages(this.#pawl.store, this.id);
+  }
+
   /**
    * What a node gave, also in a run that failed or has not ended; undefined when it has not completed. Items and rounds are
    * named `id[0]`, `id[1]`, …
@@ -187,8 +194,10 @@ export class Run<Output> {
   }
 
   /**
-   * Cancels the run, in whatever process it is: running attempts are aborted, nothing more starts. Resolves when it is on
-   * the disk.
+   * Cancels the run, in whatever process it is, and the runs of its own: running attempts are aborted, nothing more starts. An
+   * agent that ignores its signal holds up nothing; its answer is passed over. Only where compensations are declared the end of
+   * running attempts is waited for, each no longer than its `timeout` (or `heartbeat`) from then on, before what was done is
+   * undone. Resolves when it is on the disk.
    *
    * @throws PAWL_SEND_PENDING when nobody could do it yet: it is recorded, and will be done
    */
@@ -232,19 +241,20 @@ export class Run<Output> {
   }
 
   /**
-   * Sets how a node ends, whatever it does now: it waits, runs (its attempt is given up), backs off, is an event that is awaited,
-   * or an item of a map. When the run has ended and the node has not ended well, the run goes on from there, as by `retry`. Who
-   * did it and why is in the history. Resolves when it is on the disk.
+   * Sets how a node ends, whatever it does now: it waits, runs (its attempt is given up, a run of its own is cancelled), backs off,
+   * is an event that is awaited, an item of a map, has failed, or is blocked. A group, such as a map, ends with all that it is made
+   * of: parts that have not ended are `notTaken`, or fail with it. When the run has ended and the node has not ended well, the run
+   * goes on from there, as by `retry`. Who did it and why is in the history. Resolves when it is on the disk.
    *
-   * The result is checked by the schema of the node's agent, where the run is; of a run that has ended, only if this process was
-   * given its definition.
+   * The result is checked by the schema of the node's agent, where the run is; of a run that has ended here, so this process must
+   * have been given its definition. What a choice gives has no schema.
    *
    * @example
    * ```ts
    * await run.override('web', { result: { notes: 'none' } }, { by: 'ana', reason: 'the service is gone' });
    * ```
    * @throws PAWL_NODE_SETTLED when the node has ended otherwise, PAWL_OUTPUT_INVALID, PAWL_INVALID_VALUE (no such node),
-   * PAWL_NOT_A_WORKFLOW, PAWL_RUN_ENDED when the run ended meanwhile, PAWL_RUN_NOT_RETRYABLE, PAWL_SEND_PENDING when nobody
+   * PAWL_DEFINITION_MISSING (it cannot be checked), PAWL_NOT_A_WORKFLOW, PAWL_RUN_ENDED when the run ended meanwhile, PAWL_RUN_NOT_RETRYABLE, PAWL_SEND_PENDING when nobody
    * could do it yet: it is recorded, and will be done
    */
   override(node: string, outcome: OverrideOutcome, options: OverrideOptions = {}): Promise<OverriddenNode> {

@@ -1,6 +1,7 @@
 /**
  * The history of a run: what happened, commit by commit, as people read it. Compact as stored, objects as read.
  */
+import type { Failure, Verdict } from "../../machines/node.ts";
 import type { HistoryRecord } from "../store/store.ts";
 import type { OverrideNote } from "./row.ts";
 import type { RunStatus } from "./view.ts";
@@ -19,13 +20,24 @@ export const HISTORY_TYPES = [
   "run.timedOut",
   "run.cancelled",
   "run.compensating",
+  "run.warned",
+  "run.actionEnded",
+  "stage.started",
+  "stage.warned",
+  "stage.recovered",
+  "stage.timedOut",
+  "stage.completed",
   "node.started",
   "node.completed",
   "node.backingOff",
   "node.alternative",
+  "node.warned",
+  "node.recovering",
+  "node.recovered",
   "node.failed",
   "node.skipped",
   "node.cancelled",
+  "node.notTaken",
   "node.overridden",
   "node.compensating",
   "node.compensated",
@@ -42,6 +54,8 @@ export interface HistoryEvent {
   readonly type: HistoryType;
   /** The node it is about. */
   readonly node?: string;
+  /** The stage it is about. */
+  readonly stage?: string;
   readonly attempt?: number;
   /** The actor of a machine run that it is about, by its key. */
   readonly actor?: string;
@@ -68,6 +82,9 @@ export interface HistoryEvent {
   readonly outcome?: "completed" | "skipped" | "failed";
   readonly by?: string;
   readonly reason?: string;
+  /** The name of the recovery action that is called, or has ended, and what it said. */
+  readonly action?: string;
+  readonly verdict?: "continue" | "restart" | "fail";
   /** Of a node that is tried again with another input: which one it is, from 2 on. */
   readonly generation?: number;
 }
@@ -75,7 +92,9 @@ export interface HistoryEvent {
 /** What a node began with: what a group was opened with, until when an event is awaited, or the run that an attempt is. */
 type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "awaitsRun">;
 /** What is said of a node beside its attempt. */
-type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation">;
+type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation"> | Recovered;
+/** What is said of a recovery action. */
+type Recovered = Pick<HistoryEvent, "action" | "verdict" | "code" | "message" | "stage">;
 
 /** One commit: everything in it happened at once. */
 export interface HistoryEntry {
@@ -116,6 +135,7 @@ export const NODE_EVENTS: Readonly<Record<string, HistoryType>> = {
   failed: "node.failed",
   skipped: "node.skipped",
   cancelled: "node.cancelled",
+  notTaken: "node.notTaken",
   backingOff: "node.backingOff",
 };
 /** What happens to the compensation of a node. */
@@ -155,6 +175,29 @@ export class HistoryWriter {
   started(node: string, opening: Opening, attempt = 0): void {
     const hasOpening = Object.keys(opening).length > 0;
     this.#events.push(hasOpening ? ["node.started", node, attempt, opening] : attempt > 0 ? ["node.started", node, attempt] : ["node.started", node]);
+  }
+
+  /** A recovery action of the node is called for this failure. */
+  actionBegins(node: string, attempt: number, { code, message, recover }: Failure): void {
+    this.#events.push(["node.recovering", node, attempt, { ...(recover !== undefined && { action: recover }), code, message }]);
+  }
+
+  /** A recovery action of the node has said how it goes on; one that failed itself with that failure. */
+  actionEnded(node: string, attempt: number, said: Recovered): void {
+    this.#events.push(["node.recovered", node, attempt, said]);
+  }
+
+  /** A stage, or the run's warning, has entered this state. Of a run only the warning is told. */
+  stage(stage: string | undefined, state: string): void {
+    if (stage !== undefined) this.#events.push([`stage.${state === "running" ? "started" : state}` as HistoryType, 0, 0, { stage }]);
+    else if (state === "warned") this.run("run.warned");
+  }
+
+  /** A recovery action of a stage, or of the run, has ended. */
+  stageRecovered(stage: string | undefined, action: string, verdict: Verdict, failure: Failure | undefined): void {
+    const { code, message } = failure ?? {};
+    const said: Recovered = { ...(stage !== undefined && { stage }), action, verdict, ...(code !== undefined && { code, message: message! }) };
+    this.#events.push([stage === undefined ? "run.actionEnded" : "stage.recovered", 0, 0, said]);
   }
 
   /** Somebody said how the node ends. */

@@ -319,6 +319,8 @@ export class Home implements RunHome {
   async cancel(id: string, { now = false, compensate = true, timeout = REQUEST_TIMEOUT }: CancelOptions): Promise<void> {
     const manner: CancelManner = { ...(now && { now }), ...(!compensate && { keeps: true }) };
     const timeoutMs = durationMs(timeout, "timeout", "cancel()");
+    // who was told once unwinds it, or whoever has it next
+    let isTold = false;
     for (;;) {
       this.checkOpen();
       await this.starts.settled(id);
@@ -326,21 +328,26 @@ export class Home implements RunHome {
       if (isOver(record.status)) return;
       if (await cancelBefore(this.#store, record, now, this.clock)) return this.#told(id);
       const run = await this.#here(id);
-      if (run === undefined) await this.#askToCancel(id, manner, timeoutMs);
-      else {
-        const watch = this.watchEnd(id);
-        run.cancel(manner);
-        await watch.promise.finally(() => watch.forget());
+      const watch = this.watchEnd(id);
+      try {
+        if (run !== undefined) run.cancel(manner);
+        else isTold ||= await this.#askToCancel(id, manner, timeoutMs);
+        if (run !== undefined || isTold) await watch.promise;
+      } finally {
+        watch.forget();
       }
     }
   }
 
-  async #askToCancel(id: string, manner: CancelManner, timeoutMs: number): Promise<void> {
+  /** Says whether its owner has taken it. */
+  async #askToCancel(id: string, manner: CancelManner, timeoutMs: number): Promise<boolean> {
     try {
-      if (manner.now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) return this.#told(id);
-      await this.#asks.ask(id, { kind: "cancel", ...manner }, timeoutMs);
+      if (manner.now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) this.#told(id);
+      else await this.#asks.ask(id, { kind: "cancel", ...manner }, timeoutMs);
+      return true;
     } catch (error) {
-      if (!isPawlError(error, "PAWL_RUN_ENDED")) throw error;
+      if (isPawlError(error, "PAWL_RUN_ENDED")) return false;
+      throw error;
     }
   }
 

@@ -66,8 +66,18 @@ export interface HostedRun {
   drop(code: DropCode): void;
 }
 
-/** In an inbox, instead of an event: the run is no longer wanted by the one that started it. */
-export const CANCEL_BODY = "cancel";
+/** In an inbox, instead of an event: the run is no longer wanted by the one that started it, which was cancelled so. */
+export function cancelBody({ now, keeps }: CancelManner = {}): string {
+  return `cancel${now ? " now" : keeps ? " keeps" : ""}`;
+}
+
+const MANNERS: readonly CancelManner[] = [{}, { now: true }, { keeps: true }];
+const CANCELS = new Map(MANNERS.map((manner) => [cancelBody(manner), manner]));
+
+/** How the run is cancelled; undefined when the row says something else. */
+export function readCancelBody(body: string): CancelManner | undefined {
+  return CANCELS.get(body);
+}
 
 export type DropCode = Extract<ErrorCode, "PAWL_CLOSED" | "PAWL_RUN_ENDED" | "PAWL_RUN_MOVED" | "PAWL_RUN_QUARANTINED" | "PAWL_STORE_FAILED">;
 

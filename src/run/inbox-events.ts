@@ -7,7 +7,7 @@ import type { InboxRecord } from "../store/store.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { decode, encode } from "./codec.ts";
 import type { Definition } from "./definition.ts";
-import { CANCEL_BODY } from "./hosted-run.ts";
+import { readCancelBody } from "./hosted-run.ts";
 import { checkedOverride } from "./override.ts";
 import { type InboxItem, type Reply, type Request, readRequest } from "./requests.ts";
 import type { AnySnapshot } from "./xstate/actor.ts";
@@ -21,7 +21,8 @@ export async function checkedInbox(definition: Definition, rows: readonly InboxR
 
 /** One row; see `checkedInbox`. */
 export async function checkedRow(definition: Definition, { number, body }: InboxRecord, snapshot?: () => Promise<AnySnapshot>): Promise<InboxItem> {
-  if (body === CANCEL_BODY) return { number, isAsked: false, kind: "cancel" };
+  const manner = readCancelBody(body);
+  if (manner !== undefined) return { number, isAsked: false, kind: "cancel", ...manner };
   let request: Request | undefined;
   try {
     request = readRequest(body);

@@ -7,7 +7,7 @@ import { agentsOf } from "../define/plan.ts";
 import { childRunId } from "./attempt.ts";
 import type { DropCode } from "./hosted-run.ts";
 import type { Graph, RunNode } from "./graph.ts";
-import { type NodeActor, agentOf } from "./node-actor.ts";
+import { type NodeActor, agentOf, isCalling } from "./node-actor.ts";
 import type { NodeStatus, Progress } from "./progress.ts";
 
 const isRun = ({ work }: Agent): boolean => work.kind === "run";
@@ -32,9 +32,10 @@ export class LiveNodes {
     return this.#held;
   }
 
-  /** An attempt of one that can be undone is under way. */
+  /** An attempt of one that can be undone is under way, or was cut off. */
   get haveUndo(): boolean {
-    for (const { node, snapshot } of this.#nodes.values()) if (node.compensate !== undefined && snapshot.context.attempt > 0) return true;
+    for (const { node, snapshot, wasCutOff } of this.#nodes.values())
+      if (node.compensate !== undefined && (snapshot.context.attempt > 0 || wasCutOff === true)) return true;
     return false;
   }
 
@@ -72,14 +73,14 @@ export class LiveNodes {
   wantsChild(childId: string, runId: string, graph: Graph): boolean {
     const [nodeId = ""] = childId.slice(runId.length + 1).split("~");
     const node = this.#nodes.get(graph.find(nodeId) ?? -1);
-    return node?.snapshot.value === "running" && childRunId(runId, nodeId, node.snapshot.context.attempt) === childId;
+    return node !== undefined && isCalling(node) && childRunId(runId, nodeId, node.snapshot.context.attempt) === childId;
   }
 
   /** What the runs would be called that nodes had begun when the run was stored, of nodes that have not been granted again. */
-  leftChildren(runId: string, graph: Graph, progress: Progress): string[] {
+  leftChildren(runId: string, graph: Graph, progress: Progress, among: Iterable<number> = graph.indices()): string[] {
     if (!this.#isRestored || !graph.plan.nodes.some((node) => agentsOf(node).some(isRun))) return [];
     const mayHave: RunNode[] = [];
-    for (let index = 0; index < graph.size; index++) {
+    for (const index of among) {
       const node = graph.node(index);
       const isOpen = OPEN.has(progress.status(index)) || (node.of !== undefined && progress.status(index) === "waiting");
       const live = this.at(index);

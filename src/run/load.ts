@@ -4,6 +4,7 @@
 import type { Plan } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
+import { scaledPlan } from "../define/scaled-plan.ts";
 import { DagRun } from "./dag-run.ts";
 import type { RunSeams } from "./hosted-run.ts";
 import { NO_LANE } from "./lane.ts";
@@ -12,12 +13,18 @@ import { MachineRun } from "./machine-run.ts";
 import { migratedRows } from "./migrate.ts";
 import type { StoredRun } from "./node-actor.ts";
 import { INPUT_KEY, openActorRow, openRunRow } from "./row.ts";
-import { readNodes } from "./stored-nodes.ts";
+import { readNodes, readStages } from "./stored-nodes.ts";
 
 export function loadDag(record: RunRecord, rows: readonly StoredActor[], plan: Plan, seams: RunSeams): DagRun {
   const body = openRunRow(record);
   const { commitNo, wakeAt } = record;
-  const stored: StoredRun = { body, commitNo, wakeAt, ...readNodes(record, rows, plan) };
+  const stored: StoredRun = {
+    body,
+    commitNo,
+    wakeAt,
+    ...readNodes(record, rows, scaledPlan(plan, seams.attempts.timeoutMultiplier)),
+    stages: readStages(record, rows),
+  };
   return new DagRun(record.id, plan, inputOf(record, rows), body.lane ?? NO_LANE, seams, stored);
 }
 

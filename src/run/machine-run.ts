@@ -12,7 +12,7 @@ import { Cascade, STOP } from "./cascade.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
 import { HistoryWriter, RUN_EVENTS } from "./history.ts";
-import { CANCEL_BODY, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import { cancelBody, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { Lane } from "./lane.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type EffectParts, fireTimer, noteAsked } from "./machine-effects.ts";
@@ -292,7 +292,7 @@ export class MachineRun implements HostedRun {
     this.#timers.remove(actor, () => true);
     this.#deeds.ended(actor);
     const child = actor.life === "stopped" ? childAddress(this.id, actor, this.table.system) : undefined;
-    if (child !== undefined) this.#outgoing.post(child, CANCEL_BODY);
+    if (child !== undefined) this.#outgoing.post(child, cancelBody(this.#isTerminated ? { now: true } : {}));
     if (actor !== this.table.root) this.#history.actor("actor.ended", actor.key, actor.life);
   }
 

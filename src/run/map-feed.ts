@@ -4,6 +4,9 @@
 import type { Graph } from "./graph.ts";
 import type { NodeStatus } from "./progress.ts";
 
+/** What has a row and goes on. */
+const UNDER_WAY: ReadonlySet<NodeStatus> = new Set(["backingOff", "recovering"]);
+
 interface Feed {
   /** The position of the first item that may still wait. */
   next: number;
@@ -28,11 +31,18 @@ export class MapFeed {
     return this.#feeds.has(group);
   }
 
+  /** No further item is given. Answers whether the group was queued. */
+  close(group: number): boolean {
+    const isQueued = this.#feeds.get(group)?.isQueued === true;
+    this.#feeds.delete(group);
+    return isQueued;
+  }
+
   /** The group has items, or more of them. Answers whether it is to be queued. */
   add(group: number): boolean {
     if (!this.#feeds.has(group)) {
       let active = 0;
-      for (const item of this.#graph.itemsOf(group)) if (this.#statusOf(item) === "backingOff") active++;
+      for (const item of this.#graph.itemsOf(group)) if (UNDER_WAY.has(this.#statusOf(item))) active++;
       this.#feeds.set(group, { next: 0, active, again: [], isQueued: false });
     }
     return this.hasMore(group);

@@ -1,5 +1,5 @@
 /**
- * Measures the time in which a run could work, for its timeout: not while it only waits, not while no worker has it.
+ * Measures the time in which a run could work, for its timeout and those of its stages: not while it only waits, not while no worker has it.
  */
 import type { Clock } from "../clock.ts";
 
@@ -8,6 +8,7 @@ export class WorkMeter {
   #workedMs: number;
   #since: number | undefined;
   #cancelTimer: (() => void) | undefined;
+  #armedMs: number | undefined;
 
   constructor(clock: Clock, workedMs: number) {
     this.#clock = clock;
@@ -30,14 +31,16 @@ export class WorkMeter {
     }
   }
 
-  /** Calls back when so much time was worked, unless it stands still before. */
-  arm(timeoutMs: number, callback: () => void): void {
-    if (this.#since === undefined || this.#cancelTimer !== undefined) return;
-    this.#cancelTimer = this.#clock.after(Math.max(0, timeoutMs - this.workedMs), callback);
+  /** Calls back when so much time was worked, unless it stands still before, or is armed for another. */
+  arm(alarmMs: number, callback: (workedMs: number) => void): void {
+    if (this.#since === undefined || alarmMs === this.#armedMs) return;
+    this.disarm();
+    this.#armedMs = alarmMs;
+    this.#cancelTimer = this.#clock.after(Math.max(0, alarmMs - this.workedMs), () => callback(alarmMs));
   }
 
   disarm(): void {
     this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#cancelTimer = this.#armedMs = undefined;
   }
 }

@@ -1,10 +1,10 @@
 /**
  * What a DAG run in memory is made of, and what happens to it.
  */
-import type { NodeEvent } from "../../machines/node.ts";
+import type { NodeContext, NodeEvent } from "../../machines/node.ts";
 import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
-import { CANCEL_BODY } from "./hosted-run.ts";
+import { cancelBody } from "./hosted-run.ts";
 import { type NodeSnapshot, TIMER, nodeChart } from "./charts.ts";
 import type { Agent } from "../define/agent.ts";
 import type { Policy } from "../define/policy.ts";
@@ -14,6 +14,7 @@ import type { Graph, RunNode } from "./graph.ts";
 import type { Timed, Timer } from "./node-timers.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";
 import type { Texts } from "./results.ts";
+import type { StoredStage } from "./stages.ts";
 import type { StoredNode } from "./stored-nodes.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Random } from "../random.ts";
@@ -36,6 +37,8 @@ export interface NodeActor extends Timed {
   overridden?: OverrideNote;
   /** It has completed as a run that is degraded. */
   isDegraded?: boolean;
+  /** The recovery action under way. */
+  action?: number | undefined;
 }
 
 /** Something that happened to a run, to be applied in order. */
@@ -44,7 +47,8 @@ export type Stimulus =
   | { readonly kind: "timer"; readonly node: Timed; readonly timer: Timer }
   | { readonly kind: "step"; readonly node: NodeActor; readonly attempt: Attempt; readonly step: KeptStep }
   | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
-  | { readonly kind: "timeout" }
+  /** The run has worked so long. */
+  | { readonly kind: "alarm"; readonly workedMs: number }
   | { readonly kind: "begin" }
   | { readonly kind: "cancel"; readonly manner: CancelManner }
   | { readonly kind: "item"; readonly item: InboxItem }
@@ -59,12 +63,32 @@ export interface StoredRun {
   readonly wakeAt: number | null;
   readonly graph: Graph;
   readonly nodes: readonly StoredNode[];
+  readonly stages: readonly StoredStage[];
 }
+
+/** One whose attempt was cut off, and is to end now: that attempt may have done something, and counts. */
+export function countCutOff(actor: NodeActor): void {
+  if (actor.wasCutOff !== true) return;
+  const { context } = actor.snapshot;
+  actor.snapshot = nodeChart.restore("running", { ...context, attempt: context.attempt + 1 });
+}
+
+/** Was its agent called, and has not answered? */
+export function isCalling({ snapshot }: Pick<NodeActor, "snapshot">): boolean {
+  return CALLING.has(snapshot.value);
+}
+
+const CALLING: ReadonlySet<string> = new Set(["running", "warned", "stopping"]);
 
 /** The agent that it calls now. */
 export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">): Agent {
   const { alternative } = snapshot.context;
   return alternative === 0 ? node.agent : node.alternatives[alternative - 1]!;
+}
+
+/** The name of the recovery action that it waits for, or that runs beside its attempt. */
+export function actionOf({ snapshot: { value, context } }: Pick<NodeActor, "snapshot">): string {
+  return (value === "recovering" ? context.failure?.recover : context.policy.onWarn?.[context.warned - 1]) ?? "";
 }
 
 /** The policy of the agent that it calls now. */
@@ -85,14 +109,25 @@ export function newNode(node: RunNode, snapshot: NodeSnapshot): NodeActor {
 export function restoredBackoffs(graph: Graph, nodes: StoredRun["nodes"], now: number): NodeActor[] {
   const endsAt = ({ endedAt = 0, backoffMs = 0 }: NodeBody): number => endedAt + backoffMs;
   const backingOff = nodes.filter(({ status }) => status === "backingOff").toSorted((a, b) => endsAt(a.body) - endsAt(b.body));
-  return backingOff.map(({ index, body: { attempt, failure, startedAt, backoffMs = 0, endedAt = 0, alternative = 0, attemptsBefore = 0 } }) => {
+  return backingOff.map(({ index, body }) => {
+    const { startedAt, backoffMs = 0, endedAt = 0 } = body;
     const of = graph.node(index);
-    const policy = policyAt(of.policy, alternative);
-    const node = newNode(of, nodeChart.restore("backingOff", { policy, alternative, attempt, attemptsBefore, failure, backoffMs }));
+    const node = newNode(of, nodeChart.restore("backingOff", contextOf(of, body)));
     node.since = startedAt;
     node.timer = { delayMs: Math.max(0, endedAt + backoffMs - now), event: TIMER.backedOff };
     return node;
   });
+}
+
+/** The context of a node whose row holds this. */
+export function contextOf({ policy }: RunNode, body: NodeBody): NodeContext {
+  const { attempt, failure, alternative = 0, attemptsBefore = 0, recoveries = 0, backoffMs = 0 } = body;
+  return { policy: policyAt(policy, alternative), alternative, attempt, attemptsBefore, recoveries, warned: 0, failure, backoffMs };
+}
+
+/** What its row remembers of its alternatives and recovery actions. */
+export function countsOf({ alternative, attemptsBefore, recoveries }: NodeContext): Pick<NodeBody, "alternative" | "attemptsBefore" | "recoveries"> {
+  return { ...(alternative > 0 && { alternative }), ...(attemptsBefore > 0 && { attemptsBefore }), ...(recoveries > 0 && { recoveries }) };
 }
 
 /** A timer's event with a draw for the backoff that it may lead to. */
@@ -113,14 +148,16 @@ export function openingOf(runId: string, actor: NodeActor): { readonly childRun?
 /** The row of a node that has ended, or backs off, at this instant. */
 export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null, edited: EditedInput | undefined): ActorRecord {
   const { node, snapshot, since, overridden } = actor;
-  const { attempt, failure, backoffMs, alternative, attemptsBefore } = snapshot.context;
+  const { attempt, failure, backoffMs } = snapshot.context;
+  const { recovers } = node;
   const body: NodeBody = {
     attempt,
     startedAt: since,
     endedAt,
     ...(failure !== undefined && { failure }),
-    ...(alternative > 0 && { alternative, attemptsBefore }),
-    ...(snapshot.value === "backingOff" && { backoffMs }),
+    ...countsOf(snapshot.context),
+    ...(recovers !== undefined && { recovers: { action: recovers.action, alternative: recovers.alternative } }),
+    ...((snapshot.value === "backingOff" || snapshot.value === "recovering") && { backoffMs }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),
     ...(actor.isDegraded && { degraded: true }),
@@ -134,17 +171,19 @@ export class Abandoned {
   #attempts: (readonly [Attempt, ErrorCode])[] = [];
   readonly #stopped: Attempt[] = [];
   #posts: Post[] = [];
+  /** How the run was cancelled: runs of its own are so, too. */
+  manner: CancelManner = {};
 
   /** A run of the node's own is told by its inbox, too: a crash must not leave it behind. */
   add(runId: string, node: NodeActor, agent: Agent, code: ErrorCode): void {
-    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, node.node.id, node.snapshot.context.attempt), body: CANCEL_BODY });
+    if (agent.work.kind === "run") this.#posts.push({ runId: childRunId(runId, node.node.id, node.snapshot.context.attempt), body: cancelBody(this.manner) });
     if (node.attempt !== undefined) this.#attempts.push([node.attempt, code]);
     node.attempt = undefined;
   }
 
   /** Runs that nobody here has heard of, if they are there. */
   addChildren(runIds: readonly string[]): void {
-    for (const runId of runIds) this.#posts.push({ runId, body: CANCEL_BODY });
+    for (const runId of runIds) this.#posts.push({ runId, body: cancelBody(this.manner) });
   }
 
   /** What is to be written with the next commit. */
@@ -168,7 +207,7 @@ export class Abandoned {
   tell(): void {
     const attempts = this.#attempts;
     this.#attempts = [];
-    for (const [attempt, code] of attempts) attempt.abandon(code);
+    for (const [attempt, code] of attempts) attempt.abandon(code, this.manner);
     for (const attempt of this.#stopped.splice(0)) attempt.stop("PAWL_RUN_CANCELLED");
   }
 }

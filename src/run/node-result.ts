@@ -11,7 +11,7 @@ import { BESIDE } from "./row.ts";
 import { readNodes } from "./stored-nodes.ts";
 import { readPlan, requireRun } from "./view.ts";
 
-/** Undefined when it has not completed. A map gives those of its items, a loop that of its last round. */
+/** Undefined when it has not completed. A map gives those of its items, a loop that of its last round, unless it was set. */
 export async function readNodeResult(store: Store, runId: string, nodeId: string): Promise<unknown> {
   const record = await requireRun(store, runId);
   if (isMachineRun(record)) throw new PawlError("PAWL_NOT_A_WORKFLOW", { message: `run "${runId}" is one of a machine, which has no nodes` });
@@ -28,6 +28,7 @@ export async function readNodeResult(store: Store, runId: string, nodeId: string
   };
   if (progress.status(index) !== "completed") return undefined;
   const { kind } = graph.node(index);
+  if (outputs.get(nodeId) != null) return resultOf(index);
   if (kind === "map") return Array.from(graph.itemsOf(index), resultOf);
   return resultOf(kind === "repeat" ? graph.lastOf(index) : index);
 }

@@ -7,7 +7,8 @@ import { DueTimes } from "./due-times.ts";
 /** A timer that an actor's state asked for. */
 export interface Timer {
   readonly delayMs: number;
-  readonly event: { readonly type: string };
+  /** What the actor is told then. */
+  event: { readonly type: string };
 }
 
 /** A node in memory, as far as its timer goes. */

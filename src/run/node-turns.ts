@@ -11,12 +11,13 @@ import type { DagRows } from "./dag-rows.ts";
 import type { GatedRun } from "./flow.ts";
 import type { Ended, Pass } from "./pass.ts";
 import { makeFailure } from "./failure.ts";
-import type { Graph, RunNode } from "./graph.ts";
+import { type Graph, type RunNode, isDerived } from "./graph.ts";
 import type { RunSeams } from "./hosted-run.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, type NodeActor, agentOf, newNode, policyOf, withDraw } from "./node-actor.ts";
+import { type Abandoned, type NodeActor, actionOf, agentOf, isCalling, newNode, policyOf, withDraw } from "./node-actor.ts";
 import type { NodeTimers, Timer } from "./node-timers.ts";
 import type { Progress, Settled } from "./progress.ts";
+import { recoveryEnded, verdictOf, withoutAction } from "./recovery-action.ts";
 import { stepRow } from "./run-line.ts";
 
 /** What these turns need of their run. */
@@ -33,15 +34,28 @@ interface TurnHost {
   readonly abandoned: Abandoned;
   /** What is to be done once the commit is durable. */
   act(act: () => void): void;
+  /** Its first attempt, or a further one, begins. */
+  began(index: number): void;
   /** The node has ended. */
   ended(node: NodeActor, status: Settled, output: string | undefined, failure: Failure | undefined): void;
 }
 
 /** Nodes looked at until one is found that need not wait for a limit. */
 const LOOKED_AT_ONCE = 100;
+const RESTARTED: ReadonlySet<string> = new Set(["running", "warned"]);
 
 /** What an attempt is told that is given up; else its time is over. */
-const ABANDONED: Readonly<Record<string, ErrorCode>> = { "node.cancelled": "PAWL_RUN_CANCELLED", "node.overridden": "PAWL_NODE_OVERRIDDEN" };
+const ABANDONED: Readonly<Record<string, ErrorCode>> = {
+  "node.cancelled": "PAWL_RUN_CANCELLED",
+  "node.overridden": "PAWL_NODE_OVERRIDDEN",
+  "recovery.ended": "PAWL_AGENT_OVERDUE",
+  "attempt.restarted": "PAWL_AGENT_OVERDUE",
+};
+
+function reasonOf(event: NodeEvent): ErrorCode {
+  const isStage = "failure" in event && event.failure?.code === "PAWL_STAGE_TIMED_OUT";
+  return isStage ? "PAWL_STAGE_TIMED_OUT" : (ABANDONED[event.type] ?? "PAWL_AGENT_TIMEOUT");
+}
 
 export class NodeTurns {
   readonly #host: TurnHost;
@@ -91,42 +105,105 @@ export class NodeTurns {
     node.wasCutOff = false;
     node.pass = pass;
     nodes.holds(node);
+    this.#host.began(of.index);
     this.tell(node, FACT.granted);
   }
 
   tell(node: NodeActor, event: NodeEvent, output?: string): void {
     const { id, nodes, timers, rows, calls, abandoned, progress } = this.#host;
-    const [before, agent] = [node.snapshot.value, agentOf(node)];
+    const { agent, before, wasCalling } = { agent: agentOf(node), before: node.snapshot, wasCalling: isCalling(node) };
     const { snapshot, effects } = nodeChart.turn(node.snapshot, event);
     node.snapshot = snapshot;
+    // the time of an attempt that is asked to stop goes on
+    const isTimed = before.value === "warned" || (before.value === "running" && before.context.policy.warnAfterMs === undefined);
+    const goesOn = isTimed && snapshot.value === "stopping" ? node.timer : undefined;
     for (const effect of effects) {
-      if (effect.kind === "schedule") {
+      if (goesOn !== undefined && effect.kind !== "action") {
+        if (effect.kind === "schedule") goesOn.event = effect.event;
+      } else if (effect.kind === "schedule") {
         const timer = (node.timer = { delayMs: effect.delayMs, event: effect.event });
         this.#host.act(() => timers.arm(node, timer));
       } else if (effect.kind === "cancel") timers.clear(node);
       else if (effect.type === "callAgent") this.#host.act(() => calls.begin(node));
-      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, ABANDONED[event.type] ?? "PAWL_AGENT_TIMEOUT");
+      else if (effect.type === "abortAgent") abandoned.add(id, node, agent, reasonOf(event));
       else if (effect.type === "stopAgent") abandoned.stop(node);
+      else if (effect.type === "startAction") this.startAction(node);
+      else if (effect.type === "stopAction") this.#stopAction(node, event);
     }
-    if (snapshot.value === before) return;
+    if (snapshot.value === before.value) return;
+    if (snapshot.value === "warned") rows.history.node("node.warned", node.node.id, snapshot.context.attempt);
     // whoever is asked to stop still runs
-    if (snapshot.value === "stopping") return;
-    if (before === "running" || before === "stopping") {
+    if (snapshot.value === "warned" || snapshot.value === "stopping") return;
+    if (wasCalling) {
       nodes.release(node);
       node.pass?.end(endedBy(event, snapshot.context.failure));
       node.pass = undefined;
     }
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
     else if (snapshot.value === "running") rows.granted(node);
-    else if (snapshot.value === "backingOff") this.#backsOff(node);
+    else if (snapshot.value === "backingOff") this.#backsOff(node, snapshot.context.alternative > before.context.alternative);
+    else if (snapshot.value === "recovering") this.#recovers(node);
     else progress.requeue(node.index);
   }
 
-  #backsOff(node: NodeActor): void {
+  #backsOff(node: NodeActor, isTurned: boolean): void {
     const { progress, rows, timers } = this.#host;
     progress.backOff(node.index);
-    rows.called(node, null);
+    rows.called(node, null, isTurned);
     timers.waits(node);
+  }
+
+  #recovers(node: NodeActor): void {
+    this.#host.progress.recover(node.index);
+    this.#host.rows.called(node, null);
+  }
+
+  /** The recovery action that the node's state asks for is queued, unless it is under way. */
+  startAction(node: NodeActor): void {
+    const { graph, rows } = this.#host;
+    const { value, context } = node.snapshot;
+    const index = graph.recovery({ of: node.index, number: context.recoveries, action: actionOf(node), alternative: context.alternative });
+    node.action = index;
+    // a crash must not have its number used again
+    if (value === "warned") rows.underWay(node);
+    this.queueAction(index);
+  }
+
+  /** A recovery action is queued, unless it is under way. */
+  queueAction(index: number): void {
+    if (this.#host.nodes.at(index) === undefined) this.#host.progress.derive(index);
+  }
+
+  /** When the run is unwound, the action is asked to stop like what else runs. */
+  #stopAction(node: NodeActor, event: NodeEvent): void {
+    const index = node.action;
+    node.action = undefined;
+    if (index !== undefined && event !== FACT.unwinds) this.endAction(index);
+  }
+
+  /** A recovery action is no longer wanted. */
+  endAction(index: number): void {
+    const { nodes, progress } = this.#host;
+    const action = nodes.at(index);
+    if (action === undefined || !isCalling(action)) progress.withdraw(index);
+    if (action === undefined) progress.settle(index, "cancelled");
+    else this.tell(action, FACT.nodeCancelled);
+  }
+
+  /** The attempts of these nodes that run are given up; each begins a new round. */
+  restart(isOf: (index: number) => boolean, failure: Failure): void {
+    for (const node of this.#host.nodes.all())
+      if (!isDerived(node.node) && isOf(node.index) && RESTARTED.has(node.snapshot.value)) this.tell(node, { type: "attempt.restarted", failure });
+  }
+
+  /** The action that the node waited for, or that ran beside its attempt, has ended. */
+  recovered(node: NodeActor, action: string, output: string | undefined, failure: Failure | undefined): void {
+    const said = verdictOf(action, output, failure);
+    const { code, message } = said.failure ?? {};
+    node.action = undefined;
+    const { attempt } = node.snapshot.context;
+    this.#host.rows.history.actionEnded(node.node.id, attempt, { action, verdict: said.verdict, ...(code !== undefined && { code, message: message! }) });
+    this.tell(node, recoveryEnded(action, said.verdict));
   }
 
   #ended(node: NodeActor, status: Settled, output: string | undefined): void {
@@ -149,7 +226,8 @@ export class NodeTurns {
       node.isDegraded = outcome.degraded;
       return this.tell(node, FACT.succeeded, outcome.output);
     }
-    this.tell(node, { type: "attempt.failed", failure: outcome.failure, jitter: this.#host.seams.random.next() });
+    const failure = isDerived(node.node) ? withoutAction(outcome.failure) : outcome.failure;
+    this.tell(node, { type: "attempt.failed", failure, jitter: this.#host.seams.random.next() });
   }
 
   /** A step of the attempt has ended. */

@@ -1,5 +1,5 @@
 /**
- * What people are told of a run without asking: that it ended badly, could not be undone, or does not move. A notice is
+ * What people are told of a run without asking: that it ended badly, could not be undone, takes long, or does not move. A notice is
  * written in the commit that it is about, and waits in the store until its receiver has taken it.
  */
 import type { Commit, Notice, NoticeRecord, RunRecord } from "../store/store.ts";
@@ -10,7 +10,18 @@ import { readHistoryEntry } from "./history.ts";
 import type { RunBody } from "./row.ts";
 
 /** What a notice can be about. */
-export type NoticeType = "run.failed" | "run.timedOut" | "run.quarantined" | "run.compensationFailed" | "run.stalled" | "breaker" | "health";
+export type NoticeType =
+  | "run.failed"
+  | "run.timedOut"
+  | "run.quarantined"
+  | "run.compensationFailed"
+  | "run.stalled"
+  | "run.warned"
+  | "stage.warned"
+  | "stage.timedOut"
+  | "node.warned"
+  | "breaker"
+  | "health";
 
 /** What happened to a run, for people. */
 export interface RunNotice {
@@ -28,13 +39,16 @@ export interface RunNotice {
   readonly code?: string;
   readonly message?: string;
   readonly node?: string;
-  /** Of compensations that failed: the nodes that are not undone. */
+  /** Of compensations that failed: the nodes that are not undone; of warnings: those whose attempts take long. */
   readonly nodes?: readonly string[];
   /** The circuit breaker that opened, with the code PAWL_CIRCUIT_OPEN, or closed. */
   readonly breaker?: string;
 }
 
 const ENDS: Readonly<Record<string, NoticeType>> = { failed: "run.failed", timedOut: "run.timedOut" };
+const SPANS = ["run.warned", "stage.warned", "stage.timedOut"] as const;
+const WARNED = "node.warned";
+const NAMED_MAX = 3;
 const NOT_UNDONE = "node.compensationFailed";
 
 /** What of this commit people are to be told, in order. */
@@ -46,6 +60,18 @@ export function noticesOf(commit: Commit): Notice[] {
     const failed = readHistoryEntry({ ...facts, body: commit.history }).events.filter(({ type }) => type === NOT_UNDONE);
     const [first] = failed;
     if (first !== undefined) notices.push(noticeOf("run.compensationFailed", facts, { ...reasonOf(first), nodes: failed.map(({ node }) => node!) }));
+  }
+  if (commit.history.includes(`"${WARNED}"`)) {
+    const warned = readHistoryEntry({ ...facts, body: commit.history }).events.flatMap(({ type, node }) => (type === WARNED ? [node!] : []));
+    const message = `an attempt takes longer than its warnAfter: ${warned.slice(0, NAMED_MAX).join(", ")}`;
+    if (warned.length > 0) notices.push(noticeOf(WARNED, facts, { message, node: warned[0]!, nodes: warned }));
+  }
+  for (const type of SPANS) {
+    if (!commit.history.includes(`"${type}"`)) continue;
+    const events = readHistoryEntry({ ...facts, body: commit.history }).events.filter((event) => event.type === type);
+    const what = events.map(({ stage }) => (stage === undefined ? "the run" : `stage "${stage}"`)).join(", ");
+    const message = `${what}: ${type === "stage.timedOut" ? "the timeout was reached" : "it takes longer than its warnAfter"}`;
+    if (events.length > 0) notices.push(noticeOf(type, facts, { message }));
   }
   const end = run.finished ? ENDS[run.status] : undefined;
   if (end !== undefined) notices.push(noticeOf(end, facts, reasonOf((decode(run.body) as RunBody).failure)));

@@ -4,13 +4,13 @@
 import type { Failure } from "../../machines/node.ts";
 import type { Duration } from "../define/duration.ts";
 import { didYouMean } from "../define/name.ts";
-import { isGroup } from "../define/node-definition.ts";
+import { isChoice } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
-import { describeIssues, validate } from "../define/schema.ts";
+import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { PawlError } from "../errors.ts";
 import { decode, encode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
-import { type Graph, type RunNode, isUndoId } from "./graph.ts";
+import { type Graph, type RunNode, isDerivedId } from "./graph.ts";
 import type { OverrideNote } from "./row.ts";
 
 const BY_LENGTH_MAX = 200;
@@ -68,34 +68,52 @@ function bounded(name: "by" | "reason", text: unknown, lengthMax: number): { rea
  * @throws PAWL_OUTPUT_INVALID
  */
 export async function checkedOverride(plan: Plan, asked: Override): Promise<Override> {
-  const { node, result } = asked;
-  const base = node.replace(/\[\d+\]$/, "");
-  const schema = plan.nodes[plan.indexOf.get(node) ?? plan.indexOf.get(base) ?? -1]?.agent.output;
-  if (result === undefined || schema === undefined) return asked;
-  const checked = await validate(schema, decode(result));
-  if (checked.issues === undefined) return { ...asked, result: encode(checked.value) };
-  const message = `the result that is set for node "${node}" does not fit its schema: ${describeIssues(checked.issues)}`;
-  throw new PawlError("PAWL_OUTPUT_INVALID", { message, next: "correct the result" });
+  const { node: id, result } = asked;
+  const base = id.replace(/\[\d+\]$/, "");
+  const node = plan.nodes[plan.indexOf.get(id) ?? plan.indexOf.get(base) ?? -1];
+  // what a choice gives is made by its branches, and has no schema
+  if (result === undefined || node === undefined || isChoice(node.kind)) return asked;
+  const value = decode(result);
+  if (node.kind !== "map" || id !== node.id) return { ...asked, result: encode(await fitting(node.agent.output, value, `node "${id}"`)) };
+  if (!Array.isArray(value)) throw unfit(`map "${id}"`, "it is no list");
+  const isMissing = (item: unknown): boolean => item === undefined && node.policy.onFail === "skip";
+  const items = value.map((item, i) => (isMissing(item) ? item : fitting(node.agent.output, item, `node "${id}[${i}]"`)));
+  return { ...asked, result: encode(await Promise.all(items)) };
+}
+
+async function fitting(schema: Schema, value: unknown, of: string): Promise<unknown> {
+  const checked = await validate(schema, value);
+  if (checked.issues === undefined) return checked.value;
+  throw unfit(of, describeIssues(checked.issues));
+}
+
+function unfit(of: string, why: string): PawlError {
+  return new PawlError("PAWL_OUTPUT_INVALID", { message: `the result that is set for ${of} does not fit its schema: ${why}`, next: "correct the result" });
 }
 
 /**
  * The node whose outcome can be set.
  *
- * @throws PAWL_INVALID_VALUE when there is none, or it is not one of those that have an outcome of their own
+ * @throws PAWL_INVALID_VALUE when there is none, or it is a compensation
  */
 export function overridable(graph: Graph, runId: string, id: string): RunNode {
-  const index = isUndoId(id) ? undefined : graph.find(id);
+  if (isDerivedId(id))
+    throw new PawlError("PAWL_INVALID_VALUE", {
+      message: `"${id}" undoes what a node has done, or is to recover one: its outcome cannot be set`,
+      next: "wait for its end, or `pawl cancel RUN --now`, which cuts it off",
+    });
+  const index = graph.find(id);
   if (index === undefined)
     throw new PawlError("PAWL_INVALID_VALUE", {
       message: `run "${runId}" has no node "${id}"${didYouMean(id, graph.plan.indexOf.keys())}`,
       next: "see `pawl show RUN`; an item of a map is there once the map was opened",
     });
-  const node = graph.node(index);
-  if (!isGroup(node.kind)) return node;
-  throw new PawlError("PAWL_INVALID_VALUE", {
-    message: `node "${id}" of run "${runId}" is a ${node.kind}, which ends as its parts do`,
-    next: `set the outcome of those, such as "${id}[0]"`,
-  });
+  return graph.node(index);
+}
+
+/** What is kept of it. */
+export function noteOf({ outcome, by, reason }: Override): OverrideNote {
+  return { outcome, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) };
 }
 
 /** What is said of a node of a branch that is not chosen. */

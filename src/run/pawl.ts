@@ -13,6 +13,7 @@ import { type ComparedRun, compareRuns } from "./compare.ts";
 import type { Counts, CountsOptions } from "./counts.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
+import type { TimeoutSuggestions, TimeoutsOptions } from "./timeout-suggestions.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
 import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
@@ -182,6 +183,21 @@ export class Pawl implements AsyncDisposable {
   }
 
   /**
+   * How long agents take, and the timeouts that would suit them: from the successful attempts of the newest runs of workflows.
+   *
+   * @example
+   * ```ts
+   * const { agents } = await pawl.suggestTimeouts({ workflow: 'research' });
+   * for (const { agent, p99Ms, suggested } of agents) console.log(agent, p99Ms, suggested);
+   * ```
+   * @throws PAWL_INVALID_VALUE
+   */
+  async suggestTimeouts(options: TimeoutsOptions = {}): Promise<TimeoutSuggestions> {
+    const { suggestTimeouts } = await import("./timeout-suggestions.ts");
+    return suggestTimeouts(this.#store, this.#seams.clock, options);
+  }
+
+  /**
    * Sends an event to a run of which only the id is known. Its owner, in whatever process, checks the event.
    *
    * @throws as `send` of the machine's handle
@@ -282,7 +298,7 @@ export class Pawl implements AsyncDisposable {
     this.#home.checkOpen();
     const { forceBreaker } = await import("./breaker-view.ts");
     const view = await forceBreaker(this.#store, name, to, this.#seams.clock.now());
-    await this.#worker?.shared.refresh();
+    await this.#worker?.protection.refresh();
     return view;
   }
 

@@ -16,9 +16,9 @@ import type { Graph } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import { RUN_EVENTS } from "./history.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import type { Abandoned } from "./node-actor.ts";
+import { type Abandoned, countCutOff } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
-import type { Progress, Settled } from "./progress.ts";
+import type { NodeStatus, Progress, Settled } from "./progress.ts";
 import type { Results, Texts } from "./results.ts";
 import { OUTPUT_KEY, type RunBody, SUPERVISOR_KEY, actorRow, valueRow } from "./row.ts";
 import type { Unwinding } from "./unwinding.ts";
@@ -47,11 +47,18 @@ interface PhaseHost {
   outputsRead(texts: Texts): void;
 }
 
+interface SetNode {
+  readonly index: number;
+  readonly failure: Failure | undefined;
+}
+
 export class Phases {
   readonly #host: PhaseHost;
   #workflow: WorkflowSnapshot;
   #supervisor: SupervisorSnapshot | undefined;
   #isStopping = false;
+  /** What has settled while outcomes are set. */
+  #set: SetNode[] | undefined;
 
   constructor(host: PhaseHost) {
     this.#host = host;
@@ -70,9 +77,19 @@ export class Phases {
     return this.#workflow.status === "done";
   }
 
+  /** Warnings and timeouts strike. */
+  get isTimed(): boolean {
+    return !this.#isStopping && (this.state === "running" || this.state === "paused");
+  }
+
   /** Nodes start and end. */
   get isActive(): boolean {
     return this.#supervisor?.status === "active";
+  }
+
+  /** They start, and nothing is undone yet. */
+  get isRunning(): boolean {
+    return this.#supervisor?.value === "running";
   }
 
   /** As it was when it was stored. */
@@ -85,29 +102,65 @@ export class Phases {
 
   /** Goes on where it was stored. */
   resume(): void {
-    const { progress } = this.#host;
+    const { progress, failures } = this.#host;
     if (this.state === "pending") return this.tellWorkflow(FACT.started);
     if (this.state === "collecting") return this.collect();
     if (this.state === "compensating") {
       progress.stop(true);
       if (progress.exhausted) this.#compensateNext();
+    } else if (failures.cause !== undefined) {
+      // somebody gave the node up when the run had ended
+      return this.tellWorkflow({ type: "run.unwind", failure: failures.cause });
     } else {
       progress.queueReady();
+      for (const node of this.#host.nodes.all()) if (node.snapshot.value === "recovering") this.#host.turns.startAction(node);
       this.#host.advance();
     }
     if (progress.exhausted) this.tellSupervisor(FACT.exhausted);
   }
 
+  /** What ends through this work is not followed: something has settled, and its dependents do not know yet. */
+  quietly(work: () => void): void {
+    this.#isStopping = true;
+    work();
+    this.#isStopping = false;
+  }
+
   /** A node, group or event has settled. */
   settled(index: number, status: Settled, failure: Failure | undefined): void {
-    if (this.#isStopping) return;
-    const { graph, progress } = this.#host;
-    const node = graph.node(index);
-    const isUnwound = status === "failed" && node.policy.onFail === "compensate" && this.#supervisor?.value === "running";
-    if (!isUnwound || failure === undefined) return this.tellSupervisor(FACT.nodeSettled, index);
+    if (this.#isStopping) return void this.#set?.push({ index, failure });
+    if (!this.#isUnwoundBy(index, status) || failure === undefined) return this.tellSupervisor(FACT.nodeSettled, index);
     // those that depend on it are blocked, all others are cancelled
-    progress.release(index);
-    this.tellWorkflow({ type: "run.unwind", failure: { ...failure, node: node.id } });
+    this.#host.progress.release(index);
+    this.#unwind(index, failure);
+  }
+
+  #isUnwoundBy(index: number, status: NodeStatus): boolean {
+    return status === "failed" && this.#host.graph.node(index).policy.onFail === "compensate" && this.isRunning;
+  }
+
+  #unwind(index: number, failure: Failure): void {
+    this.tellWorkflow({ type: "run.unwind", failure: { ...failure, node: this.#host.graph.node(index).id } });
+  }
+
+  /** Somebody sets how nodes end that had ended, or are made of others; what follows from that is found anew. */
+  setting(work: () => void): void {
+    const { progress } = this.#host;
+    const set: SetNode[] = (this.#set = []);
+    this.#isStopping = true;
+    work();
+    this.#isStopping = false;
+    this.#set = undefined;
+    progress.recount();
+    const unwound = set.find(({ index, failure }) => failure !== undefined && this.#isUnwoundBy(index, progress.status(index)));
+    if (unwound !== undefined) return this.#unwind(unwound.index, unwound.failure!);
+    this.#host.advance();
+    this.lookAround();
+  }
+
+  /** A recovery action has ended that its node does not wait for any more. */
+  actionSettled(): void {
+    if (!this.#isStopping) this.lookAround();
   }
 
   /** Is nothing left that could go on of itself? */
@@ -147,7 +200,10 @@ export class Phases {
     this.#isStopping = true;
     turns.unpark();
     abandoned.addChildren(nodes.leftChildren(id, graph, progress));
-    for (const node of nodes.all()) turns.tell(node, event);
+    for (const node of nodes.all()) {
+      countCutOff(node);
+      turns.tell(node, node.wasCutOff === true ? FACT.nodeCancelled : event);
+    }
     groups.cancel();
     events.cancel();
     progress.stop(event === FACT.unwinds);
@@ -157,7 +213,7 @@ export class Phases {
   #compensateNext(): void {
     const { progress, unwinding, graph } = this.#host;
     const next = unwinding.next();
-    if (next !== undefined) progress.undo(graph.undo(next));
+    if (next !== undefined) progress.derive(graph.undo(next));
   }
 
   tellWorkflow(event: WorkflowEvent): void {
@@ -172,9 +228,16 @@ export class Phases {
       if (effect.kind !== "action") continue;
       if (effect.type === "startSupervisor") this.#enter(supervisorChart.initial(SUPERVISOR_INPUT));
       else if (effect.type === "stopSupervisor") this.tellSupervisor(FACT.stop);
-      else if (effect.type === "unwindSupervisor") this.tellSupervisor(FACT.unwind);
+      else if (effect.type === "unwindSupervisor") this.#unwindSupervisor();
       else if (effect.type === "collectOutput") this.collect();
     }
+  }
+
+  #unwindSupervisor(): void {
+    if (this.isActive) return this.tellSupervisor(FACT.unwind);
+    // all nodes had ended: there is nothing to stop
+    this.#supervisor = supervisorChart.restore("stopping", undefined as never);
+    this.lookAround();
   }
 
   /** Puts the run's output together, now if its parts are in memory, else when they were read. */

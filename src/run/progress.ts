@@ -4,16 +4,29 @@
  * 1. `left[n]` is the number of n's dependencies that have not settled well, and one more for a member of a choice that is
  * not made. 2. A node is queued once, when its count reaches 0. 3. What depends on a failed node is blocked, directly or not.
  * 4. A group is open while it has members that have not settled; then it is in transit, as before it was opened.
+ * 5. `recount` finds all of it anew from the statuses, and what groups were opened with.
  */
 import { isChoice } from "../define/node-definition.ts";
 import type { Graph } from "./graph.ts";
 import { MapFeed } from "./map-feed.ts";
 import { Queue } from "./queue.ts";
 
-export const NODE_STATUSES = ["waiting", "queued", "running", "backingOff", "completed", "skipped", "failed", "blocked", "cancelled", "notTaken"] as const;
+export const NODE_STATUSES = [
+  "waiting",
+  "queued",
+  "running",
+  "backingOff",
+  "recovering",
+  "completed",
+  "skipped",
+  "failed",
+  "blocked",
+  "cancelled",
+  "notTaken",
+] as const;
 export type NodeStatus = (typeof NODE_STATUSES)[number];
 /** How a node can end of itself. */
-export type Settled = "completed" | "skipped" | "failed" | "cancelled";
+export type Settled = "completed" | "skipped" | "failed" | "cancelled" | "notTaken";
 
 /** A node as its row tells it; of a group also what it was opened with: the branch that was taken, or how many items. */
 export interface KnownNode {
@@ -23,57 +36,80 @@ export interface KnownNode {
 }
 
 const CODE = Object.fromEntries(NODE_STATUSES.map((status, code) => [status, code])) as Record<NodeStatus, number>;
+/** Groups that stand so begin no further member. */
+const ENDED_GROUP: ReadonlySet<NodeStatus> = new Set(["completed", "skipped", "failed", "notTaken"]);
 const SETTLED_WELL: ReadonlySet<number> = new Set([CODE.completed, CODE.skipped, CODE.notTaken]);
 
 export class Progress {
   readonly #graph: Graph;
   #status: Uint8Array;
-  readonly #left: Int32Array;
+  #left = new Int32Array(0);
   readonly #queue = new Queue<number>();
   /** Queued ones that wait for a limit. */
   readonly #parked = new Set<number>();
   /** Of open groups: members that have not settled. */
   readonly #members = new Map<number, number>();
+  /** What groups were opened with. */
+  readonly #opened = new Map<number, number>();
   /** Items of maps, as there is room for them. */
   readonly #feed: MapFeed;
   /** Groups and events to be opened or closed. */
   readonly #transits = new Queue<number>();
+  readonly #inTransit = new Set<number>();
   /** Members that are blocked if their choice takes them. */
   readonly #doomed = new Set<number>();
   #running = 0;
   #backingOff = 0;
-  #inTransit = 0;
   #awaited = 0;
 
   /** `stored` are the nodes with a row, as they were committed; the graph has grown to them. */
   constructor(graph: Graph, stored: readonly KnownNode[] = []) {
     this.#graph = graph;
-    const { nodes } = graph.plan;
     this.#status = new Uint8Array(graph.size);
-    this.#left = Int32Array.from(nodes, ({ dependencies, within }) => dependencies.length + (within === undefined ? 0 : 1));
     this.#feed = new MapFeed(graph, (index) => this.status(index));
-    // a call that has a row while it runs was cut off
-    for (const { index, status } of stored) this.#status[index] = CODE[status === "running" && graph.node(index).kind === "call" ? "waiting" : status];
-    this.#restore(stored);
+    for (const { index, status, opened } of stored) {
+      // a call that has a row while it runs was cut off
+      this.#status[index] = CODE[status === "running" && graph.node(index).kind === "call" ? "waiting" : status];
+      if (status === "backingOff") this.#backingOff++;
+      if (opened !== undefined) this.#opened.set(index, opened);
+    }
+    this.#recount(stored);
   }
 
-  #restore(stored: readonly KnownNode[]): void {
+  /** Somebody has set how something ends that had ended, or that is made of others: finds anew what may run. */
+  recount(): void {
+    const known: KnownNode[] = [];
+    for (let index = 0; index < this.#graph.size; index++) {
+      if (this.#status[index] === CODE.blocked) this.#status[index] = this.#opened.has(index) ? CODE.running : CODE.waiting;
+      if (this.#status[index] !== CODE.waiting) known.push({ index, status: this.status(index), opened: this.#opened.get(index) });
+    }
+    this.#members.clear();
+    this.#doomed.clear();
+    this.#recount(known);
+    this.queueReady();
+  }
+
+  #recount(known: readonly KnownNode[]): void {
     const { plan } = this.#graph;
-    // a choice that could not be made, or whose result was set: its members do not run
-    for (const { index, status, opened } of stored)
-      if (status === "skipped" || (status === "completed" && opened === undefined)) for (const member of plan.members.get(index) ?? []) this.#notTake(member);
-    for (const { index, opened } of stored)
+    this.#left = Int32Array.from(plan.nodes, ({ dependencies, within }) => dependencies.length + (within === undefined ? 0 : 1));
+    for (const { index, status, opened } of known) if (ENDED_GROUP.has(status)) this.#closeGroup(index, status, opened);
+    for (const { index, opened } of known)
       if (opened !== undefined && isChoice(plan.nodes[index]!.kind))
         for (const member of plan.members.get(index)!)
           if (plan.nodes[member]!.within!.branch === opened) this.#left[member]!--;
           else this.#notTake(member);
     for (let index = 0; index < plan.nodes.length; index++)
       if (SETTLED_WELL.has(this.#status[index]!)) for (const dependent of plan.dependents[index]!) this.#left[dependent]!--;
-    for (const { index, status, opened } of stored) {
-      if (status === "backingOff") this.#backingOff++;
-      if (opened !== undefined && status === "running") this.#members.set(index, this.#unsettled(index, opened));
-    }
-    for (const { index, status } of stored) if (status === "failed") this.#block(index);
+    for (const { index, status, opened } of known) if (opened !== undefined && status === "running") this.#members.set(index, this.#unsettled(index, opened));
+    for (const { index, status } of known) if (status === "failed") this.#block(index);
+  }
+
+  /** A choice that could not be made, or a group whose outcome was set: those of its members that have not begun do not run. */
+  #closeGroup(index: number, status: NodeStatus, opened: number | undefined): void {
+    if (status !== "failed") for (const member of this.#graph.plan.members.get(index) ?? []) this.#notTake(member);
+    if (opened === undefined || index >= this.#graph.plan.nodes.length) return;
+    for (const item of this.#graph.itemsOf(index)) if (this.#status[item] === CODE.waiting) this.#status[item] = CODE.notTaken;
+    if (this.#feed.close(index)) this.#queue.remove(index);
   }
 
   #unsettled(group: number, opened: number): number {
@@ -109,19 +145,19 @@ export class Progress {
 
   /** Groups and events that are about to open or close. */
   get inTransit(): number {
-    return this.#inTransit;
+    return this.#inTransit.size;
   }
 
   /** Nothing is queued, runs, backs off or is waited for: nothing more will happen of itself. */
   get exhausted(): boolean {
-    return this.queued + this.parked === 0 && this.#running === 0 && this.#backingOff === 0 && this.#inTransit === 0 && this.#awaited === 0;
+    return this.queued + this.parked === 0 && this.#running === 0 && this.#backingOff === 0 && this.#inTransit.size === 0 && this.#awaited === 0;
   }
 
   /** Queues every node that waits for nothing any more. */
   queueReady(): void {
     for (let index = 0; index < this.#left.length; index++) {
       if (this.#left[index] === 0 && this.#status[index] === CODE.waiting) this.#ready(index);
-      else if (this.#members.get(index) === 0) this.#transit(index);
+      else if (this.#members.get(index) === 0 && !this.#inTransit.has(index)) this.#transit(index);
     }
     // also of groups that are blocked by one of their items
     for (const index of this.#graph.grown()) this.#startItems(index);
@@ -143,18 +179,26 @@ export class Progress {
   }
 
   #transit(index: number): void {
-    this.#inTransit++;
+    this.#inTransit.add(index);
     this.#transits.push(index);
   }
 
-  isOpen(group: number): boolean {
-    return this.#members.has(group);
+  /** How many items, or the number of the branch; undefined of a group that was not opened. */
+  openedWith(group: number): number | undefined {
+    return this.#opened.get(group);
+  }
+
+  /** A group that waits is about to end without being opened. */
+  enterTransit(index: number): void {
+    this.#inTransit.add(index);
+    this.#status[index] = CODE.running;
   }
 
   /** The branch of this number is taken. */
   take(choice: number, branch: number): void {
     const { plan } = this.#graph;
-    this.#inTransit--;
+    this.#inTransit.delete(choice);
+    this.#opened.set(choice, branch);
     this.#members.set(choice, this.#unsettled(choice, branch));
     const members = plan.members.get(choice)!;
     const isTaken = (member: number): boolean => plan.nodes[member]!.within!.branch === branch;
@@ -168,8 +212,9 @@ export class Progress {
 
   /** The group has so many items more. */
   grow(group: number, count: number): void {
-    this.#inTransit--;
+    this.#inTransit.delete(group);
     this.#graph.grow(group, count);
+    this.#opened.set(group, count);
     this.#reserve();
     this.#members.set(group, (this.#members.get(group) ?? 0) + count);
     if (count === 0) this.#transit(group);
@@ -179,7 +224,7 @@ export class Progress {
   /** The event was opened, and has not come. */
   awaits(index: number): void {
     this.#status[index] = CODE.running;
-    this.#inTransit--;
+    this.#inTransit.delete(index);
     this.#awaited++;
   }
 
@@ -229,6 +274,12 @@ export class Progress {
     this.#backingOff++;
   }
 
+  /** A recovery action of the node is queued: how it goes on, that one says. */
+  recover(index: number): void {
+    this.#leave(index);
+    this.#status[index] = CODE.recovering;
+  }
+
   /** A node whose backoff passed is queued again; an item, when there is room for it. */
   requeue(index: number): void {
     const group = this.#graph.groupOf(index);
@@ -255,9 +306,14 @@ export class Progress {
 
   /** A group or event has ended, out of transit or while it was awaited. */
   settleInTransit(index: number, status: Settled): void {
-    this.#inTransit--;
+    this.#inTransit.delete(index);
     this.#members.delete(index);
     this.#status[index] = CODE[status];
+  }
+
+  /** It has not begun, or its end is to be set anew. */
+  unsettle(index: number): void {
+    this.#status[index] = CODE.waiting;
   }
 
   settleAwaited(index: number, status: Settled): void {
@@ -303,7 +359,8 @@ export class Progress {
     this.#queue.clear();
     this.#parked.clear();
     this.#transits.clear();
-    this.#inTransit = this.#awaited = 0;
+    this.#inTransit.clear();
+    this.#awaited = 0;
     this.#members.clear();
     this.#backingOff = 0;
     if (!unwinds) this.#running = 0;
@@ -314,8 +371,8 @@ export class Progress {
     }
   }
 
-  /** Queues a compensation. */
-  undo(index: number): void {
+  /** Queues a compensation or recovery action. */
+  derive(index: number): void {
     this.#reserve();
     this.#enqueue(index);
   }

@@ -13,7 +13,7 @@ import { isMachineRun } from "./machine-view.ts";
 import { Progress } from "./progress.ts";
 import { BESIDE, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow, stepRange } from "./row.ts";
 import { isOver, readPlan, requireRun } from "./view.ts";
-import type { Graph } from "./graph.ts";
+import { type Graph, isSpan } from "./graph.ts";
 import { type StoredNode, type StoredNodes, readNodes } from "./stored-nodes.ts";
 
 export interface RetryOptions {
@@ -147,7 +147,7 @@ function unfinished(graph: Graph, stored: readonly StoredNode[]): string[] {
   return open;
 }
 
-const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "running"]);
+const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "recovering", "running"]);
 
 // ---- the commit
 
@@ -157,14 +157,14 @@ export interface Reopening {
   readonly event: "run.retried" | "run.continued";
   /** Inputs that were given to some of them, as text. */
   readonly edited?: ReadonlyMap<number, string>;
-  /** A node that ends with this commit, because somebody says so. */
-  readonly set?: SetNode;
+  /** A node that ends with this commit, because somebody says so, and what it is made of. */
+  readonly set?: SetNodes;
 }
 
-/** A node as it ends, its row, and what history says of it. */
-export interface SetNode {
-  readonly node: StoredNode;
-  readonly row: ActorRecord;
+/** Nodes as they end, their rows, and what history says of them. */
+export interface SetNodes {
+  readonly nodes: readonly StoredNode[];
+  readonly rows: readonly ActorRecord[];
   readonly history: readonly (readonly unknown[])[];
 }
 
@@ -181,6 +181,8 @@ export async function reopen(
   const gone = again.map(({ index }) => graph.node(index).id).filter((id) => !counted.has(id));
   // what an agent kept of its steps was of another input
   for (const index of edited.keys()) gone.push(...(await store.readActorRange(record.id, ...stepRange(graph.node(index).id))).map(({ key }) => key));
+  // their time begins anew with the run's
+  const stages = (await store.readActorRange(record.id, "[", "\\")).map(({ key }) => key).filter(isSpan);
   const { id, workflow: name, definition: hash, commitNo: from } = record;
   const commit: Commit = {
     runId: id,
@@ -188,17 +190,18 @@ export async function reopen(
     epoch: NOBODY,
     at,
     run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false }),
-    actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set === undefined ? [] : [set.row])],
-    gone: [...gone, OUTPUT_KEY],
+    actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set?.rows ?? [])],
+    gone: [...gone, ...stages, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
     history: JSON.stringify([[event], ...again.map((node) => retriedEntry(event, graph, node, edited.has(node.index))), ...(set?.history ?? [])]),
   };
   await write(store, commit);
   const isAgain = new Set(again);
-  for (const node of stored) if (node.index === set?.node.index) isAgain.add(node);
+  const isSet = new Set(set?.nodes.map(({ index }) => index));
   // groups that were opened stay so
-  const kept = stored.flatMap((node) => (!isAgain.has(node) ? [node] : node.opened === undefined ? [] : [{ ...node, status: "running" as const }]));
-  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, set === undefined ? kept : [...kept, set.node]) };
+  const others = stored.filter(({ index }) => !isSet.has(index));
+  const kept = others.flatMap((node) => (!isAgain.has(node) ? [node] : node.opened === undefined ? [] : [{ ...node, status: "running" as const }]));
+  return { runId: id, commitNo: from + 1, runsAgain: unfinished(graph, [...kept, ...(set?.nodes ?? [])]) };
 }
 
 function retriedEntry(event: Reopening["event"], graph: Graph, { index, body }: StoredNode, isEdited: boolean): unknown[] {
@@ -208,7 +211,7 @@ function retriedEntry(event: Reopening["event"], graph: Graph, { index, body }: 
 
 /**
  * A node whose attempts were runs of their own goes on counting: the run of an old number has ended, and stays so. It is
- * written as one whose backoff is over, and so is one whose input is not that of its definition. A group that was opened
+ * written as one whose backoff is over, and so is one whose input is not that of its definition, or that had recovery actions. A group that was opened
  * stays so. Any other begins anew, without a row.
  */
 async function nextAttempt(
@@ -220,16 +223,19 @@ async function nextAttempt(
   edited: string | undefined,
 ): Promise<ActorRecord | undefined> {
   const { id } = graph.node(index);
-  const { overridden: _overridden, ...body } = before;
+  // it begins with its own agent again, however many had taken over
+  const { overridden: _overridden, alternative: _alternative, ...body } = before;
   if (body.opened !== undefined) return actorRow(runId, id, "running", nodeBodyText({ attempt: 0, startedAt: body.startedAt, opened: body.opened }), null);
   const given = inputAgain(body, edited);
   for (let attempt = 1; attempt <= body.attempt; attempt++) {
     if ((await store.readRun(childRunId(runId, id, attempt))) === undefined) continue;
-    return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, endedAt: at, backoffMs: 0 }), null);
+    return actorRow(runId, id, "backingOff", nodeBodyText({ ...body, ...given, attemptsBefore: body.attempt, endedAt: at, backoffMs: 0 }), null);
   }
-  return given === undefined
-    ? undefined
-    : actorRow(runId, id, "backingOff", nodeBodyText({ attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given }), null);
+  // the rows of its recovery actions stay: their numbers are used up
+  const { recoveries } = body;
+  if (given === undefined && recoveries === undefined) return undefined;
+  const anew = { attempt: 0, startedAt: at, endedAt: at, backoffMs: 0, ...given, ...(recoveries !== undefined && { recoveries }) };
+  return actorRow(runId, id, "backingOff", nodeBodyText(anew), null);
 }
 
 /** The input that a node is given instead of its own: a new one, or the one that it was given before. */

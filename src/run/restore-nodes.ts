@@ -9,7 +9,7 @@ import type { Failures } from "./failures.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { newNode, policyAt, restoredBackoffs } from "./node-actor.ts";
+import { contextOf, newNode, restoredBackoffs } from "./node-actor.ts";
 import type { NodeTimers } from "./node-timers.ts";
 import type { Results } from "./results.ts";
 import type { StoredNode } from "./stored-nodes.ts";
@@ -33,7 +33,10 @@ interface Parts {
 }
 
 /** These have not ended. */
-const OPEN: ReadonlySet<string> = new Set(["waiting", "running", "backingOff"]);
+const OPEN: ReadonlySet<string> = new Set(["waiting", "running", "backingOff", "recovering"]);
+
+/** A call that is none of these waits for its end. */
+const GOES_ON: ReadonlySet<string> = new Set(["backingOff", "recovering"]);
 
 /** `now` is in steady time. */
 export function restoreNodes(stored: readonly StoredNode[], now: number, parts: Parts): void {
@@ -46,20 +49,29 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
       if (!OPEN.has(status)) parts.unwinding.undone(node.undoes, status === "completed");
       continue;
     }
+    if (node.recovers !== undefined) continue;
     edited.restore(index, body);
-    if (body.failure !== undefined) failures.note(node, status, body.failure, body.alternative);
+    if (body.failure !== undefined) failures.note(node, status, body.failure, body.overridden === undefined ? body : { attempt: body.attempt });
     if (body.degraded) failures.degrade();
+    if (status === "completed" && body.overridden !== undefined && node.kind !== "call") results.isSet(index);
     if (!OPEN.has(status)) results.readerSettled(index);
     if (early !== undefined) events.restoreEarly(index, early);
     else if (status === "running" && node.kind === "event") events.restore(index, body.startedAt, now);
-    else if (node.kind === "call" && (status === "running" || (status === "backingOff" && parts.state === "compensating"))) restoreCutOff(node, of, parts);
+    else if (node.kind === "call" && (status === "running" || (GOES_ON.has(status) && parts.state === "compensating"))) restoreCutOff(node, of, parts);
+    else if (status === "recovering") nodes.add({ ...newNode(node, nodeChart.restore("recovering", contextOf(node, body))), since: body.startedAt });
     else if (status === "running") groups.restore(index, body.opened ?? -1, body.startedAt);
     else if (!OPEN.has(status)) parts.unwinding.ended(node, status, body.attempt, body.failure, of.commitNo);
   }
+  // the action that a node waits for, and none of an attempt that is gone
+  const isWanted = ({ index }: StoredNode): boolean => {
+    const { recovers } = graph.node(index);
+    if (recovers === undefined || typeof recovers.of === "string") return true;
+    return nodes.at(recovers.of)?.snapshot.value === "recovering";
+  };
   const isUndone = ({ index }: StoredNode): boolean => parts.state === "compensating" && graph.undoes(index) === undefined;
   for (const node of restoredBackoffs(
     graph,
-    waiting.filter((node) => !isUndone(node)),
+    waiting.filter((node) => !isUndone(node) && isWanted(node)),
     now,
   )) {
     nodes.add(node);
@@ -69,13 +81,12 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
 
 /** An attempt was under way, or was waited for: it runs again, unless the run is unwound. */
 function restoreCutOff(node: RunNode, { body }: StoredNode, { rows, nodes, unwinding, state, nextCommitNo }: Parts): void {
-  const { attempt, failure, alternative = 0, attemptsBefore = 0 } = body;
+  const { attempt, failure } = body;
   if (state === "compensating") {
     rows.written(node, "cancelled", body);
     return unwinding.ended(node, "cancelled", attempt, failure, nextCommitNo);
   }
-  const policy = policyAt(node.policy, alternative);
-  const queued = nodeChart.restore("queued", { policy, alternative, attempt: attempt - 1, attemptsBefore, failure, backoffMs: 0 });
+  const queued = nodeChart.restore("queued", { ...contextOf(node, body), attempt: attempt - 1, backoffMs: 0 });
   nodes.add({ ...newNode(node, queued), wasCutOff: true });
 }
 

@@ -1,7 +1,7 @@
 /**
  * Results of completed nodes that others still want to read, as text, while there is room; the rest stays in the store.
  * A result leaves memory when its last reader has settled. The result of a map is that of its items, of a loop that of its
- * last round: neither has a text of its own.
+ * last round: neither has a text of its own, unless somebody has set it.
  */
 import { isChoice } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
@@ -46,6 +46,8 @@ export class Results {
   readonly #texts = new Map<number, string>();
   /** Of open maps. */
   readonly #lists = new Map<number, readonly unknown[]>();
+  /** Maps and loops whose result was set: it is not that of their parts. */
+  readonly #set = new Set<number>();
   #length = 0;
 
   constructor(graph: Graph, progress: Progress, input: string, edited: EditedInputs) {
@@ -78,7 +80,7 @@ export class Results {
   }
 
   #partsOf(index: number): Iterable<number> {
-    const kind = this.#graph.plan.nodes[index]?.kind;
+    const kind = this.#set.has(index) ? undefined : this.#graph.plan.nodes[index]?.kind;
     if (kind === "map") return this.#graph.itemsOf(index);
     const last = kind === "repeat" ? this.#graph.lastOf(index) : index;
     return last === undefined ? [] : [last];
@@ -93,6 +95,11 @@ export class Results {
       batch.forEach((index, i) => texts.set(index, found[i]!));
     }
     return texts;
+  }
+
+  /** The result of this map or loop was set, and its row has it. */
+  isSet(index: number): void {
+    this.#set.add(index);
   }
 
   keep(index: number, text: string): void {
@@ -118,8 +125,13 @@ export class Results {
   #textOf(index: number, loaded: Texts | undefined): string | undefined {
     const textOf = (part: number): string | undefined => this.#texts.get(part) ?? loaded?.get(part);
     if (this.#progress.status(index) !== "completed") return undefined;
-    if (this.#graph.plan.nodes[index]!.kind !== "map") return textOf([...this.#partsOf(index)][0]!);
+    if (this.#graph.plan.nodes[index]!.kind !== "map" || this.#set.has(index)) return textOf([...this.#partsOf(index)][0]!);
     return `[${Array.from(this.#graph.itemsOf(index), (item) => textOf(item) ?? UNDEFINED).join(",")}]`;
+  }
+
+  /** A copy of the run's input. */
+  get runInput(): unknown {
+    return this.#fromInput([]);
   }
 
   /** The input is decoded once: all nodes may read it, and it may be large. */
@@ -177,7 +189,7 @@ export class Results {
 
   // ---- who reads what
 
-  /** This node will read nothing more. */
+  /** This node will read nothing more. One whose outcome is set anew says so again: what is read later comes from the store. */
   readerSettled(index: number): void {
     if (index >= this.#graph.plan.nodes.length) return;
     const { reads, collects } = this.#graph.plan.nodes[index]!;

@@ -9,6 +9,7 @@ import { PawlError } from "../errors.ts";
 import type { ActorRecord, Commit, RunRecord, StoredActor } from "../store/store.ts";
 import { decode, encode } from "./codec.ts";
 import type { Lane } from "./lane.ts";
+import type { Action } from "./recovery-action.ts";
 
 /** Grows when the layout of a row's body changes. */
 const CODEC_VERSION = 1;
@@ -53,6 +54,10 @@ export interface NodeBody {
   /** How many alternatives have taken over, and the attempts of the agents before the one that is called now. */
   readonly alternative?: number;
   readonly attemptsBefore?: number;
+  /** How many recovery actions have begun. */
+  readonly recoveries?: number;
+  /** Of a recovery action: what it is. */
+  readonly recovers?: Action;
   /** Of a group that was opened: how many items, or the number of the branch that was taken. */
   readonly opened?: number;
   /** Of an event that is awaited: when its timeout strikes. */
@@ -93,6 +98,11 @@ export function actorRow(runId: string, key: string, status: string, body: strin
   return { key, status, body, output, checksum: actorChecksum(runId, key, status, body, output) };
 }
 
+/** The row of a stage. */
+export function stageRow(runId: string, key: string, status: string, body: object): ActorRecord {
+  return actorRow(runId, key, status, encode(body), null);
+}
+
 /** A row that holds one value. */
 export function valueRow(runId: string, key: string, value: string): ActorRecord {
   return actorRow(runId, key, "value", "{}", value);
@@ -131,6 +141,8 @@ export function nodeBodyText(body: NodeBody): string {
     body.overridden !== undefined ||
     body.degraded !== undefined ||
     body.generation !== undefined ||
+    body.recoveries !== undefined ||
+    body.recovers !== undefined ||
     body.backoffMs !== undefined
   )
     return encode(body);

@@ -1,6 +1,7 @@
 /**
  * What steps of machines need from the process: attempts of agents, and runs of their own for workflows.
  */
+import { scaledPolicy } from "../define/scaled-plan.ts";
 import { backoffMs } from "../../machines/node.ts";
 import type { StepFailure } from "../../machines/step.ts";
 import type { Clock } from "../clock.ts";
@@ -25,7 +26,7 @@ export function stepServices(seams: StepSeams, runs: Pick<StepServices, "childRu
 }
 
 async function attempt({ clock, random, attempts }: StepSeams, services: StepServices, agent: Agent, call: StepCall): Promise<unknown> {
-  const { policy } = agent;
+  const policy = scaledPolicy(agent.policy, attempts.timeoutMultiplier ?? 1);
   const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [] };
   const made = new Attempt(facts, { clock, attempts, services });
   const abandoned = Promise.withResolvers<undefined>();

@@ -3,7 +3,7 @@
  * same moment wins; then it is asked. Runs of its own are told by their inboxes that they are no longer wanted.
  */
 import type { Commit, RunRecord, Store } from "../store/store.ts";
-import { CANCEL_BODY } from "./hosted-run.ts";
+import { cancelBody } from "./hosted-run.ts";
 import { childrenOf } from "./orphans.ts";
 import { liveWorkers } from "./peers.ts";
 import { openRunRow, runBodyText, runChecksum } from "./row.ts";
@@ -37,6 +37,6 @@ export function cancelledCommit(
     run: { workflow, definition, status, body, checksum, wakeAt: null, finished: true },
     actors: [],
     history: JSON.stringify([["run.cancelled"]]),
-    ...(children.length > 0 && { posts: children.map((child) => ({ runId: child, body: CANCEL_BODY })) }),
+    ...(children.length > 0 && { posts: children.map((child) => ({ runId: child, body: cancelBody(isTerminated ? { now: true } : {}) })) }),
   };
 }

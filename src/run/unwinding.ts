@@ -12,6 +12,9 @@ const NAMES_MAX = 100;
 /** A node that has ended. */
 interface Ended {
   readonly index: number;
+  /** The place of its definition, and among the items or rounds of that. */
+  readonly defined: number;
+  readonly position: number;
   /** The commit that said so. */
   readonly commitNo: number;
   readonly isCause: boolean;
@@ -47,11 +50,12 @@ export class Unwinding {
   }
 
   /** A node has ended after so many attempts, with this as its last failure. */
-  ended({ index, compensate, policy }: RunNode, status: NodeStatus, attempt: number, failure: Failure | undefined, commitNo: number): void {
+  ended({ index, of, compensate, policy }: RunNode, status: NodeStatus, attempt: number, failure: Failure | undefined, commitNo: number): void {
     if (compensate === undefined || attempt === 0) return;
     const isCause = status === "failed" && policy.onFail === "compensate";
-    const isUnknown = status === "cancelled" || failure?.kind === "timeout" || failure?.code === "PAWL_NODE_OVERRIDDEN";
-    if (status === "completed" || isCause || isUnknown) this.#ended.push({ index, commitNo, isCause });
+    const isUnknown = status === "cancelled" || status === "notTaken" || failure?.kind === "timeout" || failure?.code === "PAWL_NODE_OVERRIDDEN";
+    if (status === "completed" || isCause || isUnknown)
+      this.#ended.push({ index, defined: of?.group ?? index, position: of?.position ?? 0, commitNo, isCause });
   }
 
   /** The compensation of a node has ended. */
@@ -70,5 +74,5 @@ export class Unwinding {
 
 function later(a: Ended, b: Ended): number {
   if (a.isCause !== b.isCause) return a.isCause ? -1 : 1;
-  return b.commitNo - a.commitNo || b.index - a.index;
+  return b.commitNo - a.commitNo || b.defined - a.defined || b.position - a.position;
 }

@@ -88,6 +88,10 @@ export interface NodeView {
   readonly failure: Failure | undefined;
   /** While it backs off: when the next attempt is due. */
   readonly retryAt: number | undefined;
+  /** How many recovery actions were called for it. */
+  readonly recoveries: number;
+  /** Of an attempt that takes longer than its `warnAfter`: since when. */
+  readonly warnedAt: number | undefined;
   /** What its attempt reported last; see `ctx.heartbeat`. */
   readonly progress: unknown;
   /** Of a call of a workflow or machine: the id of the run that its newest attempt is. */
@@ -238,6 +242,8 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       endedAt: started === undefined ? body?.endedAt : undefined,
       failure: body?.failure,
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
+      recoveries: body?.recoveries ?? 0,
+      warnedAt: started?.warnedAt,
       progress: reported.get(node.id),
       childRun: started === undefined ? body?.childRun : started.childRun,
       awaitsRun: started?.awaitsRun,
@@ -297,9 +303,12 @@ function undoStatus(graph: Graph, stored: ReadonlyMap<number, StoredNode>, index
   return status === "completed" ? "compensated" : status === "backingOff" ? "compensating" : "compensationFailed";
 }
 
+const SETTLED: ReadonlySet<Standing> = new Set(["completed", "skipped", "failed", "blocked", "cancelled", "notTaken"]);
+
+/** A run that ended while nobody worked on it has rows that say that nodes run. */
 function statusOf(derived: Standing, isStarted: boolean, isOver: boolean): NodeStatus {
   if (isStarted) return "running";
-  return isOver && (derived === "waiting" || derived === "queued" || derived === "backingOff") ? "cancelled" : derived;
+  return isOver && !SETTLED.has(derived) ? "cancelled" : derived;
 }
 
 /** An attempt that is under way. */
@@ -310,6 +319,7 @@ interface StartedAttempt {
   readonly awaitsRun?: true | undefined;
   /** It undoes what the node has done. */
   readonly undoes: boolean;
+  readonly warnedAt?: number;
 }
 
 /** Nodes whose last word in the history is that an attempt started. */
@@ -320,7 +330,8 @@ async function readRunning(store: Store, runId: string): Promise<Map<string, Sta
       if (type === "run.recovered") running.clear();
       else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false, childRun, awaitsRun });
       else if (type === "node.compensating") running.set(node!, { attempt: attempt!, at, undoes: true, childRun });
-      else if (node !== undefined) running.delete(node);
+      else if (type === "node.warned") Object.assign(running.get(node!) ?? {}, { warnedAt: at });
+      else if (node !== undefined && type !== "node.recovered") running.delete(node);
     }
   }
   return running;

@@ -35,6 +35,10 @@ function waitDrafts(asking: Asking, node: NodeView, hasHand: boolean): Draft[] {
     const message = `${id}: ${attempts(node)} failed${reason(node)}; the next one is due at ${instantText(retryAt!)}`;
     return [{ kind: "waitsForRetry", message, ...about, code: node.failure?.code, until: retryAt, next: null }];
   }
+  if (status === "recovering") {
+    const message = `${id}: ${attempts(node)} failed${reason(node)}; recovery action "${node.failure?.recover}" says how it goes on`;
+    return [{ kind: "running", message, ...about, since: node.endedAt, next: null }];
+  }
   if (status !== "running") return [];
   if (kind === "event") {
     const until = dueAt === undefined ? "" : `, until ${instantText(dueAt)}`;

@@ -13,6 +13,8 @@ import { workersOf, workersText } from "./workers.ts";
 export interface ActOptions {
   readonly store?: string;
   readonly json?: true;
+  /** A file of what the run is one of. */
+  readonly definition?: string;
 }
 
 /** Of what another process does. */
@@ -31,7 +33,8 @@ export interface Done {
 /** Does it, tells it, and answers the exit code. */
 export async function act(id: string, options: ActOptions, deed: (run: Run<unknown>, pawl: Pawl) => Promise<Done>): Promise<number> {
   const isJson = options.json === true;
-  await using pawl = await openToLook(options.store);
+  const offered = options.definition === undefined ? [] : await (await import("./definition-file.ts")).loadAllOffered(options.definition);
+  await using pawl = await openToLook(options.store, offered);
   const run = await findRun(pawl, id);
   try {
     const { line, facts, exitCode = EXIT.completed } = await deed(run, pawl);

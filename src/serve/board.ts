@@ -12,7 +12,9 @@ import { Tally } from "./tally.ts";
 const SETTLED_WELL: ReadonlySet<NodeStatus> = new Set(["completed", "skipped", "notTaken"]);
 /** What a node is after something happened to it, where the word for it is another one. */
 const STATUS_AFTER: Partial<Record<HistoryType, NodeStatus>> = { "node.started": "running", "node.alternative": "backingOff" };
-const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff"]);
+const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff", "recovering"]);
+/** After these a node, or the run, is as before, or it is told next what it is. */
+const QUIET: ReadonlySet<HistoryType> = new Set(["node.warned", "node.recovered", "run.warned", "run.actionEnded"]);
 const CUT_OFF: ReadonlySet<HistoryType> = new Set(["run.failed", "run.timedOut", "run.cancelled"]);
 const GOES_ON: ReadonlySet<HistoryType> = new Set(["run.retried", "run.continued"]);
 
@@ -86,6 +88,7 @@ export class Board {
   apply(entry: HistoryEntry): void {
     this.startedAt ??= entry.at;
     for (const event of entry.events) {
+      if (QUIET.has(event.type)) continue;
       if (event.type.startsWith("run.")) this.#applyRun(event);
       else if (event.node !== undefined) this.#applyNode(event, entry.at);
     }

@@ -58,6 +58,7 @@ const CLASSES: Readonly<Record<NodeStatus, string>> = {
   queued: "fill:#e0f2fe,stroke:#0284c7,color:#111827",
   running: "fill:#bae6fd,stroke:#0369a1,stroke-width:3px,color:#111827",
   backingOff: "fill:#fef3c7,stroke:#b45309,color:#111827",
+  recovering: "fill:#fef3c7,stroke:#b45309,stroke-width:3px,color:#111827",
   completed: "fill:#d1fae5,stroke:#047857,color:#111827",
   skipped: "fill:#fef9c3,stroke:#a16207,stroke-dasharray:4,color:#111827",
   failed: "fill:#fecaca,stroke:#b91c1c,stroke-width:3px,color:#111827",

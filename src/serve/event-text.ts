@@ -21,12 +21,15 @@ export interface KnownNode {
 const VERBS: Partial<Record<HistoryType, string>> = {
   "node.backingOff": "backs off",
   "node.overridden": "is set",
+  "node.notTaken": "is not waited for any more",
+  "node.warned": "takes longer than its warning says",
   "node.alternative": "is handed to an alternative",
   "node.compensating": "is undone",
   "node.compensated": "was undone",
   "node.compensationFailed": "could not be undone",
   "run.compensating": "undoes what was done",
   "run.timedOut": "timed out",
+  "run.warned": "takes longer than its warning says",
   "run.recovered": "was taken up by a worker",
   "run.forked": "began as a fork",
   "run.resumed": "goes on after its pause",
@@ -42,6 +45,8 @@ export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNod
   const verb = VERBS[type] ?? type.slice(type.indexOf(".") + 1);
   const reason = code === undefined ? "" : `: ${code} ${oneLine(message ?? "")}`;
   if (type === "node.overridden") return `${id} ${overrideText(event)}`;
+  if (event.action !== undefined && id === undefined) return `${subjectOf(event)} ${actionText(event)}`;
+  if (event.stage !== undefined) return `${subjectOf(event)} ${STAGE_VERBS[type] ?? verb}`;
   if (id === undefined) return `run ${verb}${reason}`;
   const node = nodeOf?.(id);
   const own = ownText(event, node);
@@ -50,9 +55,24 @@ export function eventText(event: HistoryEvent, nodeOf?: (id: string) => KnownNod
   return `${id} ${verb}${nth}${type === "node.completed" ? `${tookText(" in ", node)}${partsText(node)}` : ""}${reason}`;
 }
 
+const STAGE_VERBS: Partial<Record<HistoryType, string>> = { "stage.warned": "takes longer than its warning says", "stage.timedOut": "timed out" };
+
+function subjectOf({ stage }: HistoryEvent): string {
+  return stage === undefined ? "run" : `stage ${stage}`;
+}
+
+/** What a recovery action has said. */
+function actionText({ action, verdict, code, message }: HistoryEvent): string {
+  return `was told to ${verdict} by recovery action ${action}${code === undefined ? "" : `, which failed: ${code} ${oneLine(message ?? "")}`}`;
+}
+
 /** What groups and events do that calls do not. */
-function ownText({ type, code, items, branch, dueAt, childRun, attempt, generation }: HistoryEvent, node: KnownNode | undefined): string | undefined {
+function ownText(event: HistoryEvent, node: KnownNode | undefined): string | undefined {
+  const { type, code, message, items, branch, dueAt, childRun, attempt, generation, action } = event;
   const kind = node?.kind;
+  if (type === "node.recovering")
+    return `calls recovery action ${action}${attempt === undefined ? "" : `, attempt ${attempt}`}: ${code} ${oneLine(message ?? "")}`;
+  if (type === "node.recovered") return actionText(event);
   if (code === "PAWL_EVENT_TIMEOUT") return `did not come in time${type === "node.skipped" ? ": skipped" : ""}`;
   if (type === "node.completed") return kind === "event" ? `came${tookText(" after ", node)}` : undefined;
   if (type === "run.retried" && generation !== undefined) return "is tried again with another input";

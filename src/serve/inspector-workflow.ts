@@ -19,6 +19,10 @@ const STATUS: Readonly<Record<string, InspectorSnapshot["status"]>> = {
 
 /** What is said of a run that goes on. */
 const GOES_ON: ReadonlySet<string> = new Set<HistoryType>(["run.started", "run.forked", "run.recovered", "run.resumed", "run.retried", "run.continued"]);
+/** Of warnings and recovery actions of stages and runs nothing is shown: no state of an actor comes of them. */
+const ASIDE: ReadonlySet<string> = new Set<HistoryType>([
+  ...(["run.warned", "run.actionEnded", "stage.started", "stage.warned", "stage.recovered", "stage.timedOut", "stage.completed"] as const),
+]);
 /** Of a run that had ended. */
 const BEGINS_ANEW: ReadonlySet<string> = new Set<HistoryType>(["run.retried", "run.continued"]);
 
@@ -46,17 +50,18 @@ export function workflowScribe({ name, structure }: Definition): Scribe {
   };
 
   const ofNode = (event: HistoryEvent, pen: Pen): void => {
-    const { type, node, attempt, code, items, branch, dueAt, childRun, outcome, by, reason } = event;
+    const { type, node, attempt, code, items, branch, dueAt, childRun, outcome, by, reason, action, verdict } = event;
     if (items !== undefined && items > ITEMS_MAX) longMaps.add(node!);
     if (!nodes.has(node!) && !TROUBLES.has(type) && longMaps.has(groupOf(node!) ?? "")) return;
     announceNode(node!, pen);
-    const facts = { attempt, code, items, branch, dueAt, childRun, outcome, by, reason };
+    const facts = { attempt, code, items, branch, dueAt, childRun, outcome, by, reason, action, verdict };
     const told = { type, ...Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) };
     const started = defined.get(node!)?.kind === "event" ? "awaited" : "running";
     const sessionId = `${pen.runId}/${node!}`;
     pen.event(sessionId, told, supervisorId(pen));
     // the state that it leads to is told next
-    if (type !== "node.overridden") pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
+    if (type !== "node.overridden" && type !== "node.recovered")
+      pen.snapshot(sessionId, told, stateOf(type === "node.started" ? started : type.slice("node.".length)));
   };
 
   const ofRun = ({ type, code }: HistoryEvent, pen: Pen): void => {
@@ -74,7 +79,7 @@ export function workflowScribe({ name, structure }: Definition): Scribe {
   return {
     happened: ({ commitNo, events }: HistoryEntry, pen) => {
       if (commitNo === 1) pen.actor(pen.runId, { name, parentId: undefined, definition: undefined, snapshot: stateOf("pending") });
-      for (const event of events) (event.node === undefined ? ofRun : ofNode)(event, pen);
+      for (const event of events) if (!ASIDE.has(event.type)) (event.node === undefined ? ofRun : ofNode)(event, pen);
     },
     /** The history has said it, unless the run was set aside. */
     ended: ({ status }, pen) => {

@@ -17,6 +17,7 @@ const URGENCY: readonly NodeStatus[] = [
   "failed",
   "running",
   "compensating",
+  "recovering",
   "backingOff",
   "queued",
   "skipped",

@@ -85,6 +85,7 @@ const COUNTED: readonly (readonly [NodeStatus, string])[] = [
   ["skipped", "skipped"],
   ["running", "running"],
   ["backingOff", "backing off"],
+  ["recovering", "recovering"],
   ["compensating", "compensating"],
   ["compensated", "compensated"],
   ["compensationFailed", "not compensated"],

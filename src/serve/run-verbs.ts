@@ -96,6 +96,7 @@ function declareOverride(program: Command, done: Done): void {
     .option("--fail", "it fails, and is not tried again")
     .option("--by <name>", "who does it, for the history")
     .option("--reason <text>", "why, for the history")
+    .option("--definition <file>", "the workflow's file, to check a result by that is set in a run that has ended")
     .addHelpText(
       "after",
       examples(`pawl override r-42 web --result '{"notes": "none"}' --by ana`, 'pawl override r-42 "pages[3]" --skip --reason "the page is gone"'),

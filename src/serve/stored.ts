@@ -2,6 +2,7 @@
  * The store as the verbs that execute nothing see it: which file, opened beside any worker, and a run found by part of its id.
  */
 import { existsSync } from "node:fs";
+import type { Offered } from "./definition-file.ts";
 import { environmentVariable } from "../environment.ts";
 import { type Pawl, PawlError, type Run, type RunStatus, type RunView, isPawlError, open } from "../index.ts";
 
@@ -31,8 +32,11 @@ export function runWords(id: string, store: string | undefined): string[] {
   return store === undefined ? [id] : [id, "--store", store];
 }
 
-/** Opens a store to look at it, or to ask its workers for something: it takes no lock and disturbs no worker. */
-export async function openToLook(option: string | undefined): Promise<Pawl> {
+/**
+ * Opens a store to look at it, or to ask its workers for something: it takes no lock and disturbs no worker. By these
+ * definitions is checked what is written here.
+ */
+export async function openToLook(option: string | undefined, workflows: readonly Offered[] = []): Promise<Pawl> {
   const path = storePath(option);
   if (!storeExists(option)) {
     throw new PawlError("PAWL_STORE_UNREADABLE", {
@@ -41,7 +45,7 @@ export async function openToLook(option: string | undefined): Promise<Pawl> {
       next: "start a run with `pawl run FILE`, or name another store with --store or PAWL_STORE",
     });
   }
-  return open(path, { execute: false });
+  return open(path, { execute: false, workflows });
 }
 
 /** The run with this id, or the only one whose id begins so. @throws PAWL_RUN_NOT_FOUND, PAWL_USAGE */

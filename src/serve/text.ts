@@ -19,6 +19,7 @@ const STATUS_STYLE: Readonly<Record<NodeStatus | RunStatus, Style>> = {
   running: "cyan",
   paused: "blue",
   backingOff: "yellow",
+  recovering: "yellow",
   completed: "green",
   skipped: "yellow",
   failed: "red",

@@ -73,6 +73,7 @@ function declareWork(program: Command, done: Done): void {
     .command("work <files...>")
     .description("stand by as a worker: execute the runs of these files' workflows and machines until told to stop")
     .option("--export <name>", "only this workflow or machine of a module")
+    .option("--notify <url>", "post there what people should know of, as runs that fail; signed with PAWL_NOTIFY_SECRET")
     .addOption(logLevel())
     .addHelpText("after", examples("pawl work research.yaml approval.ts", "pawl work approval.ts --store pawl.db --json"))
     .addHelpText("after", "\nAny number of workers share a store. Exit codes: 0 stopped by a signal, 2 wrong command or definition, 70 store failed")

@@ -6,6 +6,7 @@ import type { FailuresVerbOptions } from "./failures.ts";
 import type { HealthVerbOptions } from "./health.ts";
 import type { MetricsVerbOptions } from "./metrics.ts";
 import { type Done, examples, onStore, wholeNumber } from "./verb-parts.ts";
+import type { TimeoutsVerbOptions } from "./timeouts.ts";
 import type { WhyVerbOptions } from "./why.ts";
 
 const EXIT_CODES = "\nExit codes: 0 told, 2 wrong command, 5 no such run, 70 store failed";
@@ -44,4 +45,13 @@ export function declareWhyVerbs(program: Command, done: Done): void {
     .addHelpText("after", "\nExit codes: 0 HEALTHY, WARNING or DEGRADED, 1 CRITICAL or FAILED, 2 wrong command, 70 store failed")
     .action(async (options: HealthVerbOptions) => done(await (await import("./health.ts")).health(options)));
   onStore(health);
+  const timeouts = program
+    .command("timeouts")
+    .description("measure how long agents take, and suggest a timeout for each")
+    .option("--workflow <name>", "only runs of this workflow")
+    .option("--limit <number>", "look at so many runs, the newest (default: 1000)", wholeNumber(1, LIMIT_MAX))
+    .addHelpText("after", examples("pawl timeouts --limit 100", "pawl timeouts --workflow research --json"))
+    .addHelpText("after", EXIT_CODES)
+    .action(async (options: TimeoutsVerbOptions) => done(await (await import("./timeouts.ts")).timeouts(options)));
+  onStore(timeouts);
 }

@@ -2,13 +2,14 @@
  * `pawl work`: a worker that stands by: executes the runs of these definitions, those of before and those that come, until
  * it is told to stop.
  */
-import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, type Schedule, checkDefinition, open } from "../index.ts";
+import { environmentVariable } from "../environment.ts";
+import { type HistoryEvent, type HistoryType, type Pawl, type RunChange, type Schedule, type Webhook, checkDefinition, open } from "../index.ts";
 import type { LogOptions } from "../watch/log.ts";
 import { type Offered, loadAllOffered, loadSchedules, versionsOf } from "./definition-file.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { eventText } from "./event-text.ts";
-import { showProblem } from "./problem.ts";
+import { problemOf, showProblem } from "./problem.ts";
 import { CLOSING, stopSignal } from "./stop-signals.ts";
 import { storePath } from "./stored.ts";
 import { timeOfDay } from "./text.ts";
@@ -18,17 +19,22 @@ export interface WorkOptions {
   readonly export?: string;
   readonly store?: string;
   readonly logLevel: NonNullable<LogOptions["level"]>;
+  readonly notify?: string;
   readonly json?: true;
 }
+
+/** What notices are signed with: no argument, as those are seen by whoever looks at the processes. */
+const SECRET = "PAWL_NOTIFY_SECRET";
 
 export async function work(files: readonly string[], options: WorkOptions): Promise<number> {
   const isJson = options.json === true;
   const { offered, schedules } = await load(files, options.export);
   const names = [...new Set(offered.map((each) => checkDefinition(versionsOf(each)[0]).name))];
+  const notify = webhookOf(options.notify);
   const { makeLog } = await import("../watch/log.ts");
   const fatal = Promise.withResolvers<never>();
   const path = storePath(options.store);
-  const pawl = await open(path, { workflows: offered, schedules, log: makeLog({ level: options.logLevel }), onFatal: fatal.reject });
+  const pawl = await open(path, { workflows: offered, schedules, log: makeLog({ level: options.logLevel }), ...notify, onFatal: fatal.reject });
   const stop = stopSignal();
   pawl.subscribe((change) => tellEnd(change, isJson));
   const times = schedules.map(({ name }) => name);
@@ -44,6 +50,13 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
     await pawl.close().catch(() => {});
     return showProblem(error, { isJson });
   }
+}
+
+function webhookOf(url: string | undefined): { readonly notify?: Webhook } {
+  if (url === undefined) return {};
+  const secret = environmentVariable(SECRET);
+  if (secret !== undefined) return { notify: { url, secret } };
+  throw problemOf("PAWL_USAGE", `${SECRET} is not set: notices are signed with it`, "set it to at least 16 characters, and give the receiver the same");
 }
 
 /** What the files export: workflows, machines, rollouts, schedules, and what these start. */

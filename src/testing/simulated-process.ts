@@ -32,6 +32,7 @@ export interface ProcessOptions {
   readonly maxConcurrentAttempts?: number;
   readonly limits?: LimitsOptions;
   readonly breaker?: BreakerOption;
+  readonly timeoutMultiplier?: number;
   /** Who is told what happens to runs, and after how long without a commit that they stall. */
   readonly notify?: NoticeReceiver;
   readonly stallAfter?: Duration;
@@ -80,7 +81,7 @@ export class SimProcess {
     sharing.set(this.#options.store, processes.add(this));
     const logged = (data: object, message = ""): void => ("actor" in data ? this.#options.logged?.(message) : undefined);
     const silent = { debug() {}, info: logged, warn() {}, error() {} };
-    const attempts = { log: this.#options.log ?? silent, environment: () => undefined };
+    const attempts = { log: this.#options.log ?? silent, environment: () => undefined, timeoutMultiplier: this.#options.timeoutMultiplier };
     const onFatal = (error: PawlError): void => {
       this.fatal = error;
     };

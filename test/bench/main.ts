@@ -15,6 +15,7 @@ import { inbox } from "./inbox.ts";
 import { machines } from "./machines.ts";
 import { protection } from "./protection.ts";
 import { metering } from "./metering.ts";
+import { overhead } from "./overhead.ts";
 import { prunes } from "./prune.ts";
 import { resume } from "./resume.ts";
 import { rows } from "./rows.ts";
@@ -47,6 +48,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   stream,
   protection,
   metering,
+  overhead,
   disk,
 ];
 const ROUNDS = 5;

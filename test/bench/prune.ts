@@ -42,7 +42,7 @@ export const prunes: Benchmark = {
   async run({ quick, rounds, million }) {
     const answers: Answer[] = [];
     const runs = million === true ? MILLION : quick ? 200 : RUNS;
-    for (let round = 0; round < (million === true ? 1 : Math.min(rounds, 3)); round++) answers.push(await measure(runs, quick ? 300 : ALONE_MS));
+    for (let round = 0; round < (million === true ? 1 : Math.min(rounds, 3)); round++) answers.push(await measure(runs, quick ? 100 : ALONE_MS));
     return rowsOf(runs, answers);
   },
 };

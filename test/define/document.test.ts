@@ -599,3 +599,27 @@ test("a document in JSON may name its schema", async () => {
   const text = JSON.stringify({ $schema: "./pawl.schema.json", name: "f", nodes: { a: { agent: "echo" } } });
   expect((await read(text)).plan.hash).toBe(workflow({ name: "f", input: z.any() }, (wf) => (wf.node("a", echo, {}), {})).plan.hash);
 });
+
+test("stages of a document have a timeout and a warning; nodes, agents and the workflow a warning", async () => {
+  const text = (more: string): string => `name: flow
+warnAfter: 10m
+agents: { echo: { http: { url: "http://127.0.0.1:1" }, warnAfter: 30s } }
+stages: { code: { timeout: 5m, warnAfter: 2m }${more} }
+nodes:
+  write: { agent: echo, stage: code }
+  test: { agent: echo, stage: code, timeout: 20s }
+  ship: { agent: echo, warnAfter: 1m }
+`;
+  const { plan } = await parseWorkflow(text(""));
+  expect(plan.ladder).toMatchObject({ warnAfterMs: 600_000 });
+  expect(plan.stages.get("code")).toEqual({ timeoutMs: 300_000, warnAfterMs: 120_000, onWarn: [], members: [0, 1] });
+  expect(plan.nodes.map(({ policy }) => policy.warnAfterMs)).toEqual([30_000, undefined, 60_000]);
+  await expect(parseWorkflow(text(", cod: { timeout: 1m }"))).rejects.toMatchObject({
+    code: "PAWL_UNKNOWN_REFERENCE",
+    message: expect.stringContaining('no node is of stage "cod"; did you mean "code"?') as string,
+  });
+  await expect(parseWorkflow(text(", code2: { timeout: 1m, warnAfter: 2m }"))).rejects.toMatchObject({
+    code: "PAWL_INVALID_VALUE",
+    at: expect.stringContaining(":4") as string,
+  });
+});

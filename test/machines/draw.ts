@@ -17,12 +17,12 @@ xstate's \`createActor\` with these actions provided, and in pawl under a host t
 No machine reads a clock or draws a random number: lengths come from its input, and what is drawn comes with the event.
 Timers are xstate's \`after\`; their delays have names, which are given beside the states they leave.
 
-Five machines make a run of a workflow. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
+Six machines make a run of a workflow. The **workflow** starts one **supervisor**; the supervisor has the host queue **nodes** as their
 dependencies complete; each node that ends is told to the supervisor, and the supervisor's end to the workflow. What calls no agent itself
 is not a node's machine but one of two others: a **group** is a node made of other nodes, which are the items of a map, the rounds of a
 loop, or the members of a choice; an **event** is a node that waits for what somebody sends. They begin and end as nodes do, and the
-supervisor cannot tell them apart. A **step** is what a user's machine invokes by \`step(agent)\`. A **breaker** says whether agents may be
-called at all.
+supervisor cannot tell them apart. A **stage** times and recovers nodes beside them. A **step** is what a user's machine invokes by \`step(agent)\`. A
+**breaker** says whether agents may be called at all.
 
 This page is written by \`npm run draw\`. The words in its tables stand in the machines, as \`description\`.
 `;
@@ -60,12 +60,26 @@ Its host
 - on \`callAgent\` calls the agent and answers \`attempt.succeeded\`, or \`attempt.failed\` with the failure and a \`jitter\` drawn
   from [0, 1);
 - on \`abortAgent\` aborts the call's signal and ignores what it still answers;
-- on \`stopAgent\` aborts the signal, too, and goes on to wait for the answer: what is done in spite of it is to be known.
+- on \`stopAgent\` aborts the signal, too, and goes on to wait for the answer: what is done in spite of it is to be known;
+- on \`startAction\` starts the recovery action that the failure names, or of an attempt that is warned of the next of the policy's
+  \`onWarn\`, as a node of its own; and answers \`recovery.ended\` with what it said, \`continue\` if it failed itself;
+- on \`stopAction\` gives that node up, if it has not ended;
+- sends \`attempt.restarted\` when a recovery action of the node's stage, or run, said so.
 
 When the attempts are used up and the policy has an \`alternative\`, that one's agent is called from then on, by its own policy.
 
 The wait before the next attempt is \`initialIntervalMs\` · \`backoffCoefficient\`^(attempt − 1), at most \`maxIntervalMs\`, times the
 jitter when the policy's is \`full\`; never less than the failure's \`retryAfterMs\`, which may exceed \`maxIntervalMs\`.`,
+  stage: `Each stage with a timeout or a warning has one, and so has a run with a warning; it knows its nodes only by what it asks for.
+
+Its host
+- sends \`stage.began\` when the first of its nodes begins, and \`stage.ended\` when all of them have ended;
+- sends \`stage.overdue\` and \`stage.timedOut\` when the run has worked so long since then;
+- on \`startAction\` starts the next of the policy's \`onWarn\`, as a node of its own, and answers \`recovery.ended\` with what it said;
+- on \`stopAction\` gives that node up, if it has not ended;
+- on \`restartAttempts\` sends \`attempt.restarted\` to those of its nodes whose attempt runs;
+- on \`failNodes\` ends those of its nodes that have not ended as failed, or skipped, as the policy of each says; of a run it sends the
+  workflow \`run.overdue\`.`,
   group: `Its members are counted beside it, so its size does not grow with the list that a map is given. A member that fails blocks the group
 beside this machine, as it blocks whatever depends on it: the group then stays \`open\` until the run ends, and goes on from there if the
 member is tried again.
@@ -76,7 +90,7 @@ Its host
 - queues the members once \`group.opened\` is told; an item or round is a node of its own, whose failures are its own;
 - sends \`members.settled\` when all members are completed, skipped or not taken, at once when there are none;
 - on \`closeGroup\` puts the group's result together from those of its members, and answers \`group.closed\`; of a loop that is to
-  go on \`round.wanted\`, with one more round; or \`group.refused\`.
+  go on \`round.wanted\`, with one more round, or \`round.skipped\` when its last round was passed over; or \`group.refused\`.
 
 A group that was opened is restored as \`open\`; one that was not opens anew.`,
   event: `It is started when what it depends on is there, like a node, and asks its host for nothing.

@@ -5,6 +5,7 @@ import type { BreakerContext } from "../../machines/breaker.ts";
 import type { EventContext } from "../../machines/event.ts";
 import type { GroupContext } from "../../machines/group.ts";
 import type { NodeContext } from "../../machines/node.ts";
+import type { StageContext } from "../../machines/stage.ts";
 import type { StepContext } from "../../machines/step.ts";
 import type { WorkflowContext } from "../../machines/workflow.ts";
 import type { Moment } from "./drivers.ts";
@@ -31,8 +32,10 @@ export const staysEnded: Invariant = (moments) => {
 
 /** Attempts of the agent that is called now. */
 const attemptsNow = (moments: readonly Moment[]): number => node(moments).attempt - node(moments).attemptsBefore;
-/** Another agent has taken over, and was not called yet. */
-const hasTurned = (moments: readonly Moment[]): boolean => node(moments).alternative > 0 && attemptsNow(moments) === 0;
+/** Another agent has taken over, or a new round has begun. */
+const hasBegunAnew = (moments: readonly Moment[]): boolean => node(moments).attemptsBefore > 0;
+/** And was not called yet. */
+const hasTurned = (moments: readonly Moment[]): boolean => hasBegunAnew(moments) && attemptsNow(moments) === 0;
 
 export const attemptsWithinPolicy: Invariant = (moments) => attemptsNow(moments) <= node(moments).policy.maxAttempts;
 
@@ -50,17 +53,17 @@ export const abortsWhatRuns: Invariant = (moments) => {
   if (moments.at(-2)?.value === "stopping") return !isIn(moments, "completed") || newest(moments).actions.includes("abortAgent") === isOverridden(moments);
   if (isIn(moments, "stopping")) return !newest(moments).actions.includes("abortAgent");
   const unanswered = isIn(moments, "cancelled") || isOverridden(moments) || (node(moments).failure?.kind === "timeout" && !isIn(moments, "completed"));
-  const left = moments.at(-2)?.value === "running" && !isIn(moments, "running");
+  const left = ["running", "warned"].includes(moments.at(-2)?.value ?? "") && !isIn(moments, "running", "warned");
   return newest(moments).actions.includes("abortAgent") === (left && unanswered);
 };
 
 /** A call is asked to stop exactly once, when the run is unwound while it runs. */
 export const stopsByAsking: Invariant = (moments) => timesAsked(moments, "stopAgent") === (moments.some(({ value }) => value === "stopping") ? 1 : 0);
 
-/** At least what the failure asked for; else between 0 and the longest interval. An alternative is not waited for. */
+/** At least what the failure asked for; else between 0 and the longest interval. An alternative, or new round, is not waited for. */
 export const backoffWithinPolicy: Invariant = (moments) => {
-  const { backoffMs, policy, failure, alternative } = node(moments);
-  if (alternative > 0 && attemptsNow(moments) <= 1 && backoffMs === 0) return true;
+  const { backoffMs, policy, failure } = node(moments);
+  if (hasBegunAnew(moments) && attemptsNow(moments) <= 1 && backoffMs === 0) return true;
   const askedMs = failure?.retryAfterMs ?? 0;
   return backoffMs >= Math.max(0, askedMs) && backoffMs <= Math.max(Math.ceil(policy.maxIntervalMs), askedMs);
 };
@@ -79,12 +82,34 @@ export const givesUpWithReason: Invariant = (moments) => {
   const { policy, failure } = node(moments);
   if (failure?.code === "PAWL_NODE_OVERRIDDEN") return true;
   if (policy.alternative !== undefined) return false;
+  const told = moments.find(({ status }) => status === "done")!.told as { verdict?: string };
   return (
     failure !== undefined &&
-    (!failure.retryable || attemptsNow(moments) === policy.maxAttempts) &&
+    (told.verdict === "fail" || !failure.retryable || attemptsNow(moments) === policy.maxAttempts) &&
     isIn(moments, policy.onFail === "skip" ? "skipped" : "failed")
   );
 };
+
+/** Each action that began is counted, and is given up when what it was for is over; there are ten at most. */
+export const countsActions: Invariant = (moments) => {
+  const { recoveries } = node(moments);
+  const before = moments.at(-2)?.value ?? "";
+  const left = ["warned", "recovering"].includes(before) && changed(moments);
+  if (newest(moments).actions.includes("stopAction") !== left) return false;
+  return recoveries <= 10 && timesAsked(moments, "startAction") === recoveries;
+};
+
+/** An attempt is warned of at its instant and times out at its own; a node that recovers waits for no time. */
+export const warnsInTime: Invariant = (moments) => {
+  const { warnAfterMs, timeoutMs } = node(moments).policy;
+  const [timerMs] = newest(moments).timersMs;
+  if (isIn(moments, "running")) return timerMs === (warnAfterMs ?? timeoutMs);
+  if (isIn(moments, "warned")) return warnAfterMs !== undefined && timerMs === timeoutMs - warnAfterMs;
+  return !isIn(moments, "recovering") || timerMs === undefined;
+};
+
+/** A node recovers only when its failure asks for it. */
+export const recoversAsAsked: Invariant = (moments) => !isIn(moments, "recovering") || node(moments).failure?.recover !== undefined;
 
 /** What ended badly says why; what completed has nothing to say. */
 export const runEndsWithReason: Invariant = (moments) => {
@@ -106,7 +131,7 @@ export const supervisorStartsOnce: Invariant = (moments) => {
 /** A pause starts and stops nothing, and only an end, or what stops the run for good, comes of it but the resume. */
 export const pausesQuietly: Invariant = (moments) => {
   if (isIn(moments, "paused")) return newest(moments).actions.length === 0 && newest(moments).timersMs.length === 0;
-  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "compensating", "failed", "cancelled");
+  return moments.at(-2)?.value !== "paused" || isIn(moments, "running", "collecting", "compensating", "failed", "timedOut", "cancelled");
 };
 
 /** What was done is undone at most once, for a reason, and the run ends by that reason. */
@@ -151,17 +176,20 @@ export const closesWhatSettled: Invariant = (moments) =>
   newest(moments).actions.includes("closeGroup") === (isIn(moments, "closing") && changed(moments)) &&
   (!(isIn(moments, "closing") && changed(moments)) || moments.at(-2)?.value === "open");
 
-/** A group has a result only if it was opened and its members have settled; it waits for no time. */
+/** A group has a result only if it was opened and its members have settled, or somebody set it; it waits for no time. */
 export const completesInOrder: Invariant = (moments) => {
   const ways = moments.filter((_, i) => changed(moments.slice(0, i + 1))).map(({ value }) => value);
   if (moments.some(({ timersMs }) => timersMs.length > 0)) return false;
+  if (moments.some(({ told }) => told?.type === "node.overridden")) return true;
   return !isIn(moments, "completed") || /^opening(,open,closing)+,completed$/.test(ways.join());
 };
 
 /** It has a failure exactly when it ended by it, as its policy says. */
 export const groupEndsWithReason: Invariant = (moments) => {
   const { failure, policy } = group(moments);
-  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, policy.onFail === "skip" ? "skipped" : "failed");
+  if (failure?.code === "PAWL_NODE_OVERRIDDEN") return isIn(moments, "failed", "skipped");
+  const isSkipped = policy.onFail === "skip" || moments.find(({ value }) => isIn(moments, value))?.told?.type === "round.skipped";
+  if (isIn(moments, "failed", "skipped")) return failure !== undefined && isIn(moments, isSkipped ? "skipped" : "failed");
   return failure === undefined;
 };
 
@@ -225,13 +253,36 @@ export const staysForced: Invariant = (moments) =>
 
 /** Its instant is that of the event that brought it into its state. */
 export const knowsSinceWhen: Invariant = (moments) => !changed(moments) || moments.length === 1 || breaker(moments).since === toldAt(moments);
+/** Its actions come one after the other, as many as it names, and only after its warning; it waits for no timer. */
+export const actsAfterWarning: Invariant = (moments) => {
+  const { recoveries, policy } = newest(moments).context as StageContext;
+  if (timesAsked(moments, "startAction") !== recoveries || recoveries > policy.onWarn.length || newest(moments).timersMs.length > 0) return false;
+  if (newest(moments).actions.includes("stopAction") !== (moments.at(-2)?.value === "warned" && changed(moments))) return false;
+  return recoveries === 0 || moments.some(({ value }) => value === "warned");
+};
+
+/** What has not ended is failed exactly when the time is up. */
+export const failsAtTimeout: Invariant = (moments) => timesAsked(moments, "failNodes") === (isIn(moments, "timedOut") ? 1 : 0);
 
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
   breaker: { probesHavePlaces, staysOpenLongEnough, opensForAReason, closesByProbes, countsBelowThresholds, staysForced, knowsSinceWhen },
   event: { staysEnded, waitsAsLongAsSaid, lateIsAFailure },
   group: { staysEnded, opensOnce, closesWhatSettled, completesInOrder, groupEndsWithReason },
-  node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason, stopsByAsking },
+  node: {
+    staysEnded,
+    attemptsWithinPolicy,
+    callsPerAttempt,
+    abortsWhatRuns,
+    backoffWithinPolicy,
+    backsOffToRetry,
+    givesUpWithReason,
+    stopsByAsking,
+    countsActions,
+    warnsInTime,
+    recoversAsAsked,
+  },
+  stage: { staysEnded, actsAfterWarning, failsAtTimeout },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping, undoesWhatEnded },
   workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, pausesQuietly, timesOutByPolicy, unwindsForAReason },

@@ -99,10 +99,10 @@ test("a node keeps its invariants under every policy and every failure", () => {
 
 describe("these checks catch", () => {
   const node = machines.find(({ id }) => id === "node")!;
-  const { inputs, events } = SCRIPTS["node"]!;
+  const script = SCRIPTS["node"]!;
+  const { inputs } = script;
   const input = inputs["blocks its dependents"]!;
-  const followAll = (machine: AnyStateMachine): void =>
-    findPaths("getShortestPaths", machine, { inputs, events }, input).forEach((path) => follow(machine, input, path));
+  const followAll = (machine: AnyStateMachine): void => findPaths("getShortestPaths", machine, script, input).forEach((path) => follow(machine, input, path));
 
   test("a guard that retries once too often", () => {
     const broken = node.provide({ guards: { mayRetry: ({ context }: any) => context.attempt <= context.policy.maxAttempts } });
@@ -150,7 +150,7 @@ describe("these checks catch", () => {
 
   test("a transition that no path takes", () => {
     const broken = copyOf(node, (config) => (config.states.backingOff.on["node.hurried"] = "queued"));
-    const paths = Object.values(inputs).flatMap((input) => findPaths("getShortestPaths", broken, { inputs, events }, input));
+    const paths = Object.values(inputs).flatMap((input) => findPaths("getShortestPaths", broken, script, input));
     expect(missedBy(paths, broken)).toEqual(["backingOff on node.hurried -> queued"]);
   });
 

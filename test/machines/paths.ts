@@ -32,9 +32,29 @@ interface FoundPath {
 export const FINDER: PathFinder = { getShortestPaths, getSimplePaths };
 
 /** The paths that `how` finds, the shortest ones by their `via` key or all simple ones. */
-export function findPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Script, input: object, finder = FINDER): Path[] {
+export function findPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Script, input: object, finder = FINDER): readonly Path[] {
+  const asked = found.get(machine) ?? [];
+  found.set(machine, asked);
+  const isSame = (one: Asked): boolean => one.how === how && one.script === script && one.input === input && one.finder === finder;
+  let known = asked.find(isSame);
+  if (known === undefined) asked.push((known = { how, script, input, finder, paths: seekPaths(how, machine, script, input, finder) }));
+  return known.paths;
+}
+
+interface Asked {
+  readonly how: keyof PathFinder;
+  readonly script: Script;
+  readonly input: object;
+  readonly finder: PathFinder;
+  readonly paths: readonly Path[];
+}
+
+/** What was found, for those who ask again: it takes long. */
+const found = new WeakMap<AnyStateMachine, Asked[]>();
+
+function seekPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Script, input: object, finder: PathFinder): Path[] {
   // @xstate/graph 3.0.4 takes a `filterEvents` and ignores it: events that a state does not take are left out here
-  const told = [...(script.only?.get(input) ?? script.events), ...timerEvents(machine)];
+  const told = [...(script.only?.get(input) ?? script.events), ...timerEvents(machine)].filter((event) => script.tells?.(input, event) ?? true);
   const found = finder[how](machine, {
     input,
     events: (snapshot: any) => told.filter((event) => snapshot.can(event)),

@@ -6,7 +6,8 @@ import type { EventFrom, InputFrom } from "xstate";
 import type { breakerMachine } from "../../machines/breaker.ts";
 import type { eventMachine } from "../../machines/event.ts";
 import type { groupMachine } from "../../machines/group.ts";
-import type { Failure, nodeMachine } from "../../machines/node.ts";
+import type { Failure, NodeContext, nodeMachine } from "../../machines/node.ts";
+import type { stageMachine } from "../../machines/stage.ts";
 import type { supervisorMachine } from "../../machines/supervisor.ts";
 import type { workflowMachine } from "../../machines/workflow.ts";
 import { type AnyEvent } from "./drivers.ts";
@@ -16,6 +17,8 @@ export interface Script {
   readonly events: readonly AnyEvent[];
   /** Paths with this input are made of these events alone: with all of them there would be too many. */
   readonly only?: ReadonlyMap<object, readonly AnyEvent[]>;
+  /** Which of the events it is told in paths with this input; default: all. Each more makes many more paths. */
+  readonly tells?: (input: object, event: AnyEvent) => boolean;
   /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
   readonly stopWhen?: (snapshot: { readonly value: unknown; readonly context: any }) => boolean;
 }
@@ -23,6 +26,9 @@ export interface Script {
 const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
 const limited: Failure = { kind: "resource", code: "PAWL_AGENT_FAILED", message: "too many requests", retryable: true, retryAfterMs: 90_000 };
 const unconfigured: Failure = { kind: "configuration", code: "PAWL_AGENT_UNCONFIGURED", message: "no key", retryable: false };
+
+const recoverable: Failure = { kind: "resource", code: "ENOSPC", message: "disk full", retryable: true, recover: "cleanUp" };
+const overdue: Failure = { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: "it was given up", retryable: true };
 
 const policy: InputFrom<typeof nodeMachine> = {
   maxAttempts: 3,
@@ -41,12 +47,25 @@ const overrides: Extract<EventFrom<typeof nodeMachine>, { type: "node.overridden
   { type: "node.overridden", outcome: "completed" },
   { type: "node.overridden", outcome: "skipped", failure: passedOver },
   { type: "node.overridden", outcome: "failed", failure: passedOver },
+  { type: "node.overridden", outcome: "notTaken" },
 ];
 
 const nodeInputs: Record<string, InputFrom<typeof nodeMachine>> = {
   "blocks its dependents": policy,
   "is skipped": { ...policy, jitter: "none", onFail: "skip" },
   "is tried once": { ...policy, maxAttempts: 1 },
+  "is recovered": { ...policy, maxAttempts: 2, jitter: "none" },
+  "is warned of": { ...policy, maxAttempts: 2, jitter: "none", warnAfterMs: 60_000 },
+  "is recovered while it runs": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp", "simplify"] },
+  "is recovered while it runs, then skipped": { ...policy, maxAttempts: 1, warnAfterMs: 60_000, onWarn: ["cleanUp"], onFail: "skip" },
+  "is recovered while it runs, then taken over": {
+    ...policy,
+    maxAttempts: 1,
+    warnAfterMs: 60_000,
+    onWarn: ["cleanUp"],
+    onFail: "skip",
+    alternative: { ...policy, maxAttempts: 1, onFail: "skip" },
+  },
   "is taken over by another": { ...policy, maxAttempts: 1, onFail: "skip", alternative: { ...policy, maxAttempts: 2, jitter: "none", onFail: "skip" } },
 };
 
@@ -54,13 +73,37 @@ const nodeEvents: EventFrom<typeof nodeMachine>[] = [
   { type: "node.granted" },
   { type: "attempt.succeeded" },
   { type: "attempt.failed", failure: overloaded, jitter: 0 },
-  { type: "attempt.failed", failure: overloaded, jitter: 0.3 },
   { type: "attempt.failed", failure: limited, jitter: 0.999 },
   { type: "attempt.failed", failure: unconfigured, jitter: 0.5 },
+  { type: "attempt.failed", failure: recoverable, jitter: 0.5 },
+  { type: "attempt.restarted", failure: overdue },
+  { type: "recovery.ended", verdict: "continue" },
+  { type: "recovery.ended", verdict: "restart", failure: overdue },
+  { type: "recovery.ended", verdict: "fail", failure: overdue },
   { type: "node.cancelled" },
   { type: "run.unwinds" },
   ...overrides,
 ];
+
+const isOneOf = (input: object, ...names: string[]): boolean => names.some((name) => input === nodeInputs[name]);
+const isRecovered = (input: object): boolean => isOneOf(input, ...Object.keys(nodeInputs).filter((name) => name.startsWith("is recovered")));
+
+const FROM_OUTSIDE: ReadonlySet<string> = new Set(["node.cancelled", "run.unwinds", "node.overridden"]);
+
+/** Of recovery only those are told that are recovered, and these of few failures; of what ends a node from outside, some. */
+function tellsNode(input: object, event: AnyEvent): boolean {
+  const { failure, type } = event as { failure?: Failure; type: string };
+  if (FROM_OUTSIDE.has(type)) return isOneOf(input, "blocks its dependents", "is recovered", "is recovered while it runs");
+  if (type === "recovery.ended" || type === "attempt.restarted" || failure?.recover !== undefined) return isRecovered(input);
+  if (type !== "attempt.failed") return true;
+  const isShort = isRecovered(input) || isOneOf(input, "is warned of");
+  return !isShort || event === nodeEvents.find((each) => each.type === "attempt.failed");
+}
+
+/** Rounds would follow each other without end. */
+function hasBegunAnew({ context: { recoveries, attempt, attemptsBefore, alternative } }: { readonly context: NodeContext }): boolean {
+  return (recoveries > 0 && attempt > 1) || (alternative === 0 && attemptsBefore > 0 && attempt > attemptsBefore) || attempt > 3;
+}
 
 const groupInputs: Record<string, InputFrom<typeof groupMachine>> = {
   "blocks its dependents": { onFail: "block" },
@@ -75,7 +118,9 @@ const groupEvents: EventFrom<typeof groupMachine>[] = [
   { type: "round.wanted" },
   { type: "group.closed" },
   { type: "group.refused", failure: noList },
+  { type: "round.skipped", failure: noList },
   { type: "node.cancelled" },
+  ...overrides,
 ];
 
 const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
@@ -90,6 +135,18 @@ const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
   { type: "nodes.exhausted" },
   { type: "supervisor.unwind" },
   { type: "supervisor.stop" },
+];
+
+const stageInputs: Record<string, InputFrom<typeof stageMachine>> = { "only warns": { onWarn: [] }, "has two actions": { onWarn: ["save", "simplify"] } };
+
+const stageEvents: EventFrom<typeof stageMachine>[] = [
+  { type: "stage.began" },
+  { type: "stage.overdue" },
+  { type: "stage.timedOut" },
+  { type: "stage.ended" },
+  { type: "recovery.ended", verdict: "continue" },
+  { type: "recovery.ended", verdict: "restart" },
+  { type: "recovery.ended", verdict: "fail" },
 ];
 
 const runInputs: Record<string, InputFrom<typeof workflowMachine>> = {
@@ -112,6 +169,7 @@ const runEvents: EventFrom<typeof workflowMachine>[] = [
   { type: "run.terminate" },
   { type: "run.unwind", failure: { ...overloaded, node: "collect" } },
   { type: "supervisor.unwound" },
+  { type: "run.overdue" },
 ];
 
 /** What the invoked attempt answers: its result, a failure that is to be tried again soon or later, or one for good. */
@@ -175,7 +233,8 @@ export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   breaker: breakerScript,
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
-  node: { inputs: nodeInputs, events: nodeEvents },
+  node: { inputs: nodeInputs, events: nodeEvents, tells: tellsNode, stopWhen: hasBegunAnew },
+  stage: { inputs: stageInputs, events: stageEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
   workflow: { inputs: runInputs, events: runEvents },

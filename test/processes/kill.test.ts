@@ -11,7 +11,7 @@ afterAll(() => crew.dismiss());
 
 test("one of two workers is killed under load: the other goes on with its runs, and finishes all", async () => {
   const takeOversMs: number[] = [];
-  await rounds({ short: 6, long: 200 }, async (chance) => {
+  await rounds({ short: 4, long: 200 }, async (chance) => {
     const stage = await Stage.make(crew);
     const workers = [await stage.worker(), await stage.worker()];
     await stage.mills(20);
@@ -28,7 +28,7 @@ test("one of two workers is killed under load: the other goes on with its runs, 
 
 test("two of three workers are killed, the second while it takes over what the first had: the third finishes all", async () => {
   let whileTakingOver = 0;
-  await rounds({ short: 10, long: 200 }, async (chance) => {
+  await rounds({ short: 6, long: 200 }, async (chance) => {
     const stage = await Stage.make(crew);
     const [first, second] = [await stage.worker(), await stage.worker()];
     await stage.worker();

@@ -14,7 +14,7 @@ test.each([
 ])(
   "statecharts go the same way live and through crashes under the %s build",
   async (build, conditions) => {
-    const { numRuns, seed } = cases({ short: 60, long: 600 });
+    const { numRuns, seed } = cases({ short: 30, long: 600 });
     const given = ["--conditions=pawl-source", ...conditions, program, String(numRuns), String(seed)];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, given, { maxBuffer: 2 ** 26 });
     expect(stderr).toBe("");

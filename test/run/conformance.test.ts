@@ -94,7 +94,7 @@ const told = fc.oneof(
 test("random systems of statecharts go the same way live and through crashes", async () => {
   const tally = new Tally();
   let failedAt = Infinity;
-  const { numRuns, ...parameters } = cases({ short: 100, long: 5_000 });
+  const { numRuns, ...parameters } = cases({ short: 60, long: 5_000 });
   await fc.assert(
     fc.asyncProperty(told, async ({ spec, policy }) => {
       if (performance.now() > failedAt + SHRINK_MS) return;

@@ -49,6 +49,9 @@ test("what it says is stored and decides: kind, code, message, wait; it is told 
   expect(patient.failure).toMatchObject({ kind: "transient", code: "E42", message: "no quota" });
   const banned = await playFailing(() => ({ code: "BANNED" }), ["BANNED"]);
   expect(banned.calls).toHaveLength(1);
+  const waited = await playFailing(() => ({ kind: "configuration", retryAfter: "1m" }), ["E42"]);
+  expect(waited.failure).toMatchObject({ kind: "configuration", retryable: true, retryAfterMs: 60_000 });
+  expect(waited.calls).toHaveLength(3);
 });
 
 test("undefined leaves the failure as it is; one that throws, waits or makes no sense does so, too, and it is said", async () => {
@@ -62,6 +65,7 @@ test("undefined leaves the failure as it is; one that throws, waits or makes no 
     ],
     [(async () => ({ kind: "critical" })) as unknown as ErrorHandler, "no quota (its onError failed: it answered with a promise, but is to decide at once)"],
     [() => ({ kind: "odd" as "critical" }), 'no quota (its onError failed: "odd" is no kind of failure)'],
+    [() => ({ recover: "" }), "no quota (its onError failed: its recovery action has no name)"],
     [() => ({ code: "two words" }), "no quota (its onError failed: its code is none)"],
     [() => ({ kind: "critical", retryAfter: "soon" as "1s" }), expect.stringMatching(/^no quota \(its onError failed: .*retryAfter/) as string],
   ];

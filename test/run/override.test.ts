@@ -136,9 +136,8 @@ test("what cannot be set says why", async () => {
   const refused = (id: string, outcome: unknown, options = {}): Promise<unknown> => room.settled(run.override(id, outcome as OverrideOutcome, options));
   const code = "PAWL_INVALID_VALUE";
   await expect(refused("runing", "skip")).rejects.toMatchObject({ code, message: expect.stringContaining("did you mean") });
-  await expect(refused("items", "skip")).rejects.toMatchObject({ code, message: expect.stringContaining("is a map") });
   await expect(refused("items[7]", "skip")).rejects.toMatchObject({ code });
-  await expect(refused("running[undo]", "skip")).rejects.toMatchObject({ code });
+  await expect(refused("running[undo]", "skip")).rejects.toMatchObject({ code, message: expect.stringContaining("undoes what a node has done") });
   await expect(refused("running", "stop")).rejects.toMatchObject({ code, next: expect.stringContaining("'skip'") });
   await expect(refused("running", "skip", { by: "x".repeat(201) })).rejects.toMatchObject({ code, message: expect.stringContaining("`by`") });
   await expect(refused("running", { result: () => 1 })).rejects.toMatchObject({ code: "PAWL_VALUE_NOT_STORABLE" });
@@ -333,7 +332,7 @@ test("a node of an ended run is set once, whatever commit the worker dies at tha
     for (const fault of ["crashBefore", "crashAfter"] as const) {
       const { room, flow, process, calls } = await failed();
       process.kill();
-      const web = await room.boot([], { execute: false });
+      const web = await room.boot([flow], { execute: false });
       const run = await room.settled(web.pawl.run("r"));
       await room.settled(run.override("a", { result: "set" }, { by: "ana" }));
       const worker = await room.boot([flow], { fault: at(group, fault) });

@@ -7,7 +7,7 @@ import { type AnyStateMachine, assign, fromCallback, sendParent, sendTo, setup }
 import { z } from "zod";
 import { encode } from "../../src/run/codec.ts";
 import { type Definition, beginRun, definitionOf, loadRun } from "../../src/run/definition.ts";
-import { CANCEL_BODY, type HostedRun, type RunSeams, unhosted } from "../../src/run/hosted-run.ts";
+import { cancelBody, type HostedRun, type RunSeams, unhosted } from "../../src/run/hosted-run.ts";
 import { checkedInbox } from "../../src/run/inbox-events.ts";
 import { viewActors } from "../../src/run/machine-view.ts";
 import { MachineRun } from "../../src/run/machine-run.ts";
@@ -225,7 +225,7 @@ describe("rows of an inbox", () => {
     const items = await checkedInbox(
       machine,
       rows(
-        CANCEL_BODY,
+        cancelBody(),
         ask({ kind: "cancel" }),
         ask({ kind: "cancel", now: true }),
         ask({ kind: "pause" }),

@@ -159,11 +159,11 @@ const pairs = (Object.keys(VERBS) as (keyof typeof VERBS)[]).flatMap((winner) =>
 test.each(pairs)("a %s that is faster wins over a %s, which is told so", async (winner, loser) => {
   const room = new Picky();
   (await room.failed()).process.kill();
-  const fast = await room.boot([], { execute: false });
+  const fast = await room.boot([room.flow], { execute: false });
   let isHeld = true;
   const first = Promise.withResolvers<void>();
   // the slower one has read the run, and is about to write
-  const slow = await room.boot([], {
+  const slow = await room.boot([room.flow], {
     execute: false,
     wrap: (store) =>
       replacing(store, {

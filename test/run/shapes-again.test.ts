@@ -11,7 +11,7 @@ import { resumeRun, retryRun } from "../../src/run/reopen.ts";
 import type { NodeView } from "../../src/run/view.ts";
 import { seededRandom } from "../../src/testing/seeded-random.ts";
 import { cases } from "../sim/cases.ts";
-import { type Act, type NodeSpec, type Spec, shapeSpec } from "../sim/shapes.ts";
+import { type Act, type NodeSpec, type Spec, hasRuns, shapeSpec, steady } from "../sim/shapes.ts";
 import { type Fate, dependenciesOf, indexOf, isCall } from "../sim/shapes-model.ts";
 import { ShapeRoom } from "../sim/shapes-room.ts";
 
@@ -177,7 +177,7 @@ test("a retry, or going on after a cancel, ends as the model says, whatever was 
         if (isAnew) await room.begin();
         else await room.settled(room.process.pawl.reconcile());
         room.send("old", `wave${number}`);
-        const { nodes: after } = await room.ended("old", kept, (id) => !isWorkflow(room.spec, id));
+        const { nodes: after } = await room.ended("old", kept, (id) => !hasRuns(room.spec[indexOf(id)]!));
         const ran = after.filter((node) => isCall(room.spec, node.id) && !kept.has(node.id) && ["completed", "skipped", "failed"].includes(node.status));
         expect([...room.callsOf("old")].toSorted()).toEqual(ran.map(({ id }) => id).toSorted());
         for (const { id } of ran) if (before.some((node) => node.id === id)) expect(runsAgain).toContain(id);
@@ -190,18 +190,8 @@ test("a retry, or going on after a cancel, ends as the model says, whatever was 
   expect(retries).toBeGreaterThan(0);
 }, 3_000_000);
 
-/** Runs of their own go on counting: what they come to does not hang on the count. */
-function steady(spec: Spec): Spec {
-  return spec.map((node) => ("calls" in node && node.calls !== "agent" ? { ...node, scripts: node.scripts.map(([act]) => [act!, act!, act!]) } : node));
-}
-
 function fixed(node: NodeSpec): NodeSpec {
   return "scripts" in node ? { ...node, scripts: [["ok", "ok", "ok"] as Act[]] } : node;
-}
-
-function isWorkflow(spec: Spec, id: string): boolean {
-  const node = spec[indexOf(id)]!;
-  return "calls" in node && node.calls !== "agent";
 }
 
 /** What stays as it was: what ended well, and what failed and is not tried again. */
@@ -209,7 +199,8 @@ function keptFates(room: ShapeRoom, before: readonly NodeView[], staysFailed: (i
   const kept = new Map<string, Fate>();
   for (const { id, status, attempt } of before) {
     const row = room.watch.row("old", id);
-    if (status === "completed" || status === "skipped") kept.set(id, { status, attempt, ...(row?.output != null && { value: decode(row.output) }) });
+    if (status === "completed" || status === "skipped")
+      kept.set(id, { status, attempt, alternative: row?.alternative ?? 0, ...(row?.output != null && { value: decode(row.output) }) });
     else if (status === "failed" && staysFailed(id)) kept.set(id, { status, attempt });
   }
   return kept;

@@ -80,6 +80,19 @@ test("override says what is wrong with what it was given, and what cannot be set
   expect(await folder.pawl("override", "doc-7", "waiting", "--skip", "--timeout", "100ms")).toEqual(problem(6, "PAWL_SEND_PENDING"));
 });
 
+test("a result that is set in a run that has ended is checked by the file that is named, and by nothing else", async () => {
+  const folder = await failed();
+  const set = ["override", "r-1", "lack", "--result", '"set"'];
+  const refused = await folder.pawl(...set);
+  expect(refused).toEqual(problem(2, 'PAWL_DEFINITION_MISSING run "r-1" has ended, and this process was not given "lacking"'));
+  expect(refused.stderr).toContain("--definition FILE");
+  folder.write("other.yaml", LACKING.replace("last.result.text}", "last.result.text}!"));
+  expect((await folder.pawl(...set, "--definition", "other.yaml")).stderr).toContain("PAWL_DEFINITION_MISSING");
+  expect((await folder.pawl(...set, "--definition", "none.yaml")).stderr).toContain("PAWL_FILE_UNREADABLE");
+  expect((await folder.pawl(...set, "--definition", "lacking.yaml")).stdout).toContain("ends with this result");
+  expect(await folder.pawl("watch", "r-1")).toMatchObject({ code: 0, stdout: '{\n  "text": "set"\n}\n' });
+});
+
 test("retry --input gives a failed node another input, which the history and the nodes tell", async () => {
   const folder = await failed();
   folder.open("lack");
@@ -96,7 +109,7 @@ test("of processes that set, retry and set again one node at once one wins; the 
   const folder = await failed();
   folder.open("lack");
   const verbs = [
-    ["override", "r-1", "lack", "--result", '"set"', "--by", "ana"],
+    ["override", "r-1", "lack", "--result", '"set"', "--by", "ana", "--definition", "lacking.yaml"],
     ["retry", "r-1"],
     ["override", "r-1", "lack", "--skip", "--by", "ben"],
   ];

@@ -29,6 +29,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["failures"],
   ["metrics"],
   ["health"],
+  ["timeouts"],
   ["watch", "r-1"],
   ["watch", "doc-7"],
   ["inspect", "r-1", "--json"],

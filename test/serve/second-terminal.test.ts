@@ -1,7 +1,7 @@
 /**
  * What one does to a run from another terminal while a worker executes it, or while none does: send, cancel, pause, resume.
  */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { APPROVAL, type Ended, type Folder, HELD, jsonLines, makeFolder } from "./command.ts";
 
 const INPUT = ["--input", '{"text": "done"}'];
@@ -18,7 +18,7 @@ async function waiting(): Promise<{ readonly folder: Folder; readonly pid: numbe
   const folder = folderWithBoth();
   const worker = await folder.work("approval.ts");
   await folder.pawl("start", "approval.ts", "--id", "doc-7");
-  await folder.seen("doc-7", "waits for an event: APPROVE, NOTE");
+  await vi.waitFor(async () => expect((await folder.pawl("show", "doc-7", "--json")).stdout).toContain('"APPROVE"'), { timeout: 30_000, interval: 10 });
   return { folder, pid: worker.process.pid! };
 }
 
@@ -237,6 +237,8 @@ test("show and watch say which worker has a run, or that none has", async () => 
 
 test("a worker that is stopped is named by who asks it for something", async () => {
   const { folder, pid } = await waiting();
+  // it writes nothing any more: who is stopped in a transaction holds the file
+  await folder.seen("doc-7", "waits for an event: APPROVE, NOTE");
   process.kill(pid, "SIGSTOP");
   const sent = await folder.pawl("send", "doc-7", "APPROVE", "--timeout", "300ms");
   expect(sent).toEqual(problem(6, `next: worker ${pid} does it; if it is stopped, another one does so when it was silent for 15 s\n`));

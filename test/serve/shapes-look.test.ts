@@ -233,6 +233,8 @@ const NODE: NodeView = {
   endedAt: undefined,
   failure: undefined,
   retryAt: undefined,
+  recoveries: 0,
+  warnedAt: undefined,
   progress: undefined,
   childRun: undefined,
   dueAt: undefined,

@@ -9,7 +9,7 @@ import { HELD, makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
-const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "metrics", "health"];
+const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "metrics", "health", "timeouts"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
 const PROTECT = ["breaker"];
 const DEFINE = ["check", "graph", "schema"];

@@ -63,3 +63,18 @@ test("failures counts what runs fail of, with the newest run of each", async () 
   expect(stderr).toBe("");
   expect(await folder.pawl("failures", "--workflow", "other")).toMatchObject({ code: 0, stdout: "", stderr: "no run failed\n" });
 });
+
+test("timeouts tells how long agents take, with a timeout that would suit each", async () => {
+  const folder = makeFolder();
+  expect(await folder.pawl("timeouts", "--workflow", "other")).toMatchObject({ code: 2 });
+  folder.write("chain.yaml", `name: chain\n${AGENTS_OF_DOCUMENT}\nnodes: { only: { agent: echo, input: { text: x } } }\n`);
+  expect((await folder.pawl("run", "chain.yaml", "--id", "r-1")).code).toBe(0);
+  const { stdout } = await folder.pawl("timeouts");
+  expect(stdout).toMatch(/^AGENT +ATTEMPTS +P50 +P95 +P99 +LONGEST +TIMED OUT +SUGGESTED\necho +1 +\d+.+ +0 +\d+[smh]\n$/);
+  expect(JSON.parse((await folder.pawl("timeouts", "--json")).stdout)).toMatchObject({
+    runs: 1,
+    hasMore: false,
+    agents: [{ agent: "echo", count: 1, timedOut: 0 }],
+  });
+  expect(await folder.pawl("timeouts", "--workflow", "other")).toMatchObject({ code: 0, stdout: "", stderr: "no attempt was measured\n" });
+});

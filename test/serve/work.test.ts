@@ -1,7 +1,12 @@
 /**
  * `pawl work` and `pawl start`: workers that stand by on one store, and runs that are recorded for them.
  */
-import { expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { expect, test, vi } from "vitest";
+import { type RunNotice, verifyNotice } from "../../src/index.ts";
 import { partOfHundred } from "../../src/run/row.ts";
 import { APPROVAL, HELD, jsonLines, makeFolder } from "./command.ts";
 
@@ -17,6 +22,7 @@ export const candidate = version("new");
 export const ask = rollout({ stable, candidate, percent: 50 });
 `;
 
+const SECRET = "a secret that both sides know";
 const INPUT = ["--input", '{"text": "done"}'];
 
 test("a worker says what it executes, and tells each run that ends", async () => {
@@ -50,6 +56,33 @@ test("with --json a worker tells as JSON lines, and start as an object", async (
     { type: "ready", pid: worker.process.pid, store: ".pawl/pawl.db", definitions: ["pipeline"] },
     { type: "run.failed", runId, code: "PAWL_AGENT_FAILED", commitNo: expect.any(Number) as number, at: expect.any(Number) as number },
   ]);
+});
+
+test("a worker posts notices that are signed with the secret of its environment, and does not begin without one", async () => {
+  const folder = makeFolder();
+  folder.write("broken.yaml", HELD.replace("agent: gate", "agent: broken"));
+  const received = Promise.withResolvers<RunNotice>();
+  const server = createServer((request, response) => {
+    void text(request)
+      .then((body) => verifyNotice({ body, signature: String(request.headers["pawl-signature"]), secret: SECRET }))
+      .then(received.resolve, received.reject)
+      .finally(() => response.writeHead(204).end());
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const words = ["work", "broken.yaml", "--notify", `http://127.0.0.1:${(server.address() as AddressInfo).port}/`];
+  vi.stubEnv("PAWL_NOTIFY_SECRET", "");
+  expect(await folder.start(...words).ended).toMatchObject({ code: 2, stderr: expect.stringContaining("PAWL_USAGE PAWL_NOTIFY_SECRET is not set") as string });
+  vi.stubEnv("PAWL_NOTIFY_SECRET", "short");
+  expect(await folder.start(...words).ended).toMatchObject({ code: 2, stderr: expect.stringContaining("fewer than 16 characters") as string });
+  vi.stubEnv("PAWL_NOTIFY_SECRET", SECRET);
+  const worker = folder.start(...words);
+  vi.unstubAllEnvs();
+  await worker.printed("is ready on");
+  await folder.pawl("start", "broken.yaml", "--id", "r-1", ...INPUT);
+  expect(await received.promise).toMatchObject({ type: "run.failed", runId: "r-1", node: "held", code: "PAWL_AGENT_FAILED" });
+  worker.kill("SIGTERM");
+  expect((await worker.ended).code).toBe(0);
+  server.close().closeAllConnections();
 });
 
 test("of a module it takes all, one that is there with its options once; --export takes one", async () => {

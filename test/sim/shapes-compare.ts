@@ -26,7 +26,7 @@ export function compareRun(
   run: RunView,
   nodes: readonly NodeView[],
   watch: ShapeWatch,
-  kept?: ReadonlyMap<string, Fate>,
+  told: Omit<Told, "events"> = {},
   isCounted: (id: string) => boolean = () => true,
 ): void {
   const events = toldBy(spec, (id) => watch.row(run.id, id));
@@ -36,30 +36,43 @@ export function compareRun(
     if (!came && node.kind === "event" && !node.hasTimeout && (view?.status === "failed" || view?.status === "skipped"))
       watch.violations.push(`${id} has no timeout, and timed out`);
   }
-  const expected = expectedOf(spec, { events, ...(kept !== undefined && { kept }) });
+  const expected = expectedOf(spec, { events, ...told });
   const differences: string[] = [];
   if (run.status !== expected.status) differences.push(`the run is ${run.status}, not ${expected.status} (${run.failure?.message})`);
   if (run.status === "completed" && run.degraded !== expected.degraded) differences.push(`degraded is ${run.degraded}`);
-  const wanted = [...expected.nodes].map(([id, { status, attempt }]) => `${id} ${status} ${isCounted(id) ? attempt : ""}`);
+  differences.push(...nodesDiffer(spec, expected.nodes, nodes, isCounted));
+  const output = marked(expected.status === "completed" ? expected.output : undefined);
+  if (marked(run.output) !== output) differences.push(`the output is ${marked(run.output)}, not ${output}`);
+  watch.violations.push(...differences);
+}
+
+/** How the nodes differ from their fates; `origins` has the fates of those that were undone since. */
+export function nodesDiffer(
+  spec: Spec,
+  fates: ReadonlyMap<string, Fate>,
+  nodes: readonly NodeView[],
+  isCounted: (id: string) => boolean,
+  origins: ReadonlyMap<string, Fate> = fates,
+): string[] {
+  const differences: string[] = [];
+  const wanted = [...fates].map(([id, { status, attempt }]) => `${id} ${status} ${isCounted(id) ? attempt : ""}`);
   const found = nodes.map(({ id, status, attempt }) => `${id} ${status} ${isCounted(id) ? attempt : ""}`);
   for (const line of wanted)
     if (!found.includes(line))
       differences.push(`${nodes.filter(({ id }) => line.startsWith(`${id} `)).map((node) => `${node.status} ${node.attempt}`)} instead of ${line}`);
   for (const line of found) if (!wanted.includes(line)) differences.push(`found ${line}`);
   for (const { id, failure, status, upstreamFailures, stage, branch } of nodes) {
-    const { code, opened } = expected.nodes.get(id) ?? {};
+    const { code, opened } = fates.get(id) ?? {};
     const node = spec[indexOf(id)]!;
     const taken = "branches" in node ? node.branches[opened ?? -1]?.name : undefined;
     if (branch !== taken) differences.push(`${id} took ${branch}, not ${taken}`);
     if (code !== undefined && failure?.code !== code) differences.push(`${id} is ${status} for ${failure?.code}, not ${code}`);
-    const failed = status === "blocked" ? failedBefore(id, spec, expected.nodes) : [];
+    const failed = status === "blocked" ? failedBefore(id, spec, origins) : [];
     if (upstreamFailures.toSorted().join() !== failed.join()) differences.push(`${id} is blocked by ${upstreamFailures.join()}, not ${failed.join()}`);
     if (stage !== node.stage) differences.push(`${id} is in stage ${stage}`);
   }
   if (differences.length === 0 && found.join() !== wanted.join()) differences.push(`the order of the nodes is ${found.join()}`);
-  const output = marked(expected.status === "completed" ? expected.output : undefined);
-  if (marked(run.output) !== output) differences.push(`the output is ${marked(run.output)}, not ${output}`);
-  watch.violations.push(...differences);
+  return differences;
 }
 
 /** The failed nodes, items and rounds for which a node is blocked: of those that it waits for, and of what it is made of or lies in. */

@@ -37,6 +37,7 @@ export class ShapeRoom extends MachineRoom {
             this.callsOf(call.runId).add(call.id);
             return true;
           },
+          undoing: () => process.isAlive,
           stepped: (call, key) => process.isAlive && this.watch.stepped(call, key),
           kept: (call, key) => process.isAlive && this.watch.kept(call, key),
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),
@@ -92,7 +93,7 @@ export class ShapeRoom extends MachineRoom {
     const run = await this.settled(handle.ended());
     const nodes = await handle.nodes();
     await this.reload(runId);
-    compareRun(this.spec, run, nodes, this.watch, kept, isCounted);
+    compareRun(this.spec, run, nodes, this.watch, kept === undefined ? {} : { kept }, isCounted);
     this.check();
     return { run, nodes };
   }

@@ -14,6 +14,11 @@ interface Known {
   readonly status: string;
   readonly attempt: number;
   readonly opened: number | undefined;
+  /** How many stand-ins had taken over. */
+  readonly alternative: number;
+  readonly isOverridden: boolean;
+  /** The commit that wrote it. */
+  readonly commitNo: number;
   readonly output: string | null;
 }
 
@@ -47,25 +52,31 @@ export class ShapeWatch {
   /** The run is as these rows say. */
   reload(runId: string, rows: readonly StoredActor[]): void {
     for (const key of this.#rows.keys()) if (key.startsWith(`${runId}/`) && key.split("/").length === 2) this.#rows.delete(key);
-    for (const row of rows) this.#note(runId, row);
+    for (const key of this.#steps) if (key.startsWith(`${runId}/`) && key.split("/").length === runId.split("/").length + 3) this.#steps.delete(key);
+    for (const row of rows) this.#note(runId, row, row.commitNo);
     for (const key of this.#underWay.keys()) if (key.startsWith(`${runId}/`)) this.#underWay.delete(key);
   }
 
   // ---- what is written
 
-  committed({ runId, actors, history }: Commit): void {
-    for (const actor of actors) this.#note(runId, actor);
+  committed({ runId, from, actors, history }: Commit): void {
+    for (const actor of actors) this.#note(runId, actor, from + 1);
     if (runId.includes("/")) return;
     for (const [type, node] of JSON.parse(history ?? "[]") as [string, string | undefined][]) this.#count(runId, type, node);
   }
 
-  #note(runId: string, { key, status, body, output }: ActorRecord): void {
+  #note(runId: string, { key, status, body, output }: ActorRecord, commitNo: number): void {
     if (key.startsWith("~")) {
       if (status === "step") this.#steps.add(`${runId}/${key.slice(1)}`);
       return;
     }
-    const { attempt = 0, opened } = decode(body) as { attempt?: number; opened?: number };
-    this.#rows.set(`${runId}/${key}`, { status, attempt, opened, output });
+    const {
+      attempt = 0,
+      opened,
+      alternative = 0,
+      overridden,
+    } = decode(body) as { attempt?: number; opened?: number; alternative?: number; overridden?: object };
+    this.#rows.set(`${runId}/${key}`, { status, attempt, opened, alternative, isOverridden: overridden !== undefined, commitNo, output });
   }
 
   #count(runId: string, type: string, node: string | undefined): void {
@@ -100,7 +111,7 @@ export class ShapeWatch {
     const told = (what: string): void => void this.violations.push(`${keptBy} ${what}`);
     // a run beneath a run of its own hears a commit later that it is no longer wanted
     const isDeep = keptBy.split("/").length > this.#deepAt;
-    if (isDeep && [own, this.row(runId, `n${index}`)].some((row) => row?.status === "cancelled")) return;
+    if (isDeep && [own, this.row(runId, `n${index}`)].some((row) => row?.status === "cancelled" || row?.isOverridden === true)) return;
     if (own !== undefined && ENDED.has(own.status)) told(`ran though it was ${own.status}`);
     if (ENDED.has(this.#rows.get(keptBy)?.status ?? "")) told("ran though it had ended as a run of its own");
     if (own?.status === "backingOff" && !isDeep && attempt <= own.attempt) told(`ran attempt ${attempt} although its failure was durable`);

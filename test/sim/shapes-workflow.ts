@@ -4,12 +4,24 @@
 import { setup } from "xstate";
 import { z } from "zod";
 import { type Agent, type AgentContext, agent } from "../../src/define/agent.ts";
-import { type NodeHandle, type Workflow, type WorkflowBuilder, workflow } from "../../src/define/workflow.ts";
+import type { OnFail } from "../../src/define/on-fail.ts";
+import { type NodeHandle, type Undo, type Workflow, type WorkflowBuilder, workflow } from "../../src/define/workflow.ts";
 import { AgentError } from "../../src/errors.ts";
 import type { Startable } from "../../src/run/startable.ts";
 import { step } from "../../src/run/xstate/step.ts";
-import { EVENT_TIMEOUT_MS, type Act, type Callee, type ChoiceSpec, type NodeSpec, OTHER_IDS, RUN_TIMEOUT_MS, type Source, type Spec } from "./shapes.ts";
-import { OTHER_RESULT, digest, given } from "./shapes-model.ts";
+import {
+  EVENT_TIMEOUT_MS,
+  type Act,
+  type Callee,
+  type ChoiceSpec,
+  type NodeSpec,
+  OTHER_IDS,
+  RUN_TIMEOUT_MS,
+  type Source,
+  type Spec,
+  type UndoSpec,
+} from "./shapes.ts";
+import { OTHER_RESULT, actOf, digest, given } from "./shapes-model.ts";
 
 /** Which call it is: of which run and node, item or round, and the how manieth. */
 export interface Call {
@@ -18,6 +30,10 @@ export interface Call {
   readonly index: number;
   readonly position: number;
   readonly attempt: number;
+  /** How many stand-ins had taken over; 0 in a run of its own, which knows of none. */
+  readonly alternative: number;
+  /** It is a step of a machine, which keeps none of its own. */
+  readonly isOfMachine: boolean;
   /** Where its steps are kept: the run, and the node there. */
   readonly keptBy: string;
   /** Which nodes it is told were skipped before it; undefined in a run of its own. */
@@ -28,6 +44,8 @@ export interface Call {
 export interface ShapeHost {
   /** Called first in each attempt; says whether the process lives. */
   called(call: Call, context: AgentContext): boolean;
+  /** Called first in each attempt to undo a node; says whether the process lives. */
+  undoing(call: Call, given: Undo<unknown, unknown>): boolean;
   /** A step is performed. */
   stepped(call: Call, key: string): void;
   /** A step has given what it gave, now or before. */
@@ -51,7 +69,8 @@ export interface Limits {
 
 /** What workflows are made of: what nodes call, by the word for it, and what runs elsewhere. */
 interface Parts {
-  readonly callees: Readonly<Record<Callee, any>>;
+  readonly callees: Readonly<Record<Callee | "standIn", any>>;
+  readonly undoers: (undo: UndoSpec) => Agent;
   readonly other: Workflow;
   readonly heartbeatMs: number;
 }
@@ -59,16 +78,18 @@ interface Parts {
 const never = (): Promise<never> => new Promise<never>(() => {});
 
 /** Where an attempt stands: what works in `run/n3[2]~2` does so in the second run of its own that item 2 of node 3 is. */
-function callOf({ runId, nodeId, attempt, upstreamFailures }: AgentContext): Call {
+function callOf({ runId, nodeId, attempt, upstreamFailures, idempotencyKey }: AgentContext): Call {
   const [root, own] = runId.split("/");
   const [id, again] = (own ?? nodeId).split("~");
-  const [, index, position = "0"] = /^n(\d+)(?:\[(\d+)\])?$/.exec(id!)!;
+  const [, index, position = "0"] = /^n(\d+)(?:\[(\d+)\])?/.exec(id!)!;
   return {
     runId: root!,
-    id: id!,
+    id: id!.replace("[undo]", ""),
     index: Number(index),
     position: Number(position),
     attempt: own === undefined ? attempt : Number(again ?? 1),
+    alternative: Number(/\+(\d+)#/.exec(idempotencyKey)?.[1] ?? 0),
+    isOfMachine: own !== undefined && nodeId !== "work",
     keptBy: `${runId}/${nodeId}`,
     upstream: own === undefined ? upstreamFailures.map((failure) => failure.nodeId) : undefined,
   };
@@ -82,11 +103,9 @@ export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec,
     const call = callOf(context);
     if (!where.called(call, context)) return never();
     const node = specOf(call.runId)[call.index]! as Extract<NodeSpec, { calls: unknown }>;
-    const script = node.scripts[call.position % node.scripts.length]!;
-    // a run of its own that is taken up again goes on counting
-    const act = script[Math.min(call.attempt, script.length) - 1]!;
+    const act = actOf(node, call.position, call.attempt);
     await performSteps(node, act, context, where, call);
-    return done(act, given(node, call.id, call.position, input), context, where, call, attemptMs + 3_000);
+    return done(act, given(node, call.id, call.position, input, call.alternative), context, where, call, attemptMs + 3_000);
   };
   const options = { name: "scripted", input: z.any(), output: z.looseObject({ value: z.number() }), timeout: attemptMs, run: perform as never } as const;
   const scripted = agent({ ...options, retry: { initialInterval: "8s" } });
@@ -95,8 +114,21 @@ export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec,
   const inner = workflow({ ...within, name: "inner" }, (wf) => wf.node("work", once, wf.input).result);
   const nested = workflow({ ...within, name: "nested" }, (wf) => wf.run("deep", inner, wf.input).result);
   const other = workflow({ ...within, name: "other" }, (wf) => wf.node("work", otherAgent(host), wf.input).result);
-  const machine = setup({ actors: { work: step(once) } }).createMachine({
-    id: "machine",
+  const machine = machineOf("machine", once);
+  const undoing = undoingBy(specOf, host, attemptMs);
+  const callees = { agent: scripted, standIn: agent({ ...options, name: "standIn" }), workflow: inner, nested, machine: machineAgent("machine", machine) };
+  const mains = specs.map((spec, i) =>
+    workflow({ name: `shapes${i}`, input: z.any(), timeout: runMs }, (wf) =>
+      new Writer(wf, spec, { callees, undoers: undoing.agentOf, other, heartbeatMs }).write(),
+    ),
+  ) as Flows["mains"];
+  return { mains, other, all: [...mains, inner, nested, other, machine, undoing.machine] };
+}
+
+/** A machine that calls an agent with what it is given. */
+function machineOf(id: string, work: Agent) {
+  return setup({ actors: { work: step(work) } }).createMachine({
+    id,
     context: ({ input }) => ({ given: input }),
     initial: "working",
     states: {
@@ -105,23 +137,40 @@ export function flowsOf(specs: readonly Spec[], specOf: (runId: string) => Spec,
     },
     output: ({ event }: any) => event.output,
   });
-  const callees = { agent: scripted, workflow: inner, nested, machine: agent({ name: "machine", input: z.any(), output: z.any(), machine }) };
-  const mains = specs.map((spec, i) =>
-    workflow({ name: `shapes${i}`, input: z.any(), timeout: runMs }, (wf) => new Writer(wf, spec, { callees, other, heartbeatMs }).write()),
-  ) as Flows["mains"];
-  return { mains, other, all: [...mains, inner, nested, other, machine] };
+}
+
+function machineAgent(name: string, machine: ReturnType<typeof machineOf>, maxAttempts?: number): Agent {
+  return agent({ name, input: z.any(), output: z.any(), machine, ...(maxAttempts !== undefined && { retry: { maxAttempts, initialInterval: "8s" } }) });
+}
+
+/** What undoes nodes: an agent, or a machine that calls it. */
+function undoingBy(specOf: (runId: string) => Spec, host: () => ShapeHost, timeout: number) {
+  const run = async (input: Undo<unknown, unknown>, context: AgentContext): Promise<unknown> => {
+    const [where, call] = [host(), callOf(context)];
+    if (!where.undoing(call, input)) return never();
+    const { undo } = specOf(call.runId)[call.index]! as Extract<NodeSpec, { undo: unknown }>;
+    const act = undo!.acts[(call.attempt - 1) % undo!.acts.length]!;
+    if (act === "okLater") await new Promise<void>((resolve) => where.later(700, resolve));
+    if (act === "throws") throw new Error("cannot be undone");
+    if (act === "fatal") throw new AgentError("cannot be undone", { kind: "critical" });
+    return act === "hangs" ? never() : null;
+  };
+  const agentWith = (name: string, maxAttempts: number): Agent =>
+    agent({ name, input: z.any(), output: z.any(), timeout, retry: { maxAttempts, initialInterval: "8s" }, run: run as never });
+  const machine = machineOf("undoing", agentWith("undoOnce", 1));
+  const agents = new Map<string, Agent>();
+  const agentOf = ({ calls, maxAttempts }: UndoSpec): Agent => {
+    const name = `undo-${calls}-${maxAttempts}`;
+    if (!agents.has(name)) agents.set(name, calls === "agent" ? agentWith(name, maxAttempts) : machineAgent(name, machine, maxAttempts));
+    return agents.get(name)!;
+  };
+  return { machine, agentOf };
 }
 
 /** Every other step takes its time; one of an attempt that fails is kept, too. */
-async function performSteps(
-  { calls, steps }: Extract<NodeSpec, { calls: unknown }>,
-  act: Act,
-  context: AgentContext,
-  where: ShapeHost,
-  call: Call,
-): Promise<void> {
-  if (calls === "machine") return;
-  const isDone = act === "ok" || act === "okLater" || act === "beats";
+async function performSteps({ steps }: Extract<NodeSpec, { calls: unknown }>, act: Act, context: AgentContext, where: ShapeHost, call: Call): Promise<void> {
+  if (call.isOfMachine) return;
+  const isDone = act === "ok" || act === "okLater" || act === "beats" || act === "heeds";
   for (let i = 0; i < (isDone ? steps : Math.min(1, steps)); i++) {
     const kept = await context.step(`s${i}`, async () => {
       where.stepped(call, `s${i}`);
@@ -157,6 +206,10 @@ async function done(act: Act, result: object, context: AgentContext, where: Shap
         await after(3_000);
       }
       return result;
+    case "heeds": {
+      const stopped = new Promise<never>((_, reject) => context.signal.addEventListener("abort", () => reject(new Error("stopped"))));
+      return Promise.race([after(2_500), stopped]).then(() => result);
+    }
     case "tooLate":
       return after(tooLateMs).then(() => result);
     case "throws":
@@ -221,12 +274,15 @@ class Writer {
         onFail: node.onFail as "skip",
         ...(node.hasTimeout && { timeout: EVENT_TIMEOUT_MS }),
       });
-    if (node.kind === "other")
-      return wf.resultOf(id, this.#parts.other, node.isReferred ? wf.input.ids[node.run] : OTHER_IDS[node.run], { after, onFail: node.onFail as "skip" });
+    const undo = "undo" in node && node.undo !== undefined ? { compensate: this.#parts.undoers(node.undo) } : {};
+    if (node.kind === "other") {
+      const runId = node.isReferred ? wf.input.ids[node.run] : OTHER_IDS[node.run];
+      return wf.resultOf(id, this.#parts.other, runId, { after, onFail: node.onFail as "skip", ...undo });
+    }
     const call = this.#parts.callees[node.calls];
     const isGuarded = node.hasHeartbeat && node.calls === "agent";
     const retry = { maxAttempts: node.maxAttempts, initialInterval: "8s" as const };
-    const options = { after, onFail: node.onFail as "skip", retry, ...(isGuarded && { heartbeat: this.#parts.heartbeatMs }) };
+    const options = { after, onFail: this.#onFail(node) as "skip", ...undo, retry, ...(isGuarded && { heartbeat: this.#parts.heartbeatMs }) };
     const read = node.reads.map(this.#ref);
     if (node.kind === "map") {
       const list = Array.isArray(node.list) ? node.list.map(this.#ref) : this.#ref(node.list as Source);
@@ -242,6 +298,14 @@ class Writer {
       return wf.repeat(id, call, { read }, { ...options, ...until, max, ...(node.hasNext && { next: (last: any) => ({ read, last: last.value }) }) });
     }
     return "plan" in call ? wf.run(id, call, { read }, options) : wf.node(id, call, { read }, options);
+  }
+
+  #onFail({ standIns, onFail }: Extract<NodeSpec, { standIns: unknown }>): OnFail {
+    const { standIn, machine } = this.#parts.callees;
+    return standIns.reduceRight<OnFail>(
+      (next, { calls, maxAttempts }) => ({ use: calls === "agent" ? standIn : machine, retry: { maxAttempts, initialInterval: "8s" }, onFail: next }),
+      onFail,
+    );
   }
 
   #choose(index: number, node: ChoiceSpec, after: NodeHandle<any>[]): void {

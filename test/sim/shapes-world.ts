@@ -89,6 +89,7 @@ class World {
             if (this.#isCancelled && call.keptBy === `run/${call.id}`) this.#watch.violations.push(`${call.id} ran after the cancel was on the disk`);
             return true;
           },
+          undoing: () => process.isAlive,
           stepped: (call, key) => process.isAlive && this.#watch.stepped(call, key),
           kept: (call, key) => process.isAlive && this.#watch.kept(call, key),
           later: (delayMs, callback) => void process.clock.after(delayMs, callback),

@@ -4,8 +4,8 @@
  */
 import fc from "fast-check";
 
-/** What the agent does in one attempt. `silent` says nothing for longer than its heartbeat, `beats` reports meanwhile. */
-export type Act = "ok" | "okLater" | "beats" | "tooLate" | "throws" | "throwsUndefined" | "fatal" | "hangs" | "silent" | "invalid" | "unstorable";
+/** What the agent does in one attempt. `heeds` ends in error when it is asked to stop, `silent` says nothing for longer than its heartbeat, `beats` reports meanwhile. */
+export type Act = "ok" | "okLater" | "beats" | "heeds" | "tooLate" | "throws" | "throwsUndefined" | "fatal" | "hangs" | "silent" | "invalid" | "unstorable";
 
 /** Something that is read: of the run's input (-1), or of an earlier node's result. */
 export interface Source {
@@ -29,10 +29,31 @@ interface Common {
 /** What is called: an agent; or, as a run of its own, a workflow, one with a run of its own in it, or a machine. */
 export type Callee = "agent" | "workflow" | "nested" | "machine";
 
+/** What takes over when the attempts are used up. */
+export interface StandIn {
+  readonly calls: "agent" | "machine";
+  readonly maxAttempts: number;
+}
+
+/** What the compensation of a node does in one attempt. */
+export type UndoAct = "ok" | "okLater" | "throws" | "fatal" | "hangs";
+
+/** What undoes a node. */
+export interface UndoSpec {
+  readonly calls: "agent" | "machine";
+  readonly maxAttempts: number;
+  readonly acts: readonly UndoAct[];
+}
+
+/** What follows a failure in the end. */
+export type Final = "block" | "skip" | "compensate";
+
 interface Called extends Common {
   readonly calls: Callee;
   readonly reads: readonly Source[];
-  readonly onFail: "block" | "skip";
+  readonly standIns: readonly StandIn[];
+  readonly onFail: Final;
+  readonly undo: UndoSpec | undefined;
   readonly maxAttempts: number;
   /** What each attempt does, by the position of the item or round. */
   readonly scripts: readonly (readonly Act[])[];
@@ -66,12 +87,13 @@ export interface OtherSpec extends Common {
   readonly kind: "other";
   readonly run: OtherRun;
   readonly isReferred: boolean;
-  readonly onFail: "block" | "skip";
+  readonly onFail: Final;
+  readonly undo: UndoSpec | undefined;
 }
 export interface EventSpec extends Common {
   readonly kind: "event";
   readonly hasTimeout: boolean;
-  readonly onFail: "block" | "skip";
+  readonly onFail: Final;
   /** When it is sent, in ms from the start: several times, perhaps, each time something else; some do not fit its schema. */
   readonly sent: readonly { readonly atMs: number; readonly isValid: boolean }[];
 }
@@ -94,6 +116,16 @@ export const INPUT = {
 export const EVENT_TIMEOUT_MS = 30_000;
 /** Longer than all rounds and backoffs together. */
 export const RUN_TIMEOUT_MS = 20 * 3_600_000;
+
+/** Are some of its attempts runs of their own? */
+export function hasRuns(node: NodeSpec): boolean {
+  return "calls" in node && [node, ...node.standIns].some(({ calls }) => calls !== "agent");
+}
+
+/** Runs of their own go on counting over a retry: what they come to does not hang on the count. */
+export function steady(spec: Spec): Spec {
+  return spec.map((node) => ("scripts" in node && hasRuns(node) ? { ...node, scripts: node.scripts.map(([act]) => [act!, act!, act!]) } : node));
+}
 
 // ---- the generator: a tree of drafts, then laid flat, with links to what comes before
 
@@ -121,37 +153,52 @@ interface Draft {
 
 const link = fc.record({ to: fc.nat(40), path: fc.nat(7) });
 const act: fc.Arbitrary<Act> = fc.oneof(
-  { weight: 12, arbitrary: fc.constantFrom<Act>("ok", "okLater") },
+  { weight: 12, arbitrary: fc.constantFrom<Act>("ok", "ok", "okLater", "okLater", "heeds") },
   { weight: 4, arbitrary: fc.constantFrom<Act>("beats", "tooLate", "throws", "throwsUndefined", "fatal", "hangs", "silent", "invalid", "unstorable") },
 );
-const called = fc.record({
-  calls: fc.oneof(
-    { weight: 12, arbitrary: fc.constant<Callee>("agent") },
-    { weight: 4, arbitrary: fc.constantFrom<Callee>("workflow", "workflow", "nested", "machine") },
-  ),
-  onFail: fc.constantFrom<"block" | "skip">("block", "skip"),
-  maxAttempts: fc.integer({ min: 1, max: 3 }),
-  scripts: fc.array(fc.array(act, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
-  steps: fc.constantFrom(0, 0, 0, 1, 2),
-  hasHeartbeat: fc.constantFrom(false, false, true),
-  gives: fc.record({
-    length: fc.constantFrom(undefined, 0, 1, 2, 2, 2, 3, 3, 4, 9),
-    flag: fc.boolean(),
-    way: fc.constantFrom("a", "b", "c", ""),
-  }),
+const standIn = fc.record({ calls: fc.constantFrom("agent", "agent", "machine"), maxAttempts: fc.integer({ min: 1, max: 2 }) });
+const undo: fc.Arbitrary<UndoSpec> = fc.record({
+  calls: fc.constantFrom("agent", "agent", "agent", "machine"),
+  maxAttempts: fc.integer({ min: 1, max: 2 }),
+  acts: fc.array(fc.constantFrom("ok", "ok", "ok", "okLater", "okLater", "throws", "fatal", "hangs"), { minLength: 2, maxLength: 2 }),
 });
+
+/** Whether nodes can be undone, and their failures unwind the run. */
+export interface Undoing {
+  readonly undoes: boolean;
+}
+
+const called = ({ undoes }: Undoing) =>
+  fc.record({
+    calls: fc.oneof(
+      { weight: 12, arbitrary: fc.constant<Callee>("agent") },
+      { weight: 4, arbitrary: fc.constantFrom<Callee>("workflow", "workflow", "nested", "machine") },
+    ),
+    standIns: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(standIn, { maxLength: 2 }) }),
+    onFail: undoes ? fc.constantFrom<Final>("block", "skip", "compensate", "compensate") : fc.constantFrom<Final>("block", "skip"),
+    undo: undoes ? fc.option(undo, { nil: undefined, freq: 3 }) : fc.constant(undefined),
+    maxAttempts: undoes ? fc.constantFrom(1, 1, 1, 2, 3) : fc.integer({ min: 1, max: 3 }),
+    scripts: fc.array(fc.array(act, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+    steps: fc.constantFrom(0, 0, 0, 1, 2),
+    hasHeartbeat: fc.constantFrom(false, false, true),
+    gives: fc.record({
+      length: fc.constantFrom(undefined, 0, 1, 2, 2, 2, 3, 3, 4, 9),
+      flag: fc.boolean(),
+      way: fc.constantFrom("a", "b", "c", ""),
+    }),
+  });
 const sent = fc.record({
   atMs: fc.oneof(fc.integer({ min: 0, max: 2_000 }), fc.integer({ min: 0, max: 60_000 })),
   isValid: fc.constantFrom(true, true, true, false),
 });
 
-function draft(kind: fc.Arbitrary<NodeSpec["kind"]>, branches: fc.Arbitrary<Draft["branches"]>): fc.Arbitrary<Draft> {
+function draft(undoing: Undoing, kind: fc.Arbitrary<NodeSpec["kind"]>, branches: fc.Arbitrary<Draft["branches"]>): fc.Arbitrary<Draft> {
   return fc.record({
     kind,
     stage: fc.constantFrom(undefined, undefined, "first", "second"),
     links: fc.array(link, { maxLength: 2 }),
     after: fc.array(fc.nat(40), { maxLength: 1 }),
-    called,
+    called: called(undoing),
     list: fc.record({ link, fixed: fc.constantFrom(false, false, false, true) }),
     concurrency: fc.constantFrom(undefined, 1, 2),
     max: fc.integer({ min: 1, max: 3 }),
@@ -165,19 +212,20 @@ function draft(kind: fc.Arbitrary<NodeSpec["kind"]>, branches: fc.Arbitrary<Draf
   });
 }
 
-const leaf = draft(fc.constantFrom("call", "call", "call", "map", "map", "repeat", "event", "other"), fc.constant([]));
+const leaf = (undoing: Undoing): fc.Arbitrary<Draft> =>
+  draft(undoing, fc.constantFrom("call", "call", "call", "map", "map", "repeat", "event", "other"), fc.constant([]));
 
-function tree(depth: number): fc.Arbitrary<Draft> {
-  if (depth === 0) return leaf;
-  const nodes = fc.array(tree(depth - 1), { maxLength: 3 });
+function tree(depth: number, undoing: Undoing): fc.Arbitrary<Draft> {
+  if (depth === 0) return leaf(undoing);
+  const nodes = fc.array(tree(depth - 1, undoing), { maxLength: 3 });
   const branches = fc.array(fc.record({ results: fc.array(link, { maxLength: 2 }), isConstant: fc.boolean(), nodes }), { minLength: 1, maxLength: 2 });
-  const choice = draft(fc.constantFrom("when", "route"), branches);
-  return fc.oneof({ weight: 5, arbitrary: leaf }, { weight: 2, arbitrary: choice });
+  const choice = draft(undoing, fc.constantFrom("when", "route"), branches);
+  return fc.oneof({ weight: 5, arbitrary: leaf(undoing) }, { weight: 2, arbitrary: choice });
 }
 
-/** A workflow of up to `nodesMax` nodes beside those within choices. */
-export function shapeSpec(nodesMax: number): fc.Arbitrary<Spec> {
-  return fc.array(tree(2), { minLength: 1, maxLength: nodesMax }).map((drafts) => flat(drafts));
+/** A workflow of up to `nodesMax` nodes beside those within choices, `depth` of which lie in each other. */
+export function shapeSpec(nodesMax: number, undoing: Undoing = { undoes: false }, depth = 2): fc.Arbitrary<Spec> {
+  return fc.array(tree(depth, undoing), { minLength: 1, maxLength: nodesMax }).map((drafts) => flat(drafts));
 }
 
 const OBJECT_PATHS: readonly Source["path"][] = [["value"], ["list"], [], ["flag"], ["way"], ["list", 0], ["list", 1, "value"], ["nowhere", 3]];
@@ -237,7 +285,7 @@ function leafOf(node: Draft, common: Common, linked: (to: number) => number, spe
       return { ...common, ...own, kind, reads, max, enoughAt, until: by, hasNext };
     }
     case "other":
-      return { ...common, kind, ...node.other, onFail: own.onFail };
+      return { ...common, kind, ...node.other, onFail: own.onFail, undo: own.undo };
     case "event": {
       // one that is awaited without end must come
       const { hasTimeout, sent: drafted } = node.event;

@@ -53,6 +53,7 @@ class ShapeCast implements Cast {
           if (caller === "here") this.#watch.called(call);
           return caller !== "gone";
         },
+        undoing: () => true,
         stepped: (call, key) => caller === "here" && this.#watch.stepped(call, key),
         kept: (call, key) => caller === "here" && this.#watch.kept(call, key),
         later,

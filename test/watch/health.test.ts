@@ -148,15 +148,12 @@ test("an attempt whose check is CRITICAL or FAILED fails of resource and is trie
   const flow = anyWorkflow("flow", (wf) => {
     wf.map("each", [1, 2, 3], checked, () => ({}), { healthCheck: true });
     wf.node("free", checked, {});
-    wf.stage(
-      "risky",
-      () =>
-        wf.node(
-          "linked",
-          anyAgent("linked", () => 1),
-          {},
-        ),
-      { healthCheck: "link" },
+    wf.stage("risky", { healthCheck: "link" }, () =>
+      wf.node(
+        "linked",
+        anyAgent("linked", () => 1),
+        {},
+      ),
     );
   });
   const { pawl } = await room.boot([flow], { health: { checks: { link: () => well } } });

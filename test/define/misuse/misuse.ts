@@ -220,3 +220,10 @@ export const wrongOutput = setup({ types: { context: {} as { risk: number } }, a
   // expect: Property 'risks' does not exist on type '{ risk: number; }'
   invoke: { src: "read", input: { document: "a" }, onDone: { actions: assign({ risk: ({ event }) => event.output.risks }) } },
 });
+
+const cleanUp = agent({ name: "clean-up", input: z.object({ nodeId: z.string() }), output: z.enum(["continue", "restart", "fail"]), run: () => "continue" as const });
+// expect: Type '"cleanup"' is not assignable to type '"cleanUp"
+agent({ name: "careful", input: z.string(), output: z.string(), recovery: { cleanUp }, onError: () => ({ recover: "cleanup" }), run: (text) => text });
+const strictly = agent({ name: "strictly", input: z.object({ nodeId: z.string() }), output: z.string(), run: () => "perhaps" });
+// expect: Type 'string' is not assignable to type 'RecoveryVerdict'
+agent({ name: "careless", input: z.string(), output: z.string(), recovery: { cleanUp: strictly }, run: (text) => text });

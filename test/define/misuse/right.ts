@@ -124,3 +124,12 @@ export const right = workflow({ name: "right", input: z.object({ list: z.array(z
 
 type Output = NonNullable<NonNullable<typeof right.types>["output"]>;
 export const output: Same<Output, { notes: Notes[]; end: string; skipped: string | undefined }> = true;
+
+// names that an agent does not declare are its nodes' affair
+const acts = agent({ name: "acts", input: z.object({ nodeId: z.string() }), output: z.enum(["continue", "restart", "fail"]), run: () => "continue" as const });
+const open_ = agent({ name: "open", input: z.object({ q: z.string() }), output: z.string(), onError: () => ({ recover: "theirs" }), run: ({ q }) => q });
+const closed = agent({ name: "closed", input: z.object({ q: z.string() }), output: z.string(), recovery: { acts }, onError: () => ({ recover: "acts" }), run: ({ q }) => q });
+export const recovered = workflow({ name: "recovered", input: z.object({ q: z.string() }) }, (wf) => {
+  const first = wf.node("first", open_, { q: wf.input.q }, { recovery: { theirs: acts } });
+  return wf.node("second", closed, { q: first.result }).result;
+});
