@@ -10,7 +10,7 @@ import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { attemptEnded, attemptStarted } from "./attempt-marks.ts";
 import type { AttemptMark, Meter } from "./metering.ts";
 import { type NodeActor, countsOf, nodeRow, openingOf } from "./node-actor.ts";
-import type { NodeStatus, Settled } from "./progress.ts";
+import type { NodeStatus, Settled } from "./node-status.ts";
 import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
 
 /** How a group or event has ended. */

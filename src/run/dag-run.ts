@@ -31,7 +31,8 @@ import { NodeTurns } from "./node-turns.ts";
 import { Outgoing } from "./outgoing.ts";
 import { override } from "./overriding.ts";
 import { Phases } from "./phases.ts";
-import { Progress, type Settled } from "./progress.ts";
+import type { Settled, Settling } from "./node-status.ts";
+import { Progress } from "./progress.ts";
 import type { CancelManner, InboxItem } from "./requests.ts";
 import { restoreNodes } from "./restore-nodes.ts";
 import { Results } from "./results.ts";
@@ -39,15 +40,6 @@ import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 import type { SendResult } from "./sends.ts";
 import { Stages } from "./stages.ts";
 import { Unwinding } from "./unwinding.ts";
-
-/** How a node, group or event has settled. */
-interface Settling {
-  readonly attempt?: number;
-  readonly alternative?: number;
-  readonly output: string | undefined;
-  readonly failure: Failure | undefined;
-  readonly isDegraded?: boolean | undefined;
-}
 
 /** A run that is so far is not held up. */
 const UNPAUSABLE: ReadonlySet<string> = new Set(["collecting", "compensating"]);
@@ -107,8 +99,7 @@ export class DagRun implements GatedRun {
     this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
-      ...{ id, run: this, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers },
-      abandoned: this.#abandoned,
+      ...{ id, run: this, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers, abandoned: this.#abandoned },
       began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
         // what somebody says is no alternative's result
@@ -117,9 +108,7 @@ export class DagRun implements GatedRun {
         ),
     });
     this.#groups = new Groups({
-      graph,
-      progress,
-      results,
+      ...{ graph, progress, results },
       now: () => seams.clock.now(),
       read: (missing, group) => act(() => calls.read(missing, (texts) => this.receive({ kind: "group", group, texts }))),
       opened: ({ index, since, opened }) => (this.#stages.began(index), rows.opened(graph.node(index), since, opened)),
@@ -127,19 +116,15 @@ export class DagRun implements GatedRun {
       failureOf: (index) => this.#failures.ofSkipped(index),
     });
     this.#events = new EventNodes({
-      graph,
-      progress,
-      timers: this.#timers,
-      act,
+      ...{ graph, progress, act, timers: this.#timers },
       now: () => seams.steadyNow(),
       opened: ({ index, since }) => (this.#stages.began(index), rows.opened(graph.node(index), since)),
       cameEarly: (index, text) => rows.cameEarly(graph.node(index), text),
       ended: ({ index, since, overridden }, status, output, failure) => this.#ended(index, status, { since, output, failure, overridden }),
     });
     this.#phases = new Phases({
-      ...{ id, plan, graph, progress, results, rows, calls, act },
+      ...{ id, plan, graph, progress, results, rows, calls, act, abandoned: this.#abandoned },
       ...{ failures: this.#failures, unwinding: this.#unwinding, nodes: this.#nodes, turns: this.#turns, groups: this.#groups, events: this.#events },
-      abandoned: this.#abandoned,
       advance: () => this.#advance(),
       outputsRead: (texts) => this.receive({ kind: "outputs", texts }),
     });

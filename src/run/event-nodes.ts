@@ -6,7 +6,8 @@ import type { Failure } from "../../machines/node.ts";
 import { type EventSnapshot, EVENT_FACT, eventChart } from "./charts.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeTimers, Timed, Timer } from "./node-timers.ts";
-import type { Progress, Settled } from "./progress.ts";
+import type { Settled } from "./node-status.ts";
+import type { Progress } from "./progress.ts";
 import type { OverrideNote } from "./row.ts";
 
 /** A timeout that is none. */

@@ -8,7 +8,7 @@ import type { EventNodes } from "./event-nodes.ts";
 import type { Graph } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import { type EndingParts, endCall } from "./overriding.ts";
-import type { NodeStatus } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
 
 /** What it takes to end nodes of any kind. */
 export interface FailingParts extends EndingParts {

@@ -7,7 +7,7 @@ import type { UpstreamFailure } from "../define/agent.ts";
 import { FACT } from "./charts.ts";
 import { makeFailure } from "./failure.ts";
 import type { RunNode } from "./graph.ts";
-import type { NodeStatus } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
 
 /** Of the skipped items of one map, dependents are told so many failures. */
 const TOLD_MAX = 100;

@@ -11,7 +11,8 @@ import { type GroupSnapshot, GROUP_FACT, groupChart } from "./charts.ts";
 import { encode } from "./codec.ts";
 import { failureOf } from "./failure.ts";
 import type { Graph } from "./graph.ts";
-import type { Progress, Settled } from "./progress.ts";
+import type { Settled } from "./node-status.ts";
+import type { Progress } from "./progress.ts";
 import { type Results, type Texts, branchFor, isTrue } from "./results.ts";
 import type { OverrideNote } from "./row.ts";
 

@@ -36,7 +36,7 @@ import type { Startable } from "./startable.ts";
 import { Streams } from "./streams.ts";
 import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
-import { terminateUnowned } from "./terminate.ts";
+import { askToCancel } from "./terminate.ts";
 import { noteCommit, workerMetrics } from "./run-mark.ts";
 import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
@@ -331,23 +331,11 @@ export class Home implements RunHome {
       const watch = this.watchEnd(id);
       try {
         if (run !== undefined) run.cancel(manner);
-        else isTold ||= await this.#askToCancel(id, manner, timeoutMs);
+        else isTold ||= await askToCancel(this.#store, this.#asks, id, manner, { timeoutMs, at: this.clock.now(), ended: () => this.#told(id) });
         if (run !== undefined || isTold) await watch.promise;
       } finally {
         watch.forget();
       }
-    }
-  }
-
-  /** Says whether its owner has taken it. */
-  async #askToCancel(id: string, manner: CancelManner, timeoutMs: number): Promise<boolean> {
-    try {
-      if (manner.now && (await terminateUnowned(this.#store, id, this.#seams.clock.now()))) this.#told(id);
-      else await this.#asks.ask(id, { kind: "cancel", ...manner }, timeoutMs);
-      return true;
-    } catch (error) {
-      if (isPawlError(error, "PAWL_RUN_ENDED")) return false;
-      throw error;
     }
   }
 

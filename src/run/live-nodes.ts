@@ -8,7 +8,8 @@ import { childRunId } from "./attempt.ts";
 import type { DropCode } from "./hosted-run.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import { type NodeActor, agentOf, isCalling } from "./node-actor.ts";
-import type { NodeStatus, Progress } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
+import type { Progress } from "./progress.ts";
 
 const isRun = ({ work }: Agent): boolean => work.kind === "run";
 

@@ -2,7 +2,7 @@
  * Items of groups, one after the other, as there is room for them: a map says how many may be under way at once.
  */
 import type { Graph } from "./graph.ts";
-import type { NodeStatus } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
 
 /** What has a row and goes on. */
 const UNDER_WAY: ReadonlySet<NodeStatus> = new Set(["backingOff", "recovering"]);

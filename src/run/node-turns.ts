@@ -16,7 +16,8 @@ import type { RunSeams } from "./hosted-run.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import { type Abandoned, type NodeActor, actionOf, agentOf, isCalling, newNode, policyOf, withDraw } from "./node-actor.ts";
 import type { NodeTimers, Timer } from "./node-timers.ts";
-import type { Progress, Settled } from "./progress.ts";
+import type { Settled } from "./node-status.ts";
+import type { Progress } from "./progress.ts";
 import { recoveryEnded, verdictOf, withoutAction } from "./recovery-action.ts";
 import { stepRow } from "./run-line.ts";
 

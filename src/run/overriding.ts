@@ -18,7 +18,8 @@ import { type Abandoned, type NodeActor, agentOf, countCutOff, isCalling, newNod
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, noteOf, overridable, overrideFailure, settledError } from "./override.ts";
 import type { Phases } from "./phases.ts";
-import type { NodeStatus, Progress } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
+import type { Progress } from "./progress.ts";
 import type { Reply } from "./requests.ts";
 import type { OverrideNote } from "./row.ts";
 

@@ -9,31 +9,8 @@
 import { isChoice } from "../define/node-definition.ts";
 import type { Graph } from "./graph.ts";
 import { MapFeed } from "./map-feed.ts";
+import { type KnownNode, NODE_STATUSES, type NodeStatus, type Settled } from "./node-status.ts";
 import { Queue } from "./queue.ts";
-
-export const NODE_STATUSES = [
-  "waiting",
-  "queued",
-  "running",
-  "backingOff",
-  "recovering",
-  "completed",
-  "skipped",
-  "failed",
-  "blocked",
-  "cancelled",
-  "notTaken",
-] as const;
-export type NodeStatus = (typeof NODE_STATUSES)[number];
-/** How a node can end of itself. */
-export type Settled = "completed" | "skipped" | "failed" | "cancelled" | "notTaken";
-
-/** A node as its row tells it; of a group also what it was opened with: the branch that was taken, or how many items. */
-export interface KnownNode {
-  readonly index: number;
-  readonly status: NodeStatus;
-  readonly opened?: number | undefined;
-}
 
 const CODE = Object.fromEntries(NODE_STATUSES.map((status, code) => [status, code])) as Record<NodeStatus, number>;
 /** Groups that stand so begin no further member. */
@@ -421,15 +398,4 @@ export class Progress {
       if (within !== undefined) open.push(within.choice);
     }
   }
-}
-
-/** Invariant: counters agree with a recount from the statuses. */
-export function countersAgree(progress: Progress, graph: Graph): boolean {
-  let [queued, running] = [0, 0];
-  for (let index = 0; index < graph.size; index++) {
-    if (graph.node(index).kind !== "call") continue;
-    if (progress.status(index) === "queued") queued++;
-    if (progress.status(index) === "running") running++;
-  }
-  return queued <= progress.queued + progress.parked && running === progress.running;
 }

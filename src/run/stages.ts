@@ -13,7 +13,7 @@ import { type FailingParts, failNodes } from "./failing-nodes.ts";
 import { makeFailure } from "./failure.ts";
 import { RUN_SPAN, type RunNode, spanOf } from "./graph.ts";
 import type { Phases } from "./phases.ts";
-import type { NodeStatus } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
 import { verdictOf } from "./recovery-action.ts";
 import { stageRow } from "./row.ts";
 

@@ -6,7 +6,7 @@ import type { Plan } from "../define/plan.ts";
 import { PawlError } from "../errors.ts";
 import type { RunRecord, StoredActor } from "../store/store.ts";
 import { Graph, isSpan, readRecoveryId } from "./graph.ts";
-import { type KnownNode, NODE_STATUSES } from "./progress.ts";
+import { type KnownNode, NODE_STATUSES } from "./node-status.ts";
 import type { StageBody, StoredStage } from "./stages.ts";
 import { BESIDE, INPUT_KEY, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, openActorRow } from "./row.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Graph, RunNode } from "./graph.ts";
-import type { NodeStatus } from "./progress.ts";
+import type { NodeStatus } from "./node-status.ts";
 
 /** Names of nodes that a run's row keeps. */
 const NAMES_MAX = 100;

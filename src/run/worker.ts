@@ -65,11 +65,8 @@ export class Worker implements RunSeams {
     this.#onFatal = seams.onFatal;
     this.#time = new SteadyTime(seams.clock);
     this.permits = new Permits(options.maxConcurrentAttempts);
-    this.#idle = new IdleRuns(
-      seams.clock,
-      () => this.latestNow(),
-      (run) => this.#isHosted(run) && this.#passivate(run),
-    );
+    const latest = (): number => this.latestNow();
+    this.#idle = new IdleRuns(seams.clock, latest, (run) => this.#isHosted(run) && this.#passivate(run));
     const [now, epoch, wantsTick] = [(): number => this.steadyNow(), (): number => this.epoch, (): void => this.#wantsTick()];
     this.protection = new Protection(
       { store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick, notifies: seams.notify !== undefined },
