@@ -75,7 +75,7 @@ export class Flow {
 
   /** What asks for more than there ever is. */
   get tooLarge(): Need | undefined {
-    return this.needs.find(({ limit, amount }) => amount > limit.max);
+    return this.needs.find(({ limit, amount }) => amount > limit.mostEver);
   }
 
   /** What it needs of this limit. */
@@ -178,7 +178,7 @@ export class Gate {
   #refusal({ agent, tooLarge }: Flow): Failure | undefined {
     if (tooLarge === undefined) return undefined;
     const { limit, amount } = tooLarge;
-    const message = `an attempt of "${agent}" uses ${amount} of ${limit.key}, of which there are never more than ${limit.max}`;
+    const message = `an attempt of "${agent}" uses ${amount} of ${limit.key}, of which there are never more than ${limit.mostEver}`;
     return makeFailure("configuration", "PAWL_LIMIT_EXCEEDED", message);
   }
 
@@ -366,6 +366,16 @@ export class Gate {
     const refusal = { ...makeFailure("resource", "PAWL_QUEUE_TIMEOUT", message), retryable: false };
     if (isHosted(run)) grant(run, () => run.grantParked(index, new Pass(this, [], refusal)));
     return true;
+  }
+
+  /** Nobody uses these limits any more: what stood before them goes, too. */
+  forget(limits: ReadonlySet<Limit>): void {
+    for (const limit of limits) {
+      this.#timers.get(limit)?.();
+      this.#timers.delete(limit);
+      this.#waiters.delete(limit);
+    }
+    for (const flows of this.#flows.values()) for (const [tenant, { needs }] of flows) if (needs.some(({ limit }) => limits.has(limit))) flows.delete(tenant);
   }
 
   stop(): void {

@@ -40,10 +40,13 @@ export class Protection {
       shared: this.shared,
       now,
       epoch,
+      after: (ms, call) => clock.after(ms, call),
       changed: (limit) => {
         this.gate.touched(limit);
         wantsTick();
       },
+      forgotten: (forgotten) => this.gate.forget(forgotten),
+      wantsTick,
     });
     this.gate = new Gate({ limits: this.limits, now, after: (ms, call) => clock.after(ms, call), wantsTick });
   }
@@ -71,6 +74,7 @@ export class Protection {
   }
 
   stop(): void {
+    this.limits.stop();
     this.gate.stop();
   }
 }

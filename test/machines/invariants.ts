@@ -176,10 +176,41 @@ export const lateIsAFailure: Invariant = (moments) => {
   return failure === undefined;
 };
 
+/** What it may ask for, by what it is asked for. */
+const CHANGES: Readonly<Record<string, string>> = {
+  "limit.spare": "giveBack",
+  "limit.wanting": "ask",
+  "limit.unwanted": "withdraw",
+  "limit.used": "write",
+  "limit.idle": "leave",
+};
+
+/** One change of the row at a time: it is asked for exactly when it begins to be written, by its reason. */
+export const changesOneAtATime: Invariant = (moments) => {
+  const { actions, told } = newest(moments);
+  if (!isIn(moments, "writing") || moments.at(-2)?.value === "writing") return actions.length === 0;
+  return actions.length === 1 && actions[0] === CHANGES[told?.type ?? ""];
+};
+
+/** While a change is on its way only its end, or that of the worker, is heard. */
+export const writesToTheEnd: Invariant = (moments) =>
+  moments.at(-2)?.value !== "writing" || isIn(moments, "writing") !== ["row.written", "worker.lost"].includes(newest(moments).told?.type ?? "");
+
+/** Nothing is given back that nobody lacks, and nothing is left while somebody waits. */
+export const givesBackWhatIsTooMuch: Invariant = (moments) => {
+  const { actions } = newest(moments);
+  const before = moments.at(-2)?.value;
+  return (!actions.includes("giveBack") || before === "over") && (!actions.includes("leave") || before === "enough");
+};
+
+/** It waits for no time and has no end. */
+export const goesOnForEver: Invariant = (moments) => newest(moments).timersMs.length === 0 && newest(moments).status === "active";
+
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
   event: { staysEnded, waitsAsLongAsSaid, lateIsAFailure },
   group: { staysEnded, opensOnce, closesWhatSettled, completesInOrder, groupEndsWithReason },
+  limiter: { changesOneAtATime, writesToTheEnd, givesBackWhatIsTooMuch, goesOnForEver },
   node: { staysEnded, attemptsWithinPolicy, callsPerAttempt, abortsWhatRuns, backoffWithinPolicy, backsOffToRetry, givesUpWithReason, stopsByAsking },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping, undoesWhatEnded },

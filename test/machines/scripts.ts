@@ -5,6 +5,7 @@
 import type { EventFrom, InputFrom } from "xstate";
 import type { eventMachine } from "../../machines/event.ts";
 import type { groupMachine } from "../../machines/group.ts";
+import type { limiterMachine } from "../../machines/limiter.ts";
 import type { Failure, nodeMachine } from "../../machines/node.ts";
 import type { supervisorMachine } from "../../machines/supervisor.ts";
 import type { workflowMachine } from "../../machines/workflow.ts";
@@ -82,6 +83,19 @@ const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
 
 const eventEvents: EventFrom<typeof eventMachine>[] = [{ type: "event.received" }, { type: "node.cancelled" }, ...overrides];
 
+const limiterEvents: EventFrom<typeof limiterMachine>[] = [
+  { type: "limit.enough" },
+  { type: "limit.short" },
+  { type: "limit.over" },
+  { type: "limit.spare" },
+  { type: "limit.wanting" },
+  { type: "limit.unwanted" },
+  { type: "limit.used" },
+  { type: "limit.idle" },
+  { type: "row.written" },
+  { type: "worker.lost" },
+];
+
 const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
   { type: "node.settled" },
   { type: "nodes.exhausted" },
@@ -123,6 +137,7 @@ const stepEvents: AnyEvent[] = [
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
+  limiter: { inputs: { "is shared": {} }, events: limiterEvents },
   node: { inputs: nodeInputs, events: nodeEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
