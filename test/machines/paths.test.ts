@@ -58,7 +58,7 @@ describe.each(scripted.map((machine) => [machine.id, machine] as const))("%s", (
     });
   });
 
-  test.each(HOW)("has no transition that lies on no path (%s)", (how) => {
+  test.each(script.isEndless === true ? HOW.slice(0, 1) : HOW)("has no transition that lies on no path (%s)", (how) => {
     const paths = Object.values(script.inputs).flatMap((input) => findPaths(how, machine, script, input));
     expect(missedBy(paths, machine)).toEqual([]);
   });

@@ -16,6 +16,8 @@ export interface Script {
   readonly events: readonly AnyEvent[];
   /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
   readonly stopWhen?: (snapshot: { readonly context: any }) => boolean;
+  /** Of a machine without an end whose states follow each other in any order: a simple path comes to each state once. */
+  readonly isEndless?: true;
 }
 
 const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
@@ -137,7 +139,7 @@ const stepEvents: AnyEvent[] = [
 export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
-  limiter: { inputs: { "is shared": {} }, events: limiterEvents },
+  limiter: { inputs: { "is shared": {} }, events: limiterEvents, isEndless: true },
   node: { inputs: nodeInputs, events: nodeEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },
   supervisor: { inputs: { "runs a DAG": {} }, events: supervisorEvents },
