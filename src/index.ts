@@ -30,6 +30,7 @@ export type { NoticeType, RunNotice } from "./run/notice.ts";
 export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, webhook } from "./run/webhook.ts";
 export { type OpenOptions, open } from "./open.ts";
 export type { LaneOptions } from "./run/lane.ts";
+export type { LimitShare, LimitTarget, LimitView } from "./run/limit-view.ts";
 export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
 export type { HistoryEntry, HistoryEvent, HistoryType, RunChange } from "./run/history.ts";

@@ -45,6 +45,11 @@ export interface Guard {
   readonly queueTimeoutMs?: number | undefined;
 }
 
+/** What workers say of an agent to each other. */
+export interface AgentUse extends Pick<Guard, "concurrency" | "uses"> {
+  readonly agent: string;
+}
+
 export function limitPoliciesOf(options: LimitsOptions): LimitPolicy[] {
   return Object.entries(options).map(([name, { max, per, each }]) => {
     checkName(name, "limit name");

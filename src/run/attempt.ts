@@ -5,6 +5,7 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Agent, AgentContext, Log, UpstreamFailure } from "../define/agent.ts";
+import { checkName } from "../define/name.ts";
 import { type Schema, describeIssues, validate } from "../define/schema.ts";
 import { type ErrorCode, PawlError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
@@ -149,7 +150,8 @@ export class Attempt implements AgentContext {
 
   used(amounts: Readonly<Record<string, number>>): void {
     for (const [resource, amount] of Object.entries(amounts)) {
-      if (!(amount >= 0)) throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
+      checkName(resource, "limit name");
+      if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY)) throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
       if (!this.#isOver) this.#pass?.settle(resource, amount);
     }
   }

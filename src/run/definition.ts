@@ -2,6 +2,7 @@
  * What runs are made of: a workflow of nodes or a machine, under one face.
  */
 import { PawlError } from "../errors.ts";
+import type { Agent } from "../define/agent.ts";
 import { agentsOf } from "../define/plan.ts";
 import { planChanges } from "../define/plan-structure.ts";
 import { describeIssues, validate } from "../define/schema.ts";
@@ -50,6 +51,11 @@ export function checkDefinition(given: Startable): { readonly name: string; read
 export function childrenOf(definition: Definition): Definition[] {
   if (definition.kind === "machine") return childRunsOf(definition.machine).map(definitionOf);
   return definition.workflow.plan.nodes.flatMap(agentsOf).flatMap(({ work }) => (work.kind === "run" ? definitionOf(work.of as Startable) : []));
+}
+
+/** The agents that nodes call. */
+export function agentsUsed(definition: Definition): Agent[] {
+  return definition.kind === "machine" ? [] : definition.workflow.plan.nodes.flatMap(agentsOf);
 }
 
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */

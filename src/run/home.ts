@@ -10,12 +10,13 @@ import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
 import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
-import { definitionOf } from "./definition.ts";
+import { agentsUsed, definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { inTime, stopExecuting } from "./closing.ts";
 import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
+import { checkUses } from "./known-limits.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { MachineDoor, type SendOptions, type SentEvent, readSnapshot } from "./machine-door.ts";
@@ -117,6 +118,8 @@ export class Home implements RunHome {
         failed: (error) => this.#failed(error),
       },
     );
+    const { policies, areGiven } = worker.protection.limits;
+    if (areGiven) this.definitions.checkUses = (definition) => checkUses(agentsUsed(definition), policies);
     const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
     recovery.onReconciled = () => this.#spawn(this.#retention?.run(worker.epoch));
     recovery.onParked = (runId) => this.#watch.ended(runId);
@@ -168,9 +171,11 @@ export class Home implements RunHome {
     for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
-      await peers.tell({ ...this.definitions.told, schedules, notifies: this.#seams.notify !== undefined });
+      const { policies: limits } = worker.protection.limits;
+      await peers.tell({ ...this.definitions.told, limits, schedules, notifies: this.#seams.notify !== undefined });
       worker.epoch = await peers.open();
       await worker.protection.refresh();
+      worker.protection.freed();
       recovery.begin();
     }
     const looks = [this.#looks(() => this.#watch.look()), this.#looks(async () => this.#executing?.recovery.look())];

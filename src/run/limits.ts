@@ -42,9 +42,13 @@ export class Limits {
   #cancelTelling: (() => void) | undefined;
   #cancelSweep: (() => void) | undefined;
 
-  constructor(policies: readonly LimitPolicy[], seams: LimitsSeams) {
+  /** Was it said at all what is limited? */
+  readonly areGiven: boolean;
+
+  constructor(policies: readonly LimitPolicy[] | undefined, seams: LimitsSeams) {
     this.#seams = seams;
-    this.#policies = new Map(policies.map((policy) => [policy.name, policy]));
+    this.areGiven = policies !== undefined;
+    this.#policies = new Map((policies ?? []).map((policy) => [policy.name, policy]));
     seams.shared.onChange((key) => {
       const limit = this.#limits.get(key);
       if (limit === undefined) return;

@@ -11,6 +11,7 @@ import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
 import { laneOf } from "./lane.ts";
+import type { LimitTarget, LimitView } from "./limit-view.ts";
 import type { StartFacts } from "./pending.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
@@ -235,6 +236,45 @@ export class Pawl implements AsyncDisposable {
     const id = await runSchedule(this.#store, name, this.#seams.clock.now(), this.#seams.random);
     this.#home.starts.offered();
     return new Run<unknown>(this.#home, id);
+  }
+
+  /**
+   * The limits of this store with what is used of them, by name and tenant: those that workers were given and those of agents'
+   * `concurrency`, where there are workers, and those that are in use or were set.
+   */
+  async limits(): Promise<LimitView[]> {
+    const { viewLimits } = await import("./limit-view.ts");
+    return viewLimits(this.#looking);
+  }
+
+  /**
+   * Sets a limit in the place of what the code says, for all workers while they run and those to come: in a hundredth of a
+   * second, or when they look. What runs goes on under a lower one. `agent:<name>` is the `concurrency` of an agent.
+   *
+   * @example
+   * ```ts
+   * const { used, waiting } = await pawl.setLimit('llmTokens', 20_000);
+   * await pawl.setLimit('apiCalls', 5, { tenant: 'acme' });
+   * ```
+   * @throws PAWL_UNKNOWN_LIMIT, PAWL_INVALID_VALUE (no whole number of at least 1; a tenant too many or too few), PAWL_INVALID_ID,
+   * PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
+   */
+  async setLimit(name: string, max: number, target: LimitTarget = {}): Promise<LimitView> {
+    this.#home.checkOpen();
+    const { changeLimit } = await import("./limit-view.ts");
+    return changeLimit(this.#looking, name, max, target);
+  }
+
+  /** Takes back what `setLimit` has set: the limit is what the code says. @throws as `setLimit` */
+  async resetLimit(name: string, target: LimitTarget = {}): Promise<LimitView> {
+    this.#home.checkOpen();
+    const { changeLimit } = await import("./limit-view.ts");
+    return changeLimit(this.#looking, name, undefined, target);
+  }
+
+  get #looking(): { readonly store: Store; readonly now: () => number; readonly worker: Worker | undefined } {
+    const { clock } = this.#seams;
+    return { store: this.#store, now: () => this.#worker?.steadyNow() ?? clock.now(), worker: this.#worker };
   }
 
   /** How the new version of a rollout does, and whether it is still started. */

@@ -32,11 +32,11 @@ export class Protection {
 
   readonly #seams: ProtectionSeams;
 
-  constructor(seams: ProtectionSeams, { limits = {} }: ProtectionOptions) {
+  constructor(seams: ProtectionSeams, { limits }: ProtectionOptions) {
     this.#seams = seams;
     const { store, clock, log, now, epoch, wantsTick } = seams;
     this.shared = new SharedRows(store, log, { epoch, wantsWrite: wantsTick });
-    this.limits = new Limits(limitPoliciesOf(limits), {
+    this.limits = new Limits(limits === undefined ? undefined : limitPoliciesOf(limits), {
       shared: this.shared,
       now,
       epoch,

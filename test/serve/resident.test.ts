@@ -21,6 +21,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["show", "r-7"],
   ["schema", "--json"],
   ["schedules", "ls"],
+  ["limits", "ls"],
+  ["limits", "set", "lmTokens", "3"],
   ["run", "missing.yaml", "--json"],
   ["why", "doc-7"],
   ["why", "r-7"],
