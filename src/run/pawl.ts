@@ -11,7 +11,7 @@ import { type ComparedRun, compareRuns } from "./compare.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
 import { laneOf } from "./lane.ts";
-import type { LimitTarget, LimitView } from "./limit-view.ts";
+import { type LimitTarget, type LimitView, changeLimit, viewLimits } from "./limit-view.ts";
 import type { StartFacts } from "./pending.ts";
 import type { FailurePatterns, FailuresOptions } from "./failure-patterns.ts";
 import { Run } from "./handle.ts";
@@ -243,7 +243,6 @@ export class Pawl implements AsyncDisposable {
    * `concurrency`, where there are workers, and those that are in use or were set.
    */
   async limits(): Promise<LimitView[]> {
-    const { viewLimits } = await import("./limit-view.ts");
     return viewLimits(this.#looking);
   }
 
@@ -261,14 +260,12 @@ export class Pawl implements AsyncDisposable {
    */
   async setLimit(name: string, max: number, target: LimitTarget = {}): Promise<LimitView> {
     this.#home.checkOpen();
-    const { changeLimit } = await import("./limit-view.ts");
     return changeLimit(this.#looking, name, max, target);
   }
 
   /** Takes back what `setLimit` has set: the limit is what the code says. @throws as `setLimit` */
   async resetLimit(name: string, target: LimitTarget = {}): Promise<LimitView> {
     this.#home.checkOpen();
-    const { changeLimit } = await import("./limit-view.ts");
     return changeLimit(this.#looking, name, undefined, target);
   }
 

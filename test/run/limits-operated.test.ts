@@ -168,7 +168,7 @@ test("for whom a run works and how urgent it is shows in its view, and its forks
   const lane = { tenant: "acme", priority: 3 };
   expect(await run.status()).toMatchObject(lane);
   expect((await pawl.list()).map(({ tenant, priority }) => ({ tenant, priority }))).toEqual([lane, lane]);
-  const fork = await room.settled(run.fork({ from: "inner" }));
+  const fork = await run.fork({ from: "inner" });
   await room.settled(fork.result());
   expect(await fork.status()).toMatchObject(lane);
   const plain = await room.settled(pawl.start(inner, { id: "plain", input: null }));
