@@ -64,6 +64,9 @@ export const httpAgent = z
     output: jsonSchema("JSON Schema of what it gives; checked before the result is stored.").optional(),
     timeout: duration("The longest time of one attempt. Default 5m.").optional(),
     retry: retry.optional(),
+    concurrency: z.int().min(1).describe("Attempts that run at once, of all runs and workers. Default: no such limit.").optional(),
+    uses: z.record(name, z.int().min(1)).describe("What an attempt uses of what is limited, by its name: an estimate.").optional(),
+    queueTimeout: duration("An attempt that waits longer for what it uses fails. Default: it waits as long as it takes.").optional(),
   })
   .describe("A service: it gets the input as a JSON POST, and answers with the result as JSON.");
 

@@ -236,6 +236,10 @@ export class Home implements RunHome {
     return this.#seams.attempts.log;
   }
 
+  get worker(): Worker | undefined {
+    return this.#executing?.worker;
+  }
+
   get clock(): Clock {
     return this.#seams.clock;
   }

@@ -52,7 +52,7 @@ export interface LimitTarget {
   readonly tenant?: string;
 }
 
-interface Looking {
+export interface Looking {
   readonly store: Store;
   readonly now: () => number;
   /** Where this process executes. */
@@ -65,10 +65,11 @@ export async function viewLimits(looking: Looking): Promise<LimitView[]> {
   const keys = new Set(known.rows.keys());
   const seen = new Set([...keys].map((key) => readLimitKey(key).name));
   for (const policy of known.policies.values()) if (!seen.has(policy.name)) keys.add(limitKey(policy, undefined));
-  return [...keys].toSorted().map((key) => viewOf(looking, known, key));
+  return [...keys].toSorted().map((key) => viewLimit(looking, known, key));
 }
 
-function viewOf({ now, worker }: Looking, known: KnownLimits, key: string): LimitView {
+/** The limit of this key. Throws PAWL_UNKNOWN_LIMIT. */
+export function viewLimit({ now, worker }: Looking, known: KnownLimits, key: string): LimitView {
   const { name, tenant } = readLimitKey(key);
   const policy = requireLimit(known, name);
   const row = known.rows.get(key) ?? noRow(policy);
@@ -114,7 +115,7 @@ export async function changeLimit(looking: Looking, name: string, max: number | 
   const key = limitKey(policy, tenant);
   await changeOnce<LimitRow>(looking.store, key, (row) => withMax(row ?? noRow(policy), max));
   await looking.worker?.protection.refresh();
-  return viewOf(looking, await knownLimits(looking.store), key);
+  return viewLimit(looking, await knownLimits(looking.store), key);
 }
 
 function withMax({ max: _, ...row }: LimitRow, max: number | undefined): LimitRow | undefined {

@@ -1,6 +1,7 @@
 /**
  * Why the run of a workflow stands where it does: what its nodes wait for, and which of them failed.
  */
+import { limitDrafts } from "./why-limits.ts";
 import { awaitedRunOf } from "./why-awaited-run.ts";
 import { type NodeBody, openActorRow, openRunRow } from "./row.ts";
 import { type NodeView, viewNodes } from "./view.ts";
@@ -16,8 +17,8 @@ export async function nodeDrafts(asking: Asking, hasHand: boolean): Promise<Draf
   const nodes = await viewNodes(asking.store, asking.record.id);
   const isPaused = asking.record.status === "paused";
   const waits = nodes.filter(({ status }) => status !== "queued").flatMap((node) => waitDrafts(asking, node, hasHand));
-  const queued = hasHand && !isPaused ? queuedDrafts(nodes.filter((node) => isQueued(asking, node))) : [];
-  return [...waits, ...queued, ...failureDrafts(asking, nodes)];
+  const { drafts, others } = await limitDrafts(asking, hasHand && !isPaused ? nodes.filter((node) => isQueued(asking, node)) : []);
+  return [...waits, ...drafts, ...queuedDrafts(others), ...failureDrafts(asking, nodes)];
 }
 
 function isQueued({ clock }: Asking, { status, retryAt, kind }: NodeView): boolean {

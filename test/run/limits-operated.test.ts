@@ -174,3 +174,83 @@ test("for whom a run works and how urgent it is shows in its view, and its forks
   const plain = await room.settled(pawl.start(inner, { id: "plain", input: null }));
   expect(await plain.status()).toMatchObject({ tenant: undefined, priority: 0 });
 });
+
+test("why names the limit that nodes wait for, how much of it is used, and the remedy, from any process", async () => {
+  const room = new MachineRoom();
+  const slots = held({ concurrency: 2 }, "slots");
+  const tokens = held({ uses: { tokens: 60 } }, "tokens");
+  const flow = anyWorkflow("flow", (wf) => {
+    for (let n = 0; n < 5; n++) wf.node(`s${n}`, slots.agent, "s");
+    for (let n = 0; n < 2; n++) wf.node(`t${n}`, tokens.agent, "t");
+  });
+  const process = await room.boot([flow], { limits: { tokens: { max: 100, per: "60s" } } });
+  const { pawl: looker } = await room.boot([], { execute: false });
+  await start(room, process, flow, "r");
+  await room.clock.until(() => slots.calls().length === 2 && tokens.calls().length === 1);
+  await room.clock.advance(2_000);
+  slots.endOne();
+  await room.clock.until(() => slots.calls().length === 3);
+  await room.clock.advance(2_000);
+  for (const pawl of [process.pawl, looker]) {
+    const { causes } = await (await pawl.run("r")).why();
+    const [agent, window] = causes.filter(({ kind }) => kind === "limit");
+    const pace = pawl === looker ? "when that is, only its worker can tell" : "all of them have had their turn in about";
+    expect(agent!.message).toContain('s3, s4: wait for "agent:slots": 2 of 2 are used; 2 are waited for, 1 by each of these');
+    expect(agent!.message).toContain(pace);
+    expect(agent!.next).toContain("`pawl limits set agent:slots 4`");
+    expect(window!.message).toContain('t1: waits for "tokens": 60 of 100 within 60 s are used; 60 are waited for');
+    expect(window!.until).toBeGreaterThan(room.clock.now() + 50_000);
+    expect((await (await pawl.run("r")).nodes()).filter(({ status }) => status === "queued")).toHaveLength(3);
+  }
+  process.kill();
+});
+
+test("what an attempt used beyond its estimate delays the next; what it did not is free at once; what is not limited is of no account", async () => {
+  const room = new MachineRoom();
+  const at: number[] = [];
+  const agent = anyAgent(
+    "model",
+    (input: number, ctx) => {
+      at.push(room.clock.mono());
+      ctx.used({ tokens: input, unknown: 9 });
+      ctx.used({ tokens: input });
+      return input;
+    },
+    { uses: { tokens: 50 }, concurrency: 1 },
+  );
+  const flow = anyWorkflow("flow", (wf) => {
+    let last = wf.node("n0", agent, 10);
+    for (const [n, amount] of [10, 200, 50, 50].entries()) last = wf.node(`n${n + 1}`, agent, amount, { after: [last] });
+  });
+  const process = await room.boot([flow], { limits: { tokens: { max: 100, per: "60s" } } });
+  const began = room.clock.mono();
+  await start(room, process, flow, "r");
+  await room.settled((await process.pawl.run("r")).result());
+  const minutes = at.map((instant) => Math.floor((instant - began) / 60_000));
+  expect(minutes).toEqual([0, 0, 0, 1, 1]);
+});
+
+test("what an attempt says that has ended counts no more, and what is no amount is refused", async () => {
+  const room = new MachineRoom();
+  let late: ((amounts: Record<string, number>) => void) | undefined;
+  const refusals: unknown[] = [];
+  const agent = anyAgent(
+    "model",
+    (_, ctx) => {
+      late = (amounts) => ctx.used(amounts);
+      for (const amounts of [{ tokens: -1 }, { tokens: Number.NaN }, { tokens: Number.POSITIVE_INFINITY }, { "agent:model": 0 }])
+        try {
+          ctx.used(amounts as unknown as Record<string, number>);
+        } catch (error) {
+          refusals.push((error as { code: string }).code);
+        }
+    },
+    { uses: { tokens: 50 }, concurrency: 2 },
+  );
+  const flow = wide(agent, 1);
+  const { pawl } = await room.boot([flow], { limits: { tokens: { max: 100, per: "60s" } } });
+  await room.settled((await room.settled(pawl.start(flow, { id: "r", input: null }))).result());
+  late!({ tokens: 1 });
+  expect(refusals).toEqual(["PAWL_INVALID_VALUE", "PAWL_INVALID_VALUE", "PAWL_INVALID_VALUE", "PAWL_INVALID_ID"]);
+  expect((await pawl.limits()).map(({ used }) => used)).toEqual([0, 50]);
+});
