@@ -10,12 +10,12 @@ test("no limit is exceeded at any instant, and everything ends, whatever happens
   let started = 0;
   await fc.assert(
     fc.asyncProperty(LIMITED, async (plan) => {
-      const world = new LimitedWorld(plan); const t0 = performance.now();
+      const world = new LimitedWorld(plan);
       await world.play();
-      console.log("took", Math.round(performance.now() - t0), world.started, world.room.clock.mono()); expect(world.exceeded).toEqual([]);
+      expect(world.exceeded).toEqual([]);
       started += world.started;
     }),
-    cases({ short: 100, long: 5_000 }).numRuns > 0 ? { numRuns: 100, seed: 323395149, endOnFailure: true } : {},
+    cases({ short: 100, long: 5_000 }),
   );
   expect(started).toBeGreaterThan(100);
 });
