@@ -142,7 +142,13 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   throw new AgentError(`the model has not answered as asked within ${maxRounds} rounds`, { kind: "critical", code: "PAWL_OUTPUT_INVALID" });
 }
 
-async function askModel(plan: CallPlan, messages: readonly ModelMessage[], at: { round: number; step: string }, used: { tokens: number }, ctx: AgentContext): Promise<Round> {
+async function askModel(
+  plan: CallPlan,
+  messages: readonly ModelMessage[],
+  at: { round: number; step: string },
+  used: { tokens: number },
+  ctx: AgentContext,
+): Promise<Round> {
   const turn = await callModel(plan, messages, at.round, ctx);
   const { usage, model, end } = turn;
   used.tokens += usage.inputTokens + usage.outputTokens;

@@ -151,7 +151,8 @@ export class Attempt implements AgentContext {
   used(amounts: Readonly<Record<string, number>>): void {
     for (const [resource, amount] of Object.entries(amounts)) {
       checkName(resource, "limit name");
-      if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY)) throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
+      if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY))
+        throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
       if (!this.#isOver) this.#pass?.settle(resource, amount);
     }
   }

@@ -114,7 +114,10 @@ test("a limit that there is not, a number that is none, and a tenant too many or
 
 test("an agent that uses what is not limited is refused where limits are given, and only there", async () => {
   const room = new MachineRoom();
-  const flow = wide(anyAgent("model", () => 1, { uses: { llmTokns: 5 } }), 1);
+  const flow = wide(
+    anyAgent("model", () => 1, { uses: { llmTokns: 5 } }),
+    1,
+  );
   const boot = room.boot([flow], { limits: { llmTokens: { max: 100 } } });
   await expect(boot).rejects.toMatchObject({ code: "PAWL_UNKNOWN_LIMIT", message: expect.stringContaining('did you mean "llmTokens"?') });
   const { pawl } = await room.boot([], { limits: { llmTokens: { max: 100 } } });
@@ -126,7 +129,10 @@ test("an agent that uses what is not limited is refused where limits are given, 
 
 test("tenants come and go and leave nothing behind", async () => {
   const room = new MachineRoom();
-  const flow = wide(anyAgent("model", (_, ctx) => ctx.used({ calls: 1 }), { uses: { calls: 1, slots: 1 }, concurrency: 5 }), 1);
+  const flow = wide(
+    anyAgent("model", (_, ctx) => ctx.used({ calls: 1 }), { uses: { calls: 1, slots: 1 }, concurrency: 5 }),
+    1,
+  );
   const limits = { calls: { max: 3, per: "30s", each: "tenant" }, slots: { max: 3, each: "tenant" } } as const;
   const { pawl } = await room.boot([flow], { limits });
   const tenants = Array.from({ length: 1_000 }, (_, n) => `t${n}`);
@@ -158,7 +164,15 @@ test("what workers had that are gone is swept by whoever comes, and what they us
 
 test("for whom a run works and how urgent it is shows in its view, and its forks and its own runs keep it", async () => {
   const room = new MachineRoom();
-  const inner = anyWorkflow("inner", (wf) => wf.node("a", anyAgent("a", () => 1), null).result);
+  const inner = anyWorkflow(
+    "inner",
+    (wf) =>
+      wf.node(
+        "a",
+        anyAgent("a", () => 1),
+        null,
+      ).result,
+  );
   const outer = anyWorkflow("outer", (wf) => {
     wf.run("inner", inner, 1);
   });

@@ -138,9 +138,11 @@ export class LimitedWorld {
       () => (hasEnded = true),
       () => (hasEnded = true),
     );
-    await this.room.clock.until(() => hasEnded, END_MS).catch(async (error: unknown) => {
-      throw new Error(JSON.stringify((await run.why()).causes), { cause: error });
-    });
+    await this.room.clock
+      .until(() => hasEnded, END_MS)
+      .catch(async (error: unknown) => {
+        throw new Error(JSON.stringify((await run.why()).causes), { cause: error });
+      });
   }
 
   #idOf(n: number): string {
@@ -148,7 +150,9 @@ export class LimitedWorld {
   }
 
   async #boot(): Promise<void> {
-    this.#processes.push(await this.room.boot([this.#flow], { limits: this.#limits, seed: this.#plan.seed, onApplied: (...applied) => this.#applied(...applied) }));
+    this.#processes.push(
+      await this.room.boot([this.#flow], { limits: this.#limits, seed: this.#plan.seed, onApplied: (...applied) => this.#applied(...applied) }),
+    );
   }
 
   async #act(kind: Plan["actions"][number]["kind"], which: number): Promise<void> {
@@ -228,7 +232,8 @@ export class LimitedWorld {
     };
     expectMost("held", sum(running.map(({ agent }) => uses[agent]!.held)), held);
     for (const of of TENANTS) expectMost(`mine of ${of}`, sum(running.filter(({ tenant }) => tenant === of).map(({ agent }) => uses[agent]!.mine)), mine);
-    for (const [i, { concurrency }] of uses.entries()) if (concurrency > 0) expectMost(`agent${i}`, running.filter(({ agent }) => agent === i).length, concurrency);
+    for (const [i, { concurrency }] of uses.entries())
+      if (concurrency > 0) expectMost(`agent${i}`, running.filter(({ agent }) => agent === i).length, concurrency);
     expectMost("window", sum(all.filter(({ at }) => at > now - PER_MS).map(({ amount }) => amount)), window);
   }
 }
