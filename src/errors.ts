@@ -126,6 +126,7 @@ export const ERRORS = {
     "fork from a newer one; a greater `keepCheckpoints` keeps more of them",
   ),
   PAWL_RUN_NOT_RETRYABLE: entry("the run cannot be taken up again where it ended", "fork it; see `pawl show RUN`"),
+  PAWL_UNKNOWN_LIMIT: entry("there is no limit of this name", "see `pawl limits ls`; a limit is known while a worker has it, and where it was used or set"),
   PAWL_LIMIT_EXCEEDED: entry("an attempt uses more than its limit ever has", "lower what the agent `uses`, or raise the limit"),
   PAWL_QUEUE_TIMEOUT: entry("an attempt waited for too long for what it uses", "raise `queueTimeout` or the limit, or start less at once", true),
   PAWL_NODE_SETTLED: entry(
@@ -221,6 +222,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   PAWL_RUN_MOVED: 503,
   PAWL_CHECKPOINT_GONE: 410,
   PAWL_NODE_OVERRIDDEN: 409,
+  PAWL_UNKNOWN_LIMIT: 404,
   PAWL_LIMIT_EXCEEDED: 400,
   PAWL_QUEUE_TIMEOUT: 503,
   PAWL_NODE_SETTLED: 409,

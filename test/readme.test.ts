@@ -42,6 +42,7 @@ const OUTPUTS = [
   "d-1 is open, says one of 1 workers",
   "an answer to",
   "news of 7 days",
+  "about ratchets 20000",
   "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
   "paths survive",
   'refunded: payment for o-7\nrun "shipping',

@@ -6,7 +6,7 @@
  * 2. An answer that does not fit the output schema goes back to the model with what is wrong: rounds, not attempts, mend it.
  */
 import type { LanguageModel, ModelMessage, OutputInterface, ToolSet, generateText } from "ai";
-import { type Agent, type AgentContext, AgentError, type AttemptOptions, PawlError, type Schema, agent } from "../index.ts";
+import { type Agent, type AgentContext, AgentError, type AttemptOptions, PawlError, type Schema, type UseOptions, agent } from "../index.ts";
 import { type InputOf, type OutputOf, describeIssues, jsonSchemaOf, validate } from "../define/schema.ts";
 import { type CallPlan, type Round, callModel } from "./model-call.ts";
 import { Output } from "./sdk.ts";
@@ -19,7 +19,7 @@ export type ModelSettings = Pick<
   "maxOutputTokens" | "temperature" | "topP" | "topK" | "presencePenalty" | "frequencyPenalty" | "stopSequences" | "seed" | "providerOptions" | "headers"
 >;
 
-export interface ModelAgentSpec<I extends Schema, O extends Schema> extends AttemptOptions {
+export interface ModelAgentSpec<I extends Schema, O extends Schema> extends AttemptOptions, UseOptions {
   /** Its name: in logs, `pawl show` and YAML. */
   readonly name: string;
   /** Any model of the AI SDK, or its name at the gateway. */
@@ -38,6 +38,8 @@ export interface ModelAgentSpec<I extends Schema, O extends Schema> extends Atte
   /** Streams what the model says and which tools it wants as `ModelChunk`, heard by `run.stream()`. Default false. */
   readonly stream?: boolean;
   readonly settings?: ModelSettings;
+  /** What it `uses` that is counted in tokens, for example 'llmTokens': each call of the model tells it how many there were. */
+  readonly usage?: string;
   /** Called once for each call of the model that is made, and not for those given back from the store. */
   readonly onUsage?: (call: ModelCall) => void;
 }
@@ -70,7 +72,9 @@ export function modelAgent(spec: ModelAgentSpec<Schema, Schema> & { readonly wit
   const at = `agent "${spec.name}"`;
   const maxRounds = checkedRounds(spec.maxRounds ?? ROUNDS_DEFAULT, at);
   checkTools(spec.tools ?? {}, at);
-  const { name, input, timeout, heartbeat, retry } = spec;
+  const { name, input, timeout, heartbeat, retry, concurrency, uses, queueTimeout } = spec;
+  if (spec.usage !== undefined && !Object.hasOwn(uses ?? {}, spec.usage))
+    throw new PawlError("PAWL_INVALID_VALUE", { message: `${at} has usage "${spec.usage}", which it does not use`, next: "add an estimate to `uses`" });
   const plan: CallPlan = { spec, tools: spec.tools && shownTools(spec.tools), output: askedFor(spec.output) };
   return agent({
     name,
@@ -79,6 +83,9 @@ export function modelAgent(spec: ModelAgentSpec<Schema, Schema> & { readonly wit
     timeout,
     heartbeat,
     retry,
+    concurrency,
+    uses,
+    queueTimeout,
     run: async (given, ctx) => {
       const { answer, usage } = await converse(plan, maxRounds, given, ctx);
       return spec.withUsage === true ? { output: answer, usage } : answer;
@@ -115,14 +122,19 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   const asked = plan.spec.prompt(given);
   const messages: ModelMessage[] = typeof asked === "string" ? [{ role: "user", content: asked }] : [...asked];
   let usage = NO_USAGE;
+  // what an earlier attempt took was that one's
+  const used = { tokens: 0 };
   for (let round = 1; round <= maxRounds; round++) {
     const step = `model-${round}`;
-    const turn = await ctx.step(step, () => askModel(plan, messages, { round, step }, ctx));
+    const turn = await ctx.step(step, () => askModel(plan, messages, { round, step }, used, ctx));
     usage = sum(usage, turn.usage);
     ctx.heartbeat({ round, tools: turn.calls.map(({ tool }) => tool), ...usage });
     if (turn.calls.length === 0) {
       const read = await readAnswer(plan.spec.output, turn);
-      if (read.problem === undefined) return { answer: read.answer, usage };
+      if (read.problem === undefined) {
+        tellUsed(plan, used.tokens, ctx);
+        return { answer: read.answer, usage };
+      }
       ctx.log.warn({ round, problem: read.problem }, "the model's answer does not fit; it is told");
       messages.push(...turn.said, { role: "user", content: `Your answer cannot be used: ${read.problem}. Answer again, as asked.` });
     } else messages.push(...turn.said, await callTools(plan, turn, messages, round, ctx));
@@ -130,13 +142,25 @@ async function converse(plan: CallPlan, maxRounds: number, given: unknown, ctx: 
   throw new AgentError(`the model has not answered as asked within ${maxRounds} rounds`, { kind: "critical", code: "PAWL_OUTPUT_INVALID" });
 }
 
-async function askModel(plan: CallPlan, messages: readonly ModelMessage[], at: { round: number; step: string }, ctx: AgentContext): Promise<Round> {
+async function askModel(
+  plan: CallPlan,
+  messages: readonly ModelMessage[],
+  at: { round: number; step: string },
+  used: { tokens: number },
+  ctx: AgentContext,
+): Promise<Round> {
   const turn = await callModel(plan, messages, at.round, ctx);
   const { usage, model, end } = turn;
+  used.tokens += usage.inputTokens + usage.outputTokens;
+  tellUsed(plan, used.tokens, ctx);
   ctx.log.info({ ...at, model, end, ...usage }, "the model was called");
   const { runId, nodeId, attempt } = ctx;
   plan.spec.onUsage?.({ runId, nodeId, attempt, ...at, model, ...usage });
   return turn;
+}
+
+function tellUsed({ spec: { usage } }: CallPlan, tokens: number, ctx: AgentContext): void {
+  if (usage !== undefined) ctx.used({ [usage]: tokens });
 }
 
 /** Calls the tools that the model wants, all at once; each is a step. */

@@ -96,6 +96,9 @@ export const httpAgent = z
     warnAfter: duration("People are warned of an attempt that takes longer; less than the timeout.").optional(),
     retry: retry.optional(),
     breaker: breaker.optional(),
+    concurrency: z.int().min(1).describe("Attempts that run at once, of all runs and workers. Default: no such limit.").optional(),
+    uses: z.record(name, z.int().min(1)).describe("What an attempt uses of what is limited, by its name: an estimate.").optional(),
+    queueTimeout: duration("An attempt that waits longer for what it uses fails. Default: it waits as long as it takes.").optional(),
   })
   .describe("A service: it gets the input as a JSON POST, and answers with the result as JSON.");
 

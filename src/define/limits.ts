@@ -45,6 +45,11 @@ export interface Guard {
   readonly queueTimeoutMs?: number | undefined;
 }
 
+/** What workers say of an agent to each other. */
+export interface AgentUse extends Pick<Guard, "concurrency" | "uses"> {
+  readonly agent: string;
+}
+
 export function limitPoliciesOf(options: LimitsOptions): LimitPolicy[] {
   return Object.entries(options).map(([name, { max, per, each }]) => {
     checkName(name, "limit name");
@@ -74,7 +79,9 @@ export function guardOf({ concurrency, uses, queueTimeout }: UseOptions, at: str
 
 /** What an attempt says that it used. Throws PAWL_INVALID_VALUE. */
 export function checkAmounts(amounts: Readonly<Record<string, number>>): void {
-  for (const [resource, amount] of Object.entries(amounts))
+  for (const [resource, amount] of Object.entries(amounts)) {
+    checkName(resource, "limit name");
     if (!(Number.isFinite(amount) && amount >= 0))
       throw new PawlError("PAWL_INVALID_VALUE", { message: `used.${resource} is ${String(amount)}, but must be a number of at least 0` });
+  }
 }

@@ -4,6 +4,7 @@
 import { breakerMachine } from "../../machines/breaker.ts";
 import { type EventEvent, eventMachine } from "../../machines/event.ts";
 import { type GroupEvent, groupMachine } from "../../machines/group.ts";
+import { type LimiterEvent, limiterMachine } from "../../machines/limiter.ts";
 import { type NodeEvent, nodeMachine } from "../../machines/node.ts";
 import { stageMachine } from "../../machines/stage.ts";
 import { type SupervisorEvent, supervisorMachine } from "../../machines/supervisor.ts";
@@ -62,6 +63,37 @@ export const EVENT_FACT = {
   cancelled: fact<EventEvent>({ type: "node.cancelled" }),
   timedOut: fact(afterEvent("eventTimeout", "event.awaited")) as unknown as EventEvent,
 } as const;
+
+export const LIMITER_FACT: { readonly [Type in LimiterEvent["type"]]: LimiterEvent } = {
+  "limit.enough": fact({ type: "limit.enough" }),
+  "limit.short": fact({ type: "limit.short" }),
+  "limit.over": fact({ type: "limit.over" }),
+  "limit.spare": fact({ type: "limit.spare" }),
+  "limit.wanting": fact({ type: "limit.wanting" }),
+  "limit.unwanted": fact({ type: "limit.unwanted" }),
+  "limit.used": fact({ type: "limit.used" }),
+  "limit.idle": fact({ type: "limit.idle" }),
+  "row.written": fact({ type: "row.written" }),
+  "worker.lost": fact({ type: "worker.lost" }),
+};
+
+const limiterChart = new Chart(limiterMachine);
+export type LimiterState = SnapshotOf<typeof limiterMachine>["value"];
+
+/** One snapshot of each state: a limit goes round in them for ever, and its turns are to be computed once. */
+const LIMITER = {
+  enough: limiterChart.restore("enough", undefined as never),
+  short: limiterChart.restore("short", undefined as never),
+  over: limiterChart.restore("over", undefined as never),
+  writing: limiterChart.restore("writing", undefined as never),
+} as const;
+
+/** `does` is the machine's action, if it asks for one. */
+export function limiterTurn(from: LimiterState, event: LimiterEvent): { readonly state: LimiterState; readonly does: string | undefined } {
+  const { snapshot, effects } = limiterChart.turn(LIMITER[from], event);
+  const [does] = effects.flatMap((effect) => (effect.kind === "action" ? [effect.type] : []));
+  return { state: snapshot.value, does };
+}
 
 /** The supervisor takes no input; one object, so that its first turn is shared. */
 export const SUPERVISOR_INPUT = {};

@@ -5,7 +5,6 @@
  * 3. While a commit is in flight nothing is applied. Readiness is derived, never written.
  */
 import type { EventEvent } from "../../machines/event.ts";
-import type { Failure } from "../../machines/node.ts";
 import { isGroup } from "../define/node-definition.ts";
 import type { Plan } from "../define/plan.ts";
 import { scaledPlan } from "../define/scaled-plan.ts";

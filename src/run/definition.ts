@@ -2,6 +2,7 @@
  * What runs are made of: a workflow of nodes or a machine, under one face.
  */
 import { PawlError } from "../errors.ts";
+import type { Agent } from "../define/agent.ts";
 import { agentsOf } from "../define/plan.ts";
 import { planChanges } from "../define/plan-structure.ts";
 import { describeIssues, validate } from "../define/schema.ts";
@@ -52,6 +53,11 @@ export function childrenOf(definition: Definition): Definition[] {
   const { nodes, ladder, stages } = definition.workflow.plan;
   const actions = [ladder, ...stages.values()].flatMap(({ recovery }) => Object.values(recovery ?? {}));
   return [...nodes.flatMap(agentsOf), ...actions].flatMap(({ work }) => (work.kind === "run" ? definitionOf(work.of as Startable) : []));
+}
+
+/** The agents that nodes call. */
+export function agentsUsed(definition: Definition): Agent[] {
+  return definition.kind === "machine" ? [] : definition.workflow.plan.nodes.flatMap(agentsOf);
 }
 
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */

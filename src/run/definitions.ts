@@ -1,9 +1,11 @@
 /**
  * The workflows and machines that a process knows, by the hash of their definition.
  */
+import type { AgentUse } from "../define/limits.ts";
 import { PawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { type Definition, changesFrom, childrenOf } from "./definition.ts";
+import { type Definition, agentsUsed, changesFrom, childrenOf } from "./definition.ts";
+import { usesOf } from "./known-limits.ts";
 
 function ambiguous(name: string): PawlError {
   return new PawlError("PAWL_DEFINITION_AMBIGUOUS", { message: `two machines "${name}" have the same structure and other implementations` });
@@ -13,16 +15,22 @@ export class Definitions {
   readonly #store: Store;
   /** A definition stands under its own hash, and under those of others that it takes over by `migrate`. */
   readonly byHash = new Map<string, Definition>();
+  /** Throws when what it uses is not there. */
+  checkUses: ((definition: Definition) => void) | undefined;
 
   constructor(store: Store) {
     this.#store = store;
   }
 
   /** What others are told of them. */
-  get told(): { readonly definitions: readonly string[]; readonly migrates: readonly string[] } {
+  get told(): { readonly definitions: readonly string[]; readonly migrates: readonly string[]; readonly uses: readonly AgentUse[] } {
     const isOwn = ([hash, definition]: [string, Definition]): boolean => hash === definition.hash;
     const entries = [...this.byHash];
-    return { definitions: entries.filter(isOwn).map(([hash]) => hash), migrates: entries.filter((entry) => !isOwn(entry)).map(([hash]) => hash) };
+    return {
+      definitions: entries.filter(isOwn).map(([hash]) => hash),
+      migrates: entries.filter((entry) => !isOwn(entry)).map(([hash]) => hash),
+      uses: usesOf([...this.byHash.values()].flatMap(agentsUsed)),
+    };
   }
 
   /** Is it known? A machine of the same structure with other implementations is refused. */
@@ -36,6 +44,7 @@ export class Definitions {
   /** Makes a definition known; what it takes over of earlier ones goes on with it. */
   async register(definition: Definition): Promise<void> {
     this.knows(definition);
+    this.checkUses?.(definition);
     await this.#store.writeDefinition(definition.hash, definition.name, definition.structureText);
     this.byHash.set(definition.hash, definition);
     for (const child of childrenOf(definition)) if (!this.knows(child)) await this.register(child);

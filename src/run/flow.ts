@@ -74,7 +74,7 @@ export class Flow {
 
   /** What asks for more than there ever is. */
   get tooLarge(): Need | undefined {
-    return this.needs.find(({ limit, amount }) => amount > limit.max);
+    return this.needs.find(({ limit, amount }) => amount > limit.mostEver);
   }
 
   /** What it needs of this limit. */

@@ -313,6 +313,16 @@ export class Gate {
     return true;
   }
 
+  /** Nobody uses these limits any more: what stood before them goes, too. */
+  forget(limits: ReadonlySet<Limit>): void {
+    for (const limit of limits) {
+      this.#timers.get(limit)?.();
+      this.#timers.delete(limit);
+      this.#waiters.delete(limit);
+    }
+    for (const flows of this.#flows.values()) for (const [tenant, { needs }] of flows) if (needs.some(({ limit }) => limits.has(limit))) flows.delete(tenant);
+  }
+
   stop(): void {
     for (const cancel of this.#timers.values()) cancel();
     for (const flows of this.#flows.values()) for (const { cancelTimer } of flows.values()) cancelTimer?.();
@@ -321,5 +331,5 @@ export class Gate {
 }
 
 function exceeded({ name }: Agent, { limit, amount }: Need): string {
-  return `an attempt of "${name}" uses ${amount} of ${limit.resource}, of which there are never more than ${limit.max}`;
+  return `an attempt of "${name}" uses ${amount} of ${limit.resource}, of which there are never more than ${limit.mostEver}`;
 }

@@ -18,6 +18,7 @@ import type { Request } from "./requests.ts";
 import type { SendResult } from "./sends.ts";
 import type { RunStream, StreamOptions, Streams } from "./streams.ts";
 import type { Why } from "./why.ts";
+import type { Worker } from "./worker.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import { readNodeResult } from "./node-result.ts";
 import { type ActorView, viewActors } from "./machine-view.ts";
@@ -61,6 +62,8 @@ export interface EndWatch {
 
 /** What a handle needs from the pawl that gave it. */
 export interface RunHome {
+  /** Where this process executes. */
+  readonly worker: Worker | undefined;
   readonly store: Store;
   readonly clock: Clock;
   readonly isClosing: boolean;
@@ -150,7 +153,7 @@ export class Run<Output> {
    */
   async why(): Promise<Why> {
     const { whyRun } = await import("./why.ts");
-    return whyRun(this.#pawl.store, this.#pawl.clock, this.id);
+    return whyRun(this.#pawl.store, this.#pawl.clock, this.id, this.#pawl.worker);
   }
 
   /** Its nodes, in the order of the definition. @throws PAWL_NOT_A_WORKFLOW for a run of a machine */

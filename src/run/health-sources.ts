@@ -11,7 +11,7 @@ export function healthSources(home: Home, worker: Worker | undefined, notices: N
   let told = 0;
   return {
     isExecuting: worker !== undefined,
-    worker: () => home.worker,
+    worker: () => home.workerMetrics,
     readStore: () => home.store.readLastChange(),
     disagreeing: () => home.consistency?.disagreeing ?? [],
     changed: async (report, was) => {

@@ -5,18 +5,19 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
-import { PawlError, isPawlError } from "../errors.ts";
+import { PawlError } from "../errors.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { Again } from "./again.ts";
 import { type Answered, Asks } from "./asks.ts";
 import { childRuns } from "./child-runs.ts";
 import { Consistency } from "./consistency.ts";
-import { definitionOf } from "./definition.ts";
+import { agentsUsed, definitionOf } from "./definition.ts";
 import { Definitions } from "./definitions.ts";
 import { inTime, stopExecuting } from "./closing.ts";
 import { cancelBefore } from "./delayed-start.ts";
 import { Emitted } from "./emitted.ts";
 import type { CancelOptions, EndWatch, RequestOptions, RunHome } from "./handle.ts";
+import { checkUses } from "./known-limits.ts";
 import { type RunChange, readHistoryEntry } from "./history.ts";
 import type { WorkerMetrics } from "./metering.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
@@ -113,20 +114,16 @@ export class Home implements RunHome {
       { pid, leaseMs },
       {
         looked: () => recovery.share(),
-        freed: () => {
-          worker.protection.freed();
-          recovery.freed();
-        },
+        freed: () => (worker.protection.freed(), recovery.freed()),
         lost: () => this.#lost(),
         failed: (error) => this.#failed(error),
       },
     );
+    const { policies, areGiven } = worker.protection.limits;
+    if (areGiven) this.definitions.checkUses = (definition) => checkUses(agentsUsed(definition), policies);
     const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
     const consistency = (this.consistency = new Consistency(store, worker));
-    recovery.onReconciled = () => {
-      this.#spawn(this.#retention?.run(worker.epoch));
-      this.#spawn(consistency.look());
-    };
+    recovery.onReconciled = () => this.#spawn(Promise.all([this.#retention?.run(worker.epoch), consistency.look()]).then(() => {}));
     recovery.onParked = (runId) => this.#watch.ended(runId);
     worker.services = stepServices(
       this.#seams,
@@ -178,7 +175,8 @@ export class Home implements RunHome {
     for (const workflow of workflows) await this.starts.register(definitionOf(workflow));
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
-      await peers.tell({ ...this.definitions.told, schedules, notifies: this.#seams.notify !== undefined });
+      const { policies: limits } = worker.protection.limits;
+      await peers.tell({ ...this.definitions.told, limits, schedules, notifies: this.#seams.notify !== undefined });
       worker.epoch = await peers.open();
       await worker.protection.begin(this.definitions.byHash.values());
       recovery.begin();
@@ -241,12 +239,16 @@ export class Home implements RunHome {
   }
 
   /** What is now. */
-  get worker(): WorkerMetrics {
+  get workerMetrics(): WorkerMetrics {
     return workerMetrics(this.definitions.told.definitions.length, this.#executing?.worker);
   }
 
   get log(): Log {
     return this.#seams.attempts.log;
+  }
+
+  get worker(): Worker | undefined {
+    return this.#executing?.worker;
   }
 
   get clock(): Clock {

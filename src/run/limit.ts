@@ -7,28 +7,16 @@
  * 3. A share is lowered here before it is written, and raised after: nobody else counts on what is in use.
  * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over.
  */
+import type { LimiterEvent } from "../../machines/limiter.ts";
 import type { LimitPolicy } from "../define/limits.ts";
-import { WindowUse, type WindowUseRow, nextExpiryOf, usedStill } from "./window-use.ts";
+import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
+import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
+import { WindowUse, nextExpiryOf } from "./window-use.ts";
 
-export interface ShareRow {
-  readonly share: number;
-  /** What it uses now, and what waits for more. */
-  readonly use: number;
-  readonly want: number;
-  /** What the first that waits needs. */
-  readonly head: number;
-  readonly used?: WindowUseRow;
-  /** Its worker is gone: only what it used of a window counts. */
-  readonly isGone?: true;
-}
-
-export interface LimitRow {
-  /** Set by an operator, in the place of what the code says. */
-  readonly max?: number;
-  /** Whose turn it is to have what its next attempt needs. */
-  readonly turn?: number;
-  readonly shares: Readonly<Record<string, ShareRow>>;
-}
+/** What others are told of the use here is at most so old. */
+export const TOLD_EVERY_MS = 1_000;
+/** Grants by whose instants it is estimated when the next ones are. */
+const GRANTS_KEPT = 20;
 
 interface LimitSeams {
   readonly now: () => number;
@@ -40,15 +28,20 @@ export class Limit {
   readonly #policy: LimitPolicy;
   readonly #seams: LimitSeams;
   readonly #window: WindowUse | undefined;
-  #row: LimitRow = { shares: {} };
+  #row: LimitRow;
+  #state: LimiterState = "enough";
   /** It may use so much. */
   #cap = 0;
   #held = 0;
+  /** Attempts that have something of it. */
+  #holders = 0;
   /** What waits, and what the first of it needs. */
   #want = 0;
   head = 0;
-  /** A change is on its way. */
-  #isAsking = false;
+  /** When attempts were granted that use it, the newest last. */
+  readonly #grantedAt: number[] = [];
+  #writtenAt = 0;
+  #isLeaving = false;
   /** What was used of the window, or whose turn it is, has changed since it was written. */
   #isUnwritten = false;
   #passesTurn = false;
@@ -58,10 +51,25 @@ export class Limit {
     this.#policy = policy;
     this.#seams = seams;
     this.#window = policy.perMs === undefined ? undefined : new WindowUse(policy.perMs);
+    this.#row = this.#noRow;
+  }
+
+  get #noRow(): LimitRow {
+    const { max, perMs } = this.#policy;
+    return { says: { max, ...(perMs !== undefined && { perMs }) }, shares: {} };
   }
 
   get max(): number {
     return this.#row.max ?? this.#policy.max;
+  }
+
+  /** More is never there, unless an operator says so. What is lowered for a while is waited for. */
+  get mostEver(): number {
+    return Math.max(this.max, this.#policy.max);
+  }
+
+  get state(): LimiterState {
+    return this.#state;
   }
 
   get resource(): string {
@@ -86,8 +94,8 @@ export class Limit {
 
   /** Is there so much? What is more than its part is left to those that want it. */
   has(amount: number): boolean {
-    const inUse = this.inUse();
-    return inUse + amount <= this.#cap && (!this.#othersWant || inUse + amount <= this.#part);
+    const used = this.inUse() + amount;
+    return used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#part);
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
@@ -98,21 +106,28 @@ export class Limit {
       this.#window.add(amount, this.#seams.now());
       this.#isUnwritten = true;
     }
+    this.#holders++;
+    this.#grantedAt.push(this.#seams.now());
+    if (this.#grantedAt.length > GRANTS_KEPT) this.#grantedAt.shift();
     return { limit: this, amount, at: this.#seams.now() };
+  }
+
+  /** How long it takes from one grant to the next, as it was of late, in ms; undefined when too little is known. */
+  get grantEveryMs(): number | undefined {
+    const [first, count] = [this.#grantedAt[0], this.#grantedAt.length];
+    return first === undefined || count < 2 ? undefined : (this.#seams.now() - first) / count;
   }
 
   /** The attempt has ended. */
   giveBack(taken: Taken): void {
+    this.#holders--;
     if (this.#window === undefined) this.#held -= taken.amount;
   }
 
   /** It used so much instead. Answers what is taken from now on. */
   settle(taken: Taken, amount: number): Taken {
     if (this.#window === undefined) this.#held += amount - taken.amount;
-    else {
-      this.#window.correct(amount - taken.amount, taken.at);
-      this.#isUnwritten = true;
-    }
+    else if (this.#window.correct(amount - taken.amount, taken.at)) this.#isUnwritten = true;
     return { ...taken, amount };
   }
 
@@ -135,23 +150,30 @@ export class Limit {
   }
 
   get #others(): Readonly<Record<string, ShareRow>> {
-    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = this.#row.shares;
-    const { perMs } = this.#policy;
-    if (perMs !== undefined) for (const [id, row] of Object.entries(others)) if (row.isGone === true) others[id] = leftOf(row, perMs, this.#seams.now());
+    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = sharesNow(this.#row, this.#seams.now());
     return others;
   }
 
   get #othersWant(): boolean {
-    return Object.values(this.#others).some(({ want }) => want > 0);
+    for (const id in this.#row.shares) if (this.#row.shares[id]!.want > 0 && id !== String(this.#id)) return true;
+    return false;
+  }
+
+  get #othersShares(): number {
+    const shares = sharesNow(this.#row, this.#seams.now());
+    let sum = 0;
+    for (const id in shares) if (id !== String(this.#id)) sum += shares[id]!.share;
+    return sum;
   }
 
   get #own(): Pick<ShareRow, "use" | "want" | "head"> {
     return { use: this.inUse(), want: this.#want, head: this.head };
   }
 
-  /** The part of this worker, as far as is known here. */
+  /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
   get #part(): number {
-    return partOf(this.max, this.#others, { id: this.#id, ...this.#own }, this.#row.turn);
+    const part = partOf(this.max, this.#others, { id: this.#id, ...this.#own }, this.#row.turn);
+    return Math.max(0, Math.min(part, this.max - this.#othersShares));
   }
 
   /** It has more than its part, and will be looked at again when less of it is in use. */
@@ -161,14 +183,14 @@ export class Limit {
 
   /** The row is this now. */
   see(row: LimitRow | undefined): void {
-    this.#row = row ?? { shares: {} };
+    this.#row = row ?? this.#noRow;
     const share = this.#row.shares[this.#id]?.share ?? 0;
-    this.#cap = this.#isAsking ? Math.min(this.#cap, share) : share;
+    this.#cap = this.#state === "writing" ? Math.min(this.#cap, share) : share;
   }
 
   /** The change that was asked for is written. */
   asked(row: LimitRow | undefined): void {
-    this.#isAsking = false;
+    this.#tell("row.written");
     this.see(row);
   }
 
@@ -177,70 +199,82 @@ export class Limit {
    * the others may be wrong, for one of them is gone.
    */
   review(wasFreed = false): boolean {
-    if (this.#isAsking) return false;
+    if (this.#state === "writing") return false;
     const own = this.#row.shares[this.#id];
-    const part = this.#part;
-    const isLowered = this.#cap > Math.max(this.inUse(), part);
+    const [inUse, part] = [this.inUse(), this.#part];
     const isShort = this.#want > 0 && !this.has(this.head);
-    const free = this.max - Object.values(this.#others).reduce((sum, { share }) => sum + share, 0);
-    const mayGain = wasFreed || Math.min(free, part) > this.#cap;
+    const mayGain = wasFreed || part > this.#cap;
     const isToBeTold = own === undefined || own.head !== this.head || this.#want >= 2 * own.want;
-    const isDone = this.#want === 0 && own !== undefined && own.want > 0;
     const passes = this.#passesTurn && this.#othersWant;
-    if (!isLowered && !isDone && !this.#isUnwritten && !passes && !(isShort && (mayGain || isToBeTold))) return false;
-    if (isLowered) this.#cap = Math.max(this.inUse(), part);
-    this.#isAsking = true;
-    return true;
+    this.#tell(this.#cap > part ? "limit.over" : isShort ? "limit.short" : "limit.enough");
+    if (this.#cap > Math.max(inUse, part)) return this.#tell("limit.spare");
+    if (this.#want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
+    if (this.#isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
+    return isShort && (mayGain || isToBeTold) && this.#tell("limit.wanting");
+  }
+
+  /** Nothing is used or wanted here any more: is that to be written? */
+  leave(): boolean {
+    return this.isIdle && this.#tell("limit.idle");
+  }
+
+  /** Answers whether the row is to be changed. */
+  #tell(event: LimiterEvent["type"]): boolean {
+    const { state, does } = limiterTurn(this.#state, LIMITER_FACT[event]);
+    this.#state = state;
+    this.#isLeaving = does === "leave";
+    if (does === "giveBack") this.#cap = Math.max(this.inUse(), this.#part);
+    else if (this.#isLeaving) this.#cap = 0;
+    return does !== undefined;
+  }
+
+  /** Does the row say otherwise, and has for so long? */
+  isOld(ms: number): boolean {
+    const own = this.#row.shares[this.#id];
+    if (own === undefined || this.#state === "writing" || this.#seams.now() - this.#writtenAt < ms) return false;
+    return own.want !== this.#want || (this.#window === undefined && own.use !== this.#held);
   }
 
   /** What becomes of the row. It is called within a transaction. */
   change(): (row: LimitRow | undefined, isOpen: (epoch: number) => boolean) => LimitRow | undefined {
-    const [floor, id, passes] = [this.#cap, this.#id, this.#passesTurn];
+    const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
+    const { says } = this.#noRow;
     this.#isUnwritten = this.#passesTurn = false;
-    return (row = { shares: {} }, isOpen) => {
+    this.#writtenAt = this.#seams.now();
+    return (row = this.#noRow, isOpen) => {
       const now = this.#seams.now();
       const max = row.max ?? this.#policy.max;
+      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now);
+      if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const own = { ...this.#own, ...(this.#window !== undefined && { used: this.#window.row(now) }) };
-      const others = this.#left(row, isOpen, now);
       const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const share = Math.max(floor, own.use, Math.min(free, partOf(max, others, { id, ...own }, turn)));
-      return { ...(row.max !== undefined && { max: row.max }), turn, shares: { ...others, [id]: { ...own, share } } };
+      return { says, ...(row.max !== undefined && { max: row.max }), turn, shares: { ...others, [id]: { ...own, share } } };
     };
-  }
-
-  /** Other workers that are there; of those that are gone what counts of their windows. */
-  #left({ shares }: LimitRow, isOpen: (epoch: number) => boolean, now: number): Record<string, ShareRow> {
-    const others: Record<string, ShareRow> = {};
-    for (const [id, row] of Object.entries(shares)) {
-      if (Number(id) === this.#id) continue;
-      if (isOpen(Number(id))) others[id] = row;
-      else if (this.perMs !== undefined) {
-        const left = leftOf(row, this.perMs, now);
-        if (left.use > 0) others[id] = left;
-      }
-    }
-    return others;
   }
 
   /** This worker has another epoch: it has no share, and what runs no longer counts. */
   lost(): void {
-    this.#row = { shares: {} };
-    this.#cap = this.#held = this.#want = this.head = 0;
-    this.#isAsking = this.#isUnwritten = this.#passesTurn = false;
+    this.#tell("worker.lost");
+    this.#row = this.#noRow;
+    this.#cap = this.#held = this.#holders = this.#want = this.head = 0;
+    this.#isUnwritten = this.#passesTurn = false;
     this.#window?.clear();
   }
 
-  get isIdle(): boolean {
-    return this.#want === 0 && this.inUse() === 0 && !this.#isAsking && !this.#isUnwritten;
+  get isUnused(): boolean {
+    return this.#want === 0 && this.#holders === 0 && this.inUse() === 0;
   }
-}
 
-/** What counts still of what a worker used that is gone. */
-function leftOf(row: ShareRow, perMs: number, now: number): ShareRow {
-  const used = usedStill(row.used, perMs, now);
-  const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
-  return { share: use, use, want: 0, head: 0, used, isGone: true };
+  get isIdle(): boolean {
+    return this.isUnused && this.#state === "enough" && !this.#isUnwritten;
+  }
+
+  /** Has this worker a share of it? */
+  get isShared(): boolean {
+    return this.#row.shares[this.#id] !== undefined;
+  }
 }
 
 /** What an attempt has of a limit. */
@@ -248,50 +282,4 @@ export interface Taken {
   readonly limit: Limit;
   readonly amount: number;
   readonly at: number;
-}
-
-interface Demand {
-  readonly use: number;
-  readonly want: number;
-  readonly head: number;
-}
-
-/** Whose turn it is: whoever had it keeps it while it wants something; then it is the next one's that does. */
-function turnOf(others: Readonly<Record<string, Demand>>, own: Demand & { readonly id: number }, turn: number | undefined, last = 0): number {
-  const wanting = Object.keys(others).flatMap((id) => (others[id]!.want > 0 ? [Number(id)] : []));
-  if (own.want > 0) wanting.push(own.id);
-  if (turn !== undefined && wanting.includes(turn)) return turn;
-  wanting.sort((a, b) => a - b);
-  return wanting.find((id) => id > (turn ?? last)) ?? wanting[0] ?? own.id;
-}
-
-/**
- * The part of one worker. All of it while no other wants more; else nobody gets more than it uses and wants, and what some
- * do not need is the others'. Whose turn it is gets at least what its next attempt needs, and what cannot be divided.
- */
-export function partOf(max: number, others: Readonly<Record<string, Demand>>, own: Demand & { readonly id: number }, turn: number | undefined): number {
-  if (!Object.values(others).some(({ want }) => want > 0)) return max;
-  const first = turnOf(others, own, turn);
-  const all = [...Object.entries(others).map(([id, demand]) => ({ ...demand, id: Number(id) })), own];
-  const demands = all.map(({ id, use, want, head }) => ({ id, demand: use + want, head: want > 0 ? head : 0 }));
-  demands.sort((a, b) => a.demand - b.demand || a.id - b.id);
-  const parts = new Map<number, number>();
-  const divide = (left: number, among: typeof demands): number => {
-    for (const [at, { id, demand }] of among.entries()) {
-      const part = Math.min(demand, Math.floor(left / (among.length - at)));
-      parts.set(id, part);
-      left -= part;
-    }
-    return left;
-  };
-  const rest = divide(max, demands);
-  const whose = demands.find(({ id }) => id === first);
-  if (whose === undefined) return parts.get(own.id)!;
-  const needed = Math.min(whose.demand, Math.max(parts.get(first)! + rest, Math.min(max, whose.head)));
-  divide(
-    max - needed,
-    demands.filter(({ id }) => id !== first),
-  );
-  parts.set(first, needed);
-  return parts.get(own.id)!;
 }

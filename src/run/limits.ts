@@ -1,21 +1,30 @@
 /**
  * The limits that this worker knows, by their resources, agents and tenants: what changed in one is written with the next
  * commits, and what others changed is seen.
+ * 1. What the rows say of the use here is at most a second old.
+ * 2. A limit that nobody uses here for a minute is given up, and a row that nobody has a share of is deleted; so tenants that
+ *    come and go leave nothing behind. What workers had that are gone is swept by whoever is there.
  */
 import type { LimitPolicy } from "../define/limits.ts";
-import { Limit, type LimitRow } from "./limit.ts";
+import { Limit, TOLD_EVERY_MS } from "./limit.ts";
+import { LIMIT_KEY, agentLimitKey, limitKey } from "./limit-key.ts";
+import { type LimitRow, swept } from "./limit-row.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
-const KEY = "limit:";
-/** Of agents, what `concurrency` says. */
-const AGENT = "agent:";
+/** How long a limit is kept that nobody uses, and how often it is looked for such. */
+const IDLE_MS = 60_000;
 
 interface LimitsSeams {
   readonly shared: SharedRows;
   readonly now: () => number;
   readonly epoch: () => number;
+  readonly after: (ms: number, call: () => void) => () => void;
   /** Of this one there may be more. */
   readonly changed: (limit: Limit) => void;
+  /** Nobody uses these any more. */
+  readonly forgotten: (limits: ReadonlySet<Limit>) => void;
+  /** Something is to be written. */
+  readonly wantsTick: () => void;
 }
 
 export class Limits {
@@ -23,11 +32,23 @@ export class Limits {
   readonly #policies: ReadonlyMap<string, LimitPolicy>;
   readonly #limits = new Map<string, Limit>();
   readonly #touched = new Set<Limit>();
+  /** Those of which the rows say what is old. */
+  readonly #old = new Set<Limit>();
+  /** Nobody used them when they were last looked for. */
+  #unused = new Set<Limit>();
+  /** Rows that are of no limit here, in which there may be something of workers that are gone. */
+  #strays = new Set<string>();
   #isFreed = false;
+  #cancelTelling: (() => void) | undefined;
+  #cancelSweep: (() => void) | undefined;
 
-  constructor(policies: readonly LimitPolicy[], seams: LimitsSeams) {
+  /** Was it said at all what is limited? */
+  readonly areGiven: boolean;
+
+  constructor(policies: readonly LimitPolicy[] | undefined, seams: LimitsSeams) {
     this.#seams = seams;
-    this.#policies = new Map(policies.map((policy) => [policy.name, policy]));
+    this.areGiven = policies !== undefined;
+    this.#policies = new Map((policies ?? []).map((policy) => [policy.name, policy]));
     seams.shared.onChange((key) => {
       const limit = this.#limits.get(key);
       if (limit === undefined) return;
@@ -37,15 +58,22 @@ export class Limits {
     });
   }
 
+  get policies(): readonly LimitPolicy[] {
+    return [...this.#policies.values()];
+  }
+
+  get all(): ReadonlyMap<string, Limit> {
+    return this.#limits;
+  }
+
   /** undefined when this resource is not limited. */
   of(resource: string, tenant: string | undefined): Limit | undefined {
     const policy = this.#policies.get(resource);
-    if (policy === undefined) return undefined;
-    return this.#limit(KEY + resource + (policy.isPerTenant ? `/${tenant ?? ""}` : ""), policy);
+    return policy === undefined ? undefined : this.#limit(limitKey(policy, tenant), policy);
   }
 
   ofAgent(name: string, max: number): Limit {
-    return this.#limit(KEY + AGENT + name, { name: AGENT + name, max, perMs: undefined, isPerTenant: false });
+    return this.#limit(agentLimitKey(name), { name, max, perMs: undefined, isPerTenant: false });
   }
 
   #limit(key: string, policy: LimitPolicy): Limit {
@@ -54,6 +82,7 @@ export class Limits {
     const limit = new Limit(key, policy, this.#seams);
     limit.see(this.#seams.shared.get(key) as LimitRow | undefined);
     this.#limits.set(key, limit);
+    this.#sweepLater();
     return limit;
   }
 
@@ -64,11 +93,18 @@ export class Limits {
 
   /** Says what is to be written now. */
   review(): void {
+    if (this.#isFreed) this.#sweepStrays();
     const touched = this.#isFreed ? this.#limits.values() : this.#touched;
-    for (const limit of touched)
-      if (limit.review(this.#isFreed)) this.#seams.shared.change(limit.key, limit.change(), (isWritten) => isWritten && this.#asked(limit));
+    for (const limit of touched) {
+      if (limit.review(this.#isFreed)) this.#write(limit);
+      else if (limit.isOld(0)) this.#tellLater(limit);
+    }
     this.#touched.clear();
     this.#isFreed = false;
+  }
+
+  #write(limit: Limit): void {
+    this.#seams.shared.change(limit.key, limit.change(), () => this.#asked(limit));
   }
 
   #asked(limit: Limit): void {
@@ -80,11 +116,90 @@ export class Limits {
   /** Another worker is gone: what it held is free. */
   freed(): void {
     this.#isFreed = true;
+    for (const key of this.#seams.shared.keys) if (key.startsWith(LIMIT_KEY)) this.#strays.add(key);
   }
 
   /** This worker has another epoch. */
   lost(): void {
     this.#touched.clear();
     for (const limit of this.#limits.values()) limit.lost();
+  }
+
+  stop(): void {
+    this.#cancelTelling?.();
+    this.#cancelSweep?.();
+  }
+
+  // ---- what the rows say of the use here
+
+  #tellLater(limit: Limit): void {
+    this.#old.add(limit);
+    this.#cancelTelling ??= this.#seams.after(TOLD_EVERY_MS, () => {
+      this.#cancelTelling = undefined;
+      for (const old of this.#old) this.touch(old);
+      this.#old.clear();
+      this.#seams.wantsTick();
+    });
+  }
+
+  // ---- what nobody uses any more
+
+  #sweepLater(): void {
+    if (this.#limits.size + this.#strays.size === 0) return;
+    this.#cancelSweep ??= this.#seams.after(IDLE_MS, () => {
+      this.#cancelSweep = undefined;
+      this.#sweep();
+      this.#sweepLater();
+    });
+  }
+
+  #sweep(): void {
+    const idle = [...this.#limits.values()].filter(({ isIdle }) => isIdle);
+    const forgotten = new Set<Limit>();
+    for (const limit of idle) {
+      if (!this.#unused.has(limit)) continue;
+      if (limit.isShared) this.#leave(limit);
+      else forgotten.add(limit);
+    }
+    this.#unused = new Set(idle);
+    for (const limit of forgotten) this.#forget(limit);
+    if (forgotten.size > 0) this.#seams.forgotten(forgotten);
+    this.#sweepStrays();
+    this.#seams.wantsTick();
+  }
+
+  #leave(limit: Limit): void {
+    if (limit.leave()) this.#write(limit);
+  }
+
+  #forget(limit: Limit): void {
+    this.#limits.delete(limit.key);
+    this.#touched.delete(limit);
+    this.#old.delete(limit);
+    this.#unused.delete(limit);
+    if (this.#seams.shared.get(limit.key) !== undefined) this.#strays.add(limit.key);
+  }
+
+  #sweepStrays(): void {
+    const { shared, now } = this.#seams;
+    const strays = [...this.#strays];
+    this.#strays = new Set();
+    for (const key of strays) {
+      const row = shared.get(key) as LimitRow | undefined;
+      if (row === undefined || this.#limits.has(key)) continue;
+      shared.change<LimitRow>(
+        key,
+        (found, isOpen) => swept(found, isOpen, now()),
+        () => this.#stray(key),
+      );
+    }
+  }
+
+  /** What a worker that is gone used of a window counts until that is over. */
+  #stray(key: string): void {
+    const row = this.#seams.shared.get(key) as LimitRow | undefined;
+    if (row === undefined || !Object.values(row.shares).some(({ isGone }) => isGone)) return;
+    this.#strays.add(key);
+    this.#sweepLater();
   }
 }

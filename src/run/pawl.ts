@@ -2,15 +2,12 @@
  * pawl, opened: starts runs, finds them, tells what happens, and closes. What people hold in their hands.
  */
 import { checkName } from "../define/name.ts";
-import { oneOf } from "../define/policy.ts";
 import { PawlError } from "../errors.ts";
 import { newRunId } from "../random.ts";
 import type { Store } from "../store/store.ts";
-import type { BreakerView } from "./breaker-view.ts";
 import type { BulkOptions, BulkOutcome, BulkVerb } from "./bulk.ts";
 import { checkedEvent, checkedNodeEvent } from "./checked-event.ts";
 import { type ComparedRun, compareRuns } from "./compare.ts";
-import type { Counts, CountsOptions } from "./counts.ts";
 import { type Definition, definitionOf } from "./definition.ts";
 import { startInstant } from "./delayed-start.ts";
 import type { TimeoutSuggestions, TimeoutsOptions } from "./timeout-suggestions.ts";
@@ -19,14 +16,12 @@ import { Run } from "./handle.ts";
 import { type ChangesOptions, type StoredChange, readChanges } from "./changes.ts";
 import { healthChecksOf } from "./preflight.ts";
 import type { HistoryType, RunChange } from "./history.ts";
-import type { HealthReport } from "./health.ts";
 import { healthSources } from "./health-sources.ts";
 import { Home } from "./home.ts";
 import type { SendOptions, SentEvent } from "./machine-door.ts";
+import { Instruments } from "./instruments.ts";
 import { MachineHandle } from "./machine-handle.ts";
-import type { Metrics } from "./metering.ts";
 import type { Notices } from "./notices.ts";
-import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { PruneOptions, Pruned } from "./prune.ts";
 import { type Rollout, type RolloutView, versionFor, versionsOf, viewRollout } from "./rollout.ts";
 import { factsOf } from "./run-facts.ts";
@@ -73,7 +68,7 @@ const CLOSE_GRACE_MS = 10_000;
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000;
 
-export class Pawl implements AsyncDisposable {
+export class Pawl extends Instruments implements AsyncDisposable {
   readonly #home: Home;
   readonly #seams: Seams;
   readonly #worker: Worker | undefined;
@@ -82,10 +77,12 @@ export class Pawl implements AsyncDisposable {
 
   /** Not for use outside: see `open`. */
   constructor(seams: Seams, worker: Worker | undefined, notices?: Notices) {
+    const home = new Home(seams, worker);
+    super(home, seams, worker);
     this.#seams = seams;
     this.#worker = worker;
     this.#notices = notices;
-    this.#home = new Home(seams, worker);
+    this.#home = home;
   }
 
   /** Not for use outside: see `open`. */
@@ -266,42 +263,6 @@ export class Pawl implements AsyncDisposable {
     return new Run<unknown>(this.#home, id);
   }
 
-  /** The circuit breakers of this store, by name, as its workers share them; in any process. */
-  async breakers(): Promise<BreakerView[]> {
-    const { viewBreakers } = await import("./breaker-view.ts");
-    return viewBreakers(this.#store);
-  }
-
-  /**
-   * Opens or closes a circuit breaker for all workers, whatever calls do, until it is reset.
-   *
-   * @example
-   * ```ts
-   * await pawl.forceBreaker('openai', 'open'); // until pawl.resetBreaker('openai')
-   * ```
-   * @throws PAWL_BREAKER_NOT_FOUND, PAWL_INVALID_VALUE, PAWL_STORE_FULL, PAWL_READ_ONLY, PAWL_CLOSED
-   */
-  forceBreaker(name: string, to: "open" | "closed"): Promise<BreakerView> {
-    return this.#setBreaker(name, oneOf<"open" | "closed">(to, ["open", "closed"], "to", `forceBreaker("${name}")`));
-  }
-
-  /**
-   * Closes a circuit breaker, as if nothing had failed; from then on calls decide again.
-   *
-   * @throws as `forceBreaker`
-   */
-  resetBreaker(name: string): Promise<BreakerView> {
-    return this.#setBreaker(name, undefined);
-  }
-
-  async #setBreaker(name: string, to: "open" | "closed" | undefined): Promise<BreakerView> {
-    this.#home.checkOpen();
-    const { forceBreaker } = await import("./breaker-view.ts");
-    const view = await forceBreaker(this.#store, name, to, this.#seams.clock.now());
-    await this.#worker?.protection.refresh();
-    return view;
-  }
-
   /** How the new version of a rollout does, and whether it is still started. */
   rollout(of: Rollout): Promise<RolloutView> {
     return viewRollout(this.#store, of);
@@ -327,57 +288,6 @@ export class Pawl implements AsyncDisposable {
   change({ maxConcurrentAttempts }: ChangeOptions): void {
     this.#home.checkOpen();
     this.#home.changeAttemptsMax(maxConcurrentAttempts);
-  }
-
-  /** The workers on this store that are there, oldest first. */
-  workers(): Promise<WorkerView[]> {
-    return liveWorkers(this.#store);
-  }
-
-  /**
-   * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. What other
-   * processes do is in theirs; `pawl metrics` counts what the store knows.
-   *
-   * @example
-   * ```ts
-   * const { workflows, worker } = await pawl.metrics();
-   * console.log(workflows['research']?.failed ?? 0, worker.attemptsQueued);
-   * ```
-   */
-  metrics(): Promise<Metrics> {
-    return this.#seams.attempts.meter!.look(this.#seams.clock.now(), this.#home.worker);
-  }
-
-  /**
-   * How this process and what it depends on are, asked now: CPU, memory, event loop, disk, store, queue, and the checks that
-   * `open()` was given. In a process that executes nothing only the disk, the store and those checks.
-   *
-   * @example
-   * ```ts
-   * const { status, recommendations } = await pawl.health();
-   * if (status !== 'HEALTHY') console.error(status, recommendations);
-   * ```
-   * @throws PAWL_CLOSED
-   */
-  async health(): Promise<HealthReport> {
-    this.#home.checkOpen();
-    return this.#seams.attempts.health!.look();
-  }
-
-  /** The same as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. */
-  async metricsText(): Promise<string> {
-    return this.#seams.attempts.meter!.text(await this.metrics());
-  }
-
-  /**
-   * What the rows of the store tell of the newest runs, in whatever process they were: how many of each status, and what became of
-   * the nodes of each agent.
-   *
-   * @throws PAWL_INVALID_VALUE
-   */
-  async counts(options: CountsOptions = {}): Promise<Counts> {
-    const { countRows } = await import("./counts.ts");
-    return countRows(this.#store, this.#seams.clock, options);
   }
 
   /** Calls back with each commit of any run of this process, once it is durable. Answers what ends it. */

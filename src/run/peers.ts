@@ -6,6 +6,7 @@
  * 4. A worker that is alone neither beats nor looks: it only hears when another one comes.
  */
 import type { Clock } from "../clock.ts";
+import type { AgentUse, LimitPolicy } from "../define/limits.ts";
 import { PawlError } from "../errors.ts";
 import type { EpochRecord, Store } from "../store/store.ts";
 
@@ -27,6 +28,9 @@ export interface WorkerFacts {
   readonly migrates: readonly string[];
   /** The schedules that it was given, each as what. */
   readonly schedules: readonly string[];
+  /** The limits that it was given, and what the agents of its definitions use. */
+  readonly limits: readonly LimitPolicy[];
+  readonly uses: readonly AgentUse[];
   /** Was it given somebody who is to be told? */
   readonly notifies: boolean;
   /** How long it lets others be silent. */
@@ -67,11 +71,13 @@ export function readFacts({ facts }: EpochRecord): WorkerFacts {
     definitions = [],
     migrates = [],
     schedules = [],
+    limits = [],
+    uses = [],
     notifies = false,
     leaseMs = LEASE_MS,
     wants = 0,
   } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, notifies, leaseMs, wants };
+  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants };
 }
 
 /** The workers whose processes are there. */
@@ -109,7 +115,7 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], migrates: [], schedules: [], notifies: false, leaseMs, wants: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], notifies: false, leaseMs, wants: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */

@@ -337,9 +337,8 @@ export class Progress {
     this.#parked.clear();
     this.#transits.clear();
     this.#inTransit.clear();
-    this.#awaited = 0;
+    this.#awaited = this.#backingOff = 0;
     this.#members.clear();
-    this.#backingOff = 0;
     if (!unwinds) this.#running = 0;
     for (let index = 0; index < this.#graph.size; index++) {
       const goesOn = unwinds && (this.#status[index] === CODE.running || this.#graph.undoes(index) !== undefined);

@@ -44,18 +44,21 @@ export class Protection {
   readonly #breaker: Breaker | undefined;
   readonly #notices: BreakerNotices | undefined;
 
-  constructor(seams: ProtectionSeams, { limits = {}, breaker }: ProtectionOptions) {
+  constructor(seams: ProtectionSeams, { limits, breaker }: ProtectionOptions) {
     this.#seams = seams;
     const { store, clock, log, now, epoch, wantsTick } = seams;
     this.shared = new SharedRows(store, log, { epoch, wantsWrite: wantsTick });
-    this.limits = new Limits(limitPoliciesOf(limits), {
+    this.limits = new Limits(limits === undefined ? undefined : limitPoliciesOf(limits), {
       shared: this.shared,
       now,
       epoch,
+      after: (ms, call) => clock.after(ms, call),
       changed: (limit) => {
         this.gate.touched(limit);
         wantsTick();
       },
+      forgotten: (forgotten) => this.gate.forget(forgotten),
+      wantsTick,
     });
     this.#breaker = breaker === undefined ? undefined : breakerOf(breaker, "open()");
     this.breakers = new Breakers(this.shared, { steadyNow: now, epoch, clock, log });
@@ -68,6 +71,7 @@ export class Protection {
     await this.refresh();
     for (const definition of definitions) this.declare(definition);
     this.#notices?.begin();
+    this.freed();
   }
 
   /** Runs of this definition come. Throws PAWL_BREAKER_CONFLICT. */
@@ -105,6 +109,7 @@ export class Protection {
   stop(): void {
     this.#notices?.stop();
     this.breakers.stop();
+    this.limits.stop();
     this.gate.stop();
   }
 }

@@ -54,6 +54,11 @@ export class SharedRows {
     return this.#values.get(key);
   }
 
+  /** Of all rows, as they were last seen. */
+  get keys(): Iterable<string> {
+    return this.#values.keys();
+  }
+
   /** Calls back when a value is another than before. */
   onChange(listener: (key: string) => void): void {
     this.#listeners.add(listener);
@@ -84,7 +89,7 @@ export class SharedRows {
     let amended = body;
     if (isOpen(epoch))
       try {
-        amended = amendedRow(readRow(body), epoch, changes, isOpen);
+        amended = amendedRow(readRow(body), epoch, changes, isOpen, body);
       } catch (error) {
         this.#log.error({ key, error }, "a row that workers share cannot be used; it begins anew");
         amended = amendedRow(readRow(undefined), epoch, changes, isOpen);
@@ -123,7 +128,8 @@ export class SharedRows {
     if (body === undefined) this.#seen.delete(key);
     else this.#seen.set(key, body);
     try {
-      this.#values.set(key, readRow(body).of);
+      if (body === undefined) this.#values.delete(key);
+      else this.#values.set(key, readRow(body).of);
     } catch {
       this.#values.delete(key);
     }
@@ -148,29 +154,30 @@ export async function changeShared<Value>(store: Store, key: string, change: Cha
   await store.amend([{ key, amend }]);
 }
 
-/** The value of each row, by its key; `undefined` of one that is damaged. */
-export async function readSharedValues(store: Store): Promise<Map<string, unknown>> {
-  return new Map((await store.readShared()).map(({ key, body }) => [key, valueOf(body)]));
-}
-
-function valueOf(body: string): unknown {
-  try {
-    return readRow(body).of;
-  } catch {
-    return undefined;
-  }
-}
-
 function readRow(body: string | undefined): Row {
   return body === undefined ? { of: undefined, last: {} } : (JSON.parse(body) as Row);
 }
 
-function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[], isOpen: (epoch: number) => boolean): string | undefined {
+/** What changes nothing leaves the row as it is, to the letter: nobody is to look at it again. */
+function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[], isOpen: (epoch: number) => boolean, body?: string): string | undefined {
   const done = row.last[epoch] ?? 0;
-  const open = Object.entries(row.last).filter(([id]) => isOpen(Number(id)));
   let value = row.of;
   for (const { number, change } of changes) if (number > done) value = change(value, isOpen) as unknown;
   if (value === undefined) return undefined;
+  if (value === row.of && body !== undefined) return body;
+  const open = Object.entries(row.last).filter(([id]) => isOpen(Number(id)));
   const last = { ...Object.fromEntries(open), [epoch]: Math.max(done, changes.at(-1)?.number ?? 0) };
   return JSON.stringify({ of: value, last });
+}
+
+/** What shared rows hold, for those that only look. Those that cannot be read are left out. */
+export async function readSharedValues(store: Store): Promise<Map<string, unknown>> {
+  const values = new Map<string, unknown>();
+  for (const { key, body } of await store.readShared())
+    try {
+      values.set(key, readRow(body).of);
+    } catch {
+      continue;
+    }
+  return values;
 }

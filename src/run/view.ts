@@ -12,6 +12,7 @@ import { viewAwaited } from "./awaited.ts";
 import { decode } from "./codec.ts";
 import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
+import { type Lane, NO_LANE } from "./lane.ts";
 import { type ForkOrigin, readOrigin } from "./origin.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { NodeStatus as Standing } from "./node-status.ts";
@@ -43,6 +44,9 @@ export interface RunSummary {
   readonly tags: readonly string[];
   /** Of a fork: where it came from. */
   readonly forkedFrom: ForkOrigin | undefined;
+  /** For whom it works, and how urgent it is among the runs of the same, as it was said when it was started. */
+  readonly tenant: string | undefined;
+  readonly priority: number;
 }
 
 /** A run with what it was given and gave. */
@@ -146,7 +150,22 @@ export function summaryOf(record: RunRecord): RunSummary {
     subject: record.subject ?? undefined,
     tags,
     forkedFrom: readOrigin(record.origin),
+    ...laneOfRow(record),
   };
+}
+
+/** A row that is damaged says nothing of it. */
+function laneOfRow(record: RunRecord): { readonly tenant: string | undefined; readonly priority: number } {
+  const { tenant, priority } = readLane(record) ?? NO_LANE;
+  return { tenant, priority };
+}
+
+function readLane(record: RunRecord): Lane | undefined {
+  try {
+    return record.body.includes('"lane"') ? openRunRow(record).lane : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export async function requireRun(store: Store, runId: string): Promise<RunRecord> {

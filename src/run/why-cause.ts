@@ -4,6 +4,7 @@
 import type { Clock } from "../clock.ts";
 import type { RunRecord, Store } from "../store/store.ts";
 import type { Crew } from "./why-worker.ts";
+import type { Worker } from "./worker.ts";
 
 /** The kinds of causes, those first that others follow from. */
 export const CAUSE_KINDS = [
@@ -42,6 +43,8 @@ export const CAUSE_KINDS = [
   "waitsForTimer",
   /** The clock reads less than when the run was written last. */
   "clockSetBack",
+  /** It waits for what is limited. */
+  "limit",
   /** It waits for its turn: its worker, or every worker, is busy. */
   "queued",
   /** Nothing was written for long, though it is at work. */
@@ -91,6 +94,8 @@ export interface Asking {
   readonly clock: Clock;
   readonly record: RunRecord;
   readonly crew: Crew;
+  /** Where this process executes. */
+  readonly worker: Worker | undefined;
   /** Why of another run that this one waits for. */
   about(runId: string): Promise<readonly Draft[]>;
 }

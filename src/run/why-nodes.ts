@@ -3,6 +3,7 @@
  */
 import type { RunRecord } from "../store/store.ts";
 import { unwoundFrom } from "./checkpoints.ts";
+import { limitDrafts } from "./why-limits.ts";
 import { awaitedRunOf } from "./why-awaited-run.ts";
 import { type NodeBody, openActorRow, openRunRow } from "./row.ts";
 import { type NodeView, viewNodes } from "./view.ts";
@@ -18,8 +19,8 @@ export async function nodeDrafts(asking: Asking, hasHand: boolean): Promise<Draf
   const nodes = await viewNodes(asking.store, asking.record.id);
   const isPaused = asking.record.status === "paused";
   const waits = nodes.filter(({ status }) => status !== "queued").flatMap((node) => waitDrafts(asking, node, hasHand));
-  const queued = hasHand && !isPaused ? queuedDrafts(nodes.filter((node) => isQueued(asking, node))) : [];
-  return [...waits, ...queued, ...failureDrafts(asking, nodes)];
+  const { drafts, others } = await limitDrafts(asking, hasHand && !isPaused ? nodes.filter((node) => isQueued(asking, node)) : []);
+  return [...waits, ...drafts, ...queuedDrafts(others), ...failureDrafts(asking, nodes)];
 }
 
 function isQueued({ clock }: Asking, { status, retryAt, kind }: NodeView): boolean {

@@ -13,7 +13,7 @@ import { endedDrafts, isRetryable } from "./why-ended.ts";
 import { machineDrafts } from "./why-machine.ts";
 import { compensatingDrafts, nodeDrafts } from "./why-nodes.ts";
 import { type Crew, handDrafts, isOwned, readCrew } from "./why-worker.ts";
-import { CLOCK_TOLERANCE_MS } from "./worker.ts";
+import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
 
 /** Why a run stands where it does. */
 export interface Why {
@@ -38,10 +38,10 @@ export const QUIET_AFTER_MS = 600_000;
 const FINAL: ReadonlySet<string> = new Set(["quarantined", "deadlock", "parentEnded"]);
 
 /** Throws PAWL_RUN_NOT_FOUND. */
-export async function whyRun(store: Store, clock: Clock, runId: string): Promise<Why> {
+export async function whyRun(store: Store, clock: Clock, runId: string, worker?: Worker): Promise<Why> {
   const record = await requireRun(store, runId);
   const bounds = new Bounds();
-  const causes = await grown(await draftsOf({ store, clock, crew: await readCrew(store) }, record, [runId]), bounds);
+  const causes = await grown(await draftsOf({ store, clock, worker, crew: await readCrew(store) }, record, [runId]), bounds);
   const status = record.status as RunStatus;
   const root = rootOf(causes);
   const recoverable = isOver(status) ? await isRetryable(store, record) : root === undefined || !FINAL.has(root.kind);
@@ -51,6 +51,7 @@ export async function whyRun(store: Store, clock: Clock, runId: string): Promise
 interface Looking {
   readonly store: Store;
   readonly clock: Clock;
+  readonly worker: Worker | undefined;
   readonly crew: Crew;
 }
 

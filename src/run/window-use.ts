@@ -72,13 +72,14 @@ export class WindowUse {
     this.#noteExpiry();
   }
 
-  /** More or less was used then. What is over stays so. */
-  correct(by: number, at: number): void {
+  /** More or less was used then; what is over stays so. Answers whether it counts. */
+  correct(by: number, at: number): boolean {
     const bucket = Math.floor(at / this.#width);
     const known = this.#buckets.get(bucket);
-    if (known === undefined) return;
+    if (known === undefined) return false;
     this.#buckets.set(bucket, known + by);
     this.#sum += by;
+    return true;
   }
 
   /** When something counts no more; undefined when nothing counts. */

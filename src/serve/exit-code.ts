@@ -40,6 +40,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   PAWL_RUN_NOT_FOUND: EXIT.noSuchRun,
   PAWL_SCHEDULE_NOT_FOUND: EXIT.noSuchRun,
   PAWL_BREAKER_NOT_FOUND: EXIT.noSuchRun,
+  PAWL_UNKNOWN_LIMIT: EXIT.noSuchRun,
   PAWL_STORE_FAILED: EXIT.storeFailed,
   PAWL_STORE_FULL: EXIT.storeFailed,
   PAWL_STORE_LOCKED: EXIT.storeFailed,

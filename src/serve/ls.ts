@@ -67,19 +67,24 @@ async function readStates(pawl: Pawl, runs: readonly RunSummary[]): Promise<Map<
 function tableOf(runs: readonly RunSummary[], states: ReadonlyMap<string, unknown>): (string | Cell)[][] {
   const hasStates = states.size > 0;
   const hasLater = runs.some(isLater);
+  const hasTenants = runs.some(({ tenant }) => tenant !== undefined);
   const hasSubjects = runs.some(({ subject }) => subject !== undefined);
   const rows = runs.map((run) => [
     run.id,
     statusCell(run.status),
     ...(hasStates ? [stateText(states.get(run.id))] : []),
     run.workflow,
+    ...(hasTenants ? [run.tenant ?? ""] : []),
     ...(hasSubjects ? [oneLine(run.subject ?? "", SUBJECT_LENGTH_MAX)] : []),
     dateAndTime(run.createdAt),
     durationText(run.updatedAt - run.createdAt),
     ...(hasLater ? [isLater(run) ? dateAndTime(run.wakeAt!) : ""] : []),
   ]);
   return [
-    ["RUN", "STATUS", ...(hasStates ? ["STATE"] : []), "WORKFLOW", ...(hasSubjects ? ["SUBJECT"] : []), "STARTED", "TOOK", ...(hasLater ? ["BEGINS"] : [])],
+    [
+      ...["RUN", "STATUS", ...(hasStates ? ["STATE"] : []), "WORKFLOW", ...(hasTenants ? ["TENANT"] : []), ...(hasSubjects ? ["SUBJECT"] : [])],
+      ...["STARTED", "TOOK", ...(hasLater ? ["BEGINS"] : [])],
+    ],
     ...rows,
   ];
 }

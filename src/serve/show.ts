@@ -77,6 +77,8 @@ function runLines(view: RunView, workers: readonly WorkerView[] | undefined): st
   if (workers !== undefined) rows.push(["worker", workersText(workers)?.replace(/^worker /, "") ?? `none: ${NO_WORKER}`]);
   if (view.subject !== undefined) rows.push(["subject", oneLine(view.subject)]);
   if (view.tags.length > 0) rows.push(["tags", oneLine(view.tags.join(", "))]);
+  if (view.tenant !== undefined) rows.push(["tenant", view.tenant]);
+  if (view.priority !== 0) rows.push(["priority", String(view.priority)]);
   if (view.forkedFrom !== undefined) rows.push(["forked", forkText(view.forkedFrom)]);
   if (view.status === "paused") rows.push(["paused", `nothing is started until \`pawl resume ${view.id}\``]);
   if (view.terminated) rows.push(["ended", "at once: nothing was run that would undo what was done"]);

@@ -17,6 +17,8 @@ export interface StartVerbOptions {
   readonly id?: string;
   readonly subject?: string;
   readonly tag?: readonly string[];
+  readonly tenant?: string;
+  readonly priority?: number;
   readonly at?: string;
   readonly delay?: Duration;
   readonly export?: string;
@@ -71,12 +73,14 @@ async function isKnown(pawl: Pawl, id: string): Promise<boolean> {
 export function startOptions(
   kind: RunView["kind"],
   input: { readonly value: unknown } | undefined,
-  { id, subject, tag }: Pick<StartVerbOptions, "id" | "subject" | "tag">,
+  { id, subject, tag, tenant, priority }: Pick<StartVerbOptions, "id" | "subject" | "tag" | "tenant" | "priority">,
 ): StartOptions<unknown> {
   return {
     input: input === undefined ? (kind === "machine" ? undefined : {}) : input.value,
     ...(id !== undefined && { id }),
     ...(subject !== undefined && { subject }),
     ...(tag !== undefined && { tags: tag }),
+    ...(tenant !== undefined && { tenant }),
+    ...(priority !== undefined && { priority }),
   };
 }

@@ -23,6 +23,12 @@ export function collect(value: string, earlier: readonly string[] | undefined): 
   return [...(earlier ?? []), value];
 }
 
+/** A whole number, which may be negative. */
+export function anyNumber(text: string): number {
+  if (/^-?\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number.");
+}
+
 /** A whole number in these bounds. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

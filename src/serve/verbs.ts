@@ -8,13 +8,14 @@ import type { GraphOptions } from "./graph.ts";
 import { declareBreakerVerbs } from "./breaker-verbs.ts";
 import { declareHouseVerbs } from "./house-verbs.ts";
 import type { InspectOptions } from "./inspect.ts";
+import { declareLimitVerbs } from "./limit-verbs.ts";
 import type { LsOptions } from "./ls.ts";
 import type { RunOptions } from "./run.ts";
 import { declareRunVerbs } from "./run-verbs.ts";
 import { declareScheduleVerbs } from "./schedule-verbs.ts";
 import type { ShowOptions } from "./show.ts";
 import type { StartVerbOptions } from "./start.ts";
-import { type Done, EXPORT_OPTION, collect, examples, onStore, wholeNumber } from "./verb-parts.ts";
+import { type Done, EXPORT_OPTION, anyNumber, collect, examples, onStore, wholeNumber } from "./verb-parts.ts";
 import type { TailOptions } from "./tail.ts";
 import type { WatchOptions } from "./watch.ts";
 import { declareWhyVerbs } from "./why-verbs.ts";
@@ -35,6 +36,8 @@ export function declareVerbs(program: Command, done: Done): void {
   declareStart(program, done);
   program.commandsGroup("At certain times:");
   declareScheduleVerbs(program, done);
+  program.commandsGroup("So much and no more:");
+  declareLimitVerbs(program, done);
   program.commandsGroup("Look:");
   declareLs(program, done);
   declareShow(program, done);
@@ -195,7 +198,9 @@ function declareInspect(program: Command, done: Done): void {
 function withFacts(command: Command): Command {
   return command
     .option("--subject <subject>", "what or whom the run is about, to look it up by")
-    .addOption(new Option("--tag <tag>", "a word to look it up by; repeatable").argParser(collect));
+    .addOption(new Option("--tag <tag>", "a word to look it up by; repeatable").argParser(collect))
+    .option("--tenant <tenant>", "for whom it works: tenants take turns at what is limited")
+    .addOption(new Option("--priority <number>", "which of a tenant's runs comes first at what is limited (default: 0)").argParser(anyNumber));
 }
 
 function logLevel(): Option {

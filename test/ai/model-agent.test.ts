@@ -310,3 +310,15 @@ test("a run that is cancelled aborts the call that is under way", async () => {
     expect(scripted.asked.length).toBe(1);
   }
 });
+
+test("what the model took is told to the limit that the agent uses", async () => {
+  const scripted = scriptedModel((turn) => [lookUp("a"), answered("because")][turn]!);
+  const asker = asking(scripted, { tools: search(() => 1), uses: { llmTokens: 500 }, usage: "llmTokens" });
+  const room = new MachineRoom();
+  const flow = flowOf(asker);
+  const { pawl } = await room.boot([flow], { limits: { llmTokens: { max: 1_000, per: "60s" } } });
+  const run = await room.settled(pawl.start(flow, { id: "r", input: {} }));
+  await room.settled(run.result());
+  expect((await pawl.limits()).map(({ name, used }) => ({ name, used }))).toEqual([{ name: "llmTokens", used: 30 }]);
+  expect(() => asking(scripted, { usage: "llmTokens" })).toThrow(expect.objectContaining({ code: "PAWL_INVALID_VALUE" }));
+});

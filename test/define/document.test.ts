@@ -623,3 +623,15 @@ nodes:
     at: expect.stringContaining(":4") as string,
   });
 });
+
+test("an agent of a document says what it uses, how many of its attempts run at once, and how long one waits", async () => {
+  const text = `
+name: limited
+agents:
+  model: { http: { url: "http://localhost:1" }, concurrency: 3, uses: { llmTokens: 500 }, queueTimeout: 10s }
+nodes: { ask: { agent: model } }
+`;
+  const { plan } = await parseWorkflow(text);
+  expect(plan.nodes[0]!.agent.guard).toEqual({ concurrency: 3, uses: [{ resource: "llmTokens", amount: 500 }], queueTimeoutMs: 10_000 });
+  await expect(parseWorkflow(text.replace("concurrency: 3", "concurrency: 0"))).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE" });
+});

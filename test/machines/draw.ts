@@ -22,7 +22,7 @@ dependencies complete; each node that ends is told to the supervisor, and the su
 is not a node's machine but one of two others: a **group** is a node made of other nodes, which are the items of a map, the rounds of a
 loop, or the members of a choice; an **event** is a node that waits for what somebody sends. They begin and end as nodes do, and the
 supervisor cannot tell them apart. A **stage** times and recovers nodes beside them. A **step** is what a user's machine invokes by \`step(agent)\`. A
-**breaker** says whether agents may be called at all.
+**breaker** says whether agents may be called at all, and a **limiter** how much of something a worker has: they belong to no run.
 
 This page is written by \`npm run draw\`. The words in its tables stand in the machines, as \`description\`.
 `;
@@ -99,6 +99,14 @@ Its host
 - checks what is sent, and tells \`event.received\` once; what comes before the event is awaited it keeps, and tells it then;
 - arms \`eventTimeout\` in steady time, which goes on while nobody runs the run, or not at all when the policy's \`timeoutMs\` is
   without end.`,
+  limiter: `What is held, what waits, windows and shares are counted beside it. It is never stored: a worker that begins again has no share,
+and what is on the disk is the row that all workers amend, each within a transaction.
+
+Its host looks at it whenever something was taken, given back or wanted, and when the row has changed: it tells how the worker stands
+to the limit, \`limit.enough\`, \`limit.short\` or \`limit.over\`, then at most one reason for a change of the row. It
+- on \`giveBack\` uses no more than what is left from that moment on, and on \`leave\` nothing;
+- on these and on \`ask\`, \`withdraw\` and \`write\` writes what the row becomes with the next group of commits, or alone, and sends \`row.written\` when that is durable;
+- counts on a greater share only then, and on a smaller one at once.`,
   step: `The one machine here that invokes: \`attempt\` is a promise, and xstate tells the machine how it settled. So it is run by the
 host of users' machines, as a child of the one that invoked it.
 

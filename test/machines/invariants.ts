@@ -263,6 +263,35 @@ export const actsAfterWarning: Invariant = (moments) => {
 
 /** What has not ended is failed exactly when the time is up. */
 export const failsAtTimeout: Invariant = (moments) => timesAsked(moments, "failNodes") === (isIn(moments, "timedOut") ? 1 : 0);
+/** What it may ask for, by what it is asked for. */
+const CHANGES: Readonly<Record<string, string>> = {
+  "limit.spare": "giveBack",
+  "limit.wanting": "ask",
+  "limit.unwanted": "withdraw",
+  "limit.used": "write",
+  "limit.idle": "leave",
+};
+
+/** One change of the row at a time: it is asked for exactly when it begins to be written, by its reason. */
+export const changesOneAtATime: Invariant = (moments) => {
+  const { actions, told } = newest(moments);
+  if (!isIn(moments, "writing") || moments.at(-2)?.value === "writing") return actions.length === 0;
+  return actions.length === 1 && actions[0] === CHANGES[told?.type ?? ""];
+};
+
+/** While a change is on its way only its end, or that of the worker, is heard. */
+export const writesToTheEnd: Invariant = (moments) =>
+  moments.at(-2)?.value !== "writing" || isIn(moments, "writing") !== ["row.written", "worker.lost"].includes(newest(moments).told?.type ?? "");
+
+/** Nothing is given back that nobody lacks, and nothing is left while somebody waits. */
+export const givesBackWhatIsTooMuch: Invariant = (moments) => {
+  const { actions } = newest(moments);
+  const before = moments.at(-2)?.value;
+  return (!actions.includes("giveBack") || before === "over") && (!actions.includes("leave") || before === "enough");
+};
+
+/** It waits for no time and has no end. */
+export const goesOnForEver: Invariant = (moments) => newest(moments).timersMs.length === 0 && newest(moments).status === "active";
 
 /** By the id of the machine; each under the name that a failure is reported with. */
 export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invariant>>>> = {
@@ -283,6 +312,7 @@ export const INVARIANTS: Readonly<Record<string, Readonly<Record<string, Invaria
     recoversAsAsked,
   },
   stage: { staysEnded, actsAfterWarning, failsAtTimeout },
+  limiter: { changesOneAtATime, writesToTheEnd, givesBackWhatIsTooMuch, goesOnForEver },
   step: { staysEnded, countsAttempts, stepWaitsAsTold },
   supervisor: { staysEnded, cancelsByStopping, undoesWhatEnded },
   workflow: { staysEnded, runEndsWithReason, supervisorStartsOnce, pausesQuietly, timesOutByPolicy, unwindsForAReason },

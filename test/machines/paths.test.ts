@@ -58,7 +58,7 @@ describe.each(scripted.map((machine) => [machine.id, machine] as const))("%s", (
     });
   });
 
-  test.each(HOW)("has no transition that lies on no path (%s)", (how) => {
+  test.each(script.isEndless === true ? HOW.slice(0, 1) : HOW)("has no transition that lies on no path (%s)", (how) => {
     const paths = Object.values(script.inputs).flatMap((input) => findPaths(how, machine, script, input));
     expect(missedBy(paths, machine)).toEqual([]);
   });
@@ -131,6 +131,14 @@ describe("these checks catch", () => {
     ["completesInOrder", "group", "that closes before its members settled", (config: any) => (config.states.open.on["group.closed"] = "completed")],
     ["groupEndsWithReason", "group", "that is skipped though it blocks", (config: any) => (config.states.closing.on["group.refused"] = "skipped")],
     ["groupEndsWithReason", "group", "that forgets its failure", (config: any) => delete config.states.opening.on["group.refused"][1].actions],
+    ["changesOneAtATime", "limiter", "that asks for nothing", (config: any) => (config.states.short.on["limit.wanting"] = "writing")],
+    ["writesToTheEnd", "limiter", "that does not wait for what it writes", (config: any) => (config.states.writing.on["limit.over"] = "over")],
+    [
+      "givesBackWhatIsTooMuch",
+      "limiter",
+      "that leaves while somebody waits",
+      (config: any) => (config.states.short.on["limit.idle"] = { target: "writing", actions: "leave" }),
+    ],
     ["waitsAsLongAsSaid", "event", "that has no timer", (config: any) => delete config.states.awaited.after],
     [
       "lateIsAFailure",

@@ -58,7 +58,10 @@ function seekPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Scri
   const found = finder[how](machine, {
     input,
     events: (snapshot: any) => told.filter((event) => snapshot.can(event)),
-    serializeState: (snapshot: any, event: any, before: any) => `${stateText(snapshot)} via ${JSON.stringify(event)} from ${before ? stateText(before) : ""}`,
+    serializeState: (snapshot: any, event: any, before: any) =>
+      how === "getSimplePaths" && script.isEndless === true
+        ? stateText(snapshot)
+        : `${stateText(snapshot)} via ${JSON.stringify(event)} from ${before ? stateText(before) : ""}`,
     limit: TRAVERSALS_MAX,
     ...(script.stopWhen !== undefined && { stopWhen: script.stopWhen }),
   });

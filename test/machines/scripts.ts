@@ -6,6 +6,7 @@ import type { EventFrom, InputFrom } from "xstate";
 import type { breakerMachine } from "../../machines/breaker.ts";
 import type { eventMachine } from "../../machines/event.ts";
 import type { groupMachine } from "../../machines/group.ts";
+import type { limiterMachine } from "../../machines/limiter.ts";
 import type { Failure, NodeContext, nodeMachine } from "../../machines/node.ts";
 import type { stageMachine } from "../../machines/stage.ts";
 import type { supervisorMachine } from "../../machines/supervisor.ts";
@@ -21,6 +22,8 @@ export interface Script {
   readonly tells?: (input: object, event: AnyEvent) => boolean;
   /** Of a machine that would go on for ever: paths go no further than the states for which it holds. */
   readonly stopWhen?: (snapshot: { readonly value: unknown; readonly context: any }) => boolean;
+  /** Of a machine without an end whose states follow each other in any order: a simple path comes to each state once. */
+  readonly isEndless?: true;
 }
 
 const overloaded: Failure = { kind: "transient", code: "PAWL_AGENT_FAILED", message: "model is overloaded", retryable: true };
@@ -130,6 +133,19 @@ const eventInputs: Record<string, InputFrom<typeof eventMachine>> = {
 
 const eventEvents: EventFrom<typeof eventMachine>[] = [{ type: "event.received" }, { type: "node.cancelled" }, ...overrides];
 
+const limiterEvents: EventFrom<typeof limiterMachine>[] = [
+  { type: "limit.enough" },
+  { type: "limit.short" },
+  { type: "limit.over" },
+  { type: "limit.spare" },
+  { type: "limit.wanting" },
+  { type: "limit.unwanted" },
+  { type: "limit.used" },
+  { type: "limit.idle" },
+  { type: "row.written" },
+  { type: "worker.lost" },
+];
+
 const supervisorEvents: EventFrom<typeof supervisorMachine>[] = [
   { type: "node.settled" },
   { type: "nodes.exhausted" },
@@ -233,6 +249,7 @@ export const SCRIPTS: Readonly<Record<string, Script>> = freeze({
   breaker: breakerScript,
   event: { inputs: eventInputs, events: eventEvents },
   group: { inputs: groupInputs, events: groupEvents },
+  limiter: { inputs: { "is shared": {} }, events: limiterEvents, isEndless: true },
   node: { inputs: nodeInputs, events: nodeEvents, tells: tellsNode, stopWhen: hasBegunAnew },
   stage: { inputs: stageInputs, events: stageEvents },
   step: { inputs: { "calls an agent": { topic: "ratchets" } }, events: stepEvents, stopWhen: ({ context }) => context.attempt > 2 },

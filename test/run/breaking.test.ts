@@ -54,7 +54,7 @@ test("after so many failures in a row nothing is called: nodes fail at once, and
 
 test("nodes wait while it is open where that is said; probes go ahead one by one, and then all go on", async () => {
   const room = new MachineRoom();
-  const it = service({ failureThreshold: 3, openFor: "60s", onOpen: "wait" }, { maxAttempts: 50 } as never);
+  const it = service({ failureThreshold: 3, openFor: "60s", onOpen: "wait" }, { maxAttempts: 50 });
   it.clock = room.clock;
   const flow = anyWorkflow("flow", (wf) => {
     for (let n = 0; n < 40; n++) wf.node(`n${n}`, it.agent, n);

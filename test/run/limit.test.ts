@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { partOf } from "../../src/run/limit.ts";
+import { partOf } from "../../src/run/limit-row.ts";
 import { cases } from "../sim/cases.ts";
 import { LimitPlot } from "../sim/limit-plot.ts";
 
@@ -23,9 +23,16 @@ const action = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("pumps" as const), who: fc.nat(3), amount: fc.constant(0) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("passes" as const), who: fc.constant(0), amount: fc.nat(700) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("dies" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("leaves" as const), who: fc.nat(3), amount: fc.constant(0) }) },
 );
+/** An operator changes the limit; 0 takes that back. */
+const operated = fc.oneof(
+  { weight: 12, arbitrary: action },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("set" as const), who: fc.constant(0), amount: fc.nat(9) }) },
+);
+type Step = typeof operated extends fc.Arbitrary<infer A> ? A : never;
 
-async function play(plot: LimitPlot, count: number, actions: readonly (typeof action extends fc.Arbitrary<infer A> ? A : never)[]): Promise<void> {
+async function play(plot: LimitPlot, count: number, actions: readonly Step[]): Promise<void> {
   for (let added = 0; added < count; added++) await plot.add();
   for (const { kind, who, amount } of actions) {
     const at = who % plot.peers.length;
@@ -35,6 +42,8 @@ async function play(plot: LimitPlot, count: number, actions: readonly (typeof ac
     else if (kind === "refreshes") await peer.shared.refresh();
     else if (kind === "pumps") peer.pump();
     else if (kind === "passes") plot.now += amount;
+    else if (kind === "leaves") peer.mayLeave = true;
+    else if (kind === "set") await plot.set(amount === 0 ? undefined : amount);
     else if (kind === "dies") {
       await plot.kill(at);
       await plot.add();
@@ -56,6 +65,46 @@ for (const perMs of [undefined, 1_000])
       cases({ short: 300, long: 100_000 }),
     );
   });
+
+for (const perMs of [undefined, 1_000])
+  test(`an operator's limit holds from where it is known, ${perMs === undefined ? "of what is held" : "of what is used within a time"}`, async () => {
+    const plots = fc.record({ max: fc.integer({ min: 1, max: 9 }), count: fc.integer({ min: 1, max: 4 }), actions: fc.array(operated, { maxLength: 60 }) });
+    await fc.assert(
+      fc.asyncProperty(plots, async ({ max, count, actions }) => {
+        const plot = new LimitPlot({ name: "x", max, perMs, isPerTenant: false });
+        await play(plot, count, actions);
+        expect(plot.mostOver).toBeLessThanOrEqual(0);
+        await plot.set(undefined);
+        expect(await plot.settle()).toBe(0);
+      }),
+      cases({ short: 300, long: 100_000 }),
+    );
+  });
+
+test("shares of a limit that was lowered are not used up before they have been given back", async () => {
+  const plot = new LimitPlot({ name: "x", max: 10, perMs: undefined, isPerTenant: false });
+  for (let added = 0; added < 2; added++) await plot.add();
+  const both = async (work: (peer: LimitPlot["peers"][number]) => unknown): Promise<void> => {
+    for (const peer of plot.peers) await work(peer);
+  };
+  const rounds = async (): Promise<void> => {
+    for (let round = 0; round < 6; round++) {
+      await both((peer) => peer.write());
+      await both((peer) => peer.shared.refresh());
+      await both((peer) => peer.pump());
+    }
+  };
+  await both((peer) => [1, 1, 1, 1, 1].forEach((amount) => peer.wants(amount)));
+  await rounds();
+  expect(plot.peers.map(({ taken }) => taken.length)).toEqual([5, 5]);
+  await both((peer) => [1, 1, 1, 1, 1].forEach(() => peer.giveBack(0)));
+  await plot.set(3);
+  await both((peer) => peer.shared.refresh());
+  await both((peer) => [1, 1, 1, 1, 1].forEach((amount) => peer.wants(amount)));
+  await rounds();
+  expect(plot.peers.map(({ taken }) => taken.length).toSorted((a, b) => a - b)).toEqual([1, 2]);
+  expect(plot.mostOver).toBe(0);
+});
 
 test("parts are together never more than the limit, and nothing is left over that somebody wants", () => {
   const demand = fc.record({ use: fc.nat(5), want: fc.nat(20), head: fc.integer({ min: 1, max: 4 }) });

@@ -3,61 +3,8 @@
  */
 import { expect, test } from "vitest";
 import type { LimitsOptions } from "../../src/define/limits.ts";
-import { MachineRoom, anyAgent, anyWorkflow, deferred } from "../sim/machine-room.ts";
-import type { SimProcess } from "../sim/process.ts";
-
-/** An agent whose calls go on until they are ended; with how many run now, and ran at most. */
-function held(
-  options: Parameters<typeof anyAgent>[2],
-  name = "held",
-): {
-  readonly agent: ReturnType<typeof anyAgent>;
-  readonly calls: () => readonly string[];
-  readonly running: () => number;
-  readonly most: () => number;
-  readonly endOne: () => void;
-  readonly endAll: () => void;
-} {
-  const ends: (() => void)[] = [];
-  const calls: string[] = [];
-  let most = 0;
-  const agent = anyAgent(
-    name,
-    (input: string) => {
-      const { promise, resolve } = deferred<string>();
-      calls.push(input);
-      ends.push(() => resolve(input));
-      most = Math.max(most, ends.length);
-      return promise;
-    },
-    { timeout: "1h", ...options },
-  );
-  return {
-    agent,
-    calls: () => calls,
-    running: () => ends.length,
-    most: () => most,
-    endOne: () => ends.shift()?.(),
-    endAll: () => ends.splice(0).forEach((end) => end()),
-  };
-}
-
-/** So many nodes beside each other. */
-function wide(agent: ReturnType<typeof anyAgent>, count: number, name = "wide"): ReturnType<typeof anyWorkflow> {
-  return anyWorkflow(name, (wf) => {
-    for (let n = 0; n < count; n++) wf.node(`n${n}`, agent, `${name}-${n}`);
-  });
-}
-
-async function start(
-  room: MachineRoom,
-  { pawl }: SimProcess,
-  flow: ReturnType<typeof anyWorkflow>,
-  id: string,
-  lane: { tenant?: string; priority?: number } = {},
-): Promise<void> {
-  await room.settled(pawl.start(flow, { id, input: null, ...lane }));
-}
+import { held, start, wide } from "../sim/held-agent.ts";
+import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 
 test("attempts of an agent run at most so many at once, of all runs; what is free is used at once", async () => {
   const room = new MachineRoom();

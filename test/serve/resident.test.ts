@@ -23,6 +23,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["schedules", "ls"],
   ["breaker", "ls"],
   ["breaker", "open", "openai", "--json"],
+  ["limits", "ls"],
+  ["limits", "set", "lmTokens", "3"],
   ["run", "missing.yaml", "--json"],
   ["why", "doc-7"],
   ["why", "r-7"],

@@ -9,6 +9,7 @@ import { HELD, makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
+const LIMITS = ["limits"];
 const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "metrics", "health", "timeouts"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
 const PROTECT = ["breaker"];
@@ -24,6 +25,7 @@ test("--help lists every verb, in groups", async () => {
   expect(groups.slice(1, -1)).toEqual([
     ["Execute", EXECUTE],
     ["At certain times", TIMES],
+    ["So much and no more", LIMITS],
     ["Look", LOOK],
     ["Act on a run, wherever it is", ACT],
     ["Protection", PROTECT],
@@ -37,10 +39,11 @@ test.each(ACT)("pawl %s --help lists its exit codes", async (verb) => {
 });
 
 const SCHEDULES = ["ls", "run"].map((verb) => `schedules ${verb}`);
+const LIMIT_VERBS = ["ls", "set", "reset"].map((verb) => `limits ${verb}`);
 
 const BREAKER = ["ls", "open", "close", "reset"].map((verb) => `breaker ${verb}`);
 
-test.each([...EXECUTE, ...SCHEDULES, ...BREAKER, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
+test.each([...EXECUTE, ...SCHEDULES, ...LIMIT_VERBS, ...BREAKER, ...LOOK, ...ACT, ...DEFINE])("pawl %s --help has two examples", async (verb) => {
   const { code, stdout } = await makeFolder().pawl(...verb.split(" "), "--help");
   expect(code).toBe(0);
   const [, examples] = stdout.split("\nExamples:\n");

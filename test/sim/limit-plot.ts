@@ -2,8 +2,9 @@
  * Several workers, each with its share of one limit, on one store: they take, give back, correct, die, come back and are
  * told late of each other. What they use together is counted here by itself.
  */
-import { Limit, type LimitRow, type Taken } from "../../src/run/limit.ts";
-import { SharedRows } from "../../src/run/shared-rows.ts";
+import { Limit, type Taken } from "../../src/run/limit.ts";
+import type { LimitRow } from "../../src/run/limit-row.ts";
+import { SharedRows, changeShared } from "../../src/run/shared-rows.ts";
 import type { LimitPolicy } from "../../src/define/limits.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 
@@ -13,6 +14,8 @@ interface Grant {
   readonly epoch: number;
   readonly amount: number;
   readonly at: number;
+  /** The limit as somebody knew it then. */
+  readonly allowed: number;
 }
 
 class Peer {
@@ -51,7 +54,7 @@ class Peer {
     while (this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
       const amount = this.queue.shift()!;
       this.taken.push(this.limit.take(amount));
-      this.#begun.push({ epoch: this.epoch, amount, at: this.#plot.now });
+      this.#begun.push({ epoch: this.epoch, amount, at: this.#plot.now, allowed: this.#plot.knownMax });
       this.limit.waits(-amount);
       this.limit.head = this.queue[0] ?? 0;
     }
@@ -69,9 +72,18 @@ class Peer {
     this.#plot.gaveBack(this.epoch, taken.amount);
   }
 
+  /** It gives up its share with the next change, if it does not use it. */
+  mayLeave = false;
+
+  #leaves(): boolean {
+    const leaves = this.mayLeave && this.limit.isShared && this.limit.leave();
+    this.mayLeave = false;
+    return leaves;
+  }
+
   /** Answers whether there was something to write. */
   async write(outcome: "written" | "lost" | "unknown" = "written", wasFreed = false): Promise<boolean> {
-    if (this.limit.review(wasFreed)) this.shared.change(KEY, this.limit.change(), () => this.limit.asked(this.shared.get(KEY) as LimitRow));
+    if (this.limit.review(wasFreed) || this.#leaves()) this.shared.change(KEY, this.limit.change(), () => this.limit.asked(this.shared.get(KEY) as LimitRow));
     if (!this.shared.isDirty && this.#begun.length === 0) return false;
     const amendments = this.shared.take();
     if (outcome !== "lost") {
@@ -92,6 +104,8 @@ export class LimitPlot {
   /** Of windows: all that was ever taken; else what is held now. */
   #grants: Grant[] = [];
   mostUsed = 0;
+  /** So much more was used at once than anybody knew to be allowed. */
+  mostOver = 0;
 
   constructor(policy: LimitPolicy) {
     this.policy = policy;
@@ -110,11 +124,26 @@ export class LimitPlot {
     const ends = perMs === undefined ? [this.now] : this.#grants.map(({ at }) => at).filter((at) => at >= begun.at && at < begun.at + perMs);
     for (const end of ends) {
       const counts = this.#grants.filter(({ at }) => perMs === undefined || (at > end - perMs && at <= end));
-      this.mostUsed = Math.max(
-        this.mostUsed,
-        counts.reduce((sum, { amount }) => sum + amount, 0),
-      );
+      const used = counts.reduce((sum, { amount }) => sum + amount, 0);
+      const allowed = perMs === undefined ? begun.allowed : Math.max(...counts.map((grant) => grant.allowed));
+      this.mostUsed = Math.max(this.mostUsed, used);
+      this.mostOver = Math.max(this.mostOver, used - allowed);
     }
+  }
+
+  /** The greatest that the limit is held to be by any worker. */
+  get knownMax(): number {
+    return Math.max(...this.peers.map(({ limit }) => limit.max));
+  }
+
+  /** An operator says what it is from now on; undefined: what the code says. */
+  async set(max: number | undefined): Promise<void> {
+    const { max: said, perMs } = this.policy;
+    const none: LimitRow = { says: { max: said, ...(perMs !== undefined && { perMs }) }, shares: {} };
+    await changeShared<LimitRow>(this.store, KEY, (known = none) => {
+      const { max: _max, ...row } = known;
+      return { ...row, ...(max !== undefined && { max }) };
+    });
   }
 
   gaveBack(epoch: number, amount: number): void {

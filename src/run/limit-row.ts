@@ -1,0 +1,111 @@
+/**
+ * The row of a limit: what each worker has of it, and whose part is how large. Knows no worker's memory.
+ */
+import { type WindowUseRow, usedStill } from "./window-use.ts";
+
+export interface ShareRow {
+  readonly share: number;
+  /** What it uses now, and what waits for more. */
+  readonly use: number;
+  readonly want: number;
+  /** What the first that waits needs. */
+  readonly head: number;
+  readonly used?: WindowUseRow;
+  /** Its worker is gone: only what it used of a window counts. */
+  readonly isGone?: true;
+}
+
+export interface LimitRow {
+  /** What the code says of it, as it was with the worker that wrote it last. */
+  readonly says: { readonly max: number; readonly perMs?: number };
+  /** Set by an operator, in the place of what the code says. */
+  readonly max?: number;
+  /** Whose turn it is to have what its next attempt needs. */
+  readonly turn?: number;
+  readonly shares: Readonly<Record<string, ShareRow>>;
+}
+
+/** Shares of the workers that are there; of those that are gone what counts of their windows. */
+export function sharesStill({ says: { perMs }, shares }: LimitRow, isOpen: (epoch: number) => boolean, now: number): Record<string, ShareRow> {
+  const left: Record<string, ShareRow> = {};
+  for (const [id, row] of Object.entries(shares)) {
+    if (isOpen(Number(id))) left[id] = row;
+    else if (perMs !== undefined) {
+      const gone = leftOf(row, perMs, now);
+      if (gone.use > 0) left[id] = gone;
+    }
+  }
+  return left;
+}
+
+/** Shares as they count now, of a row that was read a while ago. */
+export function sharesNow({ says: { perMs }, shares }: LimitRow, now: number): Readonly<Record<string, ShareRow>> {
+  if (perMs === undefined || !Object.values(shares).some(({ isGone }) => isGone)) return shares;
+  return Object.fromEntries(Object.entries(shares).map(([id, row]) => [id, row.isGone ? leftOf(row, perMs, now) : row]));
+}
+
+/** A row that nobody has a share of, and that no operator has said anything of, is none. */
+export function rowOf(row: LimitRow): LimitRow | undefined {
+  return row.max === undefined && Object.keys(row.shares).length === 0 ? undefined : row;
+}
+
+/** The row without what workers had of it that are gone; the very same when there is nothing of that kind. */
+export function swept(row: LimitRow | undefined, isOpen: (epoch: number) => boolean, now: number): LimitRow | undefined {
+  if (row === undefined) return undefined;
+  const shares = sharesStill(row, isOpen, now);
+  const isClean = Object.keys(row.shares).every((id) => shares[id] !== undefined && (row.shares[id]!.isGone || isOpen(Number(id))));
+  return isClean ? row : rowOf({ ...row, shares });
+}
+
+/** What counts still of what a worker used that is gone. */
+function leftOf(row: ShareRow, perMs: number, now: number): ShareRow {
+  const used = usedStill(row.used, perMs, now);
+  const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
+  return { share: use, use, want: 0, head: 0, used, isGone: true };
+}
+
+interface Demand {
+  readonly use: number;
+  readonly want: number;
+  readonly head: number;
+}
+
+/** Whose turn it is: whoever had it keeps it while it wants something; then it is the next one's that does. */
+export function turnOf(others: Readonly<Record<string, Demand>>, own: Demand & { readonly id: number }, turn: number | undefined, last = 0): number {
+  const wanting = Object.keys(others).flatMap((id) => (others[id]!.want > 0 ? [Number(id)] : []));
+  if (own.want > 0) wanting.push(own.id);
+  if (turn !== undefined && wanting.includes(turn)) return turn;
+  wanting.sort((a, b) => a - b);
+  return wanting.find((id) => id > (turn ?? last)) ?? wanting[0] ?? own.id;
+}
+
+/**
+ * The part of one worker. All of it while no other wants more; else nobody gets more than it uses and wants, and what some
+ * do not need is the others'. Whose turn it is gets at least what its next attempt needs, and what cannot be divided.
+ */
+export function partOf(max: number, others: Readonly<Record<string, Demand>>, own: Demand & { readonly id: number }, turn: number | undefined): number {
+  if (!Object.values(others).some(({ want }) => want > 0)) return max;
+  const first = turnOf(others, own, turn);
+  const all = [...Object.entries(others).map(([id, demand]) => ({ ...demand, id: Number(id) })), own];
+  const demands = all.map(({ id, use, want, head }) => ({ id, demand: use + want, head: want > 0 ? head : 0 }));
+  demands.sort((a, b) => a.demand - b.demand || a.id - b.id);
+  const parts = new Map<number, number>();
+  const divide = (left: number, among: typeof demands): number => {
+    for (const [at, { id, demand }] of among.entries()) {
+      const part = Math.min(demand, Math.floor(left / (among.length - at)));
+      parts.set(id, part);
+      left -= part;
+    }
+    return left;
+  };
+  const rest = divide(max, demands);
+  const whose = demands.find(({ id }) => id === first);
+  if (whose === undefined) return parts.get(own.id)!;
+  const needed = Math.min(whose.demand, Math.max(parts.get(first)! + rest, Math.min(max, whose.head)));
+  divide(
+    max - needed,
+    demands.filter(({ id }) => id !== first),
+  );
+  parts.set(first, needed);
+  return parts.get(own.id)!;
+}
