@@ -38,6 +38,12 @@ export interface Need {
   readonly amount: number;
 }
 
+/** That a flow waits, and for which limit if it is one. What has been left stands in line no longer. */
+export interface Place {
+  readonly flow: Flow;
+  readonly limit?: Limit;
+}
+
 /** Nodes that use the same, for the same tenant. */
 export class Flow {
   readonly agent: Agent;
@@ -45,8 +51,10 @@ export class Flow {
   readonly breaker: AgentBreaker | undefined;
   /** Whose turn it is: the least. */
   tag = 0;
-  /** It waits for its turn, or for a limit. */
-  isPlaced = false;
+  /** Where it waits: for its turn, a limit, or something else. */
+  placed: Place | undefined;
+  /** It claims the first so many of its needs: what it has, and the first that it lacks. */
+  claimed = 0;
   count = 0;
   readonly lines = new Map<HostedRun, Line>();
   /** Those of them that have nodes; also some that have left. */
@@ -55,7 +63,8 @@ export class Flow {
 
   constructor(agent: Agent, needs: readonly Need[], breaker: AgentBreaker | undefined) {
     this.agent = agent;
-    this.needs = needs;
+    // all claim in one order: so nobody has what another lacks who has what he lacks
+    this.needs = needs.toSorted((a, b) => (a.limit.key < b.limit.key ? -1 : 1));
     this.breaker = breaker;
   }
 

@@ -13,7 +13,7 @@ import type { ErrorCode } from "../errors.ts";
 import { circuitOpenFailure } from "./breaker-view.ts";
 import type { Breakers } from "./breakers.ts";
 import { makeFailure } from "./failure.ts";
-import { Flow, type GatedRun, type Line, type Need, rankOf } from "./flow.ts";
+import { Flow, type GatedRun, type Line, type Need, type Place, rankOf } from "./flow.ts";
 import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { Limit } from "./limit.ts";
@@ -36,8 +36,10 @@ interface GateSeams {
 export class Gate {
   readonly #seams: GateSeams;
   readonly #flows = new Map<Agent, Map<string | undefined, Flow>>();
-  readonly #ready = new Heap<Flow>();
-  readonly #waiters = new Map<Limit, Heap<Flow>>();
+  readonly #ready = new Heap<Place>();
+  readonly #waiters = new Map<Limit, Heap<Place>>();
+  /** Flows that claim a limit, whatever they wait for. */
+  readonly #claims = new Map<Limit, Set<Flow>>();
   /** Flows that wait for a breaker, by its name. */
   readonly #atBreaker = new Map<string, Flow[]>();
   /** Flows whose runs are all being written. */
@@ -57,10 +59,7 @@ export class Gate {
   #breakerChanged(name: string): void {
     const flows = this.#atBreaker.get(name) ?? [];
     this.#atBreaker.delete(name);
-    for (const flow of flows) {
-      flow.isPlaced = false;
-      this.#place(flow);
-    }
+    for (const flow of flows) this.#placeAnew(flow);
     this.#seams.wantsTick();
   }
 
@@ -95,7 +94,7 @@ export class Gate {
   tryPass(flow: Flow): Pass | undefined {
     if (flow.tooLarge === undefined) {
       if (flow.count > 0 || flow.lacking !== undefined) return undefined;
-      for (const { limit } of flow.needs) if ((this.#waiters.get(limit)?.length ?? 0) > 0) return undefined;
+      for (const { limit } of flow.needs) if (this.#firstAt(limit) !== undefined) return undefined;
     }
     return this.#pass(flow);
   }
@@ -143,42 +142,86 @@ export class Gate {
 
   #count(flow: Flow, by: number): void {
     flow.count += by;
-    for (const { limit, amount } of flow.needs) {
+    for (const { limit, amount } of flow.needs.slice(0, flow.claimed)) {
       limit.waits(by * amount);
       this.#seams.limits.touch(limit);
     }
+    if (flow.count === 0) this.#claim(flow, 0);
+  }
+
+  #claim(flow: Flow, upTo: number): void {
+    for (; flow.claimed < upTo; flow.claimed++) this.#claimOne(flow, flow.needs[flow.claimed]!, true);
+    while (flow.claimed > upTo) this.#claimOne(flow, flow.needs[--flow.claimed]!, false);
+  }
+
+  #claimOne(flow: Flow, { limit, amount }: Need, isClaimed: boolean): void {
+    const claims = this.#claims.get(limit) ?? new Set();
+    this.#claims.set(limit, claims);
+    if (isClaimed) claims.add(flow);
+    else claims.delete(flow);
+    limit.waits(isClaimed ? flow.count * amount : -flow.count * amount);
+    limit.head = this.#headOf(limit);
+    this.#seams.limits.touch(limit);
+  }
+
+  /** What the first flow needs of it: of those that wait for it, else of those that have it and wait for something else. */
+  #headOf(limit: Limit): number {
+    const [first = this.#firstAt(limit)?.flow] = this.#firstAt(limit) === undefined ? (this.#claims.get(limit) ?? []) : [];
+    return first?.needOf(limit) ?? 0;
+  }
+
+  /** Who waits for it, and has not left. */
+  #firstAt(limit: Limit): Place | undefined {
+    const waiters = this.#waiters.get(limit);
+    for (let first = waiters?.peek(); first !== undefined; first = waiters!.peek()) {
+      if (first.flow.placed === first && first.flow.count > 0) return first;
+      waiters!.pop();
+      if (first.flow.placed === first) first.flow.placed = undefined;
+    }
+    return undefined;
+  }
+
+  #placeAnew(flow: Flow): void {
+    flow.placed = undefined;
+    this.#place(flow);
   }
 
   /** It waits for its turn, or for what it lacks. */
   #place(flow: Flow): void {
-    if (flow.isPlaced || flow.count === 0) return;
-    flow.isPlaced = true;
+    if (flow.placed !== undefined || flow.count === 0) return;
     flow.tag = Math.max(flow.tag, this.#served);
     const { lacking } = flow;
-    if (flow.canGo || lacking === undefined) return this.#ready.push(flow, flow.tag);
+    const isReady = flow.canGo || lacking === undefined;
+    this.#claim(flow, isReady ? flow.needs.length : flow.needs.findIndex(({ limit }) => limit === lacking) + 1);
+    const place: Place = (flow.placed = isReady ? { flow } : { flow, limit: lacking });
+    if (isReady) return this.#ready.push(place, flow.tag);
     let waiters = this.#waiters.get(lacking);
     if (waiters === undefined) this.#waiters.set(lacking, (waiters = new Heap()));
-    waiters.push(flow, flow.tag);
+    waiters.push(place, flow.tag);
     this.touched(lacking);
   }
 
   /** There may be more, or less, of it. */
   touched(limit: Limit): void {
     this.#seams.limits.touch(limit);
-    const waiters = this.#waiters.get(limit);
-    for (let first = waiters?.peek(); first !== undefined; first = waiters!.peek()) {
-      limit.head = first.needOf(limit);
-      if (first.count > 0 && !limit.has(limit.head) && first.tooLarge === undefined) return this.#watchWindow(limit);
-      waiters!.pop();
-      first.isPlaced = false;
-      if (first.count === 0) continue;
-      first.isPlaced = true;
-      this.#ready.push(first, first.tag);
+    const first = this.#firstAt(limit);
+    limit.head = this.#headOf(limit);
+    if (first === undefined) {
+      if (limit.isOver) this.#watchWindow(limit);
+    } else if (limit.has(limit.head) || first.flow.tooLarge !== undefined) {
+      this.#waiters.get(limit)!.pop();
+      this.#ready.push((first.flow.placed = { flow: first.flow }), first.flow.tag);
       this.#seams.wantsTick();
-      return;
+    } else this.#watchWindow(limit);
+    if (limit.isContended) this.#standBack(limit);
+  }
+
+  /** Other workers want it: who lacks it now waits for it, and claims nothing that comes after it. */
+  #standBack(limit: Limit): void {
+    for (const flow of this.#claims.get(limit) ?? []) {
+      const at = flow.placed?.limit;
+      if (at !== undefined && at !== limit && flow.lacking === limit) this.#placeAnew(flow);
     }
-    limit.head = 0;
-    if (limit.isOver) this.#watchWindow(limit);
   }
 
   /** A window gets free as time passes. */
@@ -196,8 +239,10 @@ export class Gate {
   /** Grants one node that waits here, if one can be granted; answers whether it did. `grant` does what is to be done around it. */
   grantOne(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
     if (this.#refuseLate(isHosted, grant)) return true;
-    for (let flow = this.#ready.pop(); flow !== undefined; flow = this.#ready.pop()) {
-      flow.isPlaced = false;
+    for (let place = this.#ready.pop(); place !== undefined; place = this.#ready.pop()) {
+      const { flow } = place;
+      if (flow.placed !== place) continue;
+      flow.placed = undefined;
       const line = flow.count > 0 && flow.canGo ? this.#firstLine(flow) : undefined;
       const pass = line === undefined ? undefined : this.#pass(flow);
       if (line !== undefined && pass === undefined) this.#stand(flow, line);
@@ -213,12 +258,12 @@ export class Gate {
 
   #waitForBreaker(flow: Flow): void {
     const { name } = flow.breaker!;
-    flow.isPlaced = true;
+    flow.placed = { flow };
     this.#atBreaker.set(name, [...(this.#atBreaker.get(name) ?? []), flow]);
   }
 
   #setAside(flow: Flow): void {
-    flow.isPlaced = true;
+    flow.placed = { flow };
     this.#aside.push(flow);
   }
 
@@ -258,10 +303,7 @@ export class Gate {
 
   /** Runs that were being written can be looked at again. */
   lookAgain(): void {
-    for (const flow of this.#aside.splice(0)) {
-      flow.isPlaced = false;
-      this.#place(flow);
-    }
+    for (const flow of this.#aside.splice(0)) this.#placeAnew(flow);
   }
 
   /** None of its nodes waits here any more. */
@@ -319,6 +361,7 @@ export class Gate {
       this.#timers.get(limit)?.();
       this.#timers.delete(limit);
       this.#waiters.delete(limit);
+      this.#claims.delete(limit);
     }
     for (const flows of this.#flows.values()) for (const [tenant, { needs }] of flows) if (needs.some(({ limit }) => limits.has(limit))) flows.delete(tenant);
   }

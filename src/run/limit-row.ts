@@ -11,6 +11,8 @@ export interface ShareRow {
   /** What the first that waits needs. */
   readonly head: number;
   readonly used?: WindowUseRow;
+  /** Of windows: when it was written. */
+  readonly at?: number;
   /** Its worker is gone: only what it used of a window counts. */
   readonly isGone?: true;
 }
@@ -20,18 +22,30 @@ export interface LimitRow {
   readonly says: { readonly max: number; readonly perMs?: number };
   /** Set by an operator, in the place of what the code says. */
   readonly max?: number;
+  /** The newest instant that somebody wrote: instants of a row do not go back, whoever writes it by whatever clock. */
+  readonly at?: number;
   /** Whose turn it is to have what its next attempt needs. */
   readonly turn?: number;
   readonly shares: Readonly<Record<string, ShareRow>>;
 }
 
+/** By how much the instants of a worker's share are less than they would be by somebody else's clock, in ms. */
+export type LagOf = (id: string) => number;
+
+const noLag: LagOf = () => 0;
+
 /** Shares of the workers that are there; of those that are gone what counts of their windows. */
-export function sharesStill({ says: { perMs }, shares }: LimitRow, isOpen: (epoch: number) => boolean, now: number): Record<string, ShareRow> {
+export function sharesStill(
+  { says: { perMs }, shares }: LimitRow,
+  isOpen: (epoch: number) => boolean,
+  now: number,
+  lagOf: LagOf = noLag,
+): Record<string, ShareRow> {
   const left: Record<string, ShareRow> = {};
   for (const [id, row] of Object.entries(shares)) {
     if (isOpen(Number(id))) left[id] = row;
     else if (perMs !== undefined) {
-      const gone = leftOf(row, perMs, now);
+      const gone = leftOf(row, perMs, now, row.isGone ? 0 : lagOf(id));
       if (gone.use > 0) left[id] = gone;
     }
   }
@@ -52,14 +66,14 @@ export function rowOf(row: LimitRow): LimitRow | undefined {
 /** The row without what workers had of it that are gone; the very same when there is nothing of that kind. */
 export function swept(row: LimitRow | undefined, isOpen: (epoch: number) => boolean, now: number): LimitRow | undefined {
   if (row === undefined) return undefined;
-  const shares = sharesStill(row, isOpen, now);
+  const shares = sharesStill(row, isOpen, Math.max(now, row.at ?? 0));
   const isClean = Object.keys(row.shares).every((id) => shares[id] !== undefined && (row.shares[id]!.isGone || isOpen(Number(id))));
   return isClean ? row : rowOf({ ...row, shares });
 }
 
 /** What counts still of what a worker used that is gone. */
-function leftOf(row: ShareRow, perMs: number, now: number): ShareRow {
-  const used = usedStill(row.used, perMs, now);
+function leftOf(row: ShareRow, perMs: number, now: number, lagMs = 0): ShareRow {
+  const used = usedStill(row.used, perMs, now, lagMs);
   const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
   return { share: use, use, want: 0, head: 0, used, isGone: true };
 }

@@ -41,6 +41,11 @@ export class Limit {
   /** When attempts were granted that use it, the newest last. */
   readonly #grantedAt: number[] = [];
   #writtenAt = 0;
+  /** What this worker's steady time is behind the row's instants. */
+  #behindMs = 0;
+  /** Of other workers: when their shares were written, and by how much their instants are less than here, as far as was seen. */
+  readonly #lags = new Map<string, { readonly at: number; readonly lagMs: number }>();
+  #hasSeen = false;
   #isLeaving = false;
   /** What was used of the window, or whose turn it is, has changed since it was written. */
   #isUnwritten = false;
@@ -139,18 +144,28 @@ export class Limit {
   nextFreeAt(): number | undefined {
     if (this.#window === undefined) return undefined;
     const gone = Object.values(this.#row.shares).filter(({ isGone }) => isGone);
-    const instants = [this.#window.nextExpiry(this.#seams.now()), ...gone.map(({ used }) => nextExpiryOf(used, this.#policy.perMs!, this.#seams.now()))];
+    const instants = [this.#window.nextExpiry(this.#seams.now()), ...gone.map(({ used }) => this.#here(nextExpiryOf(used, this.#policy.perMs!, this.#rowNow)))];
     return instants.reduce((first, at) => (first === undefined || (at !== undefined && at < first) ? at : first), undefined);
   }
 
   // ---- the row
+
+  /** This worker's instant, as rows have it. */
+  get #rowNow(): number {
+    return this.#seams.now() + this.#behindMs;
+  }
+
+  /** A row's instant, as this worker has it. */
+  #here(at: number | undefined): number | undefined {
+    return at === undefined ? undefined : at - this.#behindMs;
+  }
 
   get #id(): number {
     return this.#seams.epoch();
   }
 
   get #others(): Readonly<Record<string, ShareRow>> {
-    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = sharesNow(this.#row, this.#seams.now());
+    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = sharesNow(this.#row, this.#rowNow);
     return others;
   }
 
@@ -159,8 +174,13 @@ export class Limit {
     return false;
   }
 
+  /** Others want of it, too. */
+  get isContended(): boolean {
+    return this.#othersWant;
+  }
+
   get #othersShares(): number {
-    const shares = sharesNow(this.#row, this.#seams.now());
+    const shares = sharesNow(this.#row, this.#rowNow);
     let sum = 0;
     for (const id in shares) if (id !== String(this.#id)) sum += shares[id]!.share;
     return sum;
@@ -184,8 +204,21 @@ export class Limit {
   /** The row is this now. */
   see(row: LimitRow | undefined): void {
     this.#row = row ?? this.#noRow;
+    this.#behindMs = Math.max(this.#behindMs, (row?.at ?? 0) - this.#seams.now());
+    this.#seeLags();
     const share = this.#row.shares[this.#id]?.share ?? 0;
     this.#cap = this.#state === "writing" ? Math.min(this.#cap, share) : share;
+  }
+
+  /** What was written while this worker looks was written just now, whatever instant it says. */
+  #seeLags(): void {
+    for (const [id, { at }] of Object.entries(this.#others)) {
+      const known = this.#lags.get(id);
+      if (at === undefined || known?.at === at) continue;
+      const seen = this.#rowNow - at;
+      this.#lags.set(id, { at, lagMs: this.#hasSeen ? Math.min(seen, known === undefined || known.lagMs === 0 ? seen : known.lagMs) : 0 });
+    }
+    this.#hasSeen = true;
   }
 
   /** The change that was asked for is written. */
@@ -242,15 +275,22 @@ export class Limit {
     this.#isUnwritten = this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
-      const now = this.#seams.now();
+      this.#behindMs = Math.max(this.#behindMs, (row.at ?? 0) - this.#seams.now());
+      const now = this.#rowNow;
       const max = row.max ?? this.#policy.max;
-      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now);
+      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#lags.get(of)?.lagMs ?? 0);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
-      const own = { ...this.#own, ...(this.#window !== undefined && { used: this.#window.row(now) }) };
+      const own = { ...this.#own, ...(this.#window !== undefined && { used: this.#window.row(this.#seams.now(), this.#behindMs), at: now }) };
       const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const share = Math.max(floor, own.use, Math.min(free, partOf(max, others, { id, ...own }, turn)));
-      return { says, ...(row.max !== undefined && { max: row.max }), turn, shares: { ...others, [id]: { ...own, share } } };
+      return {
+        says,
+        ...(row.max !== undefined && { max: row.max }),
+        ...(this.#window !== undefined && { at: now }),
+        turn,
+        shares: { ...others, [id]: { ...own, share } },
+      };
     };
   }
 

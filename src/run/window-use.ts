@@ -19,12 +19,14 @@ export function nextExpiryOf(row: WindowUseRow | undefined, perMs: number, now: 
 }
 
 /** What a row says that counts still. What was written by a clock that was ahead counts as if it were used now. */
-export function usedStill(row: WindowUseRow | undefined, perMs: number, now: number): WindowUseRow {
+export function usedStill(row: WindowUseRow | undefined, perMs: number, now: number, lagMs = 0): WindowUseRow {
+  const later = Math.ceil(lagMs / widthOf(perMs));
   const newest = Math.floor(now / widthOf(perMs));
   const used: Record<string, number> = {};
-  for (const [bucket, amount] of Object.entries(row ?? {})) {
-    if (isOver(Number(bucket), perMs, now)) continue;
-    const at = Math.min(Number(bucket), newest);
+  for (const [written, amount] of Object.entries(row ?? {})) {
+    const bucket = Number(written) + later;
+    if (isOver(bucket, perMs, now)) continue;
+    const at = Math.min(bucket, newest);
     used[at] = (used[at] ?? 0) + amount;
   }
   return used;
@@ -88,9 +90,12 @@ export class WindowUse {
     return this.#expiresAt === Number.POSITIVE_INFINITY ? undefined : this.#expiresAt;
   }
 
-  row(now: number): WindowUseRow {
+  /** As it stands in a row whose instants are later by so much. */
+  row(now: number, behindMs: number): WindowUseRow {
     this.#expire(now);
-    return Object.fromEntries(this.#buckets);
+    const width = this.#width;
+    // what would lie in two of the row's counts in the later
+    return Object.fromEntries([...this.#buckets].map(([bucket, amount]) => [Math.floor(((bucket + 1) * width - 1 + behindMs) / width), amount]));
   }
 
   clear(): void {

@@ -78,7 +78,7 @@ export class LimitedWorld {
   #processes: SimProcess[] = [];
 
   constructor(plan: Plan) {
-    this.#plan = plan = plan.workers === 1 ? plan : { ...plan, uses: plan.uses.map(oneOf) };
+    this.#plan = plan;
     const { held, window, mine } = plan;
     this.#limits = { held: { max: held }, window: { max: window, per: `${PER_MS}ms` }, mine: { max: mine, each: "tenant" } };
     const agents = plan.uses.map((_, i) => this.#agent(i));
@@ -166,7 +166,7 @@ export class LimitedWorld {
       for (const [key, { epoch }] of this.#running) if (epochs.has(epoch)) this.#end(step, key);
     } else if (kind === "clockBack") {
       // workers that began before and after it would not agree when a window is over
-      if (this.#plan.workers === 1) this.room.clock.wallOffsetMs -= which * 1_000;
+      this.room.clock.wallOffsetMs -= which * 1_000;
     } else if (kind !== "nothing") {
       const run = await this.#processes[0]!.pawl.run(this.#idOf(which));
       await this.room.settled(run[kind]().catch(() => {}));
