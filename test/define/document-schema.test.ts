@@ -134,6 +134,8 @@ class Documents {
   readonly #draw: fc.GeneratorValue;
   readonly #used: Set<string>;
   #names = 0;
+  /** In the document, or the part of it, that is being made. */
+  #hasStage = false;
 
   /** Keys that it uses are added to `used`. */
   constructor(draw: fc.GeneratorValue, used: Set<string>) {
@@ -152,6 +154,7 @@ class Documents {
     if (part.anyOf !== undefined) return this.#value(this.#pick(part.anyOf), key);
     if (part.enum !== undefined) return this.#pick(part.enum);
     if (part.properties !== undefined) return this.#record(part, part.properties);
+    if (key === "stages") return this.#hasStage ? { coding: this.#value(part.additionalProperties as Part, "") } : {};
     if (part.additionalProperties !== undefined) return this.#named(part);
     if (part.items !== undefined) return key === "after" ? [] : [this.#value(part.items, "")];
     if (part.type === "number" || part.type === "integer") return (part.minimum ?? 1) + this.#number(3);
@@ -164,7 +167,12 @@ class Documents {
     const isChain = properties["use"] !== undefined && this.#number(9) > 2;
     const wanted = Object.keys(properties).filter((key) => isWanted(key) && !(key === "onFail" && isChain));
     for (const key of wanted) this.#used.add(key);
-    const data = Object.fromEntries(wanted.map((key) => [key, this.#value(properties[key]!, key)]));
+    // what is limited must be the stage of some node
+    const before = this.#hasStage;
+    this.#hasStage = false;
+    const last = (key: string): number => Number(key === "stages");
+    const data = Object.fromEntries(wanted.toSorted((a, b) => last(a) - last(b)).map((key) => [key, this.#value(properties[key]!, key)]));
+    this.#hasStage = before || (properties["stages"] === undefined && (this.#hasStage || "stage" in data));
     this.records.push({ data, part });
     return data;
   }
@@ -179,6 +187,7 @@ class Documents {
   #text({ pattern = "" }: Part, key: string): string {
     if (key === "agent" || key === "use" || key === "compensate") return "echo";
     if (key === "workflow") return "other";
+    if (key === "stage") return "coding";
     if (pattern.includes("ms|s|m")) return this.#pick(["500ms", "1.5s", "2d"]);
     return pattern.includes("\\$") ? this.#pick(["${input}", "${input.list[0].text}"]) : `text-${this.#names++}`;
   }
