@@ -160,28 +160,28 @@ export function checkJourney(id: string, seen: readonly Seen[], ended: ReadonlyM
   checkUndone(guide, of(`${id}/guide`), undefined);
   const undos = seen.filter(isUndo);
   const firstOfAll = undos.findIndex(({ run }) => run === id);
-  if (undos.findLastIndex(({ run }) => run === `${id}/guide`) > firstOfAll) throw new Error("a run of its own was undone after what came before it");
+  const isLate = undos.findLastIndex(({ run }) => run === `${id}/guide`) > firstOfAll;
+  if (isLate) throw new Error("a run of its own was undone after what came before it");
   return undos.filter(({ what }) => what === "start").length;
 }
 
+const ENDS: ReadonlySet<string> = new Set(["node.completed", "node.cancelled", "node.failed"]);
 /** All that was done, or may have been, was undone, in the opposite order, one after the other, each once in a life. */
 function checkUndone({ nodes, history }: EndedRun, seen: readonly Seen[], cause: string | undefined): void {
   const events = history.flatMap(({ commitNo, events }) => events.map((event) => ({ ...event, commitNo })));
   const unwindsAt = events.find(({ type }) => type === "run.compensating")!.commitNo;
-  const started = new Set(
-    events
-      .flatMap(({ type, node, attempt, commitNo }) => (type === "node.started" && attempt !== undefined ? [{ node: node!, commitNo }] : []))
-      .map(({ node, commitNo }) => {
-        if (commitNo > unwindsAt) throw new Error(`${node} was started while the run was unwound`);
-        return node;
-      }),
-  );
+  const starts = events.filter(({ type, attempt }) => type === "node.started" && attempt !== undefined);
+  const late = starts.find(({ commitNo }) => commitNo > unwindsAt);
+  if (late !== undefined) throw new Error(`${late.node} was started while the run was unwound`);
+  const started = new Set(starts.map(({ node }) => node!));
   const begun = seen.filter(({ what }) => what === "start");
-  for (const { node } of begun) if (!node.endsWith(UNDO) && !started.has(node)) throw new Error(`${node} was called, and no row says that it began`);
-  const endedAt = new Map(
-    events.flatMap(({ type, node, commitNo }) => (["node.completed", "node.cancelled", "node.failed"].includes(type) ? [[node!, commitNo]] : [])),
-  );
-  const wanted = [...started].toSorted((a, b) => Number(b === cause) - Number(a === cause) || endedAt.get(b)! - endedAt.get(a)! || byDefinition(b, a));
+  const unknown = begun.find((call) => !isUndo(call) && !started.has(call.node));
+  if (unknown !== undefined) throw new Error(`${unknown.node} was called, and no row says that it began`);
+  const ends = events.filter(({ type }) => ENDS.has(type)).map(({ node, commitNo }) => [node!, commitNo] as const);
+  // what a crash cut off ended when the next process found it
+  const foundAt = events.find(({ type, commitNo }) => type === "run.recovered" && commitNo > unwindsAt)?.commitNo;
+  const endedAt = (id: string): number => new Map(ends).get(id) ?? foundAt!;
+  const wanted = [...started].toSorted((a, b) => Number(b === cause) - Number(a === cause) || endedAt(b) - endedAt(a) || byDefinition(b, a));
   const undos = begun.filter(isUndo);
   same([...new Set(undos.map(undoneBy))], wanted, "the order in which it was undone");
   same(undos.length, new Set(undos.map(({ node, attempt, life }) => `${node} ${attempt} ${life}`)).size, "calls in one life");
