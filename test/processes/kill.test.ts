@@ -4,8 +4,11 @@
 import { afterAll, expect, test } from "vitest";
 import { Crew } from "./crew.ts";
 import { rounds } from "./rounds.ts";
-import { Stage } from "./stage.ts";
+import { Stage, type WorkerOptions } from "./stage.ts";
 
+const JOURNEYS: WorkerOptions = { flows: ["journey", "policy", "tour"] };
+/** So many lines are written of a journey, whatever happens. */
+const LINES_MIN = 90;
 const crew = new Crew();
 afterAll(() => crew.dismiss());
 
@@ -45,4 +48,25 @@ test("two of three workers are killed, the second while it takes over what the f
   });
   console.log(`${whileTakingOver} died before all was done`);
   expect(whileTakingOver).toBeGreaterThan(0);
+}, 1_800_000);
+
+test("workers are killed again and again while a journey of twenty bookings is made, and undone: all of it is undone, in order", async () => {
+  let [again, kills] = [0, 0];
+  await rounds({ short: 5, long: 50 }, async (chance) => {
+    const stage = await Stage.make(crew);
+    const workers = [await stage.worker(JOURNEYS), await stage.worker(JOURNEYS)];
+    const id = await stage.journey();
+    for (let seen = chance.between(1, LINES_MIN); seen <= LINES_MIN; seen += chance.between(1, LINES_MIN)) {
+      await stage.calls(seen);
+      const { runs } = await stage.kill(workers.splice(chance.between(0, 1), 1)[0]!);
+      if (runs.size > 0) kills++;
+      workers.push(await stage.worker(JOURNEYS));
+    }
+    await stage.finished();
+    const undos = stage.eyes.seenOf(id).filter(({ what, node }) => what === "start" && node.endsWith("[undo]"));
+    if (new Set(undos.map(({ node, run }) => `${run} ${node}`)).size + 1 < undos.length) again++;
+    await stage.end();
+  });
+  console.log(`${kills} workers killed that had it; in ${again} journeys something was undone again`);
+  expect(kills).toBeGreaterThan(0);
 }, 1_800_000);
