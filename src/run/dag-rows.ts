@@ -5,7 +5,7 @@ import type { Failure } from "../../machines/node.ts";
 import type { ActorRecord } from "../store/store.ts";
 import type { EditedInputs } from "./edited-inputs.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
-import { type RunNode, baseOf } from "./graph.ts";
+import { type RunNode, baseOf, isDerived } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { type NodeActor, isOwnRun, countsOf, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./progress.ts";
@@ -63,7 +63,7 @@ export class DagRows {
   granted(actor: NodeActor): void {
     const { node, snapshot } = actor;
     const { attempt } = snapshot.context;
-    if (node.compensate !== undefined || isOwnRun(actor)) this.underWay(actor);
+    if (node.compensate !== undefined || (isOwnRun(actor) && !isDerived(node))) this.underWay(actor);
     if (node.undoes === undefined) this.history.started(node.id, openingOf(this.runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }
