@@ -18,7 +18,7 @@ import { deed, lives, permits, round, undoableSpec } from "../sim/governed-plots
 import { steady } from "../sim/shapes.ts";
 
 const isLong = process.env["PAWL_CASES"] === "long";
-const PLOTS_MAX = isLong ? 300 : 40;
+const PLOTS_MAX = isLong ? 3_000 : 40;
 /** It takes more plots until these are noticed. */
 const RARE: ReadonlySet<string> = new Set([
   "a cancel overlooks what runs and could be undone",

@@ -4,17 +4,28 @@
 import fc from "fast-check";
 import type { Deed, Round } from "./governed-words.ts";
 import type { Fault } from "./process.ts";
-import { type Spec, shapeSpec } from "./shapes.ts";
+import { type NodeSpec, type Spec, shapeSpec } from "./shapes.ts";
 
 /** Workflows whose nodes can be undone; what they wait for comes, or times out. Failures unwind most of them, not all. */
 export function undoableSpec(nodesMax: number, depth = 2): fc.Arbitrary<Spec> {
-  return fc.tuple(shapeSpec(nodesMax, { undoes: true }, depth), fc.constantFrom(true, true, false)).map(([spec, unwinds]) =>
-    spec.map((node) => ({
+  const parts = fc.tuple(shapeSpec(nodesMax, { undoes: true }, depth), fc.constantFrom(true, true, false), fc.option(fc.nat(40), { nil: undefined, freq: 2 }));
+  return parts.map(([spec, unwinds, failsAfter]) =>
+    [...spec, ...(failsAfter === undefined ? [] : [failing(spec, failsAfter)])].map((node) => ({
       ...node,
       ...(node.kind === "event" && { hasTimeout: true }),
       ...(!unwinds && "onFail" in node && node.onFail === "compensate" && { onFail: "block" }),
     })),
   ) as fc.Arbitrary<Spec>;
+}
+
+/** A node that fails when one of the others has ended: few workflows are unwound of themselves. */
+function failing(spec: Spec, after: number): NodeSpec {
+  const outside = [...spec.keys()].filter((index) => spec[index]!.within === undefined);
+  return {
+    ...{ kind: "call", calls: "agent", after: [outside[after % outside.length]!], reads: [], standIns: [], onFail: "compensate" },
+    undo: after % 3 === 0 ? undefined : { calls: "agent", maxAttempts: 1, acts: ["ok", "ok"] },
+    ...{ maxAttempts: 1, scripts: [["fatal"]], steps: 0, hasHeartbeat: false, gives: { length: undefined, flag: false, way: "" } },
+  };
 }
 
 const outcome = fc.constantFrom("completed", "completed", "skipped", "failed");
