@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import type { Deed, Round } from "./governed-words.ts";
 import type { Fault } from "./process.ts";
-import { type NodeSpec, type Spec, shapeSpec } from "./shapes.ts";
+import { type NodeSpec, type Spec, type UndoSpec, shapeSpec } from "./shapes.ts";
 
 /** Workflows whose nodes can be undone; what they wait for comes, or times out. Failures unwind most of them, not all. */
 export function undoableSpec(nodesMax: number, depth = 2): fc.Arbitrary<Spec> {
@@ -18,14 +18,21 @@ export function undoableSpec(nodesMax: number, depth = 2): fc.Arbitrary<Spec> {
   ) as fc.Arbitrary<Spec>;
 }
 
+const QUIET = { kind: "call", calls: "agent", reads: [], standIns: [], maxAttempts: 1, steps: 0, hasHeartbeat: false } as const;
+const NOTHING = { length: undefined, flag: false, way: "" };
+const UNDO: UndoSpec = { calls: "agent", maxAttempts: 1, acts: ["ok", "ok"] };
+
+/** One that is unwound, whatever the random ones do. */
+export const SURELY_UNDONE: Spec = [
+  { ...QUIET, after: [], onFail: "block", undo: UNDO, scripts: [["ok"]], gives: NOTHING },
+  { ...QUIET, after: [0], onFail: "compensate", undo: UNDO, scripts: [["fatal"]], gives: NOTHING },
+];
+
 /** A node that fails when one of the others has ended: few workflows are unwound of themselves. */
 function failing(spec: Spec, after: number): NodeSpec {
   const outside = [...spec.keys()].filter((index) => spec[index]!.within === undefined);
-  return {
-    ...{ kind: "call", calls: "agent", after: [outside[after % outside.length]!], reads: [], standIns: [], onFail: "compensate" },
-    undo: after % 3 === 0 ? undefined : { calls: "agent", maxAttempts: 1, acts: ["ok", "ok"] },
-    ...{ maxAttempts: 1, scripts: [["fatal"]], steps: 0, hasHeartbeat: false, gives: { length: undefined, flag: false, way: "" } },
-  };
+  const place = outside[after % outside.length]!;
+  return { ...QUIET, after: [place], onFail: "compensate", undo: after % 3 === 0 ? undefined : UNDO, scripts: [["fatal"]], gives: NOTHING };
 }
 
 const outcome = fc.constantFrom("completed", "completed", "skipped", "failed");
