@@ -3,10 +3,10 @@
  */
 import type { Failure, NodeEvent } from "../../machines/node.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Attempt, Outcome } from "./attempt.ts";
+import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import type { Calls } from "./calls.ts";
-import { FACT, nodeChart } from "./charts.ts";
+import { FACT, TIMER, nodeChart } from "./charts.ts";
 import type { DagRows } from "./dag-rows.ts";
 import { makeFailure } from "./failure.ts";
 import { type Graph, isDerived } from "./graph.ts";
@@ -74,6 +74,20 @@ export class NodeTurns {
     nodes.holds(node);
     this.#host.began(index);
     this.tell(node, FACT.granted);
+  }
+
+  /** The run is unwound. The attempt of another process goes on as a run of its own: it is told, and its end is waited for. */
+  awaitEnd(node: NodeActor): void {
+    const { id, abandoned, calls, progress, seams, timers } = this.#host;
+    progress.withdraw(node.index);
+    progress.runs(node.index);
+    abandoned.addChildren([childRunId(id, node.node.id, node.snapshot.context.attempt)]);
+    timers.clear(node);
+    const timer = (node.timer = { delayMs: Math.max(0, node.since + policyOf(node).timeoutMs - seams.clock.now()), event: TIMER.notStopped });
+    this.#host.act(() => {
+      timers.arm(node, timer);
+      calls.awaitEnd(node);
+    });
   }
 
   tell(node: NodeActor, event: NodeEvent, output?: string): void {

@@ -216,23 +216,23 @@ export class Progress {
     this.#awaited++;
   }
 
-  /** As it was when it was stored. */
-  restoreAwaited(): void {
-    this.#awaited++;
-  }
-
   /** The next queued node, now running. */
   grant(): number | undefined {
     for (let index = this.#queue.shift(); index !== undefined; index = this.#queue.shift()) {
       const granted = this.#feed.has(index) ? this.#feed.next(index) : index;
       if (granted !== index && this.#feed.hasMore(index)) this.#queue.push(index);
       if (granted === undefined) continue;
-      this.#leave(granted);
-      this.#status[granted] = CODE.running;
-      this.#running++;
+      this.runs(granted);
       return granted;
     }
     return undefined;
+  }
+
+  /** Its attempt runs. */
+  runs(index: number): void {
+    this.#leave(index);
+    this.#status[index] = CODE.running;
+    this.#running++;
   }
 
   backOff(index: number): void {
