@@ -281,9 +281,11 @@ test("the configuration of a stored structure is a machine with the same structu
 
 test("recovery actions are below the node that they are of; those of stages and of the run below the supervisor", async () => {
   const said = z.enum(["continue", "restart", "fail"]);
-  const act = agent({ name: "act", input: z.any(), output: said, run: () => "continue" as const });
+  const gate = Promise.withResolvers<void>();
+  let calls = 0;
+  const act = agent({ name: "act", input: z.any(), output: said, run: () => (++calls === 3 && gate.resolve(), "continue" as const) });
   const ladder = { warnAfter: "2ms", recovery: { act }, onWarn: ["act"] } as const;
-  const slow = agent({ name: "slow", input: z.any(), output: z.any(), run: () => new Promise((resolve) => setTimeout(resolve, 50)) });
+  const slow = agent({ name: "slow", input: z.any(), output: z.any(), run: () => gate.promise });
   const flow = workflow({ name: "flow", input: z.any(), ...ladder }, (wf) => {
     wf.stage("code", ladder, () => wf.map("reads", [1], slow, () => ({}), { warnAfter: "1ms", onWarn: ["act"] }));
   });
