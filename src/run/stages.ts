@@ -178,9 +178,12 @@ export class Stages {
 
   #recovered(actor: StageActor, action: string, output: string | undefined, failure: Failure | undefined): void {
     const said = verdictOf(action, output, failure);
+    const before = actor.snapshot;
     actor.action = undefined;
     this.#host.rows.history.stageRecovered(actor.name, action, said.verdict, said.failure);
     this.#tell(actor, { type: "recovery.ended", verdict: said.verdict });
+    // its chart goes on as it was: that nothing runs beside it must be durable, too
+    if (actor.snapshot === before) this.#write(actor, false);
   }
 
   #derived({ span, snapshot, stage }: StageActor): number {
