@@ -180,8 +180,8 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
   const collects = [...new Set(branches?.flatMap(({ result }) => readsOf(result)))];
   const alternatives = alternativesOf(node.onFail);
   const policy = nodePolicy(node, policies);
-  checkRecovery(node.recovery, node.place(["recovery"]));
-  checkWarnings(policy, [node.agent, ...alternatives], node.recovery, node.place(["onWarn"]));
+  checkRecovery(node.recovery, node.place);
+  checkWarnings(policy, [node.agent, ...alternatives], node.recovery, node.place);
   const after = node.after?.map((id, i) => indexOfNamed(id, indexOf, node.place, ["after", i])) ?? [];
   return {
     index,

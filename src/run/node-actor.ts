@@ -143,8 +143,10 @@ export function childRunOf(runId: string, actor: NodeActor): { readonly childRun
 }
 
 /** What an attempt of this node begins with. */
-export function openingOf(runId: string, actor: NodeActor): { readonly childRun?: string; readonly awaitsRun?: true } {
-  return agentOf(actor).work.kind === "wait" ? { awaitsRun: true } : childRunOf(runId, actor);
+export function openingOf(runId: string, actor: NodeActor): { readonly childRun?: string; readonly awaitsRun?: true; readonly action?: string } {
+  const { recovers } = actor.node;
+  const opening = agentOf(actor).work.kind === "wait" ? ({ awaitsRun: true } as const) : childRunOf(runId, actor);
+  return recovers === undefined ? opening : { ...opening, action: recovers.action };
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */

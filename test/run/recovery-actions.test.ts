@@ -64,7 +64,7 @@ test("'continue' goes on as if nothing had been called, within the same attempts
   expect(await eventsOf(run)).toEqual([
     "node.started n 1",
     "node.recovering n 1 cleanUp PAWL_AGENT_FAILED",
-    "node.started n[recovery-1] 1",
+    "node.started n[recovery-1] 1 cleanUp",
     "node.completed n[recovery-1] 1",
     "node.recovered n 1 cleanUp continue",
     "node.backingOff n 1 PAWL_AGENT_FAILED",
