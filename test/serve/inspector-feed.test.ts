@@ -295,7 +295,7 @@ test("recovery actions are below the node that they are of; those of stages and 
   const messages = await all(run);
   expectSound(messages, "w-1");
   const actions = messages.filter((message) => message.type === "@xstate.actor").map(({ name, parentId }) => [name, parentId]);
-  expect(actions.filter(([name]) => name!.includes("recovery")).toSorted()).toEqual([
+  expect(actions.filter(([name]) => name!.includes("recovery")).toSorted(([a], [b]) => (a! < b! ? -1 : 1))).toEqual([
     ["[run][recovery-1]", "w-1/supervisor~1"],
     ["[stage.code][recovery-1]", "w-1/supervisor~1"],
     ["reads[0][recovery-1]", "w-1/reads[0]"],

@@ -68,7 +68,7 @@ export const ladderSpec: fc.Arbitrary<LadderSpec> = fc
     spans,
     nodes: nodes.map((node, i) => ({
       ...node,
-      kind: node.kind as LadderNode["kind"],
+      kind: node.kind,
       after: [...new Set(node.after.filter((other) => other < i))],
     })) as LadderNode[],
   }));
@@ -138,7 +138,7 @@ const ACTION = { timeout: "3s", retry: { maxAttempts: 1 } } as const;
 
 function flowOf({ nodes, spans }: LadderSpec, called: (id: string) => void, clock: () => SimProcess["clock"]): Workflow {
   const later = <T>(value: T): Promise<T> => new Promise((resolve) => clock().after(700, () => resolve(value)));
-  const action = (said: readonly Said[]): Agent<any, any> =>
+  const action = (said: readonly Said[]): Agent<any> =>
     anyAgent(
       "action",
       (_, { nodeId }) => {
