@@ -138,7 +138,7 @@ const ACTION = { timeout: "3s", retry: { maxAttempts: 1 } } as const;
 
 function flowOf({ nodes, spans }: LadderSpec, called: (id: string) => void, clock: () => SimProcess["clock"]): Workflow {
   const later = <T>(value: T): Promise<T> => new Promise((resolve) => clock().after(700, () => resolve(value)));
-  const action = (said: readonly Said[]): Agent<any> =>
+  const action = (said: readonly Said[]): Agent =>
     anyAgent(
       "action",
       (_, { nodeId }) => {
