@@ -70,7 +70,7 @@ export const ladderSpec: fc.Arbitrary<LadderSpec> = fc
       ...node,
       kind: node.kind as LadderNode["kind"],
       after: [...new Set(node.after.filter((other) => other < i))],
-    })) as LadderNode[],
+    })),
   }));
 
 export interface LadderPlot {
@@ -138,7 +138,7 @@ const ACTION = { timeout: "3s", retry: { maxAttempts: 1 } } as const;
 
 function flowOf({ nodes, spans }: LadderSpec, called: (id: string) => void, clock: () => SimProcess["clock"]): Workflow {
   const later = <T>(value: T): Promise<T> => new Promise((resolve) => clock().after(700, () => resolve(value)));
-  const action = (said: readonly Said[]): Agent<any, any> =>
+  const action = (said: readonly Said[]): Agent =>
     anyAgent(
       "action",
       (_, { nodeId }) => {
