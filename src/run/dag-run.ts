@@ -102,8 +102,8 @@ export class DagRun implements HostedRun {
     this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
-      ...{ id, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers },
-      abandoned: this.#abandoned,
+      ...{ id, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers, abandoned: this.#abandoned },
+      quietly: (work) => this.#phases.quietly(work),
       began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
         // what somebody says is no alternative's result

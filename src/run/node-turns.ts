@@ -31,6 +31,8 @@ interface TurnHost {
   readonly abandoned: Abandoned;
   /** What is to be done once the commit is durable. */
   act(act: () => void): void;
+  /** What ends through this work does not end the run. */
+  quietly(work: () => void): void;
   /** Its first attempt, or a further one, begins. */
   began(index: number): void;
   /** The node has ended. */
@@ -151,11 +153,11 @@ export class NodeTurns {
     if (this.#host.nodes.at(index) === undefined) this.#host.progress.derive(index);
   }
 
-  /** When the run is unwound, the action is asked to stop like what else runs. */
+  /** When the run is unwound, the action is asked to stop like what else runs. Its node is told next how it goes on itself. */
   #stopAction(node: NodeActor, event: NodeEvent): void {
     const index = node.action;
     node.action = undefined;
-    if (index !== undefined && event !== FACT.unwinds) this.endAction(index);
+    if (index !== undefined && event !== FACT.unwinds) this.#host.quietly(() => this.endAction(index));
   }
 
   /** A recovery action is no longer wanted. */

@@ -130,9 +130,10 @@ export class Phases {
 
   /** What ends through this work is not followed: something has settled, and its dependents do not know yet. */
   quietly(work: () => void): void {
+    const wasStopping = this.#isStopping;
     this.#isStopping = true;
     work();
-    this.#isStopping = false;
+    this.#isStopping = wasStopping;
   }
 
   /** A node, group or event has settled. */

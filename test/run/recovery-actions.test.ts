@@ -303,3 +303,21 @@ test("a run that is killed before or after any commit ends as it would have, and
       expect(calls.length, `${kind} ${at} after ${wasCalled}`).toBeLessThanOrEqual(3);
     }
 });
+
+test("a node that is given up while its action runs, by its stage or by somebody, has failed, also when it is the last of the run", async () => {
+  for (const way of ["override", "stage"] as const) {
+    const room = new MachineRoom();
+    const recovery = { cleanUp: anyAgent("clean-up", never) };
+    const flow = anyWorkflow(
+      "flow",
+      (wf) => wf.stage("s", way === "stage" ? { timeout: "1m" } : {}, () => wf.node("n", failing([], "cleanUp", recovery), 1)).result,
+    );
+    const { pawl } = await room.boot([flow]);
+    const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+    await room.clock.advance(10);
+    if (way === "override") await room.settled(run.override("n", "fail"));
+    await room.settled(run.ended());
+    expect(await run.status()).toMatchObject({ status: "failed", failure: { node: "n" } });
+    expect((await run.nodes())[0]).toMatchObject({ status: "failed", recoveries: 1 });
+  }
+});

@@ -66,11 +66,7 @@ export const ladderSpec: fc.Arbitrary<LadderSpec> = fc
   })
   .map(({ nodes, spans }) => ({
     spans,
-    nodes: nodes.map((node, i) => ({
-      ...node,
-      kind: node.kind,
-      after: [...new Set(node.after.filter((other) => other < i))],
-    })) as LadderNode[],
+    nodes: nodes.map((node, i) => ({ ...node, after: [...new Set(node.after.filter((other) => other < i))] })),
   }));
 
 export interface LadderPlot {
