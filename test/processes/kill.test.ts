@@ -3,7 +3,7 @@
  */
 import { afterAll, expect, test } from "vitest";
 import { Crew, type Member } from "./crew.ts";
-import { rounds } from "./rounds.ts";
+import { type Chance, rounds } from "./rounds.ts";
 import { Stage, type WorkerOptions } from "./stage.ts";
 
 const JOURNEYS: WorkerOptions = { flows: ["journey", "policy", "tour"] };
@@ -30,8 +30,8 @@ test("one of two workers is killed under load: the other goes on with its runs, 
 }, 1_800_000);
 
 test("two of three workers are killed, the second while it takes over what the first had: the third finishes all", async () => {
-  let whileTakingOver = 0;
-  await rounds({ short: 6, long: 200 }, async (chance) => {
+  const died = { whileTakingOver: 0 };
+  const round = async (chance: Chance): Promise<void> => {
     const stage = await Stage.make(crew);
     const [first, second] = [await stage.worker(), await stage.worker()];
     await stage.worker();
@@ -42,12 +42,15 @@ test("two of three workers are killed, the second while it takes over what the f
     const firstDied = stage.kill(first);
     await Promise.race([second.ended, stage.finished()]);
     await firstDied;
-    if (stage.eyes.unfinished() > 0) whileTakingOver++;
+    if (stage.eyes.unfinished() > 0) died.whileTakingOver++;
     await stage.kill(second);
     await stage.end();
-  });
-  console.log(`${whileTakingOver} died before all was done`);
-  expect(whileTakingOver).toBeGreaterThan(0);
+  };
+  await rounds({ short: 6, long: 200 }, round);
+  // when it dies is up to the machine: until one has died in the middle nothing was shown
+  for (let more = 0; died.whileTakingOver === 0 && more < 30; more++) await rounds({ short: 1, long: 1 }, round);
+  console.log(`${died.whileTakingOver} died before all was done`);
+  expect(died.whileTakingOver).toBeGreaterThan(0);
 }, 1_800_000);
 
 test("workers are killed again and again while a journey of twenty bookings is made, and undone: all of it is undone, in order", async () => {
