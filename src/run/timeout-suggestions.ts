@@ -1,6 +1,3 @@
-/** A node that begins with its run may be a moment older than the commit of both; what a fork was given is older than that. */
-const SAME_COMMIT_MS = 1_000;
-
 /**
  * Timeouts of agents as they could be, from how long their successful attempts took. Reads the rows of runs, the newest first,
  * and keeps only lengths.
@@ -12,6 +9,9 @@ import { isMachineRun } from "./machine-view.ts";
 import { BESIDE } from "./row.ts";
 import { readNodes } from "./stored-nodes.ts";
 import { readPlan } from "./view.ts";
+
+/** A node that begins with its run may be a moment older than the commit of both; what a fork was given is older than that. */
+const SAME_COMMIT_MS = 1_000;
 
 export interface TimeoutsOptions {
   /** Only runs of this workflow. */
