@@ -261,7 +261,7 @@ export function agent<I extends Schema, O extends Schema, const R extends Recove
     if (typeof spec[field]?.["~standard"]?.validate !== "function")
       throw new PawlError("PAWL_MISSING_FIELD", { message: `${at} has no ${field} schema`, next: `add ${field}: z.object({ … })` });
   }
-  checkRecovery(spec.recovery, at);
+  checkRecovery(spec.recovery, (path) => [at, ...path].join(" "));
   return Object.freeze({
     name: spec.name,
     input: spec.input,

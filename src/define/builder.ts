@@ -87,7 +87,7 @@ export class Builder {
   stage<T>(name: string, options: StageOptions | (() => T), define?: () => T): T {
     checkName(name, "stage name", this.#at);
     const { healthCheck, ...limits } = typeof options === "object" ? options : {};
-    if (Object.keys(limits).length > 0) this.limit(name, limits, `${this.#at} stage "${name}"`);
+    if (Object.keys(limits).length > 0) this.limit(name, limits, (path) => [`${this.#at} stage "${name}"`, ...path].join(" "));
     const outer = this.#stage;
     this.#stage = { stage: name, ...(healthCheck !== undefined && { healthCheck }) };
     try {
@@ -97,10 +97,10 @@ export class Builder {
     }
   }
 
-  /** The stage has a timeout, or a warning. */
-  limit(name: string, options: StageOptions, at: string): void {
-    if (this.stages.has(name)) throw new PawlError("PAWL_DUPLICATE_ID", { message: `stage "${name}" is given options twice`, at });
-    this.stages.set(name, ladderOf(options, at));
+  /** The stage has limits, or recovery actions. */
+  limit(name: string, options: StageOptions, place: Place): void {
+    if (this.stages.has(name)) throw new PawlError("PAWL_DUPLICATE_ID", { message: `stage "${name}" is given options twice`, at: place([]) });
+    this.stages.set(name, ladderOf(options, place));
   }
 
   /** The choice stands before its members in the definition. */

@@ -19,6 +19,6 @@ export function agentOf(call: Callable): Agent {
 }
 
 /** What waits for the end of a run of this workflow that was started elsewhere. */
-export function waitingAgent(workflow: Workflow): Agent {
-  return Object.freeze({ ...placeholder(workflow.name), work: { kind: "wait" as const } });
+export function waitingAgent({ name }: { readonly name: string }): Agent {
+  return Object.freeze({ ...placeholder(name), work: { kind: "wait" as const } });
 }

@@ -48,7 +48,7 @@ interface Desk extends NodeSurroundings {
   readonly places: Map<string, Place>;
 }
 
-/** The nodes of a workflow, those within choices, too, and its stages that have a timeout or warning. */
+/** The nodes of a workflow, those within choices, too, and its stages that have limits or recovery actions. */
 export function writtenNodes(
   workflow: string,
   { nodes, stages = {} }: Pick<InnerShape, "nodes" | "stages">,
@@ -56,7 +56,10 @@ export function writtenNodes(
 ): Pick<Builder, "nodes" | "stages"> {
   const places = new Map<string, Place>();
   const builder = new Builder(`workflow "${workflow}"`, (id) => places.get(id)!);
-  for (const [name, limits] of Object.entries(stages)) builder.limit(name, limits, around.place(["stages", name]));
+  for (const [name, limits] of Object.entries(stages)) {
+    const path = ["stages", name];
+    builder.limit(name, { ...limits, recovery: recoveryNamed(around, limits.recovery, path) }, (part) => around.place([...path, ...part]));
+  }
   writeNodes({ ...around, builder, places }, nodes, ["nodes"]);
   for (const name of Object.keys(stages))
     if (!builder.nodes.some(({ stage }) => stage === name))
@@ -169,17 +172,25 @@ function calleeOf(sheet: Sheet, agent: string | undefined, workflow: string | un
       next: "add agent: NAME or workflow: NAME",
       at: place(at),
     });
-  return agentNamed(sheet, agent, ["agent"]);
+  return agentNamed(sheet, agent, [...at, "agent"]);
 }
 
-/** `path`: where in the node it is named. */
-function agentNamed({ at, agents, place }: Sheet, name: string, path: FieldPath): Agent {
+/** What is at hand to find agents. */
+type Agents = Pick<NodeSurroundings, "agents" | "place">;
+
+/** `path`: where it is named. */
+function agentNamed({ agents, place }: Agents, name: string, path: FieldPath): Agent {
   const found = agents.get(name);
   if (found !== undefined) return found;
   throw new PawlError("PAWL_UNKNOWN_AGENT", {
     message: `no agent "${name}";${didYouMean(name, agents.keys())}   agents: ${[...agents.keys()].join(", ") || "none"}`,
-    at: place([...at, ...path]),
+    at: place(path),
   });
+}
+
+/** The recovery actions of what is written at this path, if it has any. */
+export function recoveryNamed(around: Agents, written: Readonly<Record<string, string>> | undefined, path: FieldPath): Record<string, Agent> | undefined {
+  return written && Object.fromEntries(Object.entries(written).map(([name, agent]) => [name, agentNamed(around, agent, [...path, "recovery", name])]));
 }
 
 type Written = Data & {
@@ -187,15 +198,18 @@ type Written = Data & {
   readonly stage?: string | undefined;
   readonly onFail?: WrittenOnFail | undefined;
   readonly compensate?: string | undefined;
+  readonly recovery?: Readonly<Record<string, string>> | undefined;
 };
 
 /** What a node says beside what it is; other nodes are known by their ids. */
-function optionsOf(sheet: Sheet, { after, stage: _stage, onFail, compensate, ...options }: Written): object {
+function optionsOf(sheet: Sheet, { after, stage: _stage, onFail, compensate, recovery, ...options }: Written): object {
+  const { at } = sheet;
   return {
     ...options,
     ...(after !== undefined && { after: after.map((id) => ({ id }) as NodeHandle<any>) }),
-    ...(onFail !== undefined && { onFail: onFailOf(sheet, onFail, ["onFail"]) }),
-    ...(compensate !== undefined && { compensate: agentNamed(sheet, compensate, ["compensate"]) }),
+    ...(onFail !== undefined && { onFail: onFailOf(sheet, onFail, [...at, "onFail"]) }),
+    ...(compensate !== undefined && { compensate: agentNamed(sheet, compensate, [...at, "compensate"]) }),
+    ...(recovery !== undefined && { recovery: recoveryNamed(sheet, recovery, at) }),
   };
 }
 

@@ -122,9 +122,16 @@ const waits = {
   after: z.array(z.string()).describe("Nodes to wait for without using their result.").optional(),
   stage: name.describe("A label; nodes of a choice have that of the choice unless they have one of their own.").optional(),
 };
+const onWarn = (description: string) => z.array(z.string()).describe(description);
+const recovery = z
+  .record(name, z.string())
+  .describe(
+    "Recovery actions: agents by the names that `onWarn`, or what an agent says of its errors, calls them by. Each says 'continue', 'restart' or 'fail'.",
+  );
 const attempts = {
   timeout: duration("The longest time of one attempt. Default: that of the agent, or 5m.").optional(),
   warnAfter: duration("People are warned of an attempt that takes longer; less than the timeout.").optional(),
+  onWarn: onWarn("Recovery actions that then run beside the attempt, one after the other: 'restart' and 'fail' give it up.").optional(),
   heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
   healthCheck: name.describe("The check, of those that the worker is given, that is asked before each attempt.").optional(),
   retry: retry.optional(),
@@ -149,6 +156,7 @@ const tried = {
   ...waits,
   ...attempts,
   onFail: onFail.optional(),
+  recovery: recovery.optional(),
   compensate: z.string().describe("The agent that undoes what it has done, when the run is unwound or cancelled.").optional(),
 };
 
@@ -222,10 +230,15 @@ function nodeShapes<C extends Callee>(node: z.ZodType, callee: C, names = "") {
 
 // ---- documents
 
+const ladder = {
+  recovery: recovery.optional(),
+  onWarn: onWarn("Recovery actions that are called after the warning, one after the other; at most ten.").optional(),
+};
 const stage = z
   .strictObject({
     timeout: duration("The longest time of the stage: what has not ended then fails. Default: none.").optional(),
     warnAfter: duration("People are warned of a stage that takes longer; less than the timeout.").optional(),
+    ...ladder,
   })
   .meta({ id: "stage", description: "Nodes that share a timeout, from the beginning of the first; in time in which the run could work." });
 
@@ -237,7 +250,8 @@ function documentShapes(node: z.ZodType, agent: z.ZodType, workflow: z.ZodType) 
     onTimeout: z.enum(["partial", "abort"]).describe("At the timeout: end `timedOut` with the results (default), or end `failed`.").optional(),
     breaker: breaker.describe("The circuit breaker of each agent that has none of its own; with a name they share it. Default: none.").optional(),
     warnAfter: duration("People are warned of a run that could work for longer; less than the timeout.").optional(),
-    stages: z.record(name, stage).describe("Stages with a timeout or warning, by the names that nodes give.").optional(),
+    ...ladder,
+    stages: z.record(name, stage).describe("Stages with a timeout, a warning or recovery actions, by the names that nodes give.").optional(),
     nodes: z.record(name, node).describe("The nodes by their ids, which are unique in the whole workflow."),
     output: data("What a run gives.").optional(),
   };

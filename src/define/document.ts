@@ -5,7 +5,7 @@
 import { breakerOf } from "./breaker.ts";
 import { type DocumentOptions, KnownWorkflows, readAgents } from "./document-callees.ts";
 import { checkPart, schemaOf } from "./document-check.ts";
-import { workflowsNamed, writtenNodes } from "./document-nodes.ts";
+import { recoveryNamed, workflowsNamed, writtenNodes } from "./document-nodes.ts";
 import { type DocumentShape, type InnerShape, documentShape } from "./document-shape.ts";
 import { readText } from "./document-text.ts";
 import { durationMs } from "./duration.ts";
@@ -42,13 +42,15 @@ async function readWorkflow(name: string, shape: InnerShape, path: FieldPath, ar
   for (const [named, at] of workflowsNamed(shape.nodes, ["nodes"]))
     if (!workflows.has(named)) workflows.set(named, await around.workflows.get(named, place(at), trail));
   const timeoutMs = durationMs(shape.timeout ?? RUN_TIMEOUT_DEFAULT, "timeout", place(["timeout"]));
+  const within = { agents: around.agents, workflows, place };
+  const { warnAfter, onWarn } = shape;
   const plan = makePlan({
     name,
     ...(shape.input !== undefined && { input: schemaOf(shape.input, ["input"], place) }),
-    ...writtenNodes(name, shape, { agents: around.agents, workflows, place }),
+    ...writtenNodes(name, shape, within),
     output: shape.output ?? {},
     timeoutMs,
-    ladder: ladderOf({ timeout: timeoutMs, warnAfter: shape.warnAfter }, place(["warnAfter"])),
+    ladder: ladderOf({ timeout: timeoutMs, warnAfter, onWarn, recovery: recoveryNamed(within, shape.recovery, []) }, place),
     onTimeout: shape.onTimeout ?? "partial",
     breaker: shape.breaker === undefined ? undefined : breakerOf(shape.breaker, place(["breaker"])),
     place,

@@ -189,8 +189,8 @@ function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<stri
   const healthCheck = checkedHealthCheck(node.healthCheck, node.agent, node.place(["healthCheck"]));
   const alternatives = alternativesOf(node.onFail);
   const policy = nodePolicy(node, policies);
-  checkRecovery(node.recovery, node.place(["recovery"]));
-  checkWarnings(policy, [node.agent, ...alternatives], node.recovery, node.place(["onWarn"]));
+  checkRecovery(node.recovery, node.place);
+  checkWarnings(policy, [node.agent, ...alternatives], node.recovery, node.place);
   const after = node.after?.map((id, i) => indexOfNamed(id, indexOf, node.place, ["after", i])) ?? [];
   return {
     index,

@@ -92,7 +92,7 @@ function warningOf(options: AttemptOptions, timeoutMs: number, at: string, base:
   const wrong = (message: string): PawlError => new PawlError("PAWL_INVALID_VALUE", { message, at });
   const warnAfterMs = options.warnAfter === undefined ? base.warnAfterMs : durationMs(options.warnAfter, "warnAfter", at);
   const onWarn = options.onWarn ?? base.onWarn;
-  if (warnAfterMs === undefined && onWarn !== undefined) throw wrong("onWarn is given, but no warnAfter");
+  if (warnAfterMs === undefined && (onWarn?.length ?? 0) > 0) throw wrong("onWarn is given, but no warnAfter");
   if (warnAfterMs === undefined || (options.warnAfter === undefined && warnAfterMs >= timeoutMs)) return {};
   if (warnAfterMs >= timeoutMs) throw wrong(`warnAfter is ${warnAfterMs} ms, but must be less than the timeout of ${timeoutMs} ms`);
   return { warnAfterMs, ...(onWarn !== undefined && { onWarn }) };

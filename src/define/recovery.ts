@@ -6,6 +6,7 @@ import type { Agent } from "./agent.ts";
 import { checkName, didYouMean } from "./name.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { Policy } from "./policy.ts";
+import type { FieldPath, Place } from "./template.ts";
 
 /**
  * What a recovery action says of the node: 'continue' as if it had not been called; 'restart' with a new round of attempts,
@@ -38,7 +39,7 @@ export interface LadderOptions {
   /** Less than the timeout. Default: nobody is warned. */
   readonly warnAfter?: Duration | undefined;
   /** Recovery actions by name. Those of a stage are also those of its nodes. */
-  readonly recovery?: Readonly<Record<string, Agent<StageRecovery, RecoveryVerdict>>>;
+  readonly recovery?: Readonly<Record<string, Agent<StageRecovery, RecoveryVerdict>>> | undefined;
   /**
    * Names of recovery actions that are called after the warning, one after the other; at most ten. 'continue' goes on to the
    * next; 'restart' has the attempts that run given up, each node begins a new round; with 'fail' the timeout strikes.
@@ -73,8 +74,9 @@ export function isVerdict(value: unknown): value is RecoveryVerdict {
 }
 
 /** Throws PAWL_INVALID_ID or PAWL_MISSING_FIELD unless these are agents under names. */
-export function checkRecovery(recovery: RecoveryActions | undefined, at: string): void {
+export function checkRecovery(recovery: RecoveryActions | undefined, place: Place): void {
   for (const [name, agent] of Object.entries(recovery ?? {})) {
+    const at = place(["recovery", name]);
     checkName(name, "name of a recovery action", at);
     if (agent?.policy === undefined)
       throw new PawlError("PAWL_MISSING_FIELD", { message: `recovery action "${name}" has no agent`, next: `write recovery: { ${name}: agent }`, at });
@@ -85,16 +87,16 @@ export function checkRecovery(recovery: RecoveryActions | undefined, at: string)
 const ACTIONS_MAX = 10;
 
 /** The options checked. Throws PAWL_INVALID_VALUE, PAWL_INVALID_ID, PAWL_MISSING_FIELD or PAWL_UNKNOWN_RECOVERY. */
-export function ladderOf({ timeout, warnAfter, recovery, onWarn = [] }: StageOptions, at: string): Ladder {
-  checkRecovery(recovery, at);
-  const wrong = (message: string): PawlError => new PawlError("PAWL_INVALID_VALUE", { message, at });
-  const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout", at);
-  const warnAfterMs = warnAfter === undefined ? undefined : durationMs(warnAfter, "warnAfter", at);
-  if (warnAfterMs === undefined && onWarn.length > 0) throw wrong("onWarn is given, but no warnAfter");
-  if (onWarn.length > ACTIONS_MAX) throw wrong(`onWarn names ${onWarn.length} actions; ${ACTIONS_MAX} are allowed`);
+export function ladderOf({ timeout, warnAfter, recovery, onWarn = [] }: StageOptions, place: Place): Ladder {
+  checkRecovery(recovery, place);
+  const wrong = (field: string, message: string): PawlError => new PawlError("PAWL_INVALID_VALUE", { message, at: place([field]) });
+  const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout", place(["timeout"]));
+  const warnAfterMs = warnAfter === undefined ? undefined : durationMs(warnAfter, "warnAfter", place(["warnAfter"]));
+  if (warnAfterMs === undefined && onWarn.length > 0) throw wrong("onWarn", "onWarn is given, but no warnAfter");
+  if (onWarn.length > ACTIONS_MAX) throw wrong("onWarn", `onWarn names ${onWarn.length} actions; ${ACTIONS_MAX} are allowed`);
   if (warnAfterMs !== undefined && timeoutMs !== undefined && warnAfterMs >= timeoutMs)
-    throw wrong(`warnAfter is ${warnAfterMs} ms, but must be less than the timeout of ${timeoutMs} ms`);
-  for (const name of onWarn) if (!Object.hasOwn(recovery ?? {}, name)) throw unknownRecovery(name, Object.keys(recovery ?? {}), at);
+    throw wrong("warnAfter", `warnAfter is ${warnAfterMs} ms, but must be less than the timeout of ${timeoutMs} ms`);
+  checkKnown(onWarn, recovery, place, ["onWarn"]);
   return {
     onWarn,
     ...(timeoutMs !== undefined && { timeoutMs }),
@@ -104,11 +106,16 @@ export function ladderOf({ timeout, warnAfter, recovery, onWarn = [] }: StageOpt
 }
 
 /** Throws PAWL_UNKNOWN_RECOVERY unless each action that the policies name is there for the agent that they are of. */
-export function checkWarnings(policy: Policy, agents: readonly Agent[], own: RecoveryActions | undefined, at: string): void {
+export function checkWarnings(policy: Policy, agents: readonly Agent[], own: RecoveryActions | undefined, place: Place, path: FieldPath = []): void {
   const [agent, ...others] = agents;
-  const known = { ...agent?.recovery, ...own };
-  for (const name of policy.onWarn ?? []) if (!Object.hasOwn(known, name)) throw unknownRecovery(name, Object.keys(known), at);
-  if (policy.alternative !== undefined) checkWarnings(policy.alternative, others, own, at);
+  checkKnown(policy.onWarn, { ...agent?.recovery, ...own }, place, [...path, "onWarn"]);
+  if (policy.alternative !== undefined) checkWarnings(policy.alternative, others, own, place, [...path, "onFail"]);
+}
+
+/** `path`: where they are named. */
+function checkKnown(names: readonly string[] = [], recovery: object = {}, place: Place, path: FieldPath): void {
+  const known = Object.keys(recovery);
+  for (const [i, name] of names.entries()) if (!Object.hasOwn(recovery, name)) throw unknownRecovery(name, known, place([...path, i]));
 }
 
 function unknownRecovery(name: string, known: readonly string[], at: string): PawlError {

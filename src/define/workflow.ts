@@ -294,7 +294,7 @@ export function workflow<I extends Schema, const Output>(
     nodes: builder.nodes,
     output,
     timeoutMs,
-    ladder: ladderOf({ ...options, timeout: timeoutMs }, at),
+    ladder: ladderOf({ ...options, timeout: timeoutMs }, place),
     stages: builder.stages,
     onTimeout: options.onTimeout ?? "partial",
     breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, at),

@@ -3,7 +3,8 @@
  */
 import type { Recovery, StageRecovery } from "../define/recovery.ts";
 import type { StoredActor } from "../store/store.ts";
-import { Attempt } from "./attempt.ts";
+import { waitingAgent } from "../define/callable.ts";
+import { Attempt, childRunId } from "./attempt.ts";
 import type { EditedInputs } from "./edited-inputs.ts";
 import type { Failures } from "./failures.ts";
 import { stageOf } from "./graph.ts";
@@ -43,22 +44,9 @@ export class Calls {
   begin(node: NodeActor): void {
     if (node.snapshot.value !== "running" || node.attempt !== undefined) return;
     const run = this.#run;
-    const { id: nodeId, reads, after, undoes, recovers } = node.node;
+    const { undoes, recovers } = node.node;
     const [agent, policy] = [agentOf(node), policyOf(node)];
-    const { attempt: number, alternative } = node.snapshot.context;
-    const upstreamFailures = this.#failures.among([...new Set([...reads, ...after])]);
-    const facts = {
-      runId: run.id,
-      nodeId,
-      attempt: number,
-      alternative,
-      deadlineAt: node.since + policy.timeoutMs,
-      upstreamFailures,
-      pass: node.pass,
-      ...(undoes === undefined && { healthCheck: node.node.healthCheck }),
-      generation: this.#edited.of(node.index)?.generation,
-    };
-    const attempt = (node.attempt = new Attempt(facts, this.#seams, lineOf(run, node, this.#seams)));
+    const attempt = this.#attemptOf(node);
     const refusal = node.pass?.refusal;
     if (refusal !== undefined) return run.receive({ kind: "attempt", node, attempt, outcome: { failure: refusal } });
     // a run of its own takes permits itself
@@ -76,6 +64,37 @@ export class Calls {
     const missing = this.#missingFor(node);
     if (missing.length === 0) void perform();
     else this.read(missing, (texts) => void perform(texts));
+  }
+
+  /** Its attempt was begun by a process that is gone, as a run of its own, which was asked to end: that is waited for. */
+  awaitEnd(node: NodeActor): void {
+    if (node.snapshot.value !== "stopping" || node.attempt !== undefined) return;
+    const agent = agentOf(node);
+    const attempt = this.#attemptOf(node);
+    const runId = childRunId(this.#run.id, node.node.id, attempt.attempt);
+    const { input, work } = waitingAgent(agent);
+    void attempt
+      .perform({ ...agent, input, work }, () => ({ runId }), policyOf(node).nonRetryable)
+      .then((outcome) => {
+        if (outcome !== undefined) this.#run.receive({ kind: "attempt", node, attempt, outcome });
+      });
+  }
+
+  #attemptOf(node: NodeActor): Attempt {
+    const { id: nodeId, reads, after, undoes, healthCheck } = node.node;
+    const { attempt, alternative } = node.snapshot.context;
+    const facts = {
+      runId: this.#run.id,
+      nodeId,
+      attempt,
+      alternative,
+      deadlineAt: node.since + policyOf(node).timeoutMs,
+      upstreamFailures: this.#failures.among([...new Set([...reads, ...after])]),
+      pass: node.pass,
+      ...(undoes === undefined && { healthCheck }),
+      generation: this.#edited.of(node.index)?.generation,
+    };
+    return (node.attempt = new Attempt(facts, this.#seams, lineOf(this.#run, node, this.#seams)));
   }
 
   /** What a recovery action is given. */

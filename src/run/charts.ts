@@ -102,4 +102,5 @@ export const SUPERVISOR_INPUT = {};
 export const TIMER = {
   runTimedOut: afterEvent("runTimeout", "workflow.running") as unknown as WorkflowEvent,
   backedOff: afterEvent("backoff", "node.backingOff") as unknown as NodeEvent,
+  notStopped: afterEvent("attemptTimeout", "node.stopping") as unknown as NodeEvent,
 } as const;

@@ -5,11 +5,11 @@ import type { Failure } from "../../machines/node.ts";
 import type { ActorRecord } from "../store/store.ts";
 import type { EditedInputs } from "./edited-inputs.ts";
 import { WITHOUT_END_MS } from "./event-nodes.ts";
-import { type RunNode, baseOf } from "./graph.ts";
+import { type RunNode, baseOf, isDerived } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { attemptEnded, attemptStarted } from "./attempt-marks.ts";
 import type { AttemptMark, Meter } from "./metering.ts";
-import { type NodeActor, countsOf, nodeRow, openingOf } from "./node-actor.ts";
+import { type NodeActor, isOwnRun, countsOf, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./node-status.ts";
 import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
 
@@ -64,14 +64,14 @@ export class DagRows {
   }
 
   /**
-   * An attempt started. A call that can be undone has a row from then on: after a crash it is known that it may have done
-   * something.
+   * An attempt started. A call that can be undone, or is a run of its own, has a row from then on: after a crash it is known
+   * that it may have done something, or goes on.
    */
   granted(actor: NodeActor): void {
     const { node, snapshot } = actor;
     if (this.#meter !== undefined) this.#marks.push(attemptStarted(actor));
     const { attempt } = snapshot.context;
-    if (node.compensate !== undefined) this.underWay(actor);
+    if (node.compensate !== undefined || (isOwnRun(actor) && !isDerived(node))) this.underWay(actor);
     if (node.undoes === undefined) this.history.started(node.id, openingOf(this.runId, actor), attempt);
     else this.history.node("node.compensating", baseOf(node), attempt);
   }

@@ -99,6 +99,7 @@ export class DagRun implements GatedRun {
     const act = (work: () => void): void => void this.#acts.push(work);
     this.#turns = new NodeTurns({
       ...{ id, run: this, seams, graph, progress, rows, calls, act, nodes: this.#nodes, timers: this.#timers, abandoned: this.#abandoned },
+      quietly: (work) => this.#phases.quietly(work),
       began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
         // what somebody says is no alternative's result

@@ -59,7 +59,7 @@ export class EventNodes {
     const { policy } = this.#host.graph.plan.nodes[index]!;
     const actor = this.#actorOf(index, eventChart.restore("awaited", { policy, failure: undefined }), since);
     this.#actors.set(index, actor);
-    this.#host.progress.restoreAwaited();
+    this.#host.progress.awaits(index);
     if (policy.timeoutMs >= WITHOUT_END_MS) return;
     actor.timer = { delayMs: Math.max(0, since + policy.timeoutMs - now), event: EVENT_FACT.timedOut };
     this.#host.timers.restore(actor);
@@ -103,7 +103,7 @@ export class EventNodes {
     const { policy } = this.#host.graph.plan.nodes[index]!;
     const known = this.#actors.get(index);
     const actor = known ?? this.#actorOf(index, eventChart.initial(policy).snapshot, this.#host.now());
-    if (known === undefined) this.#host.progress.restoreAwaited();
+    if (known === undefined) this.#host.progress.awaits(index);
     if (note !== undefined) actor.overridden = note;
     this.tell(actor, event, result);
   }

@@ -82,6 +82,11 @@ export function readRecoveryId(id: string): { readonly of: string; readonly numb
   return of === undefined ? undefined : { of, number: Number(number) };
 }
 
+/** The key of the row of this recovery action, of a node or stage. */
+export function recoveryId(of: string, number = 0): string {
+  return `${of}[recovery-${number}]`;
+}
+
 /** The id of the node that this is the compensation of. */
 export function undoneBy(id: string): string | undefined {
   return id.endsWith(UNDO) ? id.slice(0, -UNDO.length) : undefined;
@@ -154,7 +159,7 @@ export class Graph {
     const node = typeof of === "string" ? undefined : this.node(of);
     const known = node === undefined ? this.#ladderOf(of as string)?.recovery?.[action] : recoveryAgent(node, action, alternative);
     const agent = known ?? missingAction(action);
-    return { ...DERIVED, index, id: `${node?.id ?? of}[recovery-${number}]`, agent, policy: this.#policyOf(agent), recovers };
+    return { ...DERIVED, index, id: recoveryId(node?.id ?? String(of), number), agent, policy: this.#policyOf(agent), recovers };
   }
 
   #policyOf(agent: Agent): Policy {

@@ -82,15 +82,15 @@ export interface HistoryEvent {
   readonly outcome?: "completed" | "skipped" | "failed";
   readonly by?: string;
   readonly reason?: string;
-  /** The name of the recovery action that is called, or has ended, and what it said. */
+  /** The name of the recovery action that is called, that an attempt is of, or that has ended, and what it said. */
   readonly action?: string;
   readonly verdict?: "continue" | "restart" | "fail";
   /** Of a node that is tried again with another input: which one it is, from 2 on. */
   readonly generation?: number;
 }
 
-/** What a node began with: what a group was opened with, until when an event is awaited, or the run that an attempt is. */
-type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "awaitsRun">;
+/** What a node began with: what a group was opened with, until when an event is awaited, the run that an attempt is, or what action. */
+type Opening = Pick<HistoryEvent, "items" | "branch" | "dueAt" | "childRun" | "awaitsRun" | "action">;
 /** What is said of a node beside its attempt. */
 type Detail = Opening | OverrideNote | Pick<HistoryEvent, "generation"> | Recovered;
 /** What is said of a recovery action. */

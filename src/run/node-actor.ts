@@ -86,6 +86,11 @@ export function agentOf({ node, snapshot }: Pick<NodeActor, "node" | "snapshot">
   return alternative === 0 ? node.agent : node.alternatives[alternative - 1]!;
 }
 
+/** Its attempt is a run of its own, which goes on when its process is gone. */
+export function isOwnRun(actor: Pick<NodeActor, "node" | "snapshot">): boolean {
+  return agentOf(actor).work.kind === "run";
+}
+
 /** The name of the recovery action that it waits for, or that runs beside its attempt. */
 export function actionOf({ snapshot: { value, context } }: Pick<NodeActor, "snapshot">): string {
   return (value === "recovering" ? context.failure?.recover : context.policy.onWarn?.[context.warned - 1]) ?? "";
@@ -137,12 +142,14 @@ export function withDraw(event: Timer["event"], random: Random): NodeEvent {
 
 /** The run that an attempt of this node is, if it is one. */
 export function childRunOf(runId: string, actor: NodeActor): { readonly childRun?: string } {
-  return agentOf(actor).work.kind === "run" ? { childRun: childRunId(runId, actor.node.id, actor.snapshot.context.attempt) } : {};
+  return isOwnRun(actor) ? { childRun: childRunId(runId, actor.node.id, actor.snapshot.context.attempt) } : {};
 }
 
 /** What an attempt of this node begins with. */
-export function openingOf(runId: string, actor: NodeActor): { readonly childRun?: string; readonly awaitsRun?: true } {
-  return agentOf(actor).work.kind === "wait" ? { awaitsRun: true } : childRunOf(runId, actor);
+export function openingOf(runId: string, actor: NodeActor): { readonly childRun?: string; readonly awaitsRun?: true; readonly action?: string } {
+  const { recovers } = actor.node;
+  const opening = agentOf(actor).work.kind === "wait" ? ({ awaitsRun: true } as const) : childRunOf(runId, actor);
+  return recovers === undefined ? opening : { ...opening, action: recovers.action };
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */

@@ -3,10 +3,10 @@
  */
 import type { Failure, NodeEvent } from "../../machines/node.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Attempt, Outcome } from "./attempt.ts";
+import { type Attempt, type Outcome, childRunId } from "./attempt.ts";
 import type { KeptStep } from "./attempt-line.ts";
 import type { Calls } from "./calls.ts";
-import { FACT, nodeChart } from "./charts.ts";
+import { FACT, TIMER, nodeChart } from "./charts.ts";
 import type { DagRows } from "./dag-rows.ts";
 import type { GatedRun } from "./flow.ts";
 import type { Ended, Pass } from "./pass.ts";
@@ -35,6 +35,8 @@ interface TurnHost {
   readonly abandoned: Abandoned;
   /** What is to be done once the commit is durable. */
   act(act: () => void): void;
+  /** What ends through this work does not end the run. */
+  quietly(work: () => void): void;
   /** Its first attempt, or a further one, begins. */
   began(index: number): void;
   /** The node has ended. */
@@ -99,7 +101,7 @@ export class NodeTurns {
 
   #begin(of: RunNode, pass: Pass | undefined): void {
     const { nodes, progress, seams } = this.#host;
-    progress.grant(of.index);
+    progress.runs(of.index);
     let node = nodes.at(of.index);
     if (node === undefined) nodes.add((node = newNode(of, nodeChart.initial(of.policy).snapshot)));
     node.since = seams.clock.now();
@@ -108,6 +110,20 @@ export class NodeTurns {
     nodes.holds(node);
     this.#host.began(of.index);
     this.tell(node, FACT.granted);
+  }
+
+  /** The run is unwound. The attempt of another process goes on as a run of its own: it is told, and its end is waited for. */
+  awaitEnd(node: NodeActor): void {
+    const { id, abandoned, calls, progress, seams, timers } = this.#host;
+    progress.withdraw(node.index);
+    progress.runs(node.index);
+    abandoned.addChildren([childRunId(id, node.node.id, node.snapshot.context.attempt)]);
+    timers.clear(node);
+    const timer = (node.timer = { delayMs: Math.max(0, node.since + policyOf(node).timeoutMs - seams.clock.now()), event: TIMER.notStopped });
+    this.#host.act(() => {
+      timers.arm(node, timer);
+      calls.awaitEnd(node);
+    });
   }
 
   tell(node: NodeActor, event: NodeEvent, output?: string): void {
@@ -175,11 +191,11 @@ export class NodeTurns {
     if (this.#host.nodes.at(index) === undefined) this.#host.progress.derive(index);
   }
 
-  /** When the run is unwound, the action is asked to stop like what else runs. */
+  /** When the run is unwound, the action is asked to stop like what else runs. Its node is told next how it goes on itself. */
   #stopAction(node: NodeActor, event: NodeEvent): void {
     const index = node.action;
     node.action = undefined;
-    if (index !== undefined && event !== FACT.unwinds) this.endAction(index);
+    if (index !== undefined && event !== FACT.unwinds) this.#host.quietly(() => this.endAction(index));
   }
 
   /** A recovery action is no longer wanted. */

@@ -16,7 +16,7 @@ import type { Graph } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import { RUN_EVENTS } from "./history.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { type Abandoned, countCutOff } from "./node-actor.ts";
+import { type Abandoned, countCutOff, isOwnRun } from "./node-actor.ts";
 import type { NodeTurns } from "./node-turns.ts";
 import type { NodeStatus, Settled } from "./node-status.ts";
 import type { Progress } from "./progress.ts";
@@ -107,7 +107,7 @@ export class Phases {
     if (this.state === "pending") return this.tellWorkflow(FACT.started);
     if (this.state === "collecting") return this.collect();
     if (this.state === "compensating") {
-      progress.stop(true);
+      this.#stopAgain();
       if (progress.exhausted) this.#compensateNext();
     } else if (failures.cause !== undefined) {
       // somebody gave the node up when the run had ended
@@ -120,11 +120,21 @@ export class Phases {
     if (progress.exhausted) this.tellSupervisor(FACT.exhausted);
   }
 
+  /** Nothing is undone before what goes on has ended. */
+  #stopAgain(): void {
+    const { progress, nodes, turns } = this.#host;
+    progress.stop(true);
+    const stopping = nodes.all().filter(({ snapshot }) => snapshot.value === "stopping");
+    for (const node of stopping) turns.awaitEnd(node);
+    if (stopping.length > 0) this.#supervisor = supervisorChart.restore("stopping", undefined as never);
+  }
+
   /** What ends through this work is not followed: something has settled, and its dependents do not know yet. */
   quietly(work: () => void): void {
+    const wasStopping = this.#isStopping;
     this.#isStopping = true;
     work();
-    this.#isStopping = false;
+    this.#isStopping = wasStopping;
   }
 
   /** A node, group or event has settled. */
@@ -203,7 +213,9 @@ export class Phases {
     abandoned.addChildren(nodes.leftChildren(id, graph, progress));
     for (const node of nodes.all()) {
       countCutOff(node);
-      turns.tell(node, node.wasCutOff === true ? FACT.nodeCancelled : event);
+      const goesOn = event === FACT.unwinds && isOwnRun(node);
+      turns.tell(node, node.wasCutOff === true && !goesOn ? FACT.nodeCancelled : event);
+      if (node.wasCutOff === true && goesOn) turns.awaitEnd(node);
     }
     groups.cancel();
     events.cancel();

@@ -205,11 +205,6 @@ export class Progress {
     this.#awaited++;
   }
 
-  /** As it was when it was stored. */
-  restoreAwaited(): void {
-    this.#awaited++;
-  }
-
   /** The next queued node, which is to be granted or parked. */
   next(): number | undefined {
     for (let index = this.#queue.shift(); index !== undefined; index = this.#queue.shift()) {
@@ -220,8 +215,8 @@ export class Progress {
     return undefined;
   }
 
-  /** It runs now. */
-  grant(index: number): void {
+  /** Its attempt runs. */
+  runs(index: number): void {
     this.#leave(index);
     this.#status[index] = CODE.running;
     this.#running++;

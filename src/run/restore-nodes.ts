@@ -9,7 +9,7 @@ import type { Failures } from "./failures.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { contextOf, newNode, restoredBackoffs } from "./node-actor.ts";
+import { contextOf, isOwnRun, newNode, restoredBackoffs } from "./node-actor.ts";
 import type { NodeTimers } from "./node-timers.ts";
 import type { Results } from "./results.ts";
 import type { StoredNode } from "./stored-nodes.ts";
@@ -79,15 +79,20 @@ export function restoreNodes(stored: readonly StoredNode[], now: number, parts: 
   }
 }
 
-/** An attempt was under way, or was waited for: it runs again, unless the run is unwound. */
-function restoreCutOff(node: RunNode, { body }: StoredNode, { rows, nodes, unwinding, state, nextCommitNo }: Parts): void {
+/**
+ * An attempt was under way, or was waited for: it runs again, unless the run is unwound; then the end of one that goes on as
+ * a run of its own is waited for.
+ */
+function restoreCutOff(node: RunNode, { status, body }: StoredNode, { rows, nodes, unwinding, state, nextCommitNo }: Parts): void {
   const { attempt, failure } = body;
   if (state === "compensating") {
+    const stopping = { ...newNode(node, nodeChart.restore("stopping", contextOf(node, body))), since: body.startedAt };
+    if (status === "running" && isOwnRun(stopping)) return nodes.add(stopping);
     rows.written(node, "cancelled", body);
     return unwinding.ended(node, "cancelled", attempt, failure, nextCommitNo);
   }
   const queued = nodeChart.restore("queued", { ...contextOf(node, body), attempt: attempt - 1, backoffMs: 0 });
-  nodes.add({ ...newNode(node, queued), wasCutOff: true });
+  nodes.add({ ...newNode(node, queued), since: body.startedAt, wasCutOff: true });
 }
 
 /**

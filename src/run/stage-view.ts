@@ -2,10 +2,10 @@
  * The stages of a run, as people see them: of those with a timeout or warning their rows tell, of others their nodes.
  */
 import type { Store } from "../store/store.ts";
-import { isSpan, stageOf } from "./graph.ts";
+import { RUN_SPAN, isSpan, recoveryId, spanOf, stageOf } from "./graph.ts";
 import { openActorRow } from "./row.ts";
 import type { StageBody } from "./stages.ts";
-import { type NodeView, viewNodes } from "./view.ts";
+import { type NodeView, readRunning, viewNodes } from "./view.ts";
 
 /** A stage of a run. */
 export interface StageView {
@@ -15,12 +15,32 @@ export interface StageView {
   /** When the first of its nodes began and the last one ended, in ms since 1970. */
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
+  /** When people were warned that it takes longer than its `warnAfter`. */
+  readonly warnedAt: number | undefined;
   /** Its nodes, those of them that have ended, and that failed. */
   readonly nodes: number;
   readonly ended: number;
   readonly failed: number;
   /** Recovery actions that were called for it. */
   readonly recoveries: number;
+  /** The one that runs beside it, by its name. */
+  readonly action: string | undefined;
+}
+
+/** What takes longer than its `warnAfter`: a stage, or the run. */
+export interface WarnedSpan {
+  readonly stage: string | undefined;
+  readonly startedAt: number;
+  readonly warnedAt: number | undefined;
+  /** The recovery action that runs beside it, by its name. */
+  readonly action: string | undefined;
+}
+
+/** A stage as its row tells it, or the run's warning. */
+interface StoredSpan {
+  readonly status: StageView["status"];
+  readonly body: StageBody;
+  readonly action: string | undefined;
 }
 
 const OPEN: ReadonlySet<string> = new Set(["waiting", "queued", "running", "backingOff", "recovering", "compensating"]);
@@ -29,22 +49,42 @@ const BEGUN: ReadonlySet<string> = new Set(["running", "backingOff", "recovering
 /** In the order of the definition. Throws PAWL_NOT_A_WORKFLOW for a run of a machine. */
 export async function viewStages(store: Store, runId: string): Promise<StageView[]> {
   const views = (await viewNodes(store, runId)).filter(({ stage, memberOf }) => stage !== undefined && !(memberOf !== undefined && "position" in memberOf));
-  const rows = (await store.readActorRange(runId, "[", "\\")).filter(({ key }) => isSpan(key));
-  const stored = new Map(rows.map((row) => [stageOf(row.key), { status: row.status as StageView["status"], body: openActorRow(runId, row) as StageBody }]));
+  const stored = views.length === 0 ? new Map<string, StoredSpan>() : await readSpans(store, runId);
   return [...Map.groupBy(views, ({ stage }) => stage!)].map(([name, nodes]) => {
-    const { status, body } = stored.get(name) ?? {};
+    const { status, body, action } = stored.get(spanOf(name)) ?? {};
     const ended = nodes.filter((node) => !OPEN.has(node.status));
+    const cancelled = isLeft(status, nodes);
     return {
       name,
-      status: isLeft(status, nodes) ? "cancelled" : (status ?? statusOf(nodes)),
+      status: cancelled ? "cancelled" : (status ?? statusOf(nodes)),
       startedAt: body?.startedAt ?? least(nodes.map(({ startedAt }) => startedAt)),
       endedAt: body?.endedAt ?? (ended.length === nodes.length ? greatest(nodes.map(({ endedAt }) => endedAt)) : undefined),
+      warnedAt: body?.warnedAt,
       nodes: nodes.length,
       ended: ended.length,
       failed: nodes.filter((node) => node.status === "failed").length,
       recoveries: body?.recoveries ?? 0,
+      action: cancelled ? undefined : action,
     };
   });
+}
+
+/** Of a run that is under way: what takes longer than it should, the run first. */
+export async function warnedSpans(store: Store, runId: string): Promise<WarnedSpan[]> {
+  const warned = [...(await readSpans(store, runId))].filter(([, { status }]) => status === "warned");
+  return warned
+    .toSorted(([a], [b]) => Number(b === RUN_SPAN) - Number(a === RUN_SPAN))
+    .map(([span, { body, action }]) => ({ stage: stageOf(span), startedAt: body.startedAt, warnedAt: body.warnedAt, action }));
+}
+
+/** By the keys of their rows; which action runs, the history tells. */
+async function readSpans(store: Store, runId: string): Promise<Map<string, StoredSpan>> {
+  const rows = (await store.readActorRange(runId, "[", "\\")).filter(({ key }) => isSpan(key));
+  const stored = rows.map(({ key, ...row }) => ({ key, status: row.status as StageView["status"], body: openActorRow(runId, { key, ...row }) as StageBody }));
+  const running = stored.some(({ body }) => body.acting) ? await readRunning(store, runId) : undefined;
+  return new Map(
+    stored.map(({ key, status, body }) => [key, { status, body, action: body.acting ? running?.get(recoveryId(key, body.recoveries))?.action : undefined }]),
+  );
 }
 
 /** The run ended before the stage did. */

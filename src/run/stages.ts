@@ -22,6 +22,7 @@ export interface StageBody {
   /** Instants in ms since 1970. */
   readonly startedAt: number;
   readonly endedAt?: number;
+  readonly warnedAt?: number;
   /** How long the run had worked when it began, in ms. */
   readonly beganMs: number;
   /** Recovery actions that have begun; `acting`: the newest has not ended. */
@@ -45,6 +46,7 @@ interface StageActor {
   snapshot: StageSnapshot;
   startedAt: number;
   endedAt: number | undefined;
+  warnedAt: number | undefined;
   beganMs: number;
   /** The recovery action under way. */
   action: number | undefined;
@@ -89,7 +91,7 @@ export class Stages {
       const actor = this.#bySpan.get(span);
       if (actor === undefined) continue;
       actor.snapshot = stageChart.restore(status, { policy: actor.stage, recoveries: body.recoveries });
-      [actor.startedAt, actor.endedAt, actor.beganMs] = [body.startedAt, body.endedAt, body.beganMs];
+      [actor.startedAt, actor.endedAt, actor.warnedAt, actor.beganMs] = [body.startedAt, body.endedAt, body.warnedAt, body.beganMs];
       if (body.acting && status === "warned") actor.action = this.#derived(actor);
     }
   }
@@ -176,9 +178,12 @@ export class Stages {
 
   #recovered(actor: StageActor, action: string, output: string | undefined, failure: Failure | undefined): void {
     const said = verdictOf(action, output, failure);
+    const before = actor.snapshot;
     actor.action = undefined;
     this.#host.rows.history.stageRecovered(actor.name, action, said.verdict, said.failure);
     this.#tell(actor, { type: "recovery.ended", verdict: said.verdict });
+    // its chart goes on as it was: that nothing runs beside it must be durable, too
+    if (actor.snapshot === before) this.#write(actor, false);
   }
 
   #derived({ span, snapshot, stage }: StageActor): number {
@@ -198,6 +203,7 @@ export class Stages {
     if (asks.includes("stopAction") && action !== undefined) turns.endAction(action);
     if (asks.includes("startAction")) turns.queueAction((actor.action = this.#derived(actor)));
     if (snapshot.status === "done") actor.endedAt = this.#host.now();
+    if (event.type === "stage.overdue") actor.warnedAt = this.#host.now();
     this.#write(actor, snapshot.value !== before.value);
     if (asks.includes("restartAttempts")) this.#restart(actor);
     if (asks.includes("failNodes") && actor.name === undefined) this.#host.phases.tellWorkflow(FACT.overdue);
@@ -205,9 +211,10 @@ export class Stages {
   }
 
   #write(actor: StageActor, isEntered: boolean): void {
-    const { span, name, snapshot, startedAt, endedAt, beganMs, action } = actor;
+    const { span, name, snapshot, startedAt, endedAt, warnedAt, beganMs, action } = actor;
     const { value, context } = snapshot;
-    const body: StageBody = { startedAt, beganMs, recoveries: context.recoveries, acting: action !== undefined, ...(endedAt !== undefined && { endedAt }) };
+    const since = { startedAt, ...(warnedAt !== undefined && { warnedAt }), ...(endedAt !== undefined && { endedAt }) };
+    const body: StageBody = { ...since, beganMs, recoveries: context.recoveries, acting: action !== undefined };
     this.#host.rows.add(stageRow(this.#host.rows.runId, span, value, body));
     if (isEntered) this.#host.rows.history.stage(name, value);
   }
@@ -223,7 +230,7 @@ export class Stages {
 
 function newActor(name: string | undefined, stage: PlanStage): StageActor {
   const { snapshot } = stageChart.initial(stage);
-  return { span: spanOf(name), name, stage, snapshot, startedAt: 0, endedAt: undefined, beganMs: 0, action: undefined, ended: 0 };
+  return { span: spanOf(name), name, stage, snapshot, startedAt: 0, endedAt: undefined, warnedAt: undefined, beganMs: 0, action: undefined, ended: 0 };
 }
 
 function timedOut(name: string | undefined): Failure {

@@ -10,6 +10,9 @@ import { BESIDE } from "./row.ts";
 import { readNodes } from "./stored-nodes.ts";
 import { readPlan } from "./view.ts";
 
+/** A node that begins with its run may be a moment older than the commit of both; what a fork was given is older than that. */
+const SAME_COMMIT_MS = 1_000;
+
 export interface TimeoutsOptions {
   /** Only runs of this workflow. */
   readonly workflow?: string;
@@ -89,7 +92,8 @@ async function measure(store: Store, record: RunRecord, measured: Map<string, Me
   for (const { index, status, body } of nodes) {
     const { kind, agent, alternatives } = graph.node(index);
     const { alternative = 0, startedAt, endedAt, failure, attempt } = body;
-    if (kind !== "call" || body.childRun !== undefined || body.overridden !== undefined || attempt === 0 || startedAt < record.createdAt) continue;
+    if (kind !== "call" || body.childRun !== undefined || body.overridden !== undefined || attempt === 0 || startedAt < record.createdAt - SAME_COMMIT_MS)
+      continue;
     const { name } = alternative === 0 ? agent : alternatives[alternative - 1]!;
     const of = measured.get(name) ?? { tookMs: [], timedOut: 0 };
     measured.set(name, of);

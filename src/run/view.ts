@@ -14,7 +14,7 @@ import { type HistoryEntry, readHistoryEntry } from "./history.ts";
 import { READABLE, type WaitingFor, isMachineRun, readStructure, viewMachine } from "./machine-view.ts";
 import { type Lane, NO_LANE } from "./lane.ts";
 import { type ForkOrigin, readOrigin } from "./origin.ts";
-import type { Graph, RunNode } from "./graph.ts";
+import { type Graph, type RunNode, recoveryId } from "./graph.ts";
 import type { NodeStatus as Standing } from "./node-status.ts";
 import { Progress } from "./progress.ts";
 import { BESIDE, INPUT_KEY, OUTPUT_KEY, type OverrideNote, openActorRow, openRunRow, progressKey } from "./row.ts";
@@ -95,6 +95,8 @@ export interface NodeView {
   readonly retryAt: number | undefined;
   /** How many recovery actions were called for it. */
   readonly recoveries: number;
+  /** The recovery action that it waits for, or that runs beside its attempt, by its name. */
+  readonly action: string | undefined;
   /** Of an attempt that takes longer than its `warnAfter`: since when. */
   readonly warnedAt: number | undefined;
   /** What its attempt reported last; see `ctx.heartbeat`. */
@@ -263,6 +265,7 @@ export async function viewNodes(store: Store, runId: string, known?: Plan): Prom
       failure: body?.failure,
       retryAt: backsOff ? (body?.endedAt ?? 0) + (body?.backoffMs ?? 0) : undefined,
       recoveries: body?.recoveries ?? 0,
+      action: running.get(recoveryId(node.id, body?.recoveries))?.action ?? (derived === "recovering" ? body?.failure?.recover : undefined),
       warnedAt: started?.warnedAt,
       progress: reported.get(node.id),
       childRun: started === undefined ? body?.childRun : started.childRun,
@@ -339,16 +342,18 @@ interface StartedAttempt {
   readonly awaitsRun?: true | undefined;
   /** It undoes what the node has done. */
   readonly undoes: boolean;
+  /** It is of this recovery action. */
+  readonly action?: string | undefined;
   readonly warnedAt?: number;
 }
 
 /** Nodes whose last word in the history is that an attempt started. */
-async function readRunning(store: Store, runId: string): Promise<Map<string, StartedAttempt>> {
+export async function readRunning(store: Store, runId: string): Promise<Map<string, StartedAttempt>> {
   const running = new Map<string, StartedAttempt>();
   for await (const { at, events } of readHistory(store, runId)) {
-    for (const { type, node, attempt, childRun, awaitsRun } of events) {
+    for (const { type, node, attempt, childRun, awaitsRun, action } of events) {
       if (type === "run.recovered") running.clear();
-      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false, childRun, awaitsRun });
+      else if (type === "node.started") running.set(node!, { attempt: attempt!, at, undoes: false, childRun, awaitsRun, action });
       else if (type === "node.compensating") running.set(node!, { attempt: attempt!, at, undoes: true, childRun });
       else if (type === "node.warned") Object.assign(running.get(node!) ?? {}, { warnedAt: at });
       else if (node !== undefined && type !== "node.recovered") running.delete(node);

@@ -47,6 +47,10 @@ export const CAUSE_KINDS = [
   "limit",
   /** It waits for its turn: its worker, or every worker, is busy. */
   "queued",
+  /** A recovery action says how the node goes on. */
+  "recovering",
+  /** A node, a stage or the run takes longer than its `warnAfter`. */
+  "takesLong",
   /** Nothing was written for long, though it is at work. */
   "quiet",
   "running",
@@ -65,6 +69,8 @@ export interface Cause {
   readonly next: string | null;
   /** The node that it is about. */
   readonly node?: string | undefined;
+  /** The stage that it is about. */
+  readonly stage?: string | undefined;
   /** The actor of a machine's run that it is about, by its key. */
   readonly actor?: string | undefined;
   /** The other run that it is about. */

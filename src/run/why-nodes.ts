@@ -5,6 +5,7 @@ import type { RunRecord } from "../store/store.ts";
 import { unwoundFrom } from "./checkpoints.ts";
 import { limitDrafts } from "./why-limits.ts";
 import { awaitedRunOf } from "./why-awaited-run.ts";
+import { warnedSpans } from "./stage-view.ts";
 import { type NodeBody, openActorRow, openRunRow } from "./row.ts";
 import { type NodeView, viewNodes } from "./view.ts";
 import { type Asking, type Draft, instantText, named } from "./why-cause.ts";
@@ -20,7 +21,39 @@ export async function nodeDrafts(asking: Asking, hasHand: boolean): Promise<Draf
   const isPaused = asking.record.status === "paused";
   const waits = nodes.filter(({ status }) => status !== "queued").flatMap((node) => waitDrafts(asking, node, hasHand));
   const { drafts, others } = await limitDrafts(asking, hasHand && !isPaused ? nodes.filter((node) => isQueued(asking, node)) : []);
-  return [...waits, ...drafts, ...queuedDrafts(others), ...failureDrafts(asking, nodes)];
+  return [...waits, ...drafts, ...queuedDrafts(others), ...(await spanDrafts(asking, nodes)), ...failureDrafts(asking, nodes)];
+}
+
+/** The stages, and the run, that people were warned of. */
+async function spanDrafts({ store, record: { id } }: Asking, nodes: readonly NodeView[]): Promise<Draft[]> {
+  return (await warnedSpans(store, id)).map(({ stage, startedAt, warnedAt, action }) => {
+    const what = stage === undefined ? "the run" : `stage "${stage}"`;
+    const open = nodes.filter((node) => WORKS.has(node.status) && node.kind === "call" && (stage === undefined || node.stage === stage));
+    const doing =
+      open.length === 0
+        ? ""
+        : `: ${named(
+            open.map((node) => node.id),
+            3,
+          )}`;
+    return {
+      kind: "takesLong",
+      message: `${what} takes longer than its warning says: it began at ${instantText(startedAt)}${warnedText(warnedAt)}${besideText(action)}${doing}`,
+      ...(stage !== undefined && { stage }),
+      since: warnedAt,
+      next: `wait: its timeout ends it; or \`pawl cancel ${id}\``,
+    };
+  });
+}
+
+const WORKS: ReadonlySet<string> = new Set(["running", "recovering", "backingOff"]);
+
+function warnedText(warnedAt: number | undefined): string {
+  return warnedAt === undefined ? "" : `, people were warned at ${instantText(warnedAt)}`;
+}
+
+function besideText(action: string | undefined): string {
+  return action === undefined ? "" : `; recovery action "${action}" runs beside it`;
 }
 
 function isQueued({ clock }: Asking, { status, retryAt, kind }: NodeView): boolean {
@@ -29,7 +62,7 @@ function isQueued({ clock }: Asking, { status, retryAt, kind }: NodeView): boole
 
 /** What this node waits for, if it is under way. */
 function waitDrafts(asking: Asking, node: NodeView, hasHand: boolean): Draft[] {
-  const { id, status, kind, retryAt, dueAt } = node;
+  const { id, status, kind, retryAt, dueAt, action } = node;
   const about = { node: id };
   if (status === "backingOff") {
     if (isQueued(asking, node)) return [];
@@ -37,8 +70,8 @@ function waitDrafts(asking: Asking, node: NodeView, hasHand: boolean): Draft[] {
     return [{ kind: "waitsForRetry", message, ...about, code: node.failure?.code, until: retryAt, next: null }];
   }
   if (status === "recovering") {
-    const message = `${id}: ${attempts(node)} failed${reason(node)}; recovery action "${node.failure?.recover}" says how it goes on`;
-    return [{ kind: "running", message, ...about, since: node.endedAt, next: null }];
+    const message = `${id}: ${attempts(node)} failed${reason(node)}; recovery action "${action}" says how it goes on`;
+    return [{ kind: "recovering", message, ...about, code: node.failure?.code, since: node.endedAt, next: byHand(asking, node) }];
   }
   if (status !== "running") return [];
   if (kind === "event") {
@@ -50,8 +83,13 @@ function waitDrafts(asking: Asking, node: NodeView, hasHand: boolean): Draft[] {
   return kind === "call" && hasHand ? [runningDraft(asking, node)] : [];
 }
 
+/** What somebody can do who does not want to wait for it. */
+function byHand({ record }: Asking, { id }: NodeView): string {
+  return `wait; or say how it ends: \`pawl override ${record.id} ${id} --result '…'\`, or --skip`;
+}
+
 function runningDraft(asking: Asking, node: NodeView): Draft {
-  const { id, agent, startedAt, childRun, awaitsRun } = node;
+  const { id, agent, startedAt, childRun, awaitsRun, warnedAt, action } = node;
   const about = { node: id, since: startedAt };
   if (childRun !== undefined)
     return {
@@ -64,9 +102,14 @@ function runningDraft(asking: Asking, node: NodeView): Draft {
     };
   if (awaitsRun)
     return { kind: "waitsForRun", message: `${id}: a run of "${agent}" has not ended`, ...about, next: null, beneath: () => beneathAwaited(asking, id) };
+  const ran = `${id}: ${attempts(node)} of agent "${agent}" has run since ${instantText(startedAt ?? 0)}`;
+  if (warnedAt !== undefined) {
+    const message = `${ran}, longer than its warning says${warnedText(warnedAt)}${besideText(action)}${progress(node)}`;
+    return { kind: "takesLong", message, node: id, since: warnedAt, next: byHand(asking, node) };
+  }
   return {
     kind: "running",
-    message: `${id}: ${attempts(node)} of agent "${agent}" has run since ${instantText(startedAt ?? 0)}${progress(node)}`,
+    message: `${ran}${progress(node)}`,
     ...about,
     next: null,
   };

@@ -14,6 +14,12 @@ import { alignColumns, count } from "./text.ts";
 
 type PlanNode = Workflow["plan"]["nodes"][number];
 
+interface OnFailure {
+  readonly alternatives?: readonly string[];
+  readonly recovery?: Readonly<Record<string, string>>;
+  readonly compensate?: string;
+}
+
 export interface CheckOptions {
   readonly export?: string;
   readonly store?: string;
@@ -60,17 +66,21 @@ function workflowText(file: string, workflow: Workflow): string {
   return `${[`${file}: workflow ${workflow.name}, ${count(nodes.length, "node")}, no errors`, ...table].join("\n")}\n`;
 }
 
-/** Who takes over when its attempts are used up, and who undoes what it has done. */
-function onFailureOf({ alternatives, compensate }: PlanNode): { alternatives?: readonly string[]; compensate?: string } {
+/** Who takes over when its attempts are used up, who undoes what it has done, and its recovery actions, those of its stage included. */
+function onFailureOf({ alternatives, compensate, recovery }: PlanNode): OnFailure {
   return {
     ...(alternatives.length > 0 && { alternatives: alternatives.map(({ name }) => name) }),
+    ...(recovery !== undefined && { recovery: Object.fromEntries(Object.entries(recovery).map(([name, agent]) => [name, agent.name])) }),
     ...(compensate !== undefined && { compensate: compensate.name }),
   };
 }
 
-function agentText({ kind, agent, alternatives, compensate }: PlanNode): string {
+function agentText({ kind, agent, alternatives, compensate, recovery }: PlanNode): string {
   const called = kind === "map" || kind === "repeat" ? `${agent.name} (${kind})` : agent.name;
-  return [called, ...alternatives.map(({ name }) => `else ${name}`), ...(compensate === undefined ? [] : [`undone by ${compensate.name}`])].join(", ");
+  const helpers = new Set(Object.values(recovery ?? {}).map(({ name }) => `recovered by ${name}`));
+  return [called, ...alternatives.map(({ name }) => `else ${name}`), ...helpers, ...(compensate === undefined ? [] : [`undone by ${compensate.name}`])].join(
+    ", ",
+  );
 }
 
 /** The choice that decides whether the node runs at all. */

@@ -77,6 +77,7 @@ function ownText(event: HistoryEvent, node: KnownNode | undefined): string | und
   if (type === "node.completed") return kind === "event" ? `came${tookText(" after ", node)}` : undefined;
   if (type === "run.retried" && generation !== undefined) return "is tried again with another input";
   if (type !== "node.started") return undefined;
+  if (action !== undefined) return `started${attempt !== undefined && attempt > 1 ? `, attempt ${attempt}` : ""} as recovery action ${action}`;
   if (items !== undefined) return `opened with ${count(items, "item")}`;
   if (childRun !== undefined) return `started${attempt !== undefined && attempt > 1 ? `, attempt ${attempt}` : ""} as run ${childRun}`;
   if (branch !== undefined) return `took ${branchText(branch)}`;

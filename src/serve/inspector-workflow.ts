@@ -37,8 +37,11 @@ export function workflowScribe({ name, structure }: Definition): Scribe {
   const defined = new Map(structure.nodes.map((node) => [node.id, node]));
   const longMaps = new Set<string>();
 
-  /** The map or loop of an item or round; the choice of a member. */
-  const groupOf = (id: string): string | undefined => (defined.has(id) ? defined.get(id)!.within?.choice : id.slice(0, id.lastIndexOf("[")));
+  /** The map or loop of an item or round; the choice of a member; the node of a recovery action, if it is not that of a stage or the run. */
+  const groupOf = (id: string): string | undefined => {
+    if (defined.has(id)) return defined.get(id)!.within?.choice;
+    return id.startsWith("[") ? undefined : id.slice(0, id.lastIndexOf("["));
+  };
 
   const announceNode = (id: string, pen: Pen): void => {
     if (nodes.has(id)) return;

@@ -15,6 +15,10 @@ export interface ToldNode {
   readonly failure: { readonly code: string; readonly message: string } | undefined;
   readonly retryAt: number | undefined;
   readonly progress: unknown;
+  /** Of an attempt that takes longer than its warning says: since when. */
+  readonly warnedAt?: number | undefined;
+  /** The recovery action that it waits for, or that runs beside it. */
+  readonly action?: string | undefined;
   readonly childRun: string | undefined;
   readonly dueAt: number | undefined;
   readonly branch: string | undefined;
@@ -44,8 +48,14 @@ export function noteOf(node: ToldNode, parts: Parts | undefined, awaited: readon
   if (status === "blocked") return joined(how, awaited.length === 0 ? "" : `needs ${someText(awaited)}`);
   if (status === "backingOff") return joined([retryText(node.retryAt, now), reason].filter((text) => text !== "").join(" after "), child);
   if (status === "running" && node.kind === "event") return node.dueAt === undefined ? "" : `until ${dateAndTime(node.dueAt)}`;
-  if (status === "running") return joined(how, progressText(node.progress), reason === "" ? "" : `before: ${reason}`, child);
+  const action = node.action === undefined ? "" : `recovery action ${node.action}`;
+  if (status === "running") return joined(how, progressText(node.progress), warnedText(node.warnedAt), action, reason === "" ? "" : `before: ${reason}`, child);
+  if (status === "recovering") return joined([action, reason].filter((text) => text !== "").join(" after "), child);
   return joined(how, set, reason, child);
+}
+
+function warnedText(warnedAt: number | undefined): string {
+  return warnedAt === undefined ? "" : `warned of at ${timeOfDay(warnedAt)}`;
 }
 
 const SET: Readonly<Record<string, string>> = { completed: "was given a result", skipped: "was passed over", failed: "was given up" };

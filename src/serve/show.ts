@@ -1,7 +1,7 @@
 /**
  * `pawl show`: one run as it is stored: input, nodes, output, failure, and on request its history.
  */
-import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView, WorkerView } from "../index.ts";
+import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView, StageView, WorkerView } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
@@ -10,6 +10,7 @@ import { stateText, waitsText } from "./machine-text.ts";
 import { MapLines } from "./map-lines.ts";
 import { nodeLines } from "./node-table.ts";
 import { awaitedText, sendCommand } from "./node-text.ts";
+import { stageLines } from "./stage-table.ts";
 import { standingOf } from "./standing.ts";
 import { findRun, isOver, openToLook, runWords } from "./stored.ts";
 import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell } from "./text.ts";
@@ -52,17 +53,18 @@ function printed(text: string): number {
 }
 
 /** What a run is made of. */
-type Parts = { readonly nodes: readonly NodeView[] } | { readonly actors: readonly ActorView[] };
+type Parts = { readonly nodes: readonly NodeView[]; readonly stages: readonly StageView[] } | { readonly actors: readonly ActorView[] };
 
 /** The rows of a run that was set aside may be the reason: they are not read. */
 async function partsOf(run: Run<unknown>, { kind, status }: RunView): Promise<Parts> {
   const isReadable = status !== "quarantined";
   if (kind === "machine") return { actors: isReadable ? await run.actors() : [] };
-  return { nodes: isReadable ? await run.nodes() : [] };
+  return { nodes: isReadable ? await run.nodes() : [], stages: isReadable ? await run.stages() : [] };
 }
 
 function partLines(parts: Parts): string[] {
-  return "nodes" in parts ? nodeLines(parts.nodes, process.stdout) : actorLines(parts.actors, process.stdout);
+  if ("actors" in parts) return actorLines(parts.actors, process.stdout);
+  return [...stageLines(parts.stages, process.stdout), ...nodeLines(parts.nodes, process.stdout)];
 }
 
 function runLines(view: RunView, workers: readonly WorkerView[] | undefined): string[] {

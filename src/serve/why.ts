@@ -54,6 +54,8 @@ const STYLES: Partial<Record<CauseKind, "red" | "cyan" | "magenta" | "blue">> = 
   compensationFailed: "red",
   paused: "blue",
   running: "cyan",
+  takesLong: "cyan",
+  recovering: "cyan",
   queued: "cyan",
   blocked: "magenta",
 };

@@ -13,9 +13,10 @@ import { problemOf, showProblem } from "./problem.ts";
 import { CLOSING, stopSignal } from "./stop-signals.ts";
 import { storePath } from "./stored.ts";
 import { timeOfDay } from "./text.ts";
+import { type WorkerFlags, workerSettings } from "./worker-settings.ts";
 import { otherWorkers } from "./workers.ts";
 
-export interface WorkOptions {
+export interface WorkOptions extends WorkerFlags {
   readonly export?: string;
   readonly store?: string;
   readonly logLevel: NonNullable<LogOptions["level"]>;
@@ -30,11 +31,11 @@ export async function work(files: readonly string[], options: WorkOptions): Prom
   const isJson = options.json === true;
   const { offered, schedules } = await load(files, options.export);
   const names = [...new Set(offered.map((each) => checkDefinition(versionsOf(each)[0]).name))];
-  const notify = webhookOf(options.notify);
+  const given = { ...webhookOf(options.notify), ...workerSettings(options) };
   const { makeLog } = await import("../watch/log.ts");
   const fatal = Promise.withResolvers<never>();
   const path = storePath(options.store);
-  const pawl = await open(path, { workflows: offered, schedules, log: makeLog({ level: options.logLevel }), ...notify, onFatal: fatal.reject });
+  const pawl = await open(path, { workflows: offered, schedules, log: makeLog({ level: options.logLevel }), ...given, onFatal: fatal.reject });
   const stop = stopSignal();
   pawl.subscribe((change) => tellEnd(change, isJson));
   const times = schedules.map(({ name }) => name);

@@ -66,7 +66,7 @@ test("every document that the schema's keys give is read, and only those", async
   );
   const keys = allRecords().flatMap(({ properties = {} }) => Object.keys(properties));
   expect(keys.filter((key) => !used.has(key))).toEqual([]);
-});
+}, 600_000);
 
 /** With a key that nobody knows; without one that it must have they agree, since a map without its list is a call. */
 async function refusedByBoth(document: Json, { data, part }: Written): Promise<void> {
@@ -131,6 +131,9 @@ const NAMES_MAX = 25;
 const DATA = [null, 5, "plain", "about ${input.topic}", { list: ["${input.list[0]}", { deep: true }] }, "$${escaped}"];
 const JSON_SCHEMAS = [{}, { type: "string" }, { type: "object", properties: { n: { type: "number" } }, required: ["n"] }];
 
+/** What names other parts of its record comes after them. */
+const NAMING: ReadonlySet<string> = new Set(["onWarn", "stages"]);
+
 class Documents {
   /** Where there are named fields and no others. */
   readonly records: Written[] = [];
@@ -153,8 +156,10 @@ class Documents {
     if (part.anyOf !== undefined) return this.#value(this.#pick(part.anyOf), key);
     if (part.enum !== undefined) return this.#pick(part.enum);
     if (part.properties !== undefined) return this.#record(part, part.properties);
-    if (part.additionalProperties !== undefined) return this.#named(part);
+    if (part.additionalProperties !== undefined) return this.#named(part, key);
     if (part.items !== undefined) return key === "after" ? [] : [this.#value(part.items, "")];
+    // less than every timeout
+    if (key === "warnAfter") return 0.5;
     if (part.type === "number" || part.type === "integer") return Math.min((part.minimum ?? 1) + this.#number(3), part.maximum ?? Infinity);
     return part.type === "string" ? this.#text(part, key) : this.#pick(DATA);
   }
@@ -164,21 +169,36 @@ class Documents {
     // agents that take over do not follow each other for ever
     const isChain = properties["use"] !== undefined && this.#number(9) > 2;
     const wanted = Object.keys(properties).filter((key) => isWanted(key) && !(key === "onFail" && isChain));
-    for (const key of wanted) this.#used.add(key);
-    const data = Object.fromEntries(wanted.map((key) => [key, this.#value(properties[key]!, key)]));
+    const data: Json = {};
+    for (const key of wanted.toSorted((a, b) => Number(NAMING.has(a)) - Number(NAMING.has(b)))) {
+      this.#used.add(key);
+      if (key === "onWarn") data[key] = this.#warnings(data);
+      else data[key] = key === "stages" ? this.#stages(properties[key]!, data) : this.#value(properties[key]!, key);
+    }
     this.records.push({ data, part });
     return data;
   }
 
+  /** Names of actions that are there, of what has a warning. */
+  #warnings({ warnAfter, recovery = {} }: Json): string[] {
+    return warnAfter === undefined ? [] : Object.keys(recovery as Json);
+  }
+
+  /** Limits of stages that nodes are of. */
+  #stages({ additionalProperties: inner }: Part, { nodes = {} }: Json): Json {
+    const names = Object.values(nodes as Record<string, Json>).flatMap(({ stage }) => (typeof stage === "string" ? [stage] : []));
+    return Object.fromEntries(names.map((name) => [name, this.#value(inner as Part, "")]));
+  }
+
   /** Parts by names of their own; a JSON Schema when anything may stand there. */
-  #named({ additionalProperties: inner }: Part): unknown {
+  #named({ additionalProperties: inner }: Part, key: string): unknown {
     if (typeof inner === "object" && Object.keys(inner).length === 0) return this.#pick(JSON_SCHEMAS);
     const count = this.#names < NAMES_MAX ? this.#number(2) : 0;
-    return Object.fromEntries(Array.from({ length: count }, () => [`n${this.#names++}`, this.#value(inner as Part, "")]));
+    return Object.fromEntries(Array.from({ length: count }, () => [`n${this.#names++}`, this.#value(inner as Part, key)]));
   }
 
   #text({ pattern = "" }: Part, key: string): string {
-    if (key === "agent" || key === "use" || key === "compensate") return "echo";
+    if (key === "agent" || key === "use" || key === "compensate" || key === "recovery") return "echo";
     if (key === "workflow") return "other";
     if (pattern.includes("ms|s|m")) return this.#pick(["500ms", "1.5s", "2d"]);
     return pattern.includes("\\$") ? this.#pick(["${input}", "${input.list[0].text}"]) : `text-${this.#names++}`;

@@ -206,6 +206,20 @@ const TWINS: [what: string, nodes: string, define: (wf: WorkflowBuilder<any>) =>
       wf.node("end", echo, {});
     },
   ],
+  [
+    "recovery actions of nodes, of agents that take over, and of stages",
+    `
+  a: { agent: echo, warnAfter: 1m, recovery: { save: spare, redo: last }, onWarn: [save, redo], onFail: { use: spare, warnAfter: 2m, onWarn: [redo] } }
+  b: { map: [1], agent: echo, stage: deep, warnAfter: 1m, recovery: { redo: spare }, onWarn: [save, redo] }
+stages: { deep: { timeout: 10m, warnAfter: 5m, recovery: { save: last, redo: last }, onWarn: [redo, save] } }
+`,
+    (wf) => {
+      const onFail = { use: spare, warnAfter: "2m", onWarn: ["redo"] } as const;
+      wf.node("a", echo, {}, { warnAfter: "1m", recovery: { save: spare, redo: last }, onWarn: ["save", "redo"], onFail });
+      const ladder = { timeout: "10m", warnAfter: "5m", recovery: { save: last, redo: last }, onWarn: ["redo", "save"] } as const;
+      wf.stage("deep", ladder, () => wf.map("b", [1], echo, () => ({}), { warnAfter: "1m", recovery: { redo: spare }, onWarn: ["save", "redo"] }));
+    },
+  ],
 ];
 
 describe("a document and its twin in TypeScript", () => {
@@ -215,8 +229,12 @@ describe("a document and its twin in TypeScript", () => {
     expect(planChanges(twin.structureText, plan.structureText)).toEqual([]);
     expect(plan.structureText).toBe(twin.structureText);
     const called = ({ nodes: all }: typeof plan) =>
-      all.map(({ policy, concurrency, agent: { work }, alternatives, compensate }) => ({ policy, concurrency, work, alternatives, compensate }));
+      all.map(({ policy, concurrency, agent: { work }, ...rest }) => {
+        const { alternatives, compensate, recovery } = rest;
+        return { policy, concurrency, work, alternatives, compensate, recovery };
+      });
     expect(called(plan)).toEqual(called(twin));
+    expect(plan.stages).toEqual(twin.stages);
     expect(planOfStructure(plan.structureText).structureText === plan.structureText || eventSchemas(plan.structureText).size > 0).toBe(true);
   });
 
@@ -444,6 +462,58 @@ const MISTAKES: [what: string, text: string, code: string, at: string, message: 
     '"ecko"',
   ],
   ["a workflow with a name of its own", "name: f\nworkflows:\n  a: { name: b, nodes: {} }\nnodes: {}", "PAWL_INVALID_VALUE", ":3:14", "name"],
+  ["a recovery action by nobody known", nodesOf("  a: { agent: echo, recovery: { save: undoo } }"), "PAWL_UNKNOWN_AGENT", ":3:39", 'did you mean "undo"?'],
+  ["a recovery action with a reserved name", nodesOf("  a: { agent: echo, recovery: { prototype: echo } }"), "PAWL_INVALID_ID", ":3:44", "reserved"],
+  [
+    "a recovery action that is not declared",
+    nodesOf("  a: { agent: echo, warnAfter: 1m, recovery: { save: undo }, onWarn: [save, saev] }"),
+    "PAWL_UNKNOWN_RECOVERY",
+    ":3:77",
+    'no recovery action "saev"; did you mean "save"?',
+  ],
+  [
+    "a recovery action that one who takes over lacks",
+    nodesOf("  a: { agent: echo, onFail: { use: spare, warnAfter: 1m, onWarn: [save] } }"),
+    "PAWL_UNKNOWN_RECOVERY",
+    ":3:67",
+    "none is declared",
+  ],
+  [
+    "a recovery action of a stage by nobody known",
+    `${nodesOf("  a: { agent: echo, stage: s }")}\nstages: { s: { recovery: { save: undoo } } }`,
+    "PAWL_UNKNOWN_AGENT",
+    ":4:34",
+    'did you mean "undo"?',
+  ],
+  [
+    "a recovery action that a stage does not declare",
+    `${nodesOf("  a: { agent: echo, stage: s }")}\nstages: { s: { warnAfter: 1m, onWarn: [save] } }`,
+    "PAWL_UNKNOWN_RECOVERY",
+    ":4:40",
+    "none is declared",
+  ],
+  [
+    "a recovery action of the workflow by nobody known",
+    `${nodesOf("  a: { agent: echo }")}\nrecovery: { save: undoo }`,
+    "PAWL_UNKNOWN_AGENT",
+    ":4:19",
+    'did you mean "undo"?',
+  ],
+  [
+    "a recovery action of a workflow that is never warned of",
+    `${nodesOf("  a: { agent: echo }")}\nrecovery: { save: undo }\nonWarn: [save]`,
+    "PAWL_INVALID_VALUE",
+    ":5:9",
+    "onWarn is given, but no warnAfter",
+  ],
+  [
+    "recovery actions of an event",
+    nodesOf("  a: { event: {}, recovery: { save: undo } }"),
+    "PAWL_INVALID_VALUE",
+    ":3:29",
+    'unknown field "recovery"; it is one of `call`',
+  ],
+  ["recovery actions that are a list", nodesOf("  a: { agent: echo, recovery: [undo] }"), "PAWL_INVALID_VALUE", ":3:31", "expected record"],
   ["a reference without quotation marks", nodesOf("  a: { agent: echo, input: ${input.x} }"), "PAWL_DOCUMENT_SYNTAX", ":3:29", "not quoted"],
   ["a reference without quotation marks in a list", nodesOf("  a: { agent: echo, input: [${input.x}] }"), "PAWL_DOCUMENT_SYNTAX", ":3:30", "not quoted"],
 ];
@@ -498,7 +568,7 @@ describe("the JSON Schema for editors", () => {
     const shapes = MISTAKES.filter(([, , code]) => code === "PAWL_INVALID_VALUE" || code === "PAWL_MISSING_FIELD");
     expect(shapes.length).toBeGreaterThan(15);
     const taken = shapes.filter(([, text]) => isDocument(text)).map(([what]) => what);
-    expect(taken).toEqual(["a chain that is too long", "an event that is no schema"]);
+    expect(taken).toEqual(["a chain that is too long", "an event that is no schema", "a recovery action of a workflow that is never warned of"]);
     expect(MISTAKES.filter(([, , code]) => BEYOND.test(code)).length).toBeGreaterThan(10);
   });
 
@@ -634,4 +704,26 @@ nodes: { ask: { agent: model } }
   const { plan } = await parseWorkflow(text);
   expect(plan.nodes[0]!.agent.guard).toEqual({ concurrency: 3, uses: [{ resource: "llmTokens", amount: 500 }], queueTimeoutMs: 10_000 });
   await expect(parseWorkflow(text.replace("concurrency: 3", "concurrency: 0"))).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE" });
+});
+
+test("a document's recovery actions are called, at each of their places", async () => {
+  const room = new MachineRoom();
+  const calls: string[] = [];
+  const save = anyAgent("save", (_, { nodeId }) => (calls.push(nodeId), nodeId.startsWith("[run]") ? "restart" : "continue"));
+  const slow = anyAgent("slow", (_, { attempt }) => (attempt === 1 ? new Promise(() => {}) : "done"), { timeout: "1h" });
+  const text = `name: flow
+timeout: 2h
+warnAfter: 3m
+recovery: { save: save }
+onWarn: [save]
+stages: { code: { warnAfter: 2m, recovery: { keep: save }, onWarn: [keep] } }
+nodes:
+  write: { agent: slow, stage: code, warnAfter: 1m, onWarn: [keep] }
+output: "\${write.result}"
+`;
+  const flow = await parseWorkflow(text, { agents: [slow, save] });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: {} }));
+  expect(await room.settled(run.result())).toBe("done");
+  expect(calls).toEqual(["write[recovery-1]", "[stage.code][recovery-1]", "[run][recovery-1]"]);
 });

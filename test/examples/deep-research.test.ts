@@ -8,7 +8,7 @@ import { temporaryFolder } from "../temporary-folder.ts";
 import { type Example, startExample, until } from "./example-process.ts";
 import { durableSteps } from "./witness.ts";
 
-const KILLS = 5;
+const KILLS = process.env["PAWL_CASES"] === "long" ? 5 : 3;
 const LOOP = ["model-1", "tool-1.1", "model-2", "tool-2.1", "tool-2.2", "model-3"];
 const TOLD = ["plan model-1", ...[0, 1, 2].flatMap((i) => LOOP.map((step) => `research[${i}] ${step}`))];
 /** What the writer says is streamed instead. */

@@ -47,7 +47,7 @@ describe("analytics", () => {
     ["chart", ["query"]],
   ]);
 
-  test("killed before its run exists and in each of its nodes, it completes under the same id", async () => {
+  test("killed before its run exists and in its nodes, it completes under the same id", async () => {
     const folder = temporaryFolder().path;
     const [store, log] = [join(folder, "analytics.db"), join(folder, "analytics-calls.log")];
     const moments: Moment[] = [];
@@ -67,7 +67,9 @@ describe("analytics", () => {
       examples.push(startExample("examples/analytics/main.ts", ["--id", "a-1", "--folder", folder]));
       return examples.at(-1)!;
     };
-    for (const [whom, when] of kills) {
+    // its run does not exist yet, and two of its nodes run; all of them in the long form
+    const isLong = process.env["PAWL_CASES"] === "long";
+    for (const [whom, when] of kills.filter((_, i) => isLong || i % 2 === 0)) {
       const example = start();
       await until(example, when);
       await example.kill(whom);

@@ -1,5 +1,5 @@
 /**
- * Walks all paths of all machines, checks them, and prints what was seen with the build of xstate that was loaded.
+ * Walks the shortest paths of all machines, checks them, and prints what was seen with the build of xstate that was loaded.
  * A program of its own, so that Node can be told which build to load; see test/run/xstate.test.ts.
  */
 import { findMachines } from "./definition.ts";
@@ -12,7 +12,7 @@ const seen: Record<string, unknown[]> = {};
 for (const { machine } of await findMachines()) {
   const script = SCRIPTS[machine.id]!;
   seen[machine.id] = Object.values(script.inputs).flatMap((input) =>
-    findPaths("getSimplePaths", machine, script, input).map(({ events }) => {
+    findPaths("getShortestPaths", machine, script, input).map(({ events }) => {
       const moments = agreedMoments(machine, input, events);
       checkInvariants(machine.id, moments);
       return moments;

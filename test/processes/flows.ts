@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { assign, setup } from "xstate";
 import { z } from "zod";
+import { journeyOf } from "../sim/journey.ts";
 import { type AgentContext, type Workflow, agent, durable, workflow } from "../../src/index.ts";
 
 /** What is written down of a call. */
@@ -107,7 +108,9 @@ const journalMachine = setup({
 export const journal = durable(journalMachine);
 
 export function flowsOf(note: Note) {
-  return { mill: millOf("mill", note), foreign: millOf("foreign", note), held: heldOf(note), journal };
+  const { journey, parts } = journeyOf({ note, pause });
+  const [policy, tour] = parts as [Workflow<any, unknown>, Workflow<any, unknown>];
+  return { mill: millOf("mill", note), foreign: millOf("foreign", note), held: heldOf(note), journal, journey, policy, tour };
 }
 
 export type FlowName = keyof ReturnType<typeof flowsOf>;

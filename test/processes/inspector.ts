@@ -4,6 +4,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import type { Seen } from "../sim/journey.ts";
 import type { Happened } from "./flows.ts";
 
 /** A call of an agent, or its end. */
@@ -54,6 +55,15 @@ export class Inspector {
     return texts.map((text) => {
       const [what, run, node, attempt, pid, at] = text.split(" ") as [Line["what"], string, string, string, string, string];
       return { what, run, node, attempt: Number(attempt), pid: Number(pid), at: Number(at) };
+    });
+  }
+
+  /** What was seen of a run, and of those that belong to it; a process lives as long as an epoch of it. */
+  seenOf(id: string): Seen[] {
+    const lives = new Map<number, number>();
+    return this.happened().flatMap(({ what, run, node, attempt, pid }) => {
+      if (what === "opened") lives.set(pid, lives.size + 1);
+      return what !== "opened" && (run === id || run.startsWith(`${id}/`)) ? [{ what, run, node, attempt, life: lives.get(pid)! }] : [];
     });
   }
 

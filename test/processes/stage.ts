@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Pawl, open } from "../../src/index.ts";
+import { checkJourney, endedRuns } from "../sim/journey.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { checkLines, checkRun } from "./checks.ts";
 import type { Crew, Member } from "./crew.ts";
@@ -53,6 +54,8 @@ export class Stage {
   readonly #mayDie = new Set<Member>();
   /** Runs of mills that must end as their definition says. */
   readonly #mills: string[] = [];
+  /** Runs of journeys that must be undone in order. */
+  readonly #journeys: string[] = [];
 
   private constructor(crew: Crew, path: string, client: Pawl) {
     this.#crew = crew;
@@ -100,6 +103,14 @@ export class Stage {
     this.#mills.push(...ids);
     for (const id of ids) await this.client.start(flows[flow], { id, input: {} });
     return ids;
+  }
+
+  /** One that is undone in the end; each is a run with two of its own. */
+  async journey(): Promise<string> {
+    const id = `journey${this.#journeys.length}`;
+    this.#journeys.push(id);
+    await this.client.start(flows.journey, { id, input: {} });
+    return id;
   }
 
   /** Lets agents that wait for it end. */
@@ -202,6 +213,7 @@ export class Stage {
   async end(): Promise<void> {
     await this.finished();
     for (const id of this.#mills) await checkRun(await this.client.run(id));
+    for (const id of this.#journeys) checkJourney(id, this.eyes.seenOf(id), await endedRuns(this.client, id));
     const alive = (): Set<number> => new Set([...this.#members].map(({ pid }) => pid));
     await this.until(() => this.eyes.epochs().every(({ pid }) => alive().has(pid)), "the epochs of the dead are closed");
     for (const member of [...this.#members]) await this.close(member);

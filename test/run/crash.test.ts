@@ -16,7 +16,7 @@ const at =
 test("random DAGs agree with the reference model, with a crash before and after every commit", async () => {
   let commits = 0;
   let crashes = 0;
-  const { numRuns, ...parameters } = cases({ short: 40, long: 2_000 });
+  const { numRuns, ...parameters } = cases({ short: 25, long: 2_000 });
   await fc.assert(
     fc.asyncProperty(dagSpec(10), fc.nat(), async (spec, seed) => {
       const calm = await play({ spec, seed });
@@ -44,7 +44,7 @@ test("a crash during the recovery from a crash, twice, changes nothing", async (
         await play({ spec, seed, faults: crashes.map(({ group, fault }) => at(group, fault)) });
       },
     ),
-    cases({ short: 100, long: 5_000 }),
+    cases({ short: 60, long: 5_000 }),
   );
 }, 900_000);
 
@@ -54,7 +54,7 @@ test("unknown outcomes, a disk that is full for a while, and crashes together ch
     fc.asyncProperty(dagSpec(8), fc.nat(), fc.array(fc.array(fault, { maxLength: 12 }), { maxLength: 3 }), async (spec, seed, lives) => {
       await play({ spec, seed, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
     }),
-    cases({ short: 100, long: 5_000 }),
+    cases({ short: 60, long: 5_000 }),
   );
 }, 900_000);
 
@@ -71,7 +71,7 @@ test("closing at any moment, with crashes in between, changes nothing", async ()
         await play({ spec, seed, closeAfterMs, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
       },
     ),
-    cases({ short: 120, long: 5_000 }),
+    cases({ short: 70, long: 5_000 }),
   );
 }, 900_000);
 
@@ -89,6 +89,6 @@ test("after a cancel that resolved nothing starts, whatever crashed or was close
         await play({ spec, seed, cancelAfterMs, closeAfterMs, faults: lives.map((faults) => (group: number) => faults[group - 1]) });
       },
     ),
-    cases({ short: 120, long: 5_000 }),
+    cases({ short: 70, long: 5_000 }),
   );
 }, 900_000);

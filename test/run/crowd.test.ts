@@ -33,7 +33,7 @@ describe("when one child is a crowd", () => {
       fc.asyncProperty(statechartSpec({ speaks: false }), fc.constantFrom(...CRASH_POLICIES), async (spec, policy) => {
         expect((await check(subjectOf(spec), policy)).difference).toBeUndefined();
       }),
-      cases({ short: 40, long: 1_000 }),
+      cases({ short: 25, long: 1_000 }),
     );
   }, 600_000);
 });

@@ -71,6 +71,6 @@ test("random systems of statecharts go the same way live and with pauses", async
     pauses += verdict.pauses;
     expect(verdict.difference).toBeUndefined();
   };
-  await fc.assert(fc.asyncProperty(statechartSpec(), run), cases({ short: 15, long: 2_000 }));
+  await fc.assert(fc.asyncProperty(statechartSpec(), run), cases({ short: 10, long: 2_000 }));
   expect(pauses).toBeGreaterThan(20);
 });

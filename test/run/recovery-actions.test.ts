@@ -64,7 +64,7 @@ test("'continue' goes on as if nothing had been called, within the same attempts
   expect(await eventsOf(run)).toEqual([
     "node.started n 1",
     "node.recovering n 1 cleanUp PAWL_AGENT_FAILED",
-    "node.started n[recovery-1] 1",
+    "node.started n[recovery-1] 1 cleanUp",
     "node.completed n[recovery-1] 1",
     "node.recovered n 1 cleanUp continue",
     "node.backingOff n 1 PAWL_AGENT_FAILED",
@@ -302,4 +302,22 @@ test("a run that is killed before or after any commit ends as it would have, and
       expect([...new Set(calls)]).toEqual(["n[recovery-1]", "n[recovery-2]"]);
       expect(calls.length, `${kind} ${at} after ${wasCalled}`).toBeLessThanOrEqual(3);
     }
+});
+
+test("a node that is given up while its action runs, by its stage or by somebody, has failed, also when it is the last of the run", async () => {
+  for (const way of ["override", "stage"] as const) {
+    const room = new MachineRoom();
+    const recovery = { cleanUp: anyAgent("clean-up", never) };
+    const flow = anyWorkflow(
+      "flow",
+      (wf) => wf.stage("s", way === "stage" ? { timeout: "1m" } : {}, () => wf.node("n", failing([], "cleanUp", recovery), 1)).result,
+    );
+    const { pawl } = await room.boot([flow]);
+    const run = await room.settled(pawl.start(flow, { id: "r", input: 1 }));
+    await room.clock.advance(10);
+    if (way === "override") await room.settled(run.override("n", "fail"));
+    await room.settled(run.ended());
+    expect(await run.status()).toMatchObject({ status: "failed", failure: { node: "n" } });
+    expect((await run.nodes())[0]).toMatchObject({ status: "failed", recoveries: 1 });
+  }
 });

@@ -488,7 +488,7 @@ test("counters agree with a recount at any time", () => {
   expect(countersAgree(progress, graph)).toBe(true);
   const granted = (): number => {
     const index = progress.next()!;
-    progress.grant(index);
+    progress.runs(index);
     return index;
   };
   progress.settle(granted(), "completed");

@@ -25,7 +25,7 @@ const lives = (...faults: (Fault | undefined)[]): fc.Arbitrary<((group: number) 
 
 test("random workflows agree with the model, with a crash before and after every commit", async () => {
   let [commits, crashes] = [0, 0];
-  const { numRuns, ...parameters } = cases({ short: 10, long: 2_000 });
+  const { numRuns, ...parameters } = cases({ short: 6, long: 2_000 });
   await fc.assert(
     fc.asyncProperty(shapeSpec(5), fc.nat(), permits, looks, async (spec, seed, permits, looksAtMs) => {
       const calm = await playShapes({ spec, seed, permits, looksAtMs });
@@ -46,7 +46,7 @@ test("a crash during the recovery from a crash, twice, changes nothing", async (
     fc.asyncProperty(shapeSpec(5), fc.nat(), permits, fc.array(crash, { minLength: 3, maxLength: 3 }), async (spec, seed, permits, crashes) => {
       await playShapes({ spec, seed, permits, faults: crashes.map(({ group, fault }) => at(group, fault)) });
     }),
-    cases({ short: 40, long: 2_000 }),
+    cases({ short: 25, long: 2_000 }),
   );
 }, 3_000_000);
 
@@ -56,7 +56,7 @@ test("unknown outcomes, a disk that is full for a while, crashes and closings to
     fc.asyncProperty(shapeSpec(5), fc.nat(), permits, fc.array(close, { maxLength: 4 }), faults, async (spec, seed, permits, closeAfterMs, faults) => {
       await playShapes({ spec, seed, permits, closeAfterMs, faults });
     }),
-    cases({ short: 50, long: 2_000 }),
+    cases({ short: 30, long: 2_000 }),
   );
 }, 3_000_000);
 
@@ -66,7 +66,7 @@ test("pauses at any moment, with crashes in between, change nothing", async () =
     fc.asyncProperty(shapeSpec(5), fc.nat(), pauses, lives("crashBefore", "crashAfter"), async (spec, seed, pauses, faults) => {
       await playShapes({ spec, seed, pauses, faults });
     }),
-    cases({ short: 40, long: 2_000 }),
+    cases({ short: 25, long: 2_000 }),
   );
 }, 3_000_000);
 
@@ -78,7 +78,7 @@ test("a run that reaches its timeout is cut off with what it had come to, whatev
     fc.asyncProperty(...plot, async (spec, seed, timeoutMs, looksAtMs, closeAfterMs, faults) => {
       if ((await playShapes({ spec, seed, timeoutMs, looksAtMs, closeAfterMs, faults })).status === "timedOut") timedOut++;
     }),
-    cases({ short: 40, long: 2_000 }),
+    cases({ short: 25, long: 2_000 }),
   );
   expect(timedOut).toBeGreaterThan(0);
 }, 3_000_000);
@@ -90,7 +90,7 @@ test("after a cancel that resolved nothing starts, whatever crashed or was close
     fc.asyncProperty(...plot, async (spec, seed, cancelAfterMs, closeAfterMs, faults) => {
       await playShapes({ spec, seed, cancelAfterMs, closeAfterMs, faults });
     }),
-    cases({ short: 40, long: 2_000 }),
+    cases({ short: 25, long: 2_000 }),
   );
 }, 3_000_000);
 
@@ -123,7 +123,7 @@ test("runs end as the model says among several workers that die, hang and close,
       moves += ending.moves;
       fenced += ending.fenced;
     }),
-    cases({ short: 15, long: 2_000 }),
+    cases({ short: 10, long: 2_000 }),
   );
   console.log(`${moves} runs moved, ${fenced} commits fenced`);
   expect(moves).toBeGreaterThan(0);

@@ -244,3 +244,40 @@ test("a retry of a node whose attempts are runs begins with its own workflow aga
   expect(await room.settled(run.ended())).toMatchObject({ status: "completed", degraded: false, output: "own" });
   expect(calls).toEqual(["own", "own", "other", "own", "own"]);
 });
+
+test("a run of its own that goes on when its process died is told to end, and its end is waited for before anything is undone", async () => {
+  for (const isFound of ["cut off while the run is unwound", "not gone on with yet when the run is cancelled"]) {
+    const room = new MachineRoom();
+    const { undo, undone } = undoer();
+    const slowly = anyAgent("slowly", async (_, { nodeId }) => {
+      await new Promise<void>((resolve) => room.clock.after(1_000, resolve));
+      undone.push(nodeId);
+    });
+    const inner = anyWorkflow("inner", (wf) => {
+      const first = wf.node("first", good, 1, { compensate: slowly });
+      return wf.node("second", stuck, 1, { after: [first], timeout: "1s" }).result;
+    });
+    const flow = anyWorkflow("flow", (wf) => {
+      const before = wf.node("before", good, 1, { compensate: undo });
+      return wf.run("own", inner, 1, { after: [before] }).result;
+    });
+    const isUnwinding = isFound.startsWith("cut off");
+    let mayDie = false;
+    const worker = await room.boot([flow, inner], {
+      fault: (_, commits) => (mayDie && commits.some(({ runId, run }) => runId === "r" && run.status === "compensating") ? "crashAfter" : undefined),
+    });
+    const begun = await room.settled(worker.pawl.start(flow, { id: "r", input: 1 }));
+    await room.clock.advance(100);
+    mayDie = true;
+    if (isUnwinding) void begun.cancel().catch(() => {});
+    else await room.settled(begun.pause());
+    if (isUnwinding) await room.clock.until(() => !worker.isAlive);
+    else worker.kill();
+    const { pawl } = await room.boot([flow, inner]);
+    const run = await room.settled(pawl.run("r"));
+    if (!isUnwinding) await room.settled(run.cancel());
+    expect(await room.settled(run.ended()), isFound).toMatchObject({ status: "cancelled", compensated: true });
+    expect(undone, isFound).toEqual(["first[undo]", "before"]);
+    expect(await room.settled((await pawl.run("r/own")).status())).toMatchObject({ status: "cancelled", compensated: true });
+  }
+});

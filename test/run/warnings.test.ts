@@ -121,7 +121,7 @@ test("the end of the attempt, of the run, or an override ends the action under w
     expect(calls, way).toEqual(["ended"]);
     expect((await run.status()).status).toBe(way === "cancel" ? "cancelled" : "completed");
     expect((await eventsOf(run as Run<unknown>)).filter((text) => text.includes("[recovery-1]"))).toEqual([
-      "node.started n[recovery-1] 1",
+      "node.started n[recovery-1] 1 wait",
       expect.stringContaining("node.cancelled n[recovery-1] 1"),
     ]);
   }

@@ -36,7 +36,7 @@ test.each([
   "runs end as the model says when workers %s",
   async (_, plot) => {
     let [moves, fenced] = [0, 0];
-    const { numRuns, ...parameters } = cases({ short: 40, long: 2_000 });
+    const { numRuns, ...parameters } = cases({ short: 25, long: 2_000 });
     await fc.assert(
       fc.asyncProperty(specs, fc.integer({ min: 2, max: 3 }), fc.nat(), plot, startedBy, async (specs, workers, seed, deeds, startedBy) => {
         const ending = await playDags({ specs, workers, seed, deeds, startedBy });
@@ -56,7 +56,7 @@ test("events of several senders are taken once and in order, whatever happens to
   const pauses = fc.array(fc.record({ atMs, forMs: fc.integer({ min: 0, max: 10_000 }) }), { maxLength: 2 });
   const sends = fc.array(fc.array(fc.integer({ min: 0, max: 6_000 }), { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 3 });
   const harms = fc.array(fc.oneof(death, closing, stop), { maxLength: 8 }) as fc.Arbitrary<readonly Harm[]>;
-  const { numRuns, ...parameters } = cases({ short: 40, long: 2_000 });
+  const { numRuns, ...parameters } = cases({ short: 25, long: 2_000 });
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 2, max: 3 }), fc.nat(), harms, pauses, sends, async (workers, seed, harms, pauses, sends) => {
       const ending = await playMachines({ workers, seed, harms, pauses, sends });

@@ -280,7 +280,7 @@ function visible(snapshot: AnyMachineSnapshot): object {
   return { value, status, context, output, error, historyValue, children, tags: [...tags], nodes: _nodes.map(({ id }: { id: string }) => id).toSorted() };
 }
 
-/** All paths of all machines, walked in a process of its own. */
+/** The shortest paths of all machines, walked in a process of its own. */
 async function walk(conditions: string[]): Promise<{ build: string; seen: unknown }> {
   const program = new URL("test/machines/walk.ts", root).pathname;
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--conditions=pawl-source", ...conditions, program], { maxBuffer: 2 ** 28 });

@@ -41,6 +41,20 @@ test("check lists who takes over, and who undoes", async () => {
   expect(nodes[1]).toMatchObject({ id: "docs", agent: "broken", alternatives: ["gate", "echo"], compensate: "echo" });
 });
 
+test("check lists who recovers, also for a stage, and says where an action is named that is not there", async () => {
+  const folder = makeFolder();
+  const stages = (onWarn: string): string => `stages: { s: { warnAfter: 1m, recovery: { save: broken }, onWarn: [${onWarn}] } }\n`;
+  const text = SKIPPING.replace("onFail: skip", "stage: s, recovery: { redo: gate }");
+  folder.write("good.yaml", text + stages("save"));
+  expect((await folder.pawl("check", "good.yaml")).stdout).toContain("broken, recovered by broken, recovered by gate");
+  const { nodes } = JSON.parse((await folder.pawl("check", "good.yaml", "--json")).stdout) as { nodes: object[] };
+  expect(nodes[1]).toMatchObject({ id: "docs", recovery: { save: "broken", redo: "gate" } });
+  folder.write("bad.yaml", text + stages("saev"));
+  const { code, stderr } = await folder.pawl("check", "bad.yaml");
+  expect([code, stderr]).toEqual([2, expect.stringContaining('no recovery action "saev"; did you mean "save"?')]);
+  expect(stderr).toMatch(/bad\.yaml:12:68/);
+});
+
 test("check warns of references to nodes that may be skipped", async () => {
   const folder = makeFolder();
   folder.write("skipping.yaml", SKIPPING);

@@ -278,3 +278,26 @@ test("the configuration of a stored structure is a machine with the same structu
     expect(second!.version).toBe(structure!.version);
   }
 });
+
+test("recovery actions are below the node that they are of; those of stages and of the run below the supervisor", async () => {
+  const said = z.enum(["continue", "restart", "fail"]);
+  const gate = Promise.withResolvers<void>();
+  let calls = 0;
+  const act = agent({ name: "act", input: z.any(), output: said, run: () => (++calls === 3 && gate.resolve(), "continue" as const) });
+  const ladder = { warnAfter: "2ms", recovery: { act }, onWarn: ["act"] } as const;
+  const slow = agent({ name: "slow", input: z.any(), output: z.any(), run: () => gate.promise });
+  const flow = workflow({ name: "flow", input: z.any(), ...ladder }, (wf) => {
+    wf.stage("code", ladder, () => wf.map("reads", [1], slow, () => ({}), { warnAfter: "1ms", onWarn: ["act"] }));
+  });
+  await using pawl = await open(":memory:");
+  const run = await pawl.start(flow, { id: "w-1", input: {} });
+  await run.ended();
+  const messages = await all(run);
+  expectSound(messages, "w-1");
+  const actions = messages.filter((message) => message.type === "@xstate.actor").map(({ name, parentId }) => [name, parentId] as const);
+  expect(Object.fromEntries(actions.filter(([name]) => name.includes("recovery")))).toEqual({
+    "[run][recovery-1]": "w-1/supervisor~1",
+    "[stage.code][recovery-1]": "w-1/supervisor~1",
+    "reads[0][recovery-1]": "w-1/reads[0]",
+  });
+});

@@ -234,6 +234,7 @@ const NODE: NodeView = {
   failure: undefined,
   retryAt: undefined,
   recoveries: 0,
+  action: undefined,
   warnedAt: undefined,
   progress: undefined,
   childRun: undefined,

@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { expect, test, vi } from "vitest";
 import { type RunNotice, verifyNotice } from "../../src/index.ts";
 import { partOfHundred } from "../../src/run/row.ts";
+import { workerSettings } from "../../src/serve/worker-settings.ts";
 import { APPROVAL, HELD, jsonLines, makeFolder } from "./command.ts";
 
 /** Two versions whose only node has another name, and both as one. */
@@ -83,6 +84,41 @@ test("a worker posts notices that are signed with the secret of its environment,
   worker.kill("SIGTERM");
   expect((await worker.ended).code).toBe(0);
   server.close().closeAllConnections();
+});
+
+test("how a worker works is said by flags, or else by its environment; what is wrong is refused by its name", async () => {
+  const folder = makeFolder();
+  folder.write("held.yaml", HELD);
+  folder.write("two.yaml", HELD.replace("nodes:", "nodes:\n  other: { agent: gate }"));
+  const refused = { code: 2, stderr: 'PAWL_USAGE --timeout-multiplier is "0"\nnext: write a number above 0, at most 1000\n' };
+  expect(await folder.pawl("work", "held.yaml", "--timeout-multiplier", "0")).toMatchObject(refused);
+  const alone = await folder.pawl("work", "held.yaml", "--stall-after", "10m");
+  expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining("stallAfter is given, but nobody to tell") as string });
+  vi.stubEnv("PAWL_STALL_AFTER", "10m");
+  expect(workerSettings({ maxAttempts: "7" })).toEqual({ maxConcurrentAttempts: 7, stallAfter: "10m" });
+  for (const [name, text] of [
+    ["PAWL_MAX_ATTEMPTS", "1.5"],
+    ["PAWL_STALL_AFTER", "soon"],
+  ] as const) {
+    vi.stubEnv(name, text);
+    expect(() => workerSettings({})).toThrow(`${name} is "${text}"`);
+    vi.unstubAllEnvs();
+  }
+  vi.stubEnv("PAWL_TIMEOUT_MULTIPLIER", "0.001");
+  vi.stubEnv("PAWL_MAX_ATTEMPTS", "1");
+  const hasty = folder.start("work", "held.yaml", "--max-attempts", "2");
+  const narrow = folder.start("work", "two.yaml", "--store", "two.db", "--timeout-multiplier", "1");
+  vi.unstubAllEnvs();
+  await Promise.all([hasty.printed("is ready"), narrow.printed("is ready")]);
+  await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
+  await hasty.printed("run r-1 failed: PAWL_AGENT_TIMEOUT");
+  await folder.pawl("start", "two.yaml", "--id", "r-2", "--store", "two.db", ...INPUT);
+  await folder.called("other");
+  const { nodes } = JSON.parse((await folder.pawl("show", "r-2", "--store", "two.db", "--json")).stdout) as { nodes: { id: string; status: string }[] };
+  expect(nodes.slice(0, 2)).toMatchObject([
+    { id: "other", status: "running" },
+    { id: "first", status: "queued" },
+  ]);
 });
 
 test("of a module it takes all, one that is there with its options once; --export takes one", async () => {

@@ -4,17 +4,35 @@
 import fc from "fast-check";
 import type { Deed, Round } from "./governed-words.ts";
 import type { Fault } from "./process.ts";
-import { type Spec, shapeSpec } from "./shapes.ts";
+import { type NodeSpec, type Spec, type UndoSpec, shapeSpec } from "./shapes.ts";
 
 /** Workflows whose nodes can be undone; what they wait for comes, or times out. Failures unwind most of them, not all. */
 export function undoableSpec(nodesMax: number, depth = 2): fc.Arbitrary<Spec> {
-  return fc.tuple(shapeSpec(nodesMax, { undoes: true }, depth), fc.constantFrom(true, true, false)).map(([spec, unwinds]) =>
-    spec.map((node) => ({
+  const parts = fc.tuple(shapeSpec(nodesMax, { undoes: true }, depth), fc.constantFrom(true, true, false), fc.option(fc.nat(40), { nil: undefined, freq: 2 }));
+  return parts.map(([spec, unwinds, failsAfter]) =>
+    [...spec, ...(failsAfter === undefined ? [] : [failing(spec, failsAfter)])].map((node) => ({
       ...node,
       ...(node.kind === "event" && { hasTimeout: true }),
       ...(!unwinds && "onFail" in node && node.onFail === "compensate" && { onFail: "block" }),
     })),
   ) as fc.Arbitrary<Spec>;
+}
+
+const QUIET = { kind: "call", calls: "agent", reads: [], standIns: [], maxAttempts: 1, steps: 0, hasHeartbeat: false } as const;
+const NOTHING = { length: undefined, flag: false, way: "" };
+const UNDO: UndoSpec = { calls: "agent", maxAttempts: 1, acts: ["ok", "ok"] };
+
+/** One that is unwound, whatever the random ones do. */
+export const SURELY_UNDONE: Spec = [
+  { ...QUIET, after: [], onFail: "block", undo: UNDO, scripts: [["ok"]], gives: NOTHING },
+  { ...QUIET, after: [0], onFail: "compensate", undo: UNDO, scripts: [["fatal"]], gives: NOTHING },
+];
+
+/** A node that fails when one of the others has ended: few workflows are unwound of themselves. */
+function failing(spec: Spec, after: number): NodeSpec {
+  const outside = [...spec.keys()].filter((index) => spec[index]!.within === undefined);
+  const place = outside[after % outside.length]!;
+  return { ...QUIET, after: [place], onFail: "compensate", undo: after % 3 === 0 ? undefined : UNDO, scripts: [["fatal"]], gives: NOTHING };
 }
 
 const outcome = fc.constantFrom("completed", "completed", "skipped", "failed");

@@ -25,10 +25,13 @@ import { type UndoCall, cutDiffers, toUndo } from "./undone.ts";
 
 const LIVES_MAX = 20;
 const JANITOR_MS = 300_000;
-/** What a deed may be answered: that it came too late, or that nobody could do it yet. */
+/**
+ * What a deed may be answered: that it came too late, or that nobody could do it yet; of a result that is set when the run has
+ * ended, that this process does not know by what to check it.
+ */
 const REFUSED: ReadonlySet<string> = new Set([
   ...["PAWL_CLOSED", "PAWL_RUN_ENDED", "PAWL_RUN_NOT_RETRYABLE", "PAWL_SEND_PENDING", "PAWL_NODE_SETTLED", "PAWL_INVALID_VALUE"],
-  ...["PAWL_STORE_FULL", "PAWL_STORE_FAILED", "PAWL_RUN_NOT_FOUND"],
+  ...["PAWL_STORE_FULL", "PAWL_STORE_FAILED", "PAWL_RUN_NOT_FOUND", "PAWL_DEFINITION_MISSING"],
 ]);
 
 /** Plays the plot to its end. Throws when something is not as it must be. */
@@ -268,7 +271,9 @@ class GovernedWorld {
     const eras = erasOf(this.#history);
     const round = this.#plot.rounds?.[eras.length - 1];
     if (round === undefined) return false;
-    const by = round.isFar ? await this.#client.pawl.run("run") : run;
+    // a result is checked where the definition is
+    const isFar = round.isFar && !(round.verb === "override" && round.outcome === "completed");
+    const by = isFar ? await this.#client.pawl.run("run") : run;
     const before = (await run.status()).commitNo;
     try {
       const crash = this.#begun.has(round) ? undefined : round.crash;
