@@ -43,7 +43,10 @@ const retry = z
 const rate = z
   .strictObject({
     window: z
-      .union([z.strictObject({ calls: z.int().min(1).max(1_000) }), z.strictObject({ time: duration("So long.") })], "it has to be { calls: … } or { time: … }")
+      .union(
+        [z.strictObject({ calls: z.int().min(1).max(1_000).describe("So many.") }), z.strictObject({ time: duration("So long.") })],
+        "it has to be { calls: … } or { time: … }",
+      )
       .describe("The newest calls, up to 1,000, or those of so long. Default 100 calls.")
       .optional(),
     failureRate: z.number().gt(0).max(1).describe("It opens when so large a part of them failed, up to 1. Default 0.5.").optional(),

@@ -81,7 +81,9 @@ describe("a definition in TypeScript", () => {
 
   test("an agent without a schema or without work is refused", () => {
     expect(() => agent({ name: "x", input: z.any(), run: () => 1 } as never)).toThrow(codeOf("PAWL_MISSING_FIELD", "output"));
-    expect(() => agent({ name: "x", input: z.any(), output: z.any() } as never)).toThrow(codeOf("PAWL_MISSING_FIELD", "none of run, http and machine"));
+    expect(() => agent({ name: "x", input: z.any(), output: z.any() } as never)).toThrow(
+      codeOf("PAWL_MISSING_FIELD", "none of run, isolate, http and machine"),
+    );
     expect(() => agent({ name: "no good", input: z.any(), output: z.any(), run: () => 1 })).toThrow(codeOf("PAWL_INVALID_ID"));
   });
 });

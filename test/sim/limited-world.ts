@@ -51,13 +51,6 @@ interface Attempted {
   isRefused: boolean;
 }
 
-/** Two workers whose agents use several limits may take them from each other in turns: here each then uses one. */
-function oneOf(uses: Plan["uses"][number]): Plan["uses"][number] {
-  const none = { ...uses, held: 0, window: 0, mine: 0, concurrency: 0 };
-  const first = (["held", "window", "mine", "concurrency"] as const).find((each) => uses[each] > 0);
-  return first === undefined ? none : { ...none, [first]: uses[first] };
-}
-
 /** One after the other: what began and what ended with a group of commits. */
 interface Step {
   readonly at: number;
