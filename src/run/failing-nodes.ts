@@ -4,11 +4,12 @@
  */
 import type { Failure, NodeEvent } from "../../machines/node.ts";
 import { isGroup } from "../define/node-definition.ts";
+import { PawlError } from "../errors.ts";
 import type { EventNodes } from "./event-nodes.ts";
 import type { Graph } from "./graph.ts";
 import type { Groups } from "./groups.ts";
 import { type EndingParts, endCall } from "./overriding.ts";
-import type { NodeStatus } from "./node-status.ts";
+import { OPEN } from "./node-status.ts";
 
 /** What it takes to end nodes of any kind. */
 export interface FailingParts extends EndingParts {
@@ -17,15 +18,14 @@ export interface FailingParts extends EndingParts {
   readonly events: EventNodes;
 }
 
-const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff", "recovering"]);
-
 /** Those of branches that are not taken yet are left: nobody knows whether they will be. */
 export function failNodes(members: readonly number[], failure: Failure, parts: FailingParts): void {
   // one that ends makes others ready, which end, too
-  for (let hasEnded = true; hasEnded;) {
-    hasEnded = false;
+  for (let ended = 0, before = -1; ended > before;) {
+    before = ended;
     for (const member of members)
-      for (const index of [...parts.graph.itemsOf(member), member]) if (isOpen(index, parts)) hasEnded = failNode(index, failure, parts) || hasEnded;
+      for (const index of [...parts.graph.itemsOf(member), member]) if (isOpen(index, parts) && failNode(index, failure, parts)) ended++;
+    if (ended > parts.graph.size) throw new PawlError("PAWL_BUG", { message: `nodes that failed by ${failure.code} do not end` });
   }
 }
 

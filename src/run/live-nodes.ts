@@ -14,7 +14,7 @@ import type { Progress } from "./progress.ts";
 const isRun = ({ work }: Agent): boolean => work.kind === "run";
 
 /** Nodes whose next attempt may have begun without a row that says so. */
-const OPEN: ReadonlySet<NodeStatus> = new Set(["queued", "backingOff"]);
+const BETWEEN_ATTEMPTS: ReadonlySet<NodeStatus> = new Set(["queued", "backingOff"]);
 
 export class LiveNodes {
   readonly #nodes = new Map<number, NodeActor>();
@@ -83,7 +83,7 @@ export class LiveNodes {
     const mayHave: RunNode[] = [];
     for (const index of among) {
       const node = graph.node(index);
-      const isOpen = OPEN.has(progress.status(index)) || (node.of !== undefined && progress.status(index) === "waiting");
+      const isOpen = BETWEEN_ATTEMPTS.has(progress.status(index)) || (node.of !== undefined && progress.status(index) === "waiting");
       const live = this.at(index);
       if (node.kind === "call" && isOpen && isRun(live === undefined ? node.agent : agentOf(live))) mayHave.push(node);
     }

@@ -3,20 +3,11 @@
  */
 import type { Failure } from "../../machines/node.ts";
 
-export const NODE_STATUSES = [
-  "waiting",
-  "queued",
-  "running",
-  "backingOff",
-  "recovering",
-  "completed",
-  "skipped",
-  "failed",
-  "blocked",
-  "cancelled",
-  "notTaken",
-] as const;
+const OPEN_STATUSES = ["waiting", "queued", "running", "backingOff", "recovering"] as const;
+export const NODE_STATUSES = [...OPEN_STATUSES, "completed", "skipped", "failed", "blocked", "cancelled", "notTaken"] as const;
 export type NodeStatus = (typeof NODE_STATUSES)[number];
+/** It has not ended, and nothing that it depends on has failed. */
+export const OPEN: ReadonlySet<NodeStatus> = new Set(OPEN_STATUSES);
 /** How a node can end of itself. */
 export type Settled = "completed" | "skipped" | "failed" | "cancelled" | "notTaken";
 

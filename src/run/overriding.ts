@@ -18,7 +18,7 @@ import { type Abandoned, type NodeActor, agentOf, countCutOff, isCalling, newNod
 import type { NodeTurns } from "./node-turns.ts";
 import { type Override, notChosen, noteOf, overridable, overrideFailure, settledError } from "./override.ts";
 import type { Phases } from "./phases.ts";
-import type { NodeStatus } from "./node-status.ts";
+import { type NodeStatus, OPEN } from "./node-status.ts";
 import type { Progress } from "./progress.ts";
 import type { Reply } from "./requests.ts";
 import type { OverrideNote } from "./row.ts";
@@ -43,8 +43,6 @@ interface Parts extends EndingParts {
   readonly phases: Phases;
 }
 
-/** These have not ended. */
-const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff", "recovering"]);
 /** These have done something, or do. */
 const BEGUN: ReadonlySet<NodeStatus> = new Set(["queued", "running", "backingOff", "recovering"]);
 const LEFT_OUT: Overridden = { type: "node.overridden", outcome: "notTaken" };

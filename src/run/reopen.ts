@@ -10,6 +10,7 @@ import { childRunId } from "./attempt.ts";
 import type { EditedInput } from "./edited-inputs.ts";
 import { readHistoryEntry } from "./history.ts";
 import { isMachineRun } from "./machine-view.ts";
+import { OPEN } from "./node-status.ts";
 import { Progress } from "./progress.ts";
 import { BESIDE, type NodeBody, OUTPUT_KEY, SUPERVISOR_KEY, actorRow, nodeBodyText, openRunRow, runRow, stepRange } from "./row.ts";
 import { isOver, readPlan, requireRun } from "./view.ts";
@@ -143,11 +144,9 @@ function checkedInputs(
 function unfinished(graph: Graph, stored: readonly StoredNode[]): string[] {
   const progress = new Progress(graph, stored);
   const open: string[] = [];
-  for (let index = 0; index < graph.size; index++) if (UNFINISHED.has(progress.status(index))) open.push(graph.node(index).id);
+  for (let index = 0; index < graph.size; index++) if (OPEN.has(progress.status(index))) open.push(graph.node(index).id);
   return open;
 }
-
-const UNFINISHED: ReadonlySet<string> = new Set(["waiting", "backingOff", "recovering", "running"]);
 
 // ---- the commit
 

@@ -11,6 +11,7 @@ import type { Groups } from "./groups.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import { contextOf, isOwnRun, newNode, restoredBackoffs } from "./node-actor.ts";
 import type { NodeTimers } from "./node-timers.ts";
+import { OPEN } from "./node-status.ts";
 import type { Results } from "./results.ts";
 import type { StoredNode } from "./stored-nodes.ts";
 import type { Unwinding } from "./unwinding.ts";
@@ -31,9 +32,6 @@ interface Parts {
   /** Of the commit that comes next. */
   readonly nextCommitNo: number;
 }
-
-/** These have not ended. */
-const OPEN: ReadonlySet<string> = new Set(["waiting", "running", "backingOff", "recovering"]);
 
 /** A call that is none of these waits for its end. */
 const GOES_ON: ReadonlySet<string> = new Set(["backingOff", "recovering"]);

@@ -3,6 +3,7 @@
  */
 import type { Store } from "../store/store.ts";
 import { RUN_SPAN, isSpan, recoveryId, spanOf, stageOf } from "./graph.ts";
+import { OPEN } from "./node-status.ts";
 import { openActorRow } from "./row.ts";
 import type { StageBody } from "./stages.ts";
 import { type NodeView, readRunning, viewNodes } from "./view.ts";
@@ -43,7 +44,7 @@ interface StoredSpan {
   readonly action: string | undefined;
 }
 
-const OPEN: ReadonlySet<string> = new Set(["waiting", "queued", "running", "backingOff", "recovering", "compensating"]);
+const UNENDED: ReadonlySet<string> = new Set([...OPEN, "compensating"]);
 const BEGUN: ReadonlySet<string> = new Set(["running", "backingOff", "recovering", "compensating"]);
 
 /** In the order of the definition. Throws PAWL_NOT_A_WORKFLOW for a run of a machine. */
@@ -52,13 +53,13 @@ export async function viewStages(store: Store, runId: string): Promise<StageView
   const stored = views.length === 0 ? new Map<string, StoredSpan>() : await readSpans(store, runId);
   return [...Map.groupBy(views, ({ stage }) => stage!)].map(([name, nodes]) => {
     const { status, body, action } = stored.get(spanOf(name)) ?? {};
-    const ended = nodes.filter((node) => !OPEN.has(node.status));
+    const ended = nodes.filter((node) => !UNENDED.has(node.status));
     const cancelled = isLeft(status, nodes);
     return {
       name,
       status: cancelled ? "cancelled" : (status ?? statusOf(nodes)),
-      startedAt: body?.startedAt ?? least(nodes.map(({ startedAt }) => startedAt)),
-      endedAt: body?.endedAt ?? (ended.length === nodes.length ? greatest(nodes.map(({ endedAt }) => endedAt)) : undefined),
+      startedAt: body?.startedAt ?? outermost(nodes, "startedAt", Math.min),
+      endedAt: body?.endedAt ?? (ended.length === nodes.length ? outermost(nodes, "endedAt", Math.max) : undefined),
       warnedAt: body?.warnedAt,
       nodes: nodes.length,
       ended: ended.length,
@@ -89,20 +90,18 @@ async function readSpans(store: Store, runId: string): Promise<Map<string, Store
 
 /** The run ended before the stage did. */
 function isLeft(status: StageView["status"] | undefined, nodes: readonly NodeView[]): boolean {
-  return status !== "timedOut" && status !== "completed" && nodes.some((node) => node.status === "cancelled") && !nodes.some((node) => OPEN.has(node.status));
+  return (
+    status !== "timedOut" && status !== "completed" && nodes.some((node) => node.status === "cancelled") && !nodes.some((node) => UNENDED.has(node.status))
+  );
 }
 
 function statusOf(nodes: readonly NodeView[]): StageView["status"] {
-  if (!nodes.some(({ status }) => OPEN.has(status))) return "completed";
-  return nodes.some(({ status, startedAt }) => BEGUN.has(status) || (startedAt !== undefined && !OPEN.has(status))) ? "running" : "waiting";
+  if (!nodes.some(({ status }) => UNENDED.has(status))) return "completed";
+  return nodes.some(({ status, startedAt }) => BEGUN.has(status) || (startedAt !== undefined && !UNENDED.has(status))) ? "running" : "waiting";
 }
 
-function least(instants: readonly (number | undefined)[]): number | undefined {
-  const known = instants.filter((instant) => instant !== undefined);
-  return known.length === 0 ? undefined : known.reduce((a, b) => Math.min(a, b));
-}
-
-function greatest(instants: readonly (number | undefined)[]): number | undefined {
-  const known = instants.filter((instant) => instant !== undefined);
-  return known.length === 0 ? undefined : known.reduce((a, b) => Math.max(a, b));
+/** The first or the last of these instants that is known. */
+function outermost(nodes: readonly NodeView[], instant: "startedAt" | "endedAt", of: (a: number, b: number) => number): number | undefined {
+  const known = nodes.map((node) => node[instant]).filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : known.reduce((a, b) => of(a, b));
 }

@@ -13,7 +13,7 @@ import { type FailingParts, failNodes } from "./failing-nodes.ts";
 import { makeFailure } from "./failure.ts";
 import { RUN_SPAN, type RunNode, spanOf } from "./graph.ts";
 import type { Phases } from "./phases.ts";
-import type { NodeStatus } from "./node-status.ts";
+import { OPEN } from "./node-status.ts";
 import { verdictOf } from "./recovery-action.ts";
 import { stageRow } from "./row.ts";
 
@@ -65,7 +65,6 @@ interface StageHost extends FailingParts {
   advance(): void;
 }
 
-const OPEN: ReadonlySet<NodeStatus> = new Set(["waiting", "queued", "running", "backingOff", "recovering"]);
 const UNDER_WAY: ReadonlySet<string> = new Set(["running", "warned"]);
 
 export class Stages {

@@ -94,16 +94,30 @@ class RecordingClock extends SimulatedClock {
   }
 }
 
-/** xstate's own actor, with every action of the host provided. */
+/** To provide a machine with actions makes another machine, which takes long: it is done once. */
+const heardMachines = new WeakMap<AnyStateMachine, AnyStateMachine>();
+const hearers = new WeakMap<AnyActor, (action: string) => void>();
+
+/** The machine with every action of the host provided: told to who listens to its actor. */
+function heard(machine: AnyStateMachine): AnyStateMachine {
+  let known = heardMachines.get(machine);
+  if (known === undefined) {
+    const spies = Object.fromEntries(hostActionsOf(machine).map((name) => [name, ({ self }: { self: AnyActor }) => hearers.get(self)!(name)]));
+    const actors = Object.fromEntries(Object.keys(machine.implementations.actors).map((name) => [name, fromPromise(() => new Promise(() => {}))]));
+    heardMachines.set(machine, (known = machine.provide({ actions: spies as any, actors })));
+  }
+  return known;
+}
+
+/** xstate's own actor. */
 class LiveDriver implements Driver {
   readonly #clock = new RecordingClock();
   readonly #actor: AnyActor;
   #actions: string[] = [];
 
   constructor(machine: AnyStateMachine, input: object) {
-    const spies = Object.fromEntries(hostActionsOf(machine).map((name) => [name, () => void this.#actions.push(name)]));
-    const actors = Object.fromEntries(Object.keys(machine.implementations.actors).map((name) => [name, fromPromise(() => new Promise(() => {}))]));
-    this.#actor = createActor(machine.provide({ actions: spies, actors }), { clock: this.#clock, input });
+    this.#actor = createActor(heard(machine), { clock: this.#clock, input });
+    hearers.set(this.#actor, (action) => void this.#actions.push(action));
     // an actor that ends with an error throws it at nobody
     this.#actor.subscribe({ error: () => {} });
     this.#actor.start();

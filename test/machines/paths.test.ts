@@ -2,22 +2,24 @@
  * Every way through every machine, run three ways that must agree: live, as a chart, and restored after every step.
  * The last tests break a copy of a machine or of a driver, and expect these checks to say so.
  */
+import { deepStrictEqual } from "node:assert/strict";
 import * as graphOfCore from "xstate/graph";
 import { type AnyStateMachine, createMachine } from "xstate";
 import * as fc from "fast-check";
-import { describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { findMachines, transitionsOf } from "./definition.ts";
 import { type AnyEvent, ChartDriver, DRIVERS, TICK, agreedMoments, driversOf, tell } from "./drivers.ts";
 import { INVARIANTS, checkInvariants } from "./invariants.ts";
 import { FINDER, type Path, type PathFinder, findPaths, missedBy, pathText, timerEvents } from "./paths.ts";
 import { SCRIPTS } from "./scripts.ts";
+import { cases } from "../sim/cases.ts";
 import { Chart } from "../../src/run/xstate/chart.ts";
 
 const machines = (await findMachines()).map(({ machine }) => machine);
 const HOW: (keyof PathFinder)[] = ["getShortestPaths", "getSimplePaths"];
 
 // xstate's development build, which vitest loads, warns of each event that an ended actor is told
-vi.spyOn(console, "warn").mockImplementation(() => {});
+beforeEach(() => void vi.spyOn(console, "warn").mockImplementation(() => {}));
 
 test("every machine has a script and invariants", () => {
   const ids = machines.map(({ id }) => id).toSorted();
@@ -38,21 +40,23 @@ describe.each(scripted.map((machine) => [machine.id, machine] as const))("%s", (
     });
 
     test("has the same paths in xstate/graph and @xstate/graph", () => {
-      for (const how of HOW) expect(findPaths(how, machine, script, input, graphOfCore as PathFinder)).toEqual(findPaths(how, machine, script, input, FINDER));
+      for (const how of HOW) deepStrictEqual(findPaths(how, machine, script, input, graphOfCore as PathFinder), findPaths(how, machine, script, input, FINDER));
     });
 
     test("is left as it is by an event that its state does not take", () => {
       // an error that its state does not take ends an actor: xstate's own rule
+      const transitions = transitionsOf(machine);
       const told = [...script.events, ...timerEvents(machine)].filter(({ type }) => !type.startsWith("xstate.error."));
       for (const path of findPaths("getShortestPaths", machine, script, input))
         for (const make of Object.values(driversOf(machine))) {
           const driver = make(machine, input);
           tell(driver, path.events);
-          const before = driver.moment();
-          const taken = new Set(transitionsOf(machine).flatMap(({ state, event }) => (state === before.value ? [event] : [])));
+          const before = { ...driver.moment(), actions: [] };
+          const taken = new Set(transitions.flatMap(({ state, event }) => (state === before.value ? [event] : [])));
+          const where = pathText(path);
           for (const event of told.filter(({ type }) => !taken.has(type))) {
             driver.send(event);
-            expect(driver.moment(), `${pathText(path)}, then ${event.type}`).toEqual({ ...before, actions: [] });
+            deepStrictEqual(driver.moment(), before, `${where}, then ${event.type}`);
           }
         }
     });
@@ -68,7 +72,7 @@ describe.each(scripted.map((machine) => [machine.id, machine] as const))("%s", (
     const events = fc.array(fc.constantFrom(TICK, ...script.events), { maxLength: 30 });
     fc.assert(
       fc.property(input, events, (input, events) => checkInvariants(id, agreedMoments(machine, input, events))),
-      { numRuns: 500 },
+      cases({ short: 200, long: 5_000 }),
     );
   });
 });
@@ -93,7 +97,7 @@ test("a node keeps its invariants under every policy and every failure", () => {
   const rare = fc.oneof({ weight: 30, arbitrary: event }, fc.constantFrom<AnyEvent>({ type: "attempt.succeeded" }, { type: "node.cancelled" }));
   fc.assert(
     fc.property(policy, fc.array(rare, { maxLength: 60 }), (policy, events) => checkInvariants("node", agreedMoments(node, policy, events))),
-    { numRuns: 1_000 },
+    cases({ short: 400, long: 10_000 }),
   );
 });
 
@@ -188,7 +192,10 @@ function follow(machine: AnyStateMachine, input: object, path: Path): void {
   try {
     const moments = agreedMoments(machine, input, path.events);
     checkInvariants(machine.id, moments);
-    expect(moments.slice(1).map(({ value, context }) => ({ value, context }))).toEqual(path.states);
+    deepStrictEqual(
+      moments.slice(1).map(({ value, context }) => ({ value, context })),
+      path.states,
+    );
   } catch (error) {
     throw new Error(`${(error as Error).message}\non the path ${pathText(path)}`, { cause: error });
   }

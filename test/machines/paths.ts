@@ -65,7 +65,8 @@ function seekPaths(how: keyof PathFinder, machine: AnyStateMachine, script: Scri
     limit: TRAVERSALS_MAX,
     ...(script.stopWhen !== undefined && { stopWhen: script.stopWhen }),
   });
-  return found.map(({ steps }) => pathOf(machine, steps));
+  const transitions = new Map(transitionsOf(machine).map((transition) => [transition.definition, transition]));
+  return found.map(({ steps }) => pathOf(machine, steps, transitions));
 }
 
 /** The events of the machine's own timers, which no script lists. */
@@ -74,11 +75,17 @@ export function timerEvents(machine: AnyStateMachine): AnyEvent[] {
   return [...new Set(types)].map((type) => Object.freeze({ type }));
 }
 
-const stateText = ({ value, context, status }: any): string => JSON.stringify([value, context, status]);
+/** Finders ask for the same ones thousands of times. */
+const texts = new WeakMap<object, string>();
+
+function stateText(snapshot: any): string {
+  let text = texts.get(snapshot);
+  if (text === undefined) texts.set(snapshot, (text = JSON.stringify([snapshot.value, snapshot.context, snapshot.status])));
+  return text;
+}
 
 /** A found path begins with the start of the actor, which is no event of ours. */
-function pathOf(machine: AnyStateMachine, [start, ...steps]: FoundPath["steps"]): Path {
-  const known = new Map(transitionsOf(machine).map((transition) => [transition.definition, transition]));
+function pathOf(machine: AnyStateMachine, [start, ...steps]: FoundPath["steps"], known: ReadonlyMap<unknown, Transition>): Path {
   const before = [start, ...steps].map((step) => step!.state);
   return {
     events: steps.map(({ event }) => event),
