@@ -149,6 +149,44 @@ test.each(WORKERS)("an attempt that takes too long is a failure (workers: %i)", 
   expect(calls).toBe(2);
 });
 
+test.each(WORKERS)("failures that are ignored open nothing, and leave it as it is when they are those of a probe (workers: %i)", async (workers) => {
+  const room = new MachineRoom();
+  let calls = 0;
+  let answer: "down" | "not found" | "fine" = "not found";
+  const service = anyAgent(
+    "service",
+    () => {
+      calls++;
+      if (answer !== "fine") throw new AgentError(answer, { kind: "transient", code: answer === "down" ? "DOWN" : "NOT_FOUND" });
+      return answer;
+    },
+    { breaker: { failureThreshold: 3, openFor: "10s", ignore: ({ code }) => code === "NOT_FOUND" }, retry: { maxAttempts: 1 } },
+  );
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", service, {}).result);
+  const crew = await room.bootAll(workers, [flow]);
+  let started = 0;
+  const runs = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      await room.settled((await room.settled(crew.next.pawl.start(flow, { id: `r${started++}`, input: null }))).ended());
+      // until the others know, too
+      await room.clock.advance(200);
+    }
+  };
+  const state = async (): Promise<string> => (await crew.next.pawl.breakers())[0]!.state;
+  await runs(10);
+  expect([calls, await state()]).toEqual([10, "closed"]);
+  answer = "down";
+  await runs(5);
+  expect([calls, await state()]).toEqual([13, "open"]);
+  await room.clock.advance(10_000);
+  answer = "not found";
+  await runs(4);
+  expect([calls, await state()]).toEqual([17, "halfOpen"]);
+  answer = "fine";
+  await runs(2);
+  expect([calls, await state()]).toEqual([19, "closed"]);
+});
+
 test.each(WORKERS)("a workflow or a worker gives one to agents that have none (workers: %i)", async (workers) => {
   for (const where of ["workflow", "worker"] as const) {
     const room = new MachineRoom();
