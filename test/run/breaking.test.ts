@@ -1,6 +1,6 @@
 /**
- * Circuit breakers before agents, one scene each: what is called, what fails at once, what waits. Each is played by one worker, and by
- * two that share the runs: what one of them learns of a service holds for both.
+ * Circuit breakers before agents, one scene each: what is called, what fails at once, what waits; in one worker, and in two, for
+ * both of which holds what one of them learns of a service.
  */
 import { expect, test } from "vitest";
 import { AgentError } from "../../src/errors.ts";
@@ -45,12 +45,13 @@ async function startEach(room: MachineRoom, crew: Crew, flow: Workflow, count: n
   return runs;
 }
 
-const WORKERS = [1, 2];
+/** Scenes that are played by one worker, and by two that share the runs. */
+const scene = test.each([1, 2]);
 
 /** Of each other worker a call may be under way when it opens, and its next one be granted by the same write. */
 const beforeItIsKnown = (workers: number): number => 2 * (workers - 1);
 
-test.each(WORKERS)("after so many failures in a row nothing is called: nodes fail at once, and another agent takes over (workers: %i)", async (workers) => {
+scene("after so many failures in a row nothing is called: nodes fail at once, and another agent takes over (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const it = service({ failureThreshold: 3 });
   const spare = anyAgent("spare", () => "spare");
@@ -71,7 +72,7 @@ test.each(WORKERS)("after so many failures in a row nothing is called: nodes fai
   expect(codes.filter((code) => code === "PAWL_CIRCUIT_OPEN")).toHaveLength(10 * workers - it.calls.length);
 });
 
-test.each(WORKERS)("nodes wait while it is open where that is said; probes go ahead one by one, and then all go on (workers: %i)", async (workers) => {
+scene("nodes wait while it is open where that is said; probes go ahead one by one, and then all go on (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const it = service({ failureThreshold: 3, openFor: "60s", onOpen: "wait" }, { maxAttempts: 50 });
   it.clock = room.clock;
@@ -116,7 +117,7 @@ test("it stays open for those that come after a restart, and for other workers",
   expect(it.calls.length).toBeGreaterThanOrEqual(6);
 });
 
-test.each(WORKERS)("an attempt that was cut off by a crash, or cancelled, counts as neither (workers: %i)", async (workers) => {
+scene("an attempt that was cut off by a crash, or cancelled, counts as neither (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   let calls = 0;
   const breaker = { failureThreshold: 2 };
@@ -136,7 +137,7 @@ test.each(WORKERS)("an attempt that was cut off by a crash, or cancelled, counts
   }
 });
 
-test.each(WORKERS)("an attempt that takes too long is a failure (workers: %i)", async (workers) => {
+scene("an attempt that takes too long is a failure (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   let calls = 0;
   const breaker = { failureThreshold: 2, openFor: "1h" } as const;
@@ -149,7 +150,7 @@ test.each(WORKERS)("an attempt that takes too long is a failure (workers: %i)", 
   expect(calls).toBe(2);
 });
 
-test.each(WORKERS)("failures that are ignored open nothing, and leave it as it is when they are those of a probe (workers: %i)", async (workers) => {
+scene("failures that are ignored open nothing, and leave it as it is when they are those of a probe (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   let calls = 0;
   let answer: "down" | "not found" | "fine" = "not found";
@@ -187,7 +188,7 @@ test.each(WORKERS)("failures that are ignored open nothing, and leave it as it i
   expect([calls, await state()]).toEqual([19, "closed"]);
 });
 
-test.each(WORKERS)("a workflow or a worker gives one to agents that have none (workers: %i)", async (workers) => {
+scene("a workflow or a worker gives one to agents that have none (workers: %i)", async (workers) => {
   for (const where of ["workflow", "worker"] as const) {
     const room = new MachineRoom();
     let calls = 0;
@@ -211,7 +212,7 @@ test.each(WORKERS)("a workflow or a worker gives one to agents that have none (w
   }
 });
 
-test.each(WORKERS)("during an outage no more is called than its threshold and its probes, and no herd comes after it (workers: %i)", async (workers) => {
+scene("during an outage no more is called than its threshold and its probes, and no herd comes after it (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const calls: number[] = [];
   let upAt = Number.POSITIVE_INFINITY;
