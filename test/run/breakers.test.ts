@@ -141,6 +141,20 @@ describe("a probe that is lost gives its place back", () => {
     await probe(room, second, "success");
   });
 
+  test("when its worker is gone, at once for those that know it", async () => {
+    const { room, all } = await opened(true, 2);
+    const [first, second] = all as [BreakerWorker, BreakerWorker];
+    await room.pass(OPEN_MS);
+    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    await room.kill(first);
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    second.heard.length = 0;
+    second.breakers.freed();
+    expect(second.heard).toEqual(["api"]);
+    await probe(room, second, "success");
+  });
+
   test("when it lapses, though its worker is there; what it answers then does not matter", async () => {
     const { room, all } = await opened(true, 2);
     const [first, second] = all as [BreakerWorker, BreakerWorker];
@@ -510,4 +524,21 @@ test("a transition is told by who made it, and not by one whose write came secon
   first.shared.notWritten();
   first.shared.lost();
   expect(first.transitions).toEqual([]);
+});
+
+test("whoever looks at the rows does not wait for one that is being written, and sees it when it is", async () => {
+  const room = new BreakerRoom(policy(), { ...policy(), name: "mail" });
+  const [first, second] = [await room.boot(), await room.boot()];
+  for (let i = 0; i < 5; i++) first.breakers.ended("api", "yes", "failure", 0);
+  const amendments = first.shared.take();
+  second.breakers.force("mail", "open");
+  await room.write(second);
+  let reads = 0;
+  const read = room.store.readShared.bind(room.store);
+  room.store.readShared = () => (++reads > 10 ? Promise.reject(new Error("it reads again and again")) : read());
+  await first.shared.refresh();
+  expect(first.breakers.views().map(({ name, state }) => `${name} ${state}`)).toEqual(["api closed", "mail forcedOpen"]);
+  await room.store.amend(amendments);
+  first.shared.written();
+  expect(first.breakers.views().map(({ name, state }) => `${name} ${state}`)).toEqual(["api open", "mail forcedOpen"]);
 });
