@@ -192,6 +192,14 @@ export class Breakers {
     this.#change(known, forceEvent(to, this.#rowNow(known)));
   }
 
+  /** Another worker is gone: so are its probes, and a lease may be asked for at once. */
+  freed(): void {
+    for (const known of this.#known.values()) {
+      known.askFrom = -Infinity;
+      this.#tell(known);
+    }
+  }
+
   /** Waits for nothing more. */
   stop(): void {
     this.#isStopped = true;

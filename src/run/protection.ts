@@ -97,6 +97,7 @@ export class Protection {
   /** Another worker is gone. */
   freed(): void {
     this.limits.freed();
+    this.breakers.freed();
     this.#seams.wantsTick();
   }
 

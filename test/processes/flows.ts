@@ -83,6 +83,28 @@ function heldOf(note: Note): Workflow<{ gate: string }, string> {
   });
 }
 
+/** One call of a service that may be down, by as many attempts as it takes; it waits while its breaker is open. */
+export const BREAKER = { failureThreshold: 3, openFor: 150, successThreshold: 2 } as const;
+export const CALLS_MAX = 3;
+function callsOf(note: Note): Workflow<{ url: string }, number> {
+  const caller = agent({
+    name: "caller",
+    input: z.object({ url: z.string() }),
+    output: z.number(),
+    breaker: { ...BREAKER, onOpen: "wait" },
+    concurrency: CALLS_MAX,
+    retry: { maxAttempts: 10_000, initialInterval: 1, maxInterval: 5 },
+    run: async ({ url }, context) => {
+      note("start", context);
+      const { status } = await fetch(`${url}/${process.pid}/${context.runId}`, { signal: context.signal });
+      note(status === 200 ? "end" : "fail", context);
+      if (status !== 200) throw new Error(`the service answered ${status}`);
+      return status;
+    },
+  });
+  return workflow({ name: "calls", input: z.object({ url: z.string() }) }, (wf) => wf.node("call", caller, { url: wf.input.url }).result);
+}
+
 const journalMachine = setup({
   types: {
     context: {} as { items: number[] },
@@ -110,7 +132,7 @@ export const journal = durable(journalMachine);
 export function flowsOf(note: Note) {
   const { journey, parts } = journeyOf({ note, pause });
   const [policy, tour] = parts as [Workflow<any, unknown>, Workflow<any, unknown>];
-  return { mill: millOf("mill", note), foreign: millOf("foreign", note), held: heldOf(note), journal, journey, policy, tour };
+  return { mill: millOf("mill", note), foreign: millOf("foreign", note), held: heldOf(note), calls: callsOf(note), journal, journey, policy, tour };
 }
 
 export type FlowName = keyof ReturnType<typeof flowsOf>;

@@ -129,8 +129,9 @@ class History {
     const { model, room, now } = this;
     const held = this.held.find((one) => one.by === by && model.leases.includes(one.lease));
     const hadPlace = model.hasPlace(now);
+    const { fault } = room;
     const answer = await room.admit(by, NAME, TIMEOUT_MS);
-    if (!room.workers.includes(by)) return this.died(by, hadPlace);
+    if (!room.workers.includes(by)) return this.died(by, hadPlace && fault === "diesApplied");
     const wanted = model.lets() ? "yes" : held !== undefined || hadPlace ? "probe" : "no";
     if (!(wanted === "probe" && answer === "no" && this.mayBeLate)) expect(answer).toBe(wanted);
     if (answer === "no" || answer === "asks") return;
@@ -142,16 +143,16 @@ class History {
   async ask(by: BreakerWorker): Promise<void> {
     const { model, room, now } = this;
     const hadPlace = model.hasPlace(now);
+    const { fault } = room;
     if (this.held.some((one) => one.by === by) || by.breakers.admit(NAME, TIMEOUT_MS) !== "asks") return;
     await room.pump();
-    if (!room.workers.includes(by)) return this.died(by, hadPlace);
+    if (!room.workers.includes(by)) return this.died(by, hadPlace && fault === "diesApplied");
     if (hadPlace) this.held.push({ by, lease: model.grant(by.epoch, now, TIMEOUT_MS), until: now + LEASE_UNTAKEN_MS });
   }
 
-  /** Its last wish was written, or was not. */
-  async died(by: BreakerWorker, hadPlace: boolean): Promise<void> {
-    const row = readBreakerRow((await readSharedValues(this.room.store)).get(`breaker:${NAME}`))!;
-    if (hadPlace && row.leases.some(({ owner }) => owner === by.epoch)) this.model.grant(by.epoch, this.now, TIMEOUT_MS);
+  /** A lease that it asked for last may have been granted. */
+  died(by: BreakerWorker, isGranted: boolean): void {
+    if (isGranted) this.model.grant(by.epoch, this.now, TIMEOUT_MS);
   }
 
   async end(which: number, outcome: "success" | "failure" | "neither"): Promise<void> {

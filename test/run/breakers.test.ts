@@ -15,21 +15,25 @@ function policy(options: Parameters<typeof breakerOf>[0] = true): BreakerPolicy 
   return { name: "api", ...breakerOf(options, "test").policy };
 }
 
-/** So many calls that are let through fail, one after the other. */
-async function fail(room: BreakerRoom, worker: BreakerWorker, times: number): Promise<void> {
+/** So many calls that are let through fail, one after the other; without a worker of all workers in turn. */
+async function fail(room: BreakerRoom, by: BreakerWorker | undefined, times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
+    const worker = by ?? room.next;
     expect(worker.breakers.admit("api")).toBe("yes");
     worker.breakers.ended("api", "yes", "failure", 0);
     await room.pump();
   }
 }
 
+/** Scenes that are played by one worker, and by two that take turns. */
+const WORKERS = [1, 2];
+
 const state = (worker: BreakerWorker): string => worker.breakers.view("api")!.state;
 
 async function opened(options: Parameters<typeof breakerOf>[0] = true, workers = 1): Promise<{ room: BreakerRoom; all: BreakerWorker[] }> {
   const room = new BreakerRoom(policy(options));
   for (let i = 0; i < workers; i++) await room.boot();
-  await fail(room, room.workers[0]!, policy(options).failureThreshold);
+  await fail(room, undefined, policy(options).failureThreshold);
   expect(room.workers.map(state)).toEqual(Array.from({ length: workers }, () => "open"));
   return { room, all: room.workers };
 }
@@ -92,18 +96,17 @@ test("it is half open from exactly the limit on, one call tries at a time, two t
   expect(first.breakers.view("api")).toMatchObject({ failures: 0, openings: 1, reason: "probesSucceeded" });
 });
 
-test("a probe that fails opens it anew, for as long; one of which nobody knows gives its place back", async () => {
-  const { room, all } = await opened();
-  const worker = all[0]!;
+test.each(WORKERS)("a probe that fails opens it anew, for as long; one of which nobody knows gives its place back (workers: %i)", async (workers) => {
+  const { room } = await opened(true, workers);
   await room.pass(OPEN_MS + 500);
-  await probe(room, worker, "neither");
-  expect(state(worker)).toBe("halfOpen");
-  await probe(room, worker, "failure");
-  expect(state(worker)).toBe("open");
+  await probe(room, room.next, "neither");
+  expect(state(room.next)).toBe("halfOpen");
+  await probe(room, room.next, "failure");
+  expect(state(room.next)).toBe("open");
   await room.pass(OPEN_MS - 1);
-  expect(worker.breakers.admit("api")).toBe("no");
+  for (const { breakers } of room.workers) expect(breakers.admit("api")).toBe("no");
   await room.pass(1);
-  await probe(room, worker, "success");
+  await probe(room, room.next, "success");
 });
 
 test("who waits hears when a place is free, and when it closes", async () => {
@@ -134,6 +137,20 @@ describe("a probe that is lost gives its place back", () => {
     await room.kill(first);
     second.heard.length = 0;
     await room.pass(LEASE_LOOK_MS);
+    expect(second.heard).toEqual(["api"]);
+    await probe(room, second, "success");
+  });
+
+  test("when its worker is gone, at once for those that know it", async () => {
+    const { room, all } = await opened(true, 2);
+    const [first, second] = all as [BreakerWorker, BreakerWorker];
+    await room.pass(OPEN_MS);
+    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    await room.kill(first);
+    expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
+    second.heard.length = 0;
+    second.breakers.freed();
     expect(second.heard).toEqual(["api"]);
     await probe(room, second, "success");
   });
@@ -282,27 +299,27 @@ test("what an attempt fails of says which breaker, why, and until when", async (
   expect(breakers.views().map(({ name }) => name)).toEqual(["api"]);
 });
 
-describe("a rate", () => {
+describe.each(WORKERS)("a rate (workers: %i)", (workers) => {
   const rate = { window: { calls: 10 }, failureRate: 0.5, slowCallRate: 1, slowCall: "1s", minimumCalls: 4 } as const;
   const boot = async (options: object): Promise<{ room: BreakerRoom; worker: BreakerWorker }> => {
     const room = new BreakerRoom(policy({ failureThreshold: 99, rate: { ...rate, ...options } }));
-    const worker = await room.boot();
+    for (let i = 0; i < workers; i++) await room.boot();
     await room.pass(3_600_000);
-    return { room, worker };
+    return { room, worker: room.workers[0]! };
   };
-  const end = async (room: BreakerRoom, worker: BreakerWorker, ...calls: readonly (readonly ["success" | "failure", number])[]): Promise<void> => {
+  const end = async (room: BreakerRoom, ...calls: readonly (readonly ["success" | "failure", number])[]): Promise<void> => {
     for (const [outcome, durationMs] of calls) {
-      worker.breakers.ended("api", "yes", outcome, durationMs);
+      room.next.breakers.ended("api", "yes", outcome, durationMs);
       await room.pump();
     }
   };
 
   test("opens it when so many of the newest calls failed, at exactly the limit, and not of fewer calls than the minimum", async () => {
     const { room, worker } = await boot({});
-    await end(room, worker, ["failure", 0], ["failure", 0], ["failure", 0]);
+    await end(room, ["failure", 0], ["failure", 0], ["failure", 0]);
     expect(state(worker)).toBe("closed");
     expect(worker.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 3, failures: 3, slow: 0 } });
-    await end(room, worker, ["success", 0]);
+    await end(room, ["success", 0]);
     expect(worker.breakers.view("api")).toMatchObject({ state: "open", reason: "rate", calls: null });
     expect(circuitOpenFailure(worker.breakers.view("api")!).message).toContain("(too many calls failed or were slow)");
   });
@@ -310,104 +327,140 @@ describe("a rate", () => {
   test("forgets what is no longer among the newest calls", async () => {
     const { room, worker } = await boot({});
     const fine = Array.from({ length: 7 }, () => ["success", 0] as const);
-    await end(room, worker, ...fine, ["failure", 0], ["failure", 0], ["failure", 0], ["failure", 0]);
+    await end(room, ...fine, ["failure", 0], ["failure", 0], ["failure", 0], ["failure", 0]);
     expect(worker.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 10, failures: 4 } });
-    await end(room, worker, ["failure", 0]);
+    await end(room, ["failure", 0]);
     expect(state(worker)).toBe("open");
   });
 
   test("opens it when so many were slow, at exactly so long, though they succeeded", async () => {
     const { room, worker } = await boot({});
-    await end(room, worker, ["success", 999], ["success", 1_000], ["success", 1_000], ["success", 5_000]);
+    await end(room, ["success", 999], ["success", 1_000], ["success", 1_000], ["success", 5_000]);
     expect(worker.breakers.view("api")).toMatchObject({ state: "closed", calls: { slow: 3 } });
     const slow = await boot({});
-    await end(slow.room, slow.worker, ["success", 1_000], ["success", 1_000], ["success", 1_000], ["success", 1_000]);
+    await end(slow.room, ["success", 1_000], ["success", 1_000], ["success", 1_000], ["success", 1_000]);
     expect(state(slow.worker)).toBe("open");
   });
 
   test("of a window of time forgets what is older, and survives a restart", async () => {
-    const { room, worker } = await boot({ window: { time: "10s" }, failureRate: 0.8 });
-    await end(room, worker, ["failure", 0], ["failure", 0], ["failure", 0]);
-    await room.kill(worker);
+    const { room } = await boot({ window: { time: "10s" }, failureRate: 0.8 });
+    await end(room, ["failure", 0], ["failure", 0], ["failure", 0]);
+    for (const worker of room.workers) await room.kill(worker);
     await room.pass(9_000);
     const second = await room.boot();
-    await end(room, second, ["success", 0], ["success", 0]);
+    if (workers === 2) await room.boot();
+    await end(room, ["success", 0], ["success", 0]);
     expect(second.breakers.view("api")!.calls).toEqual({ calls: 5, failures: 3, slow: 0 });
     // the oldest tenth of the window goes at once
     await room.pass(999);
-    await end(room, second, ["success", 0]);
+    await end(room, ["success", 0]);
     expect(second.breakers.view("api")!.calls).toEqual({ calls: 6, failures: 3, slow: 0 });
     await room.pass(1);
-    await end(room, second, ["failure", 0], ["success", 0]);
+    await end(room, ["failure", 0], ["success", 0]);
     expect(second.breakers.view("api")).toMatchObject({ state: "closed", calls: { calls: 5, failures: 1 } });
   });
 });
 
-describe("what happened to other breakers", () => {
-  test("six calls that fail at the same time: the sixth neither opens it again nor keeps it from being tried", async () => {
+describe.each(WORKERS)("what happened to other breakers (workers: %i)", (workers) => {
+  test("opossum#385: six calls that fail at the same time: the sixth neither opens it again nor keeps it from being tried", async () => {
     const room = new BreakerRoom(policy());
-    const worker = await room.boot();
-    for (let i = 0; i < 6; i++) expect(worker.breakers.admit("api")).toBe("yes");
-    for (let i = 0; i < 6; i++) worker.breakers.ended("api", "yes", "failure", 0);
+    for (let i = 0; i < workers; i++) await room.boot();
+    for (let i = 0; i < 6; i++) expect(room.next.breakers.admit("api")).toBe("yes");
+    for (let i = 0; i < 6; i++) room.next.breakers.ended("api", "yes", "failure", 0);
     await room.pump();
-    expect(worker.breakers.view("api")).toMatchObject({ state: "open", failures: 5, openings: 1 });
-    expect(worker.transitions).toHaveLength(1);
+    expect(room.next.breakers.view("api")).toMatchObject({ state: "open", failures: 5, openings: 1 });
+    expect(room.workers.flatMap(({ transitions }) => transitions)).toHaveLength(1);
     await room.pass(OPEN_MS);
-    await probe(room, worker, "success");
+    await probe(room, room.next, "success");
   });
 
-  test("half open below the minimum of its rate: one probe decides, whatever the minimum", async () => {
-    const { room, all } = await opened({ rate: { window: { calls: 100 }, minimumCalls: 50 } });
+  test("opossum#276: half open below the minimum of its rate: one probe decides, whatever the minimum", async () => {
+    const { room } = await opened({ rate: { window: { calls: 100 }, minimumCalls: 50 } }, workers);
     await room.pass(OPEN_MS);
-    await probe(room, all[0]!, "failure");
-    expect(state(all[0]!)).toBe("open");
+    await probe(room, room.next, "failure");
+    expect(state(room.next)).toBe("open");
     await room.pass(OPEN_MS);
-    await probe(room, all[0]!, "success");
-    await probe(room, all[0]!, "success");
-    expect(state(all[0]!)).toBe("closed");
+    await probe(room, room.next, "success");
+    await probe(room, room.next, "success");
+    expect(state(room.next)).toBe("closed");
   });
 
-  test("half open lets a hundred calls that wait through one at a time, also of two workers that ask at once", async () => {
-    const { room, all } = await opened(true, 2);
-    const [first, second] = all as [BreakerWorker, BreakerWorker];
+  test("resilience4j#544, Polly#311: probes whose failures are ignored neither hold their places nor open it; those that succeed close it", async () => {
+    const { room } = await opened({ halfOpenMax: 2 }, workers);
     await room.pass(OPEN_MS);
-    for (let i = 0; i < 50; i++) expect([first.breakers.admit("api"), second.breakers.admit("api")]).toEqual(["asks", "asks"]);
-    await room.pump();
-    expect([first, second].map(({ breakers }) => breakers.admit("api")).sort()).toEqual(["no", "probe"]);
-    for (let i = 0; i < 50; i++) expect([await room.admit(first, "api"), await room.admit(second, "api")]).toEqual(["no", "no"]);
+    for (let i = 0; i < 10; i++) await probe(room, room.next, "neither");
+    expect(room.next.breakers.view("api")).toMatchObject({ state: "halfOpen", probes: 0, successes: 0 });
+    await probe(room, room.next, "success");
+    await probe(room, room.next, "neither");
+    await probe(room, room.next, "success");
+    expect(state(room.next)).toBe("closed");
   });
 
-  test("it closes, and stays closed when late failures of before come in", async () => {
+  test("resilience4j#935: probes that are never answered keep nobody from trying when their time is over, again and again", async () => {
+    const { room } = await opened({ halfOpenMax: 2 }, workers);
+    await room.pass(OPEN_MS);
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 2; i++) expect(await room.admit(room.next, "api", TIMEOUT_MS)).toBe("probe");
+      for (const worker of room.workers) expect(await room.admit(worker, "api", TIMEOUT_MS)).toBe("no");
+      await room.pass(TIMEOUT_MS + LEASE_LOOK_MS);
+    }
+    await probe(room, room.next, "success");
+    await probe(room, room.next, "success");
+    expect(state(room.next)).toBe("closed");
+  });
+
+  test("Polly#219: what fails while it is open does not open it again, and it is tried when it should be", async () => {
     const room = new BreakerRoom(policy());
-    const worker = await room.boot();
-    for (let i = 0; i < 20; i++) expect(worker.breakers.admit("api")).toBe("yes");
+    for (let i = 0; i < workers; i++) await room.boot();
+    for (let i = 0; i < 60; i++) expect(room.next.breakers.admit("api")).toBe("yes");
+    for (let second = 0; second < 60; second++) {
+      room.next.breakers.ended("api", "yes", "failure", second * 1_000);
+      await room.pump();
+      await room.pass(1_000);
+    }
+    expect(room.workers.flatMap(({ transitions }) => transitions).map(({ to }) => to)).toEqual(["open"]);
+    await room.pass(OPEN_MS - 56_000);
+    await probe(room, room.next, "success");
+  });
+
+  test("opossum#119: half open lets a hundred calls that wait through one at a time, also of workers that ask at once", async () => {
+    const { room, all } = await opened(true, workers);
+    await room.pass(OPEN_MS);
+    for (let i = 0; i < 50; i++) for (const { breakers } of all) expect(breakers.admit("api")).toBe("asks");
+    await room.pump();
+    expect(all.map(({ breakers }) => breakers.admit("api")).filter((answer) => answer === "probe")).toHaveLength(1);
+    for (let i = 0; i < 50; i++) for (const worker of all) expect(await room.admit(worker, "api")).toBe("no");
+  });
+
+  test("opossum#484: it closes, and stays closed when late failures of before come in", async () => {
+    const room = new BreakerRoom(policy());
+    for (let i = 0; i < workers; i++) await room.boot();
+    for (let i = 0; i < 20; i++) expect(room.next.breakers.admit("api")).toBe("yes");
     const beganAt = room.clock.mono();
     const late = async (times: number): Promise<void> => {
-      for (let i = 0; i < times; i++) worker.breakers.ended("api", "yes", "failure", room.clock.mono() - beganAt);
+      for (let i = 0; i < times; i++) room.next.breakers.ended("api", "yes", "failure", room.clock.mono() - beganAt);
       await room.pump();
     };
     await late(5);
     await room.pass(OPEN_MS - 1);
     await late(5);
     await room.pass(1);
-    await probe(room, worker, "success");
+    await probe(room, room.next, "success");
     await late(5);
-    expect(worker.breakers.view("api")).toMatchObject({ state: "halfOpen", successes: 1 });
-    await probe(room, worker, "success");
+    expect(room.next.breakers.view("api")).toMatchObject({ state: "halfOpen", successes: 1 });
+    await probe(room, room.next, "success");
     await late(5);
-    expect(worker.breakers.view("api")).toMatchObject({ state: "closed", failures: 0 });
+    expect(room.next.breakers.view("api")).toMatchObject({ state: "closed", failures: 0 });
   });
 
-  test("a clock that is set back: it is open for as long as it should be, from when it is seen", async () => {
-    const { room, all } = await opened();
+  test("cockatiel 3.2.1, which reads the wall clock: when that is set back it is open for as long as it should be, from when it is seen", async () => {
+    const { room } = await opened(true, workers);
     room.clock.wallOffsetMs -= 3_600_000;
     await room.pass(OPEN_MS - 1);
-    expect(all[0]!.breakers.admit("api")).toBe("no");
+    for (const { breakers } of room.workers) expect(breakers.admit("api")).toBe("no");
     await room.pass(1);
-    expect(await room.admit(all[0]!, "api")).toBe("probe");
-    all[0]!.breakers.ended("api", "probe", "failure", 0);
-    await room.pump();
-    await room.kill(all[0]!);
+    await probe(room, room.next, "failure");
+    for (const worker of room.workers) await room.kill(worker);
     const next = await room.boot();
     await room.pass(OPEN_MS - 1);
     expect(next.breakers.admit("api")).toBe("no");
@@ -471,4 +524,21 @@ test("a transition is told by who made it, and not by one whose write came secon
   first.shared.notWritten();
   first.shared.lost();
   expect(first.transitions).toEqual([]);
+});
+
+test("whoever looks at the rows does not wait for one that is being written, and sees it when it is", async () => {
+  const room = new BreakerRoom(policy(), { ...policy(), name: "mail" });
+  const [first, second] = [await room.boot(), await room.boot()];
+  for (let i = 0; i < 5; i++) first.breakers.ended("api", "yes", "failure", 0);
+  const amendments = first.shared.take();
+  second.breakers.force("mail", "open");
+  await room.write(second);
+  let reads = 0;
+  const read = room.store.readShared.bind(room.store);
+  room.store.readShared = () => (++reads > 10 ? Promise.reject(new Error("it reads again and again")) : read());
+  await first.shared.refresh();
+  expect(first.breakers.views().map(({ name, state }) => `${name} ${state}`)).toEqual(["api closed", "mail forcedOpen"]);
+  await room.store.amend(amendments);
+  first.shared.written();
+  expect(first.breakers.views().map(({ name, state }) => `${name} ${state}`)).toEqual(["api open", "mail forcedOpen"]);
 });

@@ -1,5 +1,6 @@
 /**
- * Circuit breakers before agents, one scene each: what is called, what fails at once, what waits, in one worker and in two.
+ * Circuit breakers before agents, one scene each: what is called, what fails at once, what waits; in one worker, and in two, for
+ * both of which holds what one of them learns of a service.
  */
 import { expect, test } from "vitest";
 import { AgentError } from "../../src/errors.ts";
@@ -7,7 +8,9 @@ import { agent } from "../../src/define/agent.ts";
 import type { BreakerOption } from "../../src/define/breaker.ts";
 import { workflow } from "../../src/define/workflow.ts";
 import { z } from "zod";
-import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import type { Run } from "../../src/run/handle.ts";
+import type { Workflow } from "../../src/define/workflow.ts";
+import { type Crew, MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 
 /** A service that is down until it is up; with when it was called. */
 function service(
@@ -35,7 +38,20 @@ function service(
   return it as ReturnType<typeof service>;
 }
 
-test("after so many failures in a row nothing is called: nodes fail at once, and another agent takes over", async () => {
+/** So many runs, each started by the worker whose turn it is. */
+async function startEach(room: MachineRoom, crew: Crew, flow: Workflow, count: number): Promise<Run<unknown>[]> {
+  const runs: Run<unknown>[] = [];
+  for (let n = 0; n < count; n++) runs.push(await room.settled(crew.next.pawl.start(flow, { id: `r${n}`, input: null })));
+  return runs;
+}
+
+/** Scenes that are played by one worker, and by two that share the runs. */
+const scene = test.each([1, 2]);
+
+/** Of each other worker a call may be under way when it opens, and its next one be granted by the same write. */
+const beforeItIsKnown = (workers: number): number => 2 * (workers - 1);
+
+scene("after so many failures in a row nothing is called: nodes fail at once, and another agent takes over (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const it = service({ failureThreshold: 3 });
   const spare = anyAgent("spare", () => "spare");
@@ -44,33 +60,39 @@ test("after so many failures in a row nothing is called: nodes fail at once, and
     for (let n = 0; n < 10; n++) last = wf.node(`n${n}`, it.agent, { last }, { onFail: { use: spare } }).result;
     return last;
   });
-  const process = await room.boot([flow]);
-  const run = await room.settled(process.pawl.start(flow, { id: "r", input: null }));
-  expect(await room.settled(run.result())).toBe("spare");
-  expect(it.calls).toHaveLength(3);
-  const failed = (await run.nodes()).map(({ failure }) => failure!.code);
-  expect(failed).toEqual([...Array.from({ length: 3 }, () => "PAWL_AGENT_FAILED"), ...Array.from({ length: 7 }, () => "PAWL_CIRCUIT_OPEN")]);
+  const runs = await startEach(room, await room.bootAll(workers, [flow]), flow, workers);
+  const codes: string[] = [];
+  for (const run of runs) {
+    expect(await room.settled(run.result())).toBe("spare");
+    codes.push(...(await run.nodes()).map(({ failure }) => failure!.code));
+  }
+  expect(it.calls.length).toBeGreaterThanOrEqual(3);
+  expect(it.calls.length).toBeLessThanOrEqual(3 + beforeItIsKnown(workers));
+  expect(codes.filter((code) => code === "PAWL_AGENT_FAILED")).toHaveLength(it.calls.length);
+  expect(codes.filter((code) => code === "PAWL_CIRCUIT_OPEN")).toHaveLength(10 * workers - it.calls.length);
 });
 
-test("nodes wait while it is open where that is said; probes go ahead one by one, and then all go on", async () => {
+scene("nodes wait while it is open where that is said; probes go ahead one by one, and then all go on (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const it = service({ failureThreshold: 3, openFor: "60s", onOpen: "wait" }, { maxAttempts: 50 });
   it.clock = room.clock;
   const flow = anyWorkflow("flow", (wf) => {
-    for (let n = 0; n < 40; n++) wf.node(`n${n}`, it.agent, n);
+    for (let n = 0; n < 40 / workers; n++) wf.node(`n${n}`, it.agent, n);
   });
-  const process = await room.boot([flow]);
+  const crew = await room.bootAll(workers, [flow]);
   const began = room.clock.mono();
-  const run = await room.settled(process.pawl.start(flow, { id: "r", input: null }));
+  const runs = await startEach(room, crew, flow, workers);
   await room.clock.until(() => it.calls.length > 0);
   await room.clock.advance(5 * 60_000);
-  // all forty were under way before it was known; then one probe a minute
+  // all forty were under way before it was known; then one probe a minute, whoever makes it
   const later = it.calls.filter((at) => at - began > 5_000);
   expect(later.length).toBeLessThanOrEqual(5);
   expect(later.length).toBeGreaterThanOrEqual(4);
   it.isUp = true;
-  await room.settled(run.result());
-  expect((await run.nodes()).every(({ status }) => status === "completed")).toBe(true);
+  for (const run of runs) {
+    await room.settled(run.result());
+    expect((await run.nodes()).every(({ status }) => status === "completed")).toBe(true);
+  }
 });
 
 test("it stays open for those that come after a restart, and for other workers", async () => {
@@ -95,55 +117,78 @@ test("it stays open for those that come after a restart, and for other workers",
   expect(it.calls.length).toBeGreaterThanOrEqual(6);
 });
 
-test("an attempt that was cut off by a crash, or cancelled, counts as neither", async () => {
+scene("an attempt that was cut off by a crash, or cancelled, counts as neither (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   let calls = 0;
-  const hangs = anyAgent("hangs", () => (calls++, new Promise<never>(() => {})));
-  const it = agent({
-    name: "hangs",
-    input: z.any(),
-    output: z.any(),
-    breaker: { failureThreshold: 2 },
-    timeout: "1h",
-    run: hangs.work.kind === "function" ? hangs.work.run : () => undefined,
-  });
+  const breaker = { failureThreshold: 2 };
+  const it = anyAgent("hangs", () => (calls++, never()), { breaker, timeout: "1h" });
   const flow = anyWorkflow("flow", (wf) => wf.node("n", it, {}).result);
-  let process = await room.boot([flow]);
-  await room.settled(process.pawl.start(flow, { id: "r", input: null }));
+  const crew = await room.bootAll(workers, [flow]);
+  await startEach(room, crew, flow, 1);
   for (let n = 1; n <= 4; n++) {
     await room.clock.until(() => calls === n);
-    process.kill();
-    process = await room.boot([flow]);
+    await crew.replace(await room.ownerOf("r0"), () => room.boot([flow]));
   }
   await room.clock.until(() => calls === 5);
   for (let n = 0; n < 4; n++) {
-    await room.settled((await process.pawl.run("r")).cancel());
-    await room.settled((await process.pawl.run("r")).resume());
+    await room.settled((await crew.next.pawl.run("r0")).cancel());
+    await room.settled((await crew.next.pawl.run("r0")).resume());
     await room.clock.until(() => calls === 6 + n);
   }
 });
 
-test("an attempt that takes too long is a failure", async () => {
+scene("an attempt that takes too long is a failure (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   let calls = 0;
-  const it = agent({
-    name: "slow",
-    input: z.any(),
-    output: z.any(),
-    breaker: { failureThreshold: 2, openFor: "1h" },
-    timeout: "1s",
-    retry: { maxAttempts: 10 },
-    run: () => (calls++, new Promise<never>(() => {})),
-  });
+  const breaker = { failureThreshold: 2, openFor: "1h" } as const;
+  const it = anyAgent("slow", () => (calls++, never()), { breaker, timeout: "1s", retry: { maxAttempts: 10 } });
   const flow = anyWorkflow("flow", (wf) => wf.node("n", it, {}).result);
-  const process = await room.boot([flow]);
-  const run = await room.settled(process.pawl.start(flow, { id: "r", input: null }));
-  await expect(room.settled(run.result())).rejects.toMatchObject({ code: "PAWL_RUN_FAILED" });
+  for (const run of await startEach(room, await room.bootAll(workers, [flow]), flow, workers)) {
+    await expect(room.settled(run.result())).rejects.toMatchObject({ code: "PAWL_RUN_FAILED" });
+    expect((await run.nodes())[0]!.failure).toMatchObject({ code: "PAWL_CIRCUIT_OPEN", kind: "circuitOpen" });
+  }
   expect(calls).toBe(2);
-  expect((await run.nodes())[0]!.failure).toMatchObject({ code: "PAWL_CIRCUIT_OPEN", kind: "circuitOpen" });
 });
 
-test("a workflow or a worker gives one to agents that have none", async () => {
+scene("failures that are ignored open nothing, and leave it as it is when they are those of a probe (workers: %i)", async (workers) => {
+  const room = new MachineRoom();
+  let calls = 0;
+  let answer: "down" | "not found" | "fine" = "not found";
+  const service = anyAgent(
+    "service",
+    () => {
+      calls++;
+      if (answer !== "fine") throw new AgentError(answer, { kind: "transient", code: answer === "down" ? "DOWN" : "NOT_FOUND" });
+      return answer;
+    },
+    { breaker: { failureThreshold: 3, openFor: "10s", ignore: ({ code }) => code === "NOT_FOUND" }, retry: { maxAttempts: 1 } },
+  );
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", service, {}).result);
+  const crew = await room.bootAll(workers, [flow]);
+  let started = 0;
+  const runs = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      await room.settled((await room.settled(crew.next.pawl.start(flow, { id: `r${started++}`, input: null }))).ended());
+      // until the others know, too
+      await room.clock.advance(200);
+    }
+  };
+  const state = async (): Promise<string> => (await crew.next.pawl.breakers())[0]!.state;
+  await runs(10);
+  expect([calls, await state()]).toEqual([10, "closed"]);
+  answer = "down";
+  await runs(5);
+  expect([calls, await state()]).toEqual([13, "open"]);
+  await room.clock.advance(10_000);
+  answer = "not found";
+  await runs(4);
+  expect([calls, await state()]).toEqual([17, "halfOpen"]);
+  answer = "fine";
+  await runs(2);
+  expect([calls, await state()]).toEqual([19, "closed"]);
+});
+
+scene("a workflow or a worker gives one to agents that have none (workers: %i)", async (workers) => {
   for (const where of ["workflow", "worker"] as const) {
     const room = new MachineRoom();
     let calls = 0;
@@ -159,15 +204,15 @@ test("a workflow or a worker gives one to agents that have none", async () => {
     const flow = workflow({ name: "flow", input: z.any(), ...(where === "workflow" && { breaker }) }, (wf) => {
       let last: unknown = {};
       for (let n = 0; n < 6; n++) last = wf.node(`n${n}`, fails, { last }, { onFail: "skip" }).result;
-    });
-    const process = await room.boot([flow], where === "worker" ? { breaker } : {});
-    const run = await room.settled(process.pawl.start(flow, { id: "r", input: null }));
-    await room.settled(run.result());
-    expect(calls).toBe(2);
+    }) as Workflow;
+    const crew = await room.bootAll(workers, [flow], where === "worker" ? { breaker } : {});
+    for (const run of await startEach(room, crew, flow, workers)) await room.settled(run.result());
+    expect(calls).toBeGreaterThanOrEqual(2);
+    expect(calls).toBeLessThanOrEqual(2 + beforeItIsKnown(workers));
   }
 });
 
-test("during an outage no more is called than its threshold and its probes, and no herd comes after it", async () => {
+scene("during an outage no more is called than its threshold and its probes, and no herd comes after it (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const calls: number[] = [];
   let upAt = Number.POSITIVE_INFINITY;
@@ -186,11 +231,10 @@ test("during an outage no more is called than its threshold and its probes, and 
     },
   });
   const flow = anyWorkflow("flow", (wf) => wf.node("n", it, {}).result);
-  const process = await room.boot([flow]);
+  const crew = await room.bootAll(workers, [flow]);
   const began = room.clock.mono();
   upAt = began + 60_000;
-  for (let n = 0; n < 200; n++) await room.settled(process.pawl.start(flow, { id: `r${n}`, input: null }));
-  for (let n = 0; n < 200; n++) await room.settled((await process.pawl.run(`r${n}`)).result());
+  for (const run of await startEach(room, crew, flow, 200)) await room.settled(run.result());
   const during = calls.filter((at) => at < upAt - 100);
   // four more could begin before the fifth of them had failed, and one probe every ten seconds
   expect(during.length).toBeLessThanOrEqual(10 + 4 + 6);

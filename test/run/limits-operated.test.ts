@@ -5,7 +5,10 @@ import { expect, test } from "vitest";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 
-test("limits are seen from any process: how much is used, by whom, what waits, and when a window is free", async () => {
+/** Scenes that are played by one worker, and by two. */
+const scene = test.each([1, 2]);
+
+scene("limits are seen from any process: how much is used, by whom, what waits, and when a window is free (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const slots = held({ concurrency: 2 }, "slots");
   const tokens = held({ uses: { tokens: 40 } }, "tokens");
@@ -14,7 +17,8 @@ test("limits are seen from any process: how much is used, by whom, what waits, a
     for (let n = 0; n < 5; n++) wf.node(`s${n}`, slots.agent, "s");
     for (let n = 0; n < 3; n++) wf.node(`t${n}`, tokens.agent, "t");
   });
-  const worker = await room.boot([flow], { limits });
+  const { processes } = await room.bootAll(workers, [flow], { limits });
+  const worker = processes[0]!;
   const { pawl: looker } = await room.boot([], { execute: false });
   expect((await room.settled(looker.limits())).map(({ name, max, used, each }) => [name, max, used, each])).toEqual([
     ["agent:slots", 2, 0, undefined],
@@ -66,34 +70,33 @@ test("an operator's limit takes effect in all workers while they run, and what r
   expect(calls().length).toBeGreaterThan(before);
 });
 
-test("an operator's limit outlives the workers, and is one tenant's where each has one", async () => {
+scene("an operator's limit outlives the workers, and is one tenant's where each has one (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, running } = held({ uses: { calls: 1 } });
   const flow = wide(agent, 5);
   const limits = { calls: { max: 3, each: "tenant" } } as const;
-  const first = await room.boot([flow], { limits });
-  await room.settled(first.pawl.setLimit("calls", 1, { tenant: "acme" }));
-  first.kill();
-  const { pawl } = await room.boot([flow], { limits });
-  await start(room, { pawl } as typeof first, flow, "a", { tenant: "acme" });
-  await start(room, { pawl } as typeof first, flow, "b", { tenant: "other" });
+  const first = await room.bootAll(workers, [flow], { limits });
+  await room.settled(first.next.pawl.setLimit("calls", 1, { tenant: "acme" }));
+  for (const process of first.processes) process.kill();
+  const crew = await room.bootAll(workers, [flow], { limits });
+  for (const tenant of ["acme", "other"]) for (let n = 0; n < workers; n++) await start(room, crew.next, flow, `${tenant}${n}`, { tenant });
   await room.clock.until(() => running() === 4);
   await room.clock.advance(2_000);
   expect(running()).toBe(4);
-  await room.settled(pawl.resetLimit("calls", { tenant: "acme" }));
+  await room.settled(crew.next.pawl.resetLimit("calls", { tenant: "acme" }));
   await room.clock.until(() => running() === 6);
 });
 
-test("nodes that use more than an operator left wait until it is taken back, and do not fail", async () => {
+scene("nodes that use more than an operator left wait until it is taken back, and do not fail (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, running } = held({ uses: { tokens: 50 } });
   const flow = wide(agent, 1);
-  const process = await room.boot([flow], { limits: { tokens: { max: 100 } } });
-  await room.settled(process.pawl.setLimit("tokens", 10));
-  await start(room, process, flow, "r");
+  const crew = await room.bootAll(workers, [flow], { limits: { tokens: { max: 100 } } });
+  await room.settled(crew.next.pawl.setLimit("tokens", 10));
+  await start(room, crew.next, flow, "r");
   await room.clock.advance(5_000);
   expect(running()).toBe(0);
-  await room.settled(process.pawl.resetLimit("tokens"));
+  await room.settled(crew.next.pawl.resetLimit("tokens"));
   await room.clock.until(() => running() === 1);
 });
 
@@ -219,30 +222,33 @@ test("why names the limit that nodes wait for, how much of it is used, and the r
   process.kill();
 });
 
-test("what an attempt used beyond its estimate delays the next; what it did not is free at once; what is not limited is of no account", async () => {
-  const room = new MachineRoom();
-  const at: number[] = [];
-  const agent = anyAgent(
-    "model",
-    (input: number, ctx) => {
-      at.push(room.clock.mono());
-      ctx.used({ tokens: input, unknown: 9 });
-      ctx.used({ tokens: input });
-      return input;
-    },
-    { uses: { tokens: 50 }, concurrency: 1 },
-  );
-  const flow = anyWorkflow("flow", (wf) => {
-    let last = wf.node("n0", agent, 10);
-    for (const [n, amount] of [10, 200, 50, 50].entries()) last = wf.node(`n${n + 1}`, agent, amount, { after: [last] });
-  });
-  const process = await room.boot([flow], { limits: { tokens: { max: 100, per: "60s" } } });
-  const began = room.clock.mono();
-  await start(room, process, flow, "r");
-  await room.settled((await process.pawl.run("r")).result());
-  const minutes = at.map((instant) => Math.floor((instant - began) / 60_000));
-  expect(minutes).toEqual([0, 0, 0, 1, 1]);
-});
+scene(
+  "use beyond an estimate delays the next attempt; what was not used is free at once; what is not limited is of no account (workers: %i)",
+  async (workers) => {
+    const room = new MachineRoom();
+    const at: number[] = [];
+    const agent = anyAgent(
+      "model",
+      (input: number, ctx) => {
+        at.push(room.clock.mono());
+        ctx.used({ tokens: input, unknown: 9 });
+        ctx.used({ tokens: input });
+        return input;
+      },
+      { uses: { tokens: 50 }, concurrency: 1 },
+    );
+    const flow = anyWorkflow("flow", (wf) => {
+      let last = wf.node("n0", agent, 10);
+      for (const [n, amount] of [10, 200, 50, 50].entries()) last = wf.node(`n${n + 1}`, agent, amount, { after: [last] });
+    });
+    const crew = await room.bootAll(workers, [flow], { limits: { tokens: { max: 100, per: "60s" } } });
+    const began = room.clock.mono();
+    await start(room, crew.next, flow, "r");
+    await room.settled((await crew.next.pawl.run("r")).result());
+    const minutes = at.map((instant) => Math.floor((instant - began) / 60_000));
+    expect(minutes).toEqual([0, 0, 0, 1, 1]);
+  },
+);
 
 test("what an attempt says that has ended counts no more, and what is no amount is refused", async () => {
   const room = new MachineRoom();

@@ -6,13 +6,16 @@ import type { LimitsOptions } from "../../src/define/limits.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 
-test("attempts of an agent run at most so many at once, of all runs; what is free is used at once", async () => {
+/** Scenes that are played by one worker, and by two: what is started goes to one after the other where order does not matter. */
+const scene = test.each([1, 2]);
+
+scene("attempts of an agent run at most so many at once, of all runs; what is free is used at once (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, calls, most, endOne, running } = held({ concurrency: 3 });
   const flow = wide(agent, 4);
-  const process = await room.boot([flow]);
-  await start(room, process, flow, "a");
-  await start(room, process, flow, "b");
+  const crew = await room.bootAll(workers, [flow]);
+  await start(room, crew.next, flow, "a");
+  await start(room, crew.next, flow, "b");
   await room.clock.until(() => calls().length === 3);
   for (let ended = 1; ended <= 5; ended++) {
     endOne();
@@ -20,12 +23,12 @@ test("attempts of an agent run at most so many at once, of all runs; what is fre
     expect(running()).toBe(3);
   }
   for (let ended = 0; ended < 3; ended++) endOne();
-  await room.settled((await process.pawl.run("a")).result());
-  await room.settled((await process.pawl.run("b")).result());
+  await room.settled((await crew.next.pawl.run("a")).result());
+  await room.settled((await crew.next.pawl.run("b")).result());
   expect(most()).toBe(3);
 });
 
-test("nodes that need something else do not wait behind those that wait", async () => {
+scene("nodes that need something else do not wait behind those that wait (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const first = held({ uses: { db: 1 } }, "first");
   const second = held({ uses: { api: 1 } }, "second");
@@ -33,22 +36,22 @@ test("nodes that need something else do not wait behind those that wait", async 
     for (let n = 0; n < 200; n++) wf.node(`a${n}`, first.agent, "a");
     wf.node("b", second.agent, "b");
   });
-  const process = await room.boot([flow], { limits: { db: { max: 1 }, api: { max: 1 } } });
-  await start(room, process, flow, "r");
+  const crew = await room.bootAll(workers, [flow], { limits: { db: { max: 1 }, api: { max: 1 } } });
+  await start(room, crew.next, flow, "r");
   await room.clock.until(() => second.calls().length === 1);
   expect(first.calls()).toHaveLength(1);
 });
 
-test("all that an attempt uses is taken together, or nothing", async () => {
+scene("all that an attempt uses is taken together, or nothing (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const both = held({ uses: { db: 1, api: 1 } }, "both");
   const db = held({ uses: { db: 1 } }, "db");
   const api = held({ uses: { api: 1 } }, "api");
-  const process = await room.boot([], { limits: { db: { max: 1 }, api: { max: 1 } } });
-  await start(room, process, wide(api.agent, 1, "api"), "api");
+  const crew = await room.bootAll(workers, [], { limits: { db: { max: 1 }, api: { max: 1 } } });
+  await start(room, crew.next, wide(api.agent, 1, "api"), "api");
   await room.clock.until(() => api.calls().length === 1);
-  await start(room, process, wide(both.agent, 1, "both"), "both");
-  await start(room, process, wide(db.agent, 2, "db"), "db");
+  await start(room, crew.next, wide(both.agent, 1, "both"), "both");
+  await start(room, crew.next, wide(db.agent, 2, "db"), "db");
   await room.clock.until(() => db.calls().length === 1);
   expect(both.calls()).toHaveLength(0);
   api.endOne();
@@ -58,39 +61,40 @@ test("all that an attempt uses is taken together, or nothing", async () => {
   await room.clock.until(() => both.calls().length === 1);
 });
 
-test("within a time no more is used than the limit says; what was estimated too high can be used", async () => {
+scene("within a time no more is used than the limit says; what was estimated too high can be used (workers: %i)", async (workers) => {
   const room = new MachineRoom();
-  const at: number[] = [];
+  const uses: { readonly at: number; readonly amount: number }[] = [];
   const agent = anyAgent(
     "model",
     (input: string, ctx) => {
-      at.push(room.clock.mono());
-      ctx.used({ tokens: input.endsWith("0") ? 10 : 50 });
+      const amount = input.endsWith("0") ? 10 : 50;
+      uses.push({ at: room.clock.mono(), amount });
+      ctx.used({ tokens: amount });
       return input;
     },
     { uses: { tokens: 50 } },
   );
-  const flow = wide(agent, 10);
-  const process = await room.boot([flow], { limits: { tokens: { max: 100, per: "60s" } } });
+  const flow = wide(agent, 10 / workers);
+  const crew = await room.bootAll(workers, [flow], { limits: { tokens: { max: 100, per: "60s" } } });
   const began = room.clock.mono();
-  await start(room, process, flow, "r");
-  await room.settled((await process.pawl.run("r")).result());
-  const windows = at.map((instant) => Math.floor((instant - began) / 60_000));
+  for (let n = 0; n < workers; n++) await start(room, crew.next, flow, `r${n}`);
+  for (let n = 0; n < workers; n++) await room.settled((await crew.next.pawl.run(`r${n}`)).result());
+  expect(uses).toHaveLength(10);
   // the first uses 10 of the 50 that it took
-  expect(windows.filter((window) => window === 0)).toHaveLength(2);
-  const used = (from: number): number => at.reduce((sum, instant, n) => sum + (instant > from - 60_000 && instant <= from ? (n === 0 ? 10 : 50) : 0), 0);
-  expect(Math.max(...at.map(used))).toBeLessThanOrEqual(110);
+  expect(uses.filter(({ at }) => at < began + 60_000)).toHaveLength(2);
+  const used = (until: number): number => uses.reduce((sum, { at, amount }) => sum + (at > until - 60_000 && at <= until ? amount : 0), 0);
+  expect(Math.max(...uses.map(({ at }) => used(at)))).toBeLessThanOrEqual(100);
   expect(room.clock.mono() - began).toBeLessThan(6 * 62_000);
 });
 
-test("tenants take turns, whatever one of them has piled up; a tenant's more urgent runs come first", async () => {
+scene("tenants take turns, whatever one of them has piled up; a tenant's more urgent runs come first (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, calls, endOne } = held({ concurrency: 1 });
-  const process = await room.boot([]);
-  await start(room, process, wide(agent, 50, "big"), "big", { tenant: "a" });
+  const crew = await room.bootAll(workers, []);
+  await start(room, crew.processes[0]!, wide(agent, 50, "big"), "big", { tenant: "a" });
   await room.clock.until(() => calls().length === 1);
-  await start(room, process, wide(agent, 3, "small"), "small", { tenant: "b" });
-  await start(room, process, wide(agent, 2, "urgent"), "urgent", { tenant: "a", priority: 5 });
+  await start(room, crew.processes[0]!, wide(agent, 3, "small"), "small", { tenant: "b" });
+  await start(room, crew.processes[0]!, wide(agent, 2, "urgent"), "urgent", { tenant: "a", priority: 5 });
   for (let ended = 1; ended <= 9; ended++) {
     endOne();
     await room.clock.until(() => calls().length === 1 + ended);
@@ -101,16 +105,16 @@ test("tenants take turns, whatever one of them has piled up; a tenant's more urg
   expect(ofA.slice(1, 3)).toEqual(["urgent", "urgent"]);
 });
 
-test("who waits long enough comes before who is more urgent", async () => {
+scene("who waits long enough comes before who is more urgent (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, calls, endOne } = held({ concurrency: 1 });
-  const process = await room.boot([]);
-  await start(room, process, wide(agent, 1, "running"), "running");
+  const crew = await room.bootAll(workers, []);
+  await start(room, crew.processes[0]!, wide(agent, 1, "running"), "running");
   await room.clock.until(() => calls().length === 1);
-  await start(room, process, wide(agent, 1, "old"), "old");
+  await start(room, crew.processes[0]!, wide(agent, 1, "old"), "old");
   await room.clock.advance(180_000);
-  await start(room, process, wide(agent, 1, "new"), "new", { priority: 2 });
-  await start(room, process, wide(agent, 1, "newer"), "newer", { priority: 4 });
+  await start(room, crew.processes[0]!, wide(agent, 1, "new"), "new", { priority: 2 });
+  await start(room, crew.processes[0]!, wide(agent, 1, "newer"), "newer", { priority: 4 });
   for (let ended = 1; ended <= 3; ended++) {
     endOne();
     await room.clock.until(() => calls().length === 1 + ended);
@@ -118,13 +122,13 @@ test("who waits long enough comes before who is more urgent", async () => {
   expect(calls()).toEqual(["running-0", "newer-0", "old-0", "new-0"]);
 });
 
-test("each tenant has a limit of its own where that is said", async () => {
+scene("each tenant has a limit of its own where that is said (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, calls } = held({ uses: { calls: 1 } });
   const limits: LimitsOptions = { calls: { max: 2, each: "tenant" } };
-  const process = await room.boot([], { limits });
+  const crew = await room.bootAll(workers, [], { limits });
   for (const tenant of ["a", "b", undefined])
-    await start(room, process, wide(agent, 5, tenant ?? "none"), tenant ?? "none", tenant === undefined ? {} : { tenant });
+    for (let n = 0; n < workers; n++) await start(room, crew.next, wide(agent, 5, tenant ?? "none"), `${tenant}${n}`, tenant === undefined ? {} : { tenant });
   await room.clock.until(() => calls().length === 6);
   await room.clock.advance(10_000);
   expect(calls()).toHaveLength(6);
@@ -141,36 +145,36 @@ test("an attempt that uses more than there ever is fails at once", async () => {
   expect(node).toMatchObject({ status: "failed", attempt: 1, failure: { code: "PAWL_LIMIT_EXCEEDED", kind: "configuration" } });
 });
 
-test("an attempt that waits for too long fails; those that come in time do not", async () => {
+scene("an attempt that waits for too long fails; those that come in time do not (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, calls, endOne } = held({ concurrency: 1, queueTimeout: "10s" });
   const flow = anyWorkflow("flow", (wf) => {
     for (let n = 0; n < 3; n++) wf.node(`n${n}`, agent, `n${n}`, { onFail: "skip" });
   });
-  const process = await room.boot([flow]);
-  await start(room, process, flow, "r");
+  const crew = await room.bootAll(workers, [flow]);
+  await start(room, crew.next, flow, "r");
   await room.clock.until(() => calls().length === 1);
   await room.clock.advance(5_000);
   endOne();
   await room.clock.until(() => calls().length === 2);
   await room.clock.advance(6_000);
   endOne();
-  await room.settled((await process.pawl.run("r")).result());
-  const nodes = await (await process.pawl.run("r")).nodes();
+  await room.settled((await crew.next.pawl.run("r")).result());
+  const nodes = await (await crew.next.pawl.run("r")).nodes();
   expect(nodes.map(({ status, failure }) => failure?.code ?? status)).toEqual(["completed", "completed", "PAWL_QUEUE_TIMEOUT"]);
 });
 
-test("nodes that wait leave their places when their run is paused or cancelled, and wait again when it goes on", async () => {
+scene("nodes that wait leave their places when their run is paused or cancelled, and wait again when it goes on (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const { agent, calls, endOne, endAll } = held({ concurrency: 1 });
-  const process = await room.boot([]);
-  await start(room, process, wide(agent, 3, "paused"), "paused");
-  await start(room, process, wide(agent, 3, "cancelled"), "cancelled");
-  await start(room, process, wide(agent, 1, "last"), "last");
+  const crew = await room.bootAll(workers, []);
+  await start(room, crew.next, wide(agent, 3, "paused"), "paused");
+  await start(room, crew.next, wide(agent, 3, "cancelled"), "cancelled");
+  await start(room, crew.next, wide(agent, 1, "last"), "last");
   await room.clock.until(() => calls().length === 1);
-  const paused = await process.pawl.run("paused");
+  const paused = await crew.next.pawl.run("paused");
   await room.settled(paused.pause());
-  await room.settled((await process.pawl.run("cancelled")).cancel());
+  await room.settled((await crew.next.pawl.run("cancelled")).cancel());
   endOne();
   await room.clock.until(() => calls().length === 2);
   expect(calls()[1]).toBe("last-0");

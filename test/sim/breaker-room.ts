@@ -66,6 +66,7 @@ export class BreakerRoom {
   workers: BreakerWorker[] = [];
   /** What becomes of the next write. */
   fault: WriteFault = "none";
+  #turns = 0;
 
   constructor(...policies: readonly BreakerPolicy[]) {
     this.policies = policies;
@@ -85,6 +86,11 @@ export class BreakerRoom {
     this.workers.push(worker);
     await this.pump();
     return worker;
+  }
+
+  /** One worker after the other: who does what comes next in a scene that is played by one and by several. */
+  get next(): BreakerWorker {
+    return this.workers[this.#turns++ % this.workers.length]!;
   }
 
   /** The process dies; its epoch is closed. */
