@@ -113,14 +113,13 @@ export class SharedRows {
     this.#taken = new Map();
   }
 
-  /** Others may have written. */
+  /** Others may have written. What is being written here is seen when it is: nobody waits for that, it may take long. */
   async refresh(): Promise<void> {
     const before = this.#writes;
     const rows = await this.#store.readShared();
-    if (before !== this.#writes || this.#taken.size > 0) return this.refresh();
-    const keys = new Set(rows.map(({ key }) => key));
-    for (const { key, body } of rows) this.#see(key, body);
-    for (const key of this.#seen.keys()) if (!keys.has(key)) this.#see(key, undefined);
+    if (before !== this.#writes) return this.refresh();
+    const bodies = new Map(rows.map(({ key, body }) => [key, body]));
+    for (const key of new Set([...bodies.keys(), ...this.#seen.keys()])) if (!this.#taken.has(key)) this.#see(key, bodies.get(key));
   }
 
   #see(key: string, body: string | undefined): void {
