@@ -24,7 +24,7 @@ export const support = workflow({ name: "support", input: text }, (wf) => {
 });
 
 /** For all runs and workers together. Who asks for more than there is takes turns, tenant by tenant. */
-export const limits = { searches: { max: 25, per: "1s" }, modelCalls: { max: 6 } } as const;
+export const limits = { searches: { max: 10, per: "500ms" }, modelCalls: { max: 6 } } as const;
 
 /** Asked by `pawl.health()`, and by itself every 5 minutes and when something went wrong. */
 export const modelsAnswer: HealthCheck = async ({ signal }) => {

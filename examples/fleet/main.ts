@@ -13,12 +13,14 @@ import { type BreakerView, type Pawl, type Run, open } from "pawl";
 import { limits, modelsAnswer, support } from "./fleet.ts";
 import { Provider } from "./provider.ts";
 import { type Recount, recount } from "./recount.ts";
-import { line, say, table } from "./tell.ts";
+import { begin, line, say, table } from "./tell.ts";
 
-/** What each tenant asks for; the first one asks for most, and first. */
-const TENANTS = { acme: 60, bolt: 20, coil: 20 };
+/** What each tenant asks for. */
+const TENANTS = { acme: 80, bolt: 30, coil: 30 };
 
 const LOOK_EVERY_MS = 10;
+/** The length of the window of `searches`. */
+const PER_MS = 500;
 
 const [folder = ".pawl/fleet"] = process.argv.slice(2);
 rmSync(folder, { recursive: true, force: true });
@@ -51,55 +53,73 @@ async function answerOf(worker: ChildProcess): Promise<unknown> {
 
 /** Answers the exit code. */
 async function story(pawl: Pawl): Promise<number> {
-  say(`100 tickets of ${Object.keys(TENANTS).join(", ")}; workers ${workers.map(({ pid }) => pid).join(" and ")}; one provider, models, will be down\n`);
-  const runs: Run<string>[] = [];
-  for (const [tenant, count] of Object.entries(TENANTS))
-    for (let n = 1; n <= count; n++) runs.push(await pawl.start(support, { id: `${tenant}-${n}`, tenant, input: { text: `ticket ${n} of ${tenant}` } }));
-
-  await until(() => models.answered >= 20);
-  line("before", `models has answered ${models.answered} calls; ${await howItIs(pawl)}`);
+  begin(`tickets of ${tenantsText()}; workers ${workers.map(({ pid }) => pid).join(" and ")}; providers search, models and backup`);
+  const runs = await startAll(pawl);
+  await until(() => models.answered >= 10);
+  line("before", `models has answered ${models.answered} calls: ${await howItIs(pawl)}`);
 
   models.isDown = true;
-  await until(async () => (await breaker(pawl)).state === "open");
-  line("outage", `models answers 503; after ${models.refused} calls that failed no more are made: ${await howItIs(pawl)}`);
-  const opened = await breaker(pawl);
-  const beforeProbes = models.refused + models.running;
-  await until(async () => (await breaker(pawl)).since > opened.since && models.refused > beforeProbes);
-  const probes = models.refused - beforeProbes;
-  line("probe", `a second later ${probes === 1 ? "one call tries" : `${probes} calls try`}, and ${probes === 1 ? "fails" : "fail"}; meanwhile writer has answered ${backup.answered} tickets by backup`);
+  const opened = await breakerWhen(pawl, ({ state }) => state === "open");
+  line("outage", `models answers 503, ${models.refused} calls have failed: ${await howItIs(pawl)}; backup is asked instead`);
+
+  await breakerWhen(pawl, ({ state, since }) => state === "open" && since > opened.since);
+  line("probe", `a call has tried, and failed: for another second none is made; backup has answered ${backup.answered}`);
 
   models.isDown = false;
-  const answeredBefore = models.answered;
-  await until(async () => (await breaker(pawl)).state === "closed");
-  line("recovery", `models is back, and ${models.answered - answeredBefore} probes succeeded: ${await howItIs(pawl)}`);
+  const known = models.answered;
+  await breakerWhen(pawl, ({ state }) => state === "closed");
+  line("recovery", `models answers again, first ${models.answered - known} probes: ${await howItIs(pawl)}`);
 
-  await until(() => models.running === limits.modelCalls.max);
   await killOne(pawl);
   await Promise.all(runs.map((run) => run.ended()));
-  line("end", `all ${runs.length} tickets are done`);
-  return told(await recount(runs, TENANTS), probes);
+  line("end", `all ${runs.length} runs have ended; ${search.cutOff + models.cutOff + backup.cutOff} calls were cut off by the kill, and made again`);
+  const counted = await recount(runs, TENANTS);
+  tell(counted);
+  await tellMetrics();
+  return isKept(counted, runs.length) ? 0 : 1;
 }
 
-async function breaker(pawl: Pawl): Promise<BreakerView> {
-  const [view] = await pawl.breakers();
-  if (view === undefined) throw new Error("there is no breaker");
-  return view;
+/** Each tenant's runs one after the other, those of all tenants in the same time. */
+async function startAll(pawl: Pawl): Promise<Run<string>[]> {
+  const tickets = Object.entries(TENANTS).flatMap(([tenant, count]) => Array.from({ length: count }, (_, n) => ({ tenant, n, at: n / count })));
+  const runs: Run<string>[] = [];
+  for (const { tenant, n } of tickets.toSorted((a, b) => a.at - b.at))
+    runs.push(await pawl.start(support, { id: `${tenant}-${n}`, tenant, input: { text: `ticket ${n} of ${tenant}` } }));
+  return runs;
+}
+
+function tenantsText(): string {
+  return Object.entries(TENANTS)
+    .map(([tenant, count]) => `${tenant} (${count})`)
+    .join(", ");
+}
+
+/** The breaker that the agents of models share, as soon as it is so. */
+async function breakerWhen(pawl: Pawl, isSo: (breaker: BreakerView) => boolean): Promise<BreakerView> {
+  for (;;) {
+    const found = (await pawl.breakers()).find(isSo);
+    if (found !== undefined) return found;
+    await passes(LOOK_EVERY_MS);
+  }
 }
 
 async function howItIs(pawl: Pawl): Promise<string> {
+  const [breaker] = await pawl.breakers();
   const { checks } = await pawl.health();
-  return `its breaker is ${(await breaker(pawl)).state}, its health ${checks["models"]?.status}`;
+  return `its breaker is ${breaker?.state}, its health ${checks["models"]?.status}`;
 }
 
-/** The worker that has the most calls of models under way; what it held is anybody's then. */
+/** Kills a worker in the middle of its calls of models; what it held is the other's then. */
 async function killOne(pawl: Pawl): Promise<void> {
+  const areAllTaken = (): boolean => models.running === limits.modelCalls.max;
+  await until(areAllTaken);
   const [victim] = (await holders(pawl)).toSorted((a, b) => b.share - a.share);
-  const worker = workers.find(({ pid }) => pid === victim!.pid)!;
+  await until(areAllTaken);
   const killedAt = performance.now();
-  worker.kill("SIGKILL");
+  workers.find(({ pid }) => pid === victim!.pid)!.kill("SIGKILL");
   await until(async () => (await holders(pawl)).every(({ pid }) => pid !== victim!.pid));
   const seconds = ((performance.now() - killedAt) / 1_000).toFixed(2);
-  line("kill -9", `worker ${victim!.pid}, which held ${victim!.share} of ${limits.modelCalls.max} modelCalls; ${seconds} s later they are the other's`);
+  line("kill -9", `worker ${victim!.pid}, which may make ${victim!.share} of ${limits.modelCalls.max} modelCalls: ${seconds} s later they are the other's`);
 }
 
 /** Which worker may make how many calls of models. */
@@ -109,15 +129,44 @@ async function holders(pawl: Pawl): Promise<{ readonly pid: number; readonly sha
   return shares.flatMap(({ epoch, share }) => there.filter((worker) => worker.epoch === epoch).map(({ pid }) => ({ pid, share })));
 }
 
-/** Prints the sums. Answers the exit code. */
-async function told({ completed, answers, spared, repeated, mostInASecond, fair }: Recount, probes: number): Promise<number> {
-  table("calls", [
-    ["PROVIDER", "CALLS", "ANSWERED", "REFUSED", "CUT OFF", "SPARED", "AT ONCE"],
-    ["search", search.calls, search.answered, search.refused, search.cutOff, 0, search.most],
-    ["models", models.calls, models.answered, models.refused, models.cutOff, spared, models.most],
-    ["backup", backup.calls, backup.answered, backup.refused, backup.cutOff, 0, backup.most],
+function tell({ answers, spared, fair, searches, searchingMs }: Recount): void {
+  table("calls (spared: not made, because the breaker was open)", [
+    ["", "CALLS", "ANSWERED", "REFUSED", "CUT OFF", "SPARED"],
+    ["search", search.calls, search.answered, search.refused, search.cutOff, 0],
+    ["models", models.calls, models.answered, models.refused, models.cutOff, spared],
+    ["backup", backup.calls, backup.answered, backup.refused, backup.cutOff, 0],
   ]);
-  return 0;
+  table("limits", [
+    ["", "LIMIT", "USED", "OF AT MOST"],
+    ["searches", `${limits.searches.max} in ${limits.searches.per}`, `${searches} in ${(searchingMs / 1_000).toFixed(1)} s`, mostSearches(searchingMs)],
+    ["modelCalls", `${limits.modelCalls.max} at once`, `${models.most} at once`, limits.modelCalls.max],
+  ]);
+  table("tenants take turns: what each had when the first one had all its searches", [
+    ["", "ASKED FOR", "HAD"],
+    ...Object.entries(TENANTS).map(([tenant, count]) => [tenant, count, fair[tenant]!]),
+  ]);
+  table("answers", [
+    ["answerer", answers.asPlanned, "by models"],
+    ["writer", answers.instead, "by backup, in its place"],
+  ]);
+}
+
+/** What the limit allows in so long a time. */
+function mostSearches(ms: number): number {
+  return limits.searches.max * (Math.floor(ms / PER_MS) + 1);
+}
+
+/** What the worker counts that is left. */
+async function tellMetrics(): Promise<void> {
+  const worker = workers.find(({ connected }) => connected)!;
+  worker.send("metrics");
+  say(`\nworker ${worker.pid} has counted\n${String(await answerOf(worker))}\n`);
+}
+
+/** Was everything done, once, within the limits? */
+function isKept({ completed, repeated, searches, searchingMs }: Recount, count: number): boolean {
+  say(`${completed} of ${count} tickets are answered and filed; ${repeated} steps that were done were done again`);
+  return completed === count && repeated === 0 && searches <= mostSearches(searchingMs) && models.most <= limits.modelCalls.max;
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -2,7 +2,13 @@
  * What the example prints, line by line. Holds no logic beyond words.
  */
 
-const startedAt = performance.now();
+let startedAt = performance.now();
+
+/** From here on time counts. */
+export function begin(text: string): void {
+  startedAt = performance.now();
+  say(`${text}\n`);
+}
 
 export function say(text = ""): void {
   console.log(text);
@@ -17,5 +23,11 @@ export function line(what: string, text: string): void {
 export function table(heading: string, rows: readonly (readonly (string | number)[])[]): void {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
   say(`\n${heading}`);
-  for (const row of rows) say(`  ${row.map((cell, column) => String(cell).padEnd(widths[column]!)).join("  ").trimEnd()}`);
+  for (const row of rows)
+    say(
+      `  ${row
+        .map((cell, column) => String(cell).padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd()}`,
+    );
 }

@@ -13,8 +13,8 @@ async function tellMetrics(pawl: Pawl): Promise<void> {
   const { agents, workflows, store } = await pawl.metrics();
   const lines = Object.entries(agents).map(([name, { succeeded, retries, failed }]) => {
     const failures = Object.entries(failed).map(([kind, count]) => `${count} ${kind}`);
-    return `${name.padEnd(9)} ${succeeded} attempts succeeded${failures.length === 0 ? "" : `, failed: ${failures.join(", ")}`}; ${retries} were tried again`;
+    return `  ${name.padEnd(8)}  ${succeeded} attempts succeeded${failures.length === 0 ? "" : `, ${failures.join(" and ")} failed`}; ${retries} retries`;
   });
   const { completed = 0, recovered = 0 } = workflows["support"] ?? {};
-  process.send?.([...lines, `runs      ${completed} completed, ${recovered} taken over; ${store.commits} commits`].join("\n"));
+  process.send?.([...lines, `  runs      ${completed} completed, ${recovered} taken over from the other; ${store.commits} commits`].join("\n"));
 }
