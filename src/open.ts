@@ -64,6 +64,13 @@ export interface OpenOptions {
   /** Attempts that run at the same time. Default 100. */
   readonly maxConcurrentAttempts?: number;
   /**
+   * Runs that are worked on at the same time, in this process; those beyond are `pending`, and begin as others end or have only
+   * to wait: for an event, a timer, a limit, or runs of their own. The `priority` of a run says which is first, and each minute
+   * of waiting counts as one more. Runs of machines begin at once: they wait with the attempts that they ask for. Default 100,
+   * or as many as `maxConcurrentAttempts` when that is more.
+   */
+  readonly maxActiveRuns?: number;
+  /**
    * How much of what agents use may be used, by all runs and workers of the store together: `{ llmTokens: { max: 100_000,
    * per: '60s' }, dbConnections: { max: 50 } }`. An agent says by `uses` what its attempts use. Give the same to each worker.
    */
@@ -131,7 +138,7 @@ function checkedMultiplier(factor = 1): number {
 export async function openOn(
   store: Store,
   seams: Seams,
-  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts" | "limits" | "breaker">,
+  options: Pick<OpenOptions, "workflows" | "schedules" | "execute" | "maxConcurrentAttempts" | "maxActiveRuns" | "limits" | "breaker">,
 ): Promise<Pawl> {
   let pawl: Pawl | undefined;
   try {

@@ -134,10 +134,11 @@ export class DagRun implements GatedRun {
       workedMs: () => this.#meter.workedMs,
     });
     if (stored !== undefined) this.#restore(stored);
-    else {
-      rows.add(valueRow(id, INPUT_KEY, input));
-      this.#inbox.push({ kind: "begin" });
-    }
+    else rows.add(valueRow(id, INPUT_KEY, input));
+  }
+
+  get isPending(): boolean {
+    return this.#phases.state === "pending";
   }
 
   get isPaused(): boolean {
@@ -209,8 +210,6 @@ export class DagRun implements GatedRun {
   /** Applies what happened, to rest. */
   #apply(stimulus: Stimulus): void {
     switch (stimulus.kind) {
-      case "begin":
-        return this.#phases.tellWorkflow(FACT.started);
       case "cancel":
         return this.finished ? undefined : this.#cancel(stimulus.manner);
       case "item":
@@ -247,6 +246,7 @@ export class DagRun implements GatedRun {
     if (item.kind === "dropped") return this.#outgoing.done(item, item.reply);
     if (item.kind === "event") return this.finished ? undefined : this.#takeEvent(item);
     if (this.finished ? item.kind !== "cancel" || state !== "cancelled" : item.kind === "pause" && UNPAUSABLE.has(state)) return;
+    if (item.kind === "pause" || item.kind === "override") this.#phases.begin();
     if (item.kind === "override") return this.#override(item);
     if (item.kind === "cancel") this.#apply({ kind: "cancel", manner: item });
     else this.#phases.tellWorkflow(FACT[item.kind]);
@@ -276,7 +276,8 @@ export class DagRun implements GatedRun {
   }
 
   grant(): void {
-    this.#turns.grant();
+    if (this.isPending) this.#phases.begin();
+    else this.#turns.grant();
   }
 
   grantParked(index: number, pass: Pass): boolean {

@@ -93,6 +93,6 @@ export class Flow {
 }
 
 /** Less is sooner. */
-export function rankOf({ lane }: GatedRun, { since }: Parked): number {
+export function rankOf({ lane }: Pick<GatedRun, "lane">, { since }: Pick<Parked, "since">): number {
   return since - lane.priority * AGEING_MS;
 }

@@ -35,12 +35,13 @@ import { RunWatch } from "./run-watch.ts";
 import type { SendResult } from "./sends.ts";
 import type { Startable } from "./startable.ts";
 import { Streams } from "./streams.ts";
-import { type Executing, Starts } from "./starting.ts";
+import { type Executing, Starts, changeExecuting } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { askToCancel } from "./terminate.ts";
 import { noteCommit, workerMetrics } from "./run-mark.ts";
 import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
+import type { ChangeOptions } from "./turns.ts";
 import type { Worker } from "./worker.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
@@ -176,7 +177,8 @@ export class Home implements RunHome {
     if (this.#executing !== undefined) {
       const { worker, recovery, peers } = this.#executing;
       const { policies: limits } = worker.protection.limits;
-      await peers.tell({ ...this.definitions.told, limits, schedules, notifies: this.#seams.notify !== undefined });
+      const { max: activeRunsMax } = worker.turns.places;
+      await peers.tell({ ...this.definitions.told, limits, schedules, notifies: this.#seams.notify !== undefined, activeRunsMax });
       worker.epoch = await peers.open();
       await worker.protection.begin(this.definitions.byHash.values());
       recovery.begin();
@@ -223,8 +225,8 @@ export class Home implements RunHome {
     await peers?.close();
   }
 
-  changeAttemptsMax(attemptsMax: number): void {
-    if (this.#executing !== undefined) this.#executing.worker.attemptsMax = attemptsMax;
+  change(options: ChangeOptions): void {
+    if (this.#executing !== undefined) this.#spawn(changeExecuting(this.#executing, this.definitions.told, options));
   }
 
   async reconcile(): Promise<void> {

@@ -22,6 +22,8 @@ export interface HostedRun {
   readonly definitionHash: string;
   /** For whom it works; undefined when nothing was said. */
   readonly lane: Lane | undefined;
+  /** It has not begun: it does with the next `grant`. Left out of what begins by itself. */
+  readonly isPending?: boolean;
   /** It is paused, or is about to be: events that are given to it now wait for its resume. */
   readonly isPaused: boolean;
   /** Something is to be applied. */
@@ -47,7 +49,7 @@ export interface HostedRun {
   applyInbox(budget: number): number;
   /** Is this a run of its own that it waits for? */
   wantsChild(childId: string): boolean;
-  /** Starts the next attempt that waits for a permit. */
+  /** Begins, or starts the next attempt that waits for a permit. */
   grant(): void;
   /** What changed since the last commit, as the next one. */
   takeCommit(epoch: number): Commit;

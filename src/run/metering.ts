@@ -53,6 +53,10 @@ export interface WorkerMetrics {
   /** Workflows and machines that this process was given. */
   readonly workflows: number;
   readonly runsInMemory: number;
+  /** Runs that are worked on, of how many at most; and those here that have not begun and wait for a place. */
+  readonly runsActive: number;
+  readonly runsActiveMax: number;
+  readonly runsPending: number;
   /** Attempts that wait for a permit; the items of a map count as one. */
   readonly attemptsQueued: number;
   readonly attemptsRunning: number;

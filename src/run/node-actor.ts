@@ -49,7 +49,6 @@ export type Stimulus =
   | { readonly kind: "silent"; readonly node: NodeActor; readonly attempt: Attempt }
   /** The run has worked so long. */
   | { readonly kind: "alarm"; readonly workedMs: number }
-  | { readonly kind: "begin" }
   | { readonly kind: "cancel"; readonly manner: CancelManner }
   | { readonly kind: "item"; readonly item: InboxItem }
   | { readonly kind: "exhausted" }

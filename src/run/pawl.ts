@@ -34,18 +34,13 @@ import type { InputOfStartable, RunOf, StartArguments, Startable } from "./start
 import { refuseOthers } from "./machine-view.ts";
 import { type RunStatus, type RunSummary, summaryOf } from "./view.ts";
 import type { Seams } from "./seams.ts";
+import type { ChangeOptions } from "./turns.ts";
 import type { Worker } from "./worker.ts";
 import { type EventListener, type HistoryListener, listen } from "./subscribers.ts";
 
 export interface CloseOptions {
   /** How long running attempts may end before they are aborted, in ms. Default 10,000. */
   readonly graceMs?: number;
-}
-
-/** What of a process can be changed while it runs. */
-export interface ChangeOptions {
-  /** Attempts that run at the same time. */
-  readonly maxConcurrentAttempts: number;
 }
 
 export interface ListOptions {
@@ -280,14 +275,14 @@ export class Pawl extends Instruments implements AsyncDisposable {
   }
 
   /**
-   * Changes what this process was opened with, while it runs: attempts beyond a lower number go on, and none starts until
-   * there are fewer.
+   * Changes what this process was opened with, while it runs: attempts and runs beyond a lower number go on, and none starts
+   * until there are fewer. What is not named stays as it is.
    *
    * @throws PAWL_INVALID_VALUE
    */
-  change({ maxConcurrentAttempts }: ChangeOptions): void {
+  change(options: ChangeOptions): void {
     this.#home.checkOpen();
-    this.#home.changeAttemptsMax(maxConcurrentAttempts);
+    this.#home.change(options);
   }
 
   /** Calls back with each commit of any run of this process, once it is durable. Answers what ends it. */

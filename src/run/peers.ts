@@ -37,6 +37,8 @@ export interface WorkerFacts {
   readonly leaseMs: number;
   /** So many more runs it could take on; 0 while it has enough. */
   readonly wants: number;
+  /** So many runs it works on at the same time. */
+  readonly activeRunsMax: number;
 }
 
 /** A worker as people see it. */
@@ -76,8 +78,9 @@ export function readFacts({ facts }: EpochRecord): WorkerFacts {
     notifies = false,
     leaseMs = LEASE_MS,
     wants = 0,
+    activeRunsMax = 0,
   } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants };
+  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants, activeRunsMax };
 }
 
 /** The workers whose processes are there. */
@@ -115,7 +118,7 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], notifies: false, leaseMs, wants: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], notifies: false, leaseMs, wants: 0, activeRunsMax: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */

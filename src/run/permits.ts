@@ -12,7 +12,7 @@ export class Permits {
   #held = 0;
 
   constructor(max = ATTEMPTS_MAX) {
-    this.#max = checked(max);
+    this.#max = checkedAttempts(max);
   }
 
   get max(): number {
@@ -20,7 +20,7 @@ export class Permits {
   }
 
   set max(max: number) {
-    this.#max = checked(max);
+    this.#max = checkedAttempts(max);
   }
 
   get held(): number {
@@ -40,7 +40,8 @@ export class Permits {
   }
 }
 
-function checked(max: number): number {
+/** Throws PAWL_INVALID_VALUE. */
+export function checkedAttempts(max: number): number {
   if (Number.isInteger(max) && max >= 1) return max;
   throw new PawlError("PAWL_INVALID_VALUE", { message: `maxConcurrentAttempts is ${max}, but must be a whole number of at least 1` });
 }

@@ -101,10 +101,15 @@ export class Phases {
     this.#supervisor = supervisorChart.restore(phase, undefined as never);
   }
 
-  /** Goes on where it was stored. */
+  /** What has begun goes on: also when it is to be held up, or somebody says how one of its nodes ends. */
+  begin(): void {
+    if (this.state === "pending") this.tellWorkflow(FACT.started);
+  }
+
+  /** Goes on where it was stored; what has not begun waits. */
   resume(): void {
     const { progress, failures } = this.#host;
-    if (this.state === "pending") return this.tellWorkflow(FACT.started);
+    if (this.state === "pending") return;
     if (this.state === "collecting") return this.collect();
     if (this.state === "compensating") {
       this.#stopAgain();

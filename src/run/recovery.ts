@@ -17,8 +17,6 @@ import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
 const BATCH = 100;
 /** Runs in memory; more are loaded when some have left. */
 const RESIDENT_MAX = 10_000;
-/** Runs that wait here for a permit; more are claimed when some have got one. Others may have room for them. */
-const WAITING_MAX = 100;
 /** Runs looked at between two turns of the event loop when asking what was forgotten. */
 const SWEEP = 1_000;
 /** When due runs found no room in memory, it is asked again. */
@@ -107,13 +105,14 @@ export class Recovery {
       while (hasMore && !this.#isStopped && this.#hasAppetite) hasMore = await this.#claimBatch();
       this.#isHeldBack = hasMore;
     }
-    if (!this.#isStopped) await this.#peers.tell({ wants: this.#isHeldBack ? 0 : WAITING_MAX });
+    if (!this.#isStopped) await this.#peers.tell({ wants: this.#isHeldBack ? 0 : this.#worker.turns.waitingMax });
   }
 
   async #claimBatch(): Promise<boolean> {
     const worker = this.#worker;
     if (this.#workflows.size === 0 || worker.stopped !== undefined) return false;
-    const records = await worker.attempt(() => this.#store.claim(worker.epoch, this.#hashes, worker.clock.now(), worker.latestNow(), BATCH));
+    const limit = Math.min(BATCH, worker.turns.waitingMax);
+    const records = await worker.attempt(() => this.#store.claim(worker.epoch, this.#hashes, worker.clock.now(), worker.latestNow(), limit));
     for (const { id } of records) this.#suspected.add(id);
     for (const record of records) await this.#take(record).catch((error: unknown) => this.#willTryAgain(error));
     await new Promise<void>((resolve) => worker.clock.soon(resolve));
@@ -152,7 +151,7 @@ export class Recovery {
     try {
       const run = loadRun(definition, record, rows, worker, stored);
       run.resume();
-      worker.host(run);
+      worker.host(run, record.createdAt);
       if ((run.wakeAt ?? Infinity) < (record.wakeAt ?? Infinity)) worker.keep(run);
       if (parentOf(record.id) !== undefined) this.#spawn(isOrphan(this.#store, record.id).then((isAlone) => (isAlone ? run.cancel() : undefined)));
       this.parked.delete(record.id);
@@ -181,11 +180,12 @@ export class Recovery {
 
   /** A run left memory: what was held back may come, when it is worth while. */
   #roomMade(): void {
-    if (this.#isHeldBack && this.#residents < RESIDENT_MAX - BATCH && this.#worker.waiting <= WAITING_MAX / 2) this.#spawn(this.claim());
+    if (this.#isHeldBack && this.#residents < RESIDENT_MAX - BATCH && this.#worker.turns.waiting <= this.#worker.turns.waitingMax / 2)
+      this.#spawn(this.claim());
   }
 
   get #hasAppetite(): boolean {
-    return this.#hasRoom && this.#worker.waiting < WAITING_MAX;
+    return this.#hasRoom && this.#worker.turns.waiting < this.#worker.turns.waitingMax;
   }
 
   #wakeBy(wakeAt: number): void {
@@ -352,10 +352,10 @@ export class Recovery {
   /** What waits here for its turn goes to those who have nothing to do, unless enough lies there already. */
   async share(): Promise<void> {
     const worker = this.#worker;
-    if (this.#peers.isAlone || worker.waiting <= WAITING_MAX) return;
+    if (this.#peers.isAlone || worker.turns.waiting <= worker.turns.waitingMax) return;
     const wanted = new Map(this.#hashes.map((hash) => [hash, this.#peers.wanted(hash)] as const).filter(([, runs]) => runs > 0));
     if (wanted.size === 0 || (await worker.attempt(() => this.#store.hasUnowned([...wanted.keys()])))) return;
-    const limit = Math.min(Math.max(...wanted.values()), Math.ceil((worker.waiting - WAITING_MAX) / 2));
+    const limit = Math.min(Math.max(...wanted.values()), Math.ceil((worker.turns.waiting - worker.turns.waitingMax) / 2));
     await this.#release(worker.giveUp(limit, ({ definitionHash }) => wanted.has(definitionHash)));
   }
 

@@ -46,6 +46,9 @@ export function workerMetrics(workflows: number, worker: Worker | undefined): Wo
   return {
     workflows,
     runsInMemory: runs.length,
+    runsActive: worker?.turns.places.taken ?? 0,
+    runsActiveMax: worker?.turns.places.max ?? 0,
+    runsPending: runs.filter(({ isPending }) => isPending).length,
     attemptsQueued: runs.reduce((sum, { queued }) => sum + queued, 0),
     attemptsRunning: runs.reduce((sum, { running }) => sum + running, 0),
     permitsHeld: worker?.permits.held ?? 0,

@@ -16,6 +16,7 @@ import type { Recovery } from "./recovery.ts";
 import { INPUT_KEY, openActorRow } from "./row.ts";
 import { refuseOthers } from "./machine-view.ts";
 import { isOver, requireRun } from "./view.ts";
+import type { ChangeOptions } from "./turns.ts";
 import type { Worker } from "./worker.ts";
 
 /** What executes, where something does. */
@@ -23,6 +24,12 @@ export interface Executing {
   readonly worker: Worker;
   readonly recovery: Recovery;
   readonly peers: Peers;
+}
+
+/** Throws PAWL_INVALID_VALUE; resolves when others know. `told` is what they are told anyway. */
+export function changeExecuting({ worker, peers }: Executing, told: Definitions["told"], options: ChangeOptions): Promise<void> {
+  worker.change(options);
+  return peers.tell({ ...told, activeRunsMax: worker.turns.places.max });
 }
 
 interface StartSeams {
@@ -128,7 +135,7 @@ export class Starts {
     const started = Promise.withResolvers<void>();
     this.#underWay.set(id, started);
     try {
-      worker.host(beginRun(definition, id, input, worker, facts?.lane), facts);
+      worker.host(beginRun(definition, id, input, worker, facts?.lane), this.#seams.clock.now(), facts);
       await started.promise;
     } finally {
       this.#underWay.delete(id);

@@ -1,66 +1,84 @@
 /**
- * Whose turn it is to start an attempt: one after the other among the active runs, so that none starves, and new runs
- * become active as others end or rest, in order, so that what was begun is finished first.
+ * Whose turn it is to start an attempt: one after the other among the runs that have a place, so that none starves; and
+ * which run begins, as others end or have only to wait.
  */
 import type { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
-import type { Permits } from "./permits.ts";
+import { type Permits, checkedAttempts } from "./permits.ts";
+import { Places } from "./places.ts";
 import { Queue } from "./queue.ts";
 
 /** Does the work in which attempts of the run begin, with what belongs around it. */
 export type Grant = (run: HostedRun, work: () => void) => void;
 
-/** Runs among which attempts are dealt out; more only when more attempts may run. */
-const ACTIVE_RUNS_MAX = 100;
+/** What of a process can be changed while it runs. */
+export interface ChangeOptions {
+  /** Attempts that run at the same time. */
+  readonly maxConcurrentAttempts?: number | undefined;
+  /** Runs that are worked on at the same time. */
+  readonly maxActiveRuns?: number | undefined;
+}
+
+/** Runs that wait in a worker for their turn: it claims more when some got theirs, and others may have room for those beyond. */
+const WAITING_MAX = 100;
 
 export class Turns {
+  readonly places: Places;
   readonly #permits: Permits;
   readonly #gate: Gate;
-  readonly #active = new Set<HostedRun>();
+  /** Runs with a place that wait for a permit; also some that have left. */
   readonly #hungry = new Queue<HostedRun>();
-  readonly #newcomers = new Queue<HostedRun>();
-  readonly #waiting = new Set<HostedRun>();
+  /** Those of which it is the last time that they stand there. */
+  readonly #isHungry = new Set<HostedRun>();
+  /** Runs with a place that have not begun. */
+  readonly #beginners = new Queue<HostedRun>();
 
-  constructor(permits: Permits, gate: Gate) {
+  /** Throws PAWL_INVALID_VALUE. */
+  constructor(permits: Permits, gate: Gate, activeRunsMax?: number) {
     this.#permits = permits;
     this.#gate = gate;
+    this.places = new Places(permits, activeRunsMax);
   }
 
-  get #activeMax(): number {
-    return Math.max(ACTIVE_RUNS_MAX, this.#permits.max);
+  /** What is not named stays as it is. Throws PAWL_INVALID_VALUE: then nothing has changed. */
+  change({ maxConcurrentAttempts = this.#permits.max, maxActiveRuns }: ChangeOptions): void {
+    const attemptsMax = checkedAttempts(maxConcurrentAttempts);
+    if (maxActiveRuns !== undefined) this.places.max = maxActiveRuns;
+    this.#permits.max = attemptsMax;
   }
 
   /** Is somebody waiting whose turn can come? */
   get isWaitedFor(): boolean {
-    return this.#gate.isWaitedFor || this.#hungry.length > 0 || (this.#newcomers.length > 0 && this.#active.size < this.#activeMax);
+    if (this.#beginners.length > 0 || this.places.isWaitedFor) return true;
+    return this.#permits.isFree && (this.#gate.isWaitedFor || this.#hungry.length > 0);
   }
 
-  /** How many runs wait. */
+  /** How many runs wait, for a place or for a permit. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.places.waiting + this.#isHungry.size;
   }
 
-  /** Takes at most so many newcomers out, the first in line first; the others keep their order. */
-  takeNewcomers(limit: number, isTaken: (run: HostedRun) => boolean): HostedRun[] {
-    const taken: HostedRun[] = [];
-    for (let left = this.#newcomers.length; left > 0; left--) {
-      const run = this.#newcomers.shift()!;
-      if (taken.length < limit && isTaken(run) && this.#waiting.delete(run)) taken.push(run);
-      else this.#newcomers.push(run);
-    }
-    return taken;
+  /** As many as there are places, and not more than are worth while to keep here. */
+  get waitingMax(): number {
+    return Math.min(WAITING_MAX, this.places.max);
   }
 
-  /** The run has queued nodes, and is waiting until its turn comes. */
+  /** The run has not begun, or has queued nodes: it waits until its turn comes. */
   wants(run: HostedRun): void {
-    if (run.queued === 0 || this.#waiting.has(run)) return;
-    this.#waiting.add(run);
-    (this.#active.has(run) ? this.#hungry : this.#newcomers).push(run);
+    if ((run.queued === 0 && run.isPending !== true) || this.#isHungry.has(run) || this.places.isInLine(run)) return;
+    if (this.places.has(run)) this.#serve(run);
+    else this.places.standInLine(run);
+  }
+
+  #serve(run: HostedRun): void {
+    if (run.isPending === true) return this.#beginners.push(run);
+    this.#isHungry.add(run);
+    this.#hungry.push(run);
   }
 
   /**
-   * Deals out what permits are free, one to each run in turn, and in turns with the gate, at most so many; answers how many
-   * more it might have dealt. A run whose commit is in flight asks again when that is durable.
+   * Gives places to the next in line, and deals out what permits are free, one to each run in turn, and in turns with the gate; does at
+   * most so much, and answers how much more it might have done. A run whose commit is in flight asks again when that is durable.
    */
   deal(budget: number, isHosted: (run: HostedRun) => boolean, grant: Grant): number {
     const granting: Grant = (run, work) => {
@@ -68,45 +86,64 @@ export class Turns {
       grant(run, work);
       this.#permits.take(run.held - held);
     };
-    let left = budget;
+    const gated: Grant = (run, work) => (granting(run, work), this.#goesOn(run));
     this.#gate.lookAgain();
-    while (this.#permits.isFree && left > 0) {
-      const isGated = this.#gate.grantOne(isHosted, granting);
+    for (let left = budget; ;) {
+      left = this.#admit(left, isHosted, grant);
+      if (!this.#permits.isFree || left === 0) return left;
+      const isGated = this.#gate.grantOne(isHosted, gated);
       if (isGated) left--;
       if (!this.#permits.isFree || left === 0) return left;
-      const run = this.#next();
+      const run = this.#nextHungry();
       if (run === undefined && !isGated) return left;
       if (run === undefined) continue;
       if (!isHosted(run)) this.rests(run);
-      else if (!run.inFlight && run.queued === 0) this.settles(run);
       else if (!run.inFlight) {
-        granting(run, () => run.grant());
-        left--;
+        if (run.queued > 0) (left--, granting(run, () => run.grant()));
         this.wants(run);
+        this.settles(run);
+      }
+    }
+  }
+
+  /** Whoever has a place begins, or waits for a permit; that needs none. */
+  #admit(budget: number, isHosted: (run: HostedRun) => boolean, grant: Grant): number {
+    let left = budget;
+    while (left > 0) {
+      const run = this.#beginners.shift() ?? this.places.admit();
+      if (run === undefined) return left;
+      if (!isHosted(run)) this.rests(run);
+      else if (run.isPending !== true) (this.wants(run), this.settles(run));
+      else if (!run.inFlight) {
+        left--;
+        grant(run, () => run.grant());
+        this.wants(run);
+        this.settles(run);
       }
     }
     return left;
   }
 
-  /** The next run, which then no longer waits. */
-  #next(): HostedRun | undefined {
-    const newcomer = this.#active.size < this.#activeMax ? this.#newcomers.shift() : undefined;
-    if (newcomer !== undefined) {
-      this.#active.add(newcomer);
-      this.#hungry.push(newcomer);
-    }
-    const run = this.#hungry.shift();
-    if (run !== undefined) this.#waiting.delete(run);
-    return run;
+  #nextHungry(): HostedRun | undefined {
+    for (let run = this.#hungry.shift(); run !== undefined; run = this.#hungry.shift()) if (this.#isHungry.delete(run)) return run;
+    return undefined;
+  }
+
+  /** It waited for a limit, and works again. */
+  #goesOn(run: HostedRun): void {
+    if (run.held === 0 || this.places.has(run)) return;
+    this.places.take(run);
+    this.wants(run);
   }
 
   /** Its place is free if it waits for no permit and holds none: whatever else it waits for may itself need a place. */
   settles(run: HostedRun): void {
-    if (run.queued + run.held === 0) this.rests(run);
+    if (run.queued + run.held === 0 && run.isPending !== true) this.rests(run);
   }
 
   /** The run has ended, left memory, or only waits: its place is free. */
   rests(run: HostedRun): void {
-    this.#active.delete(run);
+    this.#isHungry.delete(run);
+    this.places.leave(run);
   }
 }

@@ -16,6 +16,8 @@ interface Hand {
   readonly migrates: readonly string[];
   /** So many more runs it would take on. */
   readonly wants: number;
+  /** So many runs it works on at the same time. */
+  readonly activeRunsMax: number;
 }
 
 export type Crew = readonly Hand[];
@@ -27,8 +29,8 @@ export async function readCrew(store: Store): Promise<Crew> {
   const crew: Hand[] = [];
   for (const record of await store.readEpochs()) {
     if (await store.isAbandoned(record.id)) continue;
-    const { pid, definitions, migrates, wants } = readFacts(record);
-    crew.push({ epoch: record.id, pid, definitions, migrates, wants });
+    const { pid, definitions, migrates, wants, activeRunsMax } = readFacts(record);
+    crew.push({ epoch: record.id, pid, definitions, migrates, wants, activeRunsMax });
   }
   return crew;
 }
@@ -37,6 +39,16 @@ export async function readCrew(store: Store): Promise<Crew> {
 export function isOwned({ epoch, definition }: RunRecord, crew: Crew): boolean {
   const owner = crew.find((hand) => hand.epoch === epoch);
   return owner !== undefined && (owner.definitions.includes(definition) || !owner.migrates.includes(definition));
+}
+
+/** Why a run has not begun that a worker has. */
+export function placeDraft({ epoch }: RunRecord, crew: Crew): Draft {
+  const { pid, activeRunsMax } = crew.find((hand) => hand.epoch === epoch)!;
+  return {
+    kind: "queued",
+    message: `it waits for a place among the ${activeRunsMax} active runs of its worker (${pid})`,
+    next: "wait; or start another worker: `pawl work FILE`; or raise maxActiveRuns (`pawl work --max-active-runs`)",
+  };
 }
 
 /** Why nobody works on an unfinished run; nothing when somebody does. `sleeps`: it has nothing to do for the time being. */

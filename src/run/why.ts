@@ -12,7 +12,7 @@ import { type Asking, Bounds, type Cause, type Draft, grown, instantText } from 
 import { endedDrafts, isRetryable } from "./why-ended.ts";
 import { machineDrafts } from "./why-machine.ts";
 import { compensatingDrafts, nodeDrafts } from "./why-nodes.ts";
-import { type Crew, handDrafts, isOwned, readCrew } from "./why-worker.ts";
+import { type Crew, handDrafts, isOwned, placeDraft, readCrew } from "./why-worker.ts";
 import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
 
 /** Why a run stands where it does. */
@@ -62,7 +62,8 @@ async function draftsOf(looking: Looking, record: RunRecord, path: readonly stri
   const now = looking.clock.now();
   const wakeAt = record.wakeAt ?? 0;
   const hands = await handDrafts(asking, wakeAt > now);
-  if (record.status === "pending") return [...startDrafts(record, now), ...hands, ...(wakeAt > now || hands.length > 0 ? [] : [notBegun()])];
+  if (record.status === "pending")
+    return [...startDrafts(record, now), ...hands, ...(wakeAt > now || hands.length > 0 ? [] : [placeDraft(record, looking.crew)])];
   const hasHand = isOwned(record, looking.crew);
   const own = await ownDrafts(asking, hasHand);
   const around = [...(await orphanDrafts(asking)), ...pausedDrafts(record), ...clockDrafts(record, now)];
@@ -101,10 +102,6 @@ function missingDraft(runId: string): Draft {
 function startDrafts({ id, wakeAt }: RunRecord, now: number): Draft[] {
   if (wakeAt === null || wakeAt <= now) return [];
   return [{ kind: "pendingStart", message: `it was started for ${instantText(wakeAt)}`, until: wakeAt, next: `wait, or \`pawl cancel ${id}\`` }];
-}
-
-function notBegun(): Draft {
-  return { kind: "queued", message: "its worker has not begun it yet", next: null };
 }
 
 /** A run that belongs to another one is told when that one ends: one that was not is waited for by nobody. */

@@ -10,7 +10,7 @@ import { PawlError, isPawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Commit, RunFacts, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
-import { isWanted } from "./child-address.ts";
+import { isWanted, parentsOf } from "./child-address.ts";
 import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
@@ -20,7 +20,7 @@ import { QueueOfOnes } from "./queue.ts";
 import type { Seams } from "./seams.ts";
 import { Quiet } from "./quiet.ts";
 import { SteadyTime } from "./steady-time.ts";
-import { type Grant, Turns } from "./turns.ts";
+import { type ChangeOptions, type Grant, Turns } from "./turns.ts";
 import type { AnyEvent } from "./xstate/actor.ts";
 import type { StepServices } from "./xstate/step.ts";
 
@@ -29,9 +29,7 @@ export { CLOCK_TOLERANCE_MS } from "./steady-time.ts";
 /** Stimuli and grants of one tick: at some 30 µs each far below the 100 ms that a loop may stall. */
 const TICK_BUDGET = 500;
 
-export interface WorkerOptions extends ProtectionOptions {
-  readonly maxConcurrentAttempts?: number | undefined;
-}
+export interface WorkerOptions extends ProtectionOptions, ChangeOptions {}
 
 export class Worker implements RunSeams {
   readonly clock: Clock;
@@ -49,7 +47,7 @@ export class Worker implements RunSeams {
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new QueueOfOnes<HostedRun>();
   readonly #facts = new WeakMap<HostedRun, RunFacts>();
-  readonly #turns: Turns;
+  readonly turns: Turns;
   readonly #parents = new Set<HostedRun>();
   readonly #idle: IdleRuns;
   readonly #commits: Commits;
@@ -72,7 +70,7 @@ export class Worker implements RunSeams {
       { store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick, notifies: seams.notify !== undefined },
       options,
     );
-    this.#turns = new Turns(this.permits, this.protection.gate);
+    this.turns = new Turns(this.permits, this.protection.gate, options.maxActiveRuns);
     this.#commits = new Commits(seams.store, seams.clock, seams.attempts, this.protection.shared, {
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
@@ -92,14 +90,10 @@ export class Worker implements RunSeams {
     return this.#stopped;
   }
 
-  set attemptsMax(attemptsMax: number) {
-    this.permits.max = attemptsMax;
+  /** Throws PAWL_INVALID_VALUE. */
+  change(options: ChangeOptions): void {
+    this.turns.change(options);
     this.#wantsTick();
-  }
-
-  /** Runs that wait for a permit. */
-  get waiting(): number {
-    return this.#turns.waiting;
   }
 
   /** Runs in memory that only wait for runs of their own. */
@@ -115,9 +109,11 @@ export class Worker implements RunSeams {
     this.#droppedListeners.add(listener);
   }
 
-  /** `facts` are those of a run that is new. */
-  host(run: HostedRun, facts?: RunFacts): void {
+  /** The run was created then, in ms since 1970; `facts` are those of one that is new. */
+  host(run: HostedRun, createdAt: number, facts?: RunFacts): void {
     if (this.#stopped !== undefined) throw this.#stopped;
+    const parents = parentsOf(run.id).flatMap((id) => this.runs.get(id) ?? []);
+    this.turns.places.came(run, createdAt, parents[0]);
     if (facts !== undefined) this.#facts.set(run, facts);
     this.runs.set(run.id, run);
     this.#wantsTick(run);
@@ -137,7 +133,7 @@ export class Worker implements RunSeams {
 
   released(): void {
     this.permits.giveBack();
-    if (this.#turns.isWaitedFor) this.#wantsTick();
+    if (this.turns.isWaitedFor) this.#wantsTick();
   }
 
   latestNow(): number {
@@ -209,7 +205,7 @@ export class Worker implements RunSeams {
     const touched = new Set<HostedRun>();
     let budget = this.#applyStimuli(touched, TICK_BUDGET);
     const grant: Grant = (run, work) => (touched.add(run), this.#contain(run, work));
-    if (!this.#quiet.isWanted) budget = this.#turns.deal(budget, (run) => this.#isHosted(run), grant);
+    if (!this.#quiet.isWanted) budget = this.turns.deal(budget, (run) => this.#isHosted(run), grant);
     for (const run of touched) this.#touched(run);
     this.protection.limits.review();
     if (budget === 0) this.#wantsTick();
@@ -252,7 +248,7 @@ export class Worker implements RunSeams {
       budget = this.#applyInbox(run, budget);
       if (run.hasWork) this.#wantsTick(run);
       touched.add(run);
-      this.#turns.wants(run);
+      this.turns.wants(run);
     }
     return budget;
   }
@@ -278,16 +274,16 @@ export class Worker implements RunSeams {
     this.#contain(run, () => run.committed());
     for (const listener of this.#committedListeners) listener(run, commit);
     if (!this.#isHosted(run)) return;
-    this.#turns.settles(run);
+    this.turns.settles(run);
     this.#noteParent(run);
     if (commit.run.finished) {
       this.#forget(run);
       run.drop("PAWL_RUN_ENDED");
     } else if (!this.#idle.add(run)) {
       if (run.hasWork || run.isDirty) this.#wantsTick(run);
-      this.#turns.wants(run);
+      this.turns.wants(run);
     }
-    if (this.permits.isFree && this.#turns.isWaitedFor) this.#wantsTick();
+    if (this.turns.isWaitedFor) this.#wantsTick();
   }
 
   /** The run exists, or another worker took it over, or this one's epoch is closed. */
@@ -299,7 +295,7 @@ export class Worker implements RunSeams {
 
   /** Gives up at most so many runs that have not begun to work here; answers their ids. */
   giveUp(limit: number, isWanted: (run: HostedRun) => boolean): string[] {
-    return this.#leave(this.#turns.takeNewcomers(limit, (run) => this.#canLeave(run) && isWanted(run)));
+    return this.#leave(this.turns.places.takeFromLine(limit, (run) => this.#canLeave(run) && isWanted(run)));
   }
 
   /** Gives up all runs that have nothing under way, when no attempt starts any more; answers their ids. */
@@ -355,9 +351,10 @@ export class Worker implements RunSeams {
   #forget(run: HostedRun): void {
     if (this.#isHosted(run)) this.runs.delete(run.id);
     this.#idle.delete(run);
-    this.#turns.rests(run);
+    this.turns.rests(run);
     this.protection.leave(run);
     this.#parents.delete(run);
+    if (this.turns.isWaitedFor) this.#wantsTick();
   }
 
   /** Nothing is acknowledged, read or started from here on. */

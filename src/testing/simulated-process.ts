@@ -30,6 +30,7 @@ export interface ProcessOptions {
   /** Hears what machines log. */
   readonly logged?: (message: string) => void;
   readonly maxConcurrentAttempts?: number;
+  readonly maxActiveRuns?: number;
   readonly limits?: LimitsOptions;
   readonly breaker?: BreakerOption;
   readonly timeoutMultiplier?: number;
@@ -95,6 +96,7 @@ export class SimProcess {
         ...(this.#options.execute !== undefined && { execute: this.#options.execute }),
         ...(this.#options.breaker !== undefined && { breaker: this.#options.breaker }),
         ...(this.#options.limits !== undefined && { limits: this.#options.limits }),
+        ...(this.#options.maxActiveRuns !== undefined && { maxActiveRuns: this.#options.maxActiveRuns }),
         ...(this.#options.maxConcurrentAttempts !== undefined && { maxConcurrentAttempts: this.#options.maxConcurrentAttempts }),
       },
     );

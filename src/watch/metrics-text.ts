@@ -105,6 +105,9 @@ function* attemptLines({ agents }: Metrics): Generator<string> {
 function* workerLines({ worker }: Metrics): Generator<string> {
   yield* gauge("pawl_workflows", "Workflows and machines that this process was given.", worker.workflows);
   yield* gauge("pawl_runs_in_memory", "Runs in memory.", worker.runsInMemory);
+  yield* gauge("pawl_runs_active", "Runs that are worked on.", worker.runsActive);
+  yield* gauge("pawl_runs_active_max", "Runs that may be worked on at the same time.", worker.runsActiveMax);
+  yield* gauge("pawl_runs_pending", "Runs that have not begun and wait for a place.", worker.runsPending);
   yield* gauge("pawl_attempts_queued", "Attempts that wait for a permit.", worker.attemptsQueued);
   yield* gauge("pawl_attempts_running", "Attempts that run.", worker.attemptsRunning);
   yield* gauge("pawl_permits_held", "Permits that are held.", worker.permitsHeld);

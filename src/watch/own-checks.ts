@@ -20,7 +20,7 @@ export const DISK_BOUNDS: Bounds = [10 * 2 ** 30, 2 * 2 ** 30, 200 * 2 ** 20];
 const DISK_WARNING_SHARE = 0.1;
 /** How long a read takes, or the slowest group of commits since the last look, in ms. */
 export const STORE_BOUNDS: Bounds = [200, 1_000, 5_000];
-/** Attempts that wait for a permit. */
+/** Attempts that wait for a permit, and runs that wait for a place. */
 export const QUEUE_BOUNDS: Bounds = [1_000, 10_000, 100_000];
 
 /** What else the checks go by. */
@@ -55,8 +55,9 @@ export function ownChecks(facts: ProcessFacts, more: More, sources: HealthSource
     },
     ...store,
     queue: () => {
-      const { attemptsQueued, permitsMax } = sources.worker();
-      return judged(attemptsQueued, QUEUE_BOUNDS, { attemptsQueued, permitsMax }, "start another worker, or raise maxConcurrentAttempts");
+      const { attemptsQueued, permitsMax, runsPending, runsActiveMax } = sources.worker();
+      const details = { attemptsQueued, permitsMax, runsPending, runsActiveMax };
+      return judged(attemptsQueued + runsPending, QUEUE_BOUNDS, details, "start another worker, or raise maxConcurrentAttempts or maxActiveRuns");
     },
     consistency: () => {
       const runs = sources.disagreeing();

@@ -86,12 +86,12 @@ describe("what waits for a run of its own", () => {
     worker.services = stepServices(seams, { childRun: never, otherRun: never });
     worker.epoch = await store.openEpoch(clock.now(), "{}");
     const run = beginRun(definitionOf(parent), "r", "{}", worker);
-    worker.host(run);
+    worker.host(run, clock.now());
     expect([run.waitsForChild, worker.waitingForChildren]).toEqual([false, 0]);
     await clock.settle();
     expect([run.waitsForChild, worker.waitingForChildren, run.held]).toEqual([true, 1, 0]);
     const other = beginRun(definitionOf(anyWorkflow("hangs", (wf) => wf.node("n", anyAgent("hang", never), {}).result)), "other", "{}", worker);
-    worker.host(other);
+    worker.host(other, clock.now());
     await clock.settle();
     expect([other.waitsForChild, worker.waitingForChildren, other.held]).toEqual([false, 1, 1]);
     run.cancel();

@@ -71,7 +71,17 @@ test("runs and attempts are counted by workflow, agent and kind, with what they 
   expect(agents["slow"]).toMatchObject({ started: 1, failed: { timeout: 1 } });
   expect(agents["slow"]!.seconds).toMatchObject({ count: 1, sum: expect.closeTo(60, 0) as number });
   expect(agents["undo"]).toMatchObject({ started: 1, succeeded: 1, compensations: 1 });
-  expect(worker).toEqual({ workflows: 4, runsInMemory: 0, attemptsQueued: 0, attemptsRunning: 0, permitsHeld: 0, permitsMax: 100 });
+  expect(worker).toEqual({
+    workflows: 4,
+    runsInMemory: 0,
+    runsActive: 0,
+    runsActiveMax: 100,
+    runsPending: 0,
+    attemptsQueued: 0,
+    attemptsRunning: 0,
+    permitsHeld: 0,
+    permitsMax: 100,
+  });
   expect(store.seconds.count).toBeGreaterThan(5);
   expect(store.commits).toBeGreaterThanOrEqual(store.seconds.count);
 });
@@ -84,7 +94,17 @@ test("what waits and runs now is told, and what was given up", async () => {
   const { pawl } = await room.boot([wide], { maxConcurrentAttempts: 2 });
   const run = await room.settled(pawl.start(wide, { id: "w", input: {} }));
   await room.clock.advance(1_000);
-  expect((await pawl.metrics()).worker).toEqual({ workflows: 1, runsInMemory: 1, attemptsQueued: 1, attemptsRunning: 2, permitsHeld: 2, permitsMax: 2 });
+  expect((await pawl.metrics()).worker).toEqual({
+    workflows: 1,
+    runsInMemory: 1,
+    runsActive: 1,
+    runsActiveMax: 100,
+    runsPending: 0,
+    attemptsQueued: 1,
+    attemptsRunning: 2,
+    permitsHeld: 2,
+    permitsMax: 2,
+  });
   await room.settled(run.cancel());
   const { agents, workflows } = await pawl.metrics();
   expect(agents["slow"]).toMatchObject({ started: 2, cancelled: 2, succeeded: 0, failed: {} });
@@ -220,8 +240,20 @@ test("the text is of the format, histograms are cumulative, and odd names are es
 test("names without end are counted as one", () => {
   const meter = new CountingMeter(noFacts);
   for (let i = 0; i < 3_000; i++) meter.attempt({ kind: "started", agent: `a${i}` });
-  return meter.look(0, { workflows: 0, runsInMemory: 0, attemptsQueued: 0, attemptsRunning: 0, permitsHeld: 0, permitsMax: 0 }).then(({ agents }) => {
-    expect(Object.keys(agents)).toHaveLength(1_001);
-    expect(agents["(other)"]!.started).toBe(2_000);
-  });
+  return meter
+    .look(0, {
+      workflows: 0,
+      runsInMemory: 0,
+      runsActive: 0,
+      runsActiveMax: 100,
+      runsPending: 0,
+      attemptsQueued: 0,
+      attemptsRunning: 0,
+      permitsHeld: 0,
+      permitsMax: 0,
+    })
+    .then(({ agents }) => {
+      expect(Object.keys(agents)).toHaveLength(1_001);
+      expect(agents["(other)"]!.started).toBe(2_000);
+    });
 });
