@@ -7,14 +7,18 @@ import type { AttemptMark, Leave, NodeEnd } from "./metering.ts";
 import { type NodeActor, agentOf } from "./node-actor.ts";
 import type { Pass } from "./pass.ts";
 
+/** A shorter wait is none: whoever uses a limit after a while asks for a share of it first. */
+const WAIT_MIN_MS = 100;
+
 export function attemptStarted(actor: NodeActor): AttemptMark {
   actor.isCounted = true;
   return { kind: "started", agent: agentOf(actor).name, leave: actor.pass && leaveOf(actor.pass) };
 }
 
 function leaveOf({ limits, waited, refusedBy, refusal }: Pass): Leave {
-  const waitedFor = waited?.lacked?.name;
-  return { takes: limits.map(({ name }) => name), waitedFor, waitedMs: waited?.ms ?? 0, refusedBy: refusedBy?.name, refusal: refusal?.code };
+  const waitedMs = waited?.ms ?? 0;
+  const waitedFor = waitedMs < WAIT_MIN_MS ? undefined : waited?.lacked?.name;
+  return { takes: limits.map(({ name }) => name), waitedFor, waitedMs, refusedBy: refusedBy?.name, refusal: refusal?.code };
 }
 
 /** The node has ended, or backs off. What somebody said of its end is neither an attempt nor an end of its own. */

@@ -98,7 +98,7 @@ export interface LimitCounts {
   readonly granted: number;
   /** Attempts that were refused: they asked for more than there ever is, or waited for too long. */
   readonly refused: number;
-  /** Of attempts that had to wait for it and were then granted or refused. Where there is a window, these have hit a rate limit. */
+  /** Of attempts that waited for it for 0.1 s or longer, and then were granted or refused. Where there is a window, these have hit a rate limit. */
   readonly waits: Total;
   /** Shares of workers that were gone and held something of it, which this process has taken back. */
   readonly swept: number;

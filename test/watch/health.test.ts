@@ -13,7 +13,7 @@ import { replacing } from "../sim/process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const LEVELS: readonly HealthStatus[] = ["WARNING", "DEGRADED", "CRITICAL"];
-const idle = { workflows: 0, runsInMemory: 0, attemptsQueued: 0, attemptsRunning: 0, permitsHeld: 0, permitsMax: 100 };
+const idle = { workflows: 0, runsInMemory: 0, attemptsQueued: 0, attemptsParked: 0, attemptsRunning: 0, permitsHeld: 0, permitsMax: 100 };
 const well: CheckResult = { status: "HEALTHY" };
 const is =
   (status: HealthStatus): HealthCheck =>
