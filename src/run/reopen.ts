@@ -186,7 +186,7 @@ export async function reopen(
   const { id, workflow: name, definition: hash, commitNo: from } = record;
   const { lane } = openRunRow(record);
   const endedBefore = { as: record.status, isBlocked: new Progress(graph, stored).hasBlocked };
-  const body = { state: "running", workedMs: 0, degraded: false, lane, endedBefore };
+  const body = { state: "running", workedMs: 0, degraded: false, ...(lane !== undefined && { lane }), endedBefore };
   const commit: Commit = {
     runId: id,
     from,

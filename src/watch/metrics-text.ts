@@ -88,13 +88,13 @@ function writeAttempts(sheet: Sheet, { agents }: Metrics): void {
 function writeLimits(sheet: Sheet, { limits }: Metrics): void {
   const all = Object.entries(limits);
   const of = (value: (limit: LimitMetrics) => number): Sample[] =>
-    all.map(([limit, metrics]) => [{ limit, kind: metrics.perMs === undefined ? "held" : "window" }, value(metrics)]);
+    all.map(([limit, metrics]) => [{ limit, kind: metrics.perMs === undefined ? "concurrency" : "window" }, value(metrics)]);
   const granted = of((limit) => limit.granted);
   sheet.counter("pawl_limit_granted_total", "Attempts that were given of the limit.", granted);
   const refused = of((limit) => limit.refused);
   sheet.counter("pawl_limit_refused_total", "Attempts that asked for more than there ever is, or waited for too long.", refused);
   const waits = of((limit) => limit.waits.count);
-  sheet.counter("pawl_limit_waits_total", "Attempts that had to wait for the limit; those of a window have hit a rate limit.", waits);
+  sheet.counter("pawl_limit_waits_total", "Attempts that waited for the limit for 0.1 s or longer; those of a window have hit a rate limit.", waits);
   const waitSeconds = of((limit) => limit.waits.sum);
   sheet.counter("pawl_limit_waits_seconds_total", "How long they have waited.", waitSeconds);
   const swept = of((limit) => limit.swept);

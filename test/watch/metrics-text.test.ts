@@ -65,7 +65,7 @@ function sampleOf(line: RegExpExecArray): Sample {
 async function eventful(): Promise<Metrics> {
   const room = new MachineRoom();
   const once = { retry: { maxAttempts: 1 } };
-  const works = anyAgent("works", () => 1, { uses: { tokens: 5 }, concurrency: 1 });
+  const works = anyAgent("works", () => new Promise<void>((resolve) => room.clock.after(200, resolve)), { uses: { tokens: 5 }, concurrency: 1 });
   const broken = anyAgent("broken", () => Promise.reject(new AgentError("no", { kind: "transient" })), once);
   const slow = anyAgent("slow", never, { ...once, timeout: "1m" });
   const flow = anyWorkflow("flow", (wf) => {
@@ -97,7 +97,7 @@ test("the text is of the format, each quantity under its name, its histograms cu
   expect(value("pawl_runs_ended_total", { workflow: "flow", status: "failed" })).toBe(1);
   expect(value("pawl_attempts_failed_total", { agent: "slow", kind: "timeout" })).toBe(1);
   expect(value("pawl_nodes_ended_total", { workflow: "flow", node: "a", status: "completed" })).toBe(1);
-  expect(value("pawl_limit_waits_total", { limit: "agent:works", kind: "held" })).toBeGreaterThan(0);
+  expect(value("pawl_limit_waits_total", { limit: "agent:works", kind: "concurrency" })).toBeGreaterThan(0);
   expect(value("pawl_limit_max", { limit: "tokens", kind: "window" })).toBe(10);
   expect(value("pawl_breaker_state", { breaker: "works", state: "closed" })).toBe(1);
   expect(value("pawl_breaker_calls_total", { breaker: "broken", outcome: "failed" })).toBe(1);
