@@ -31,12 +31,19 @@ export { backupStore, restoreStore } from "./backups.ts";
 export { type ExamineOptions, examineStore } from "./doctor.ts";
 export type {
   AgentMetrics,
+  BreakerCounts,
+  BreakerMetrics,
+  BreakerNow,
   Distribution,
-  MetricFamily,
+  LimitCounts,
+  LimitMetrics,
+  LimitNow,
   Metrics,
+  NodeMetrics,
   ProcessFacts,
   ProcessMetrics,
   StoreMetrics,
+  Total,
   WorkerMetrics,
   WorkflowMetrics,
 } from "./run/metering.ts";

@@ -25,7 +25,7 @@ import { openSqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 import { noFacts, systemFacts } from "./process-facts.ts";
 import { CountingMeter } from "./watch/meter.ts";
-import { healthFamilies, ownChecks } from "./watch/own-checks.ts";
+import { ownChecks } from "./watch/own-checks.ts";
 
 /** How pawl is opened. */
 export interface OpenOptions {
@@ -148,7 +148,6 @@ export async function openOn(
     const meter = new CountingMeter(facts);
     const more = { mono: () => clock.mono(), takeSlowestCommitMs: () => meter.takeSlowestCommitMs() };
     const health = new Health({ clock, log: attempts.log }, seams.health ?? {}, (sources) => ownChecks(facts, more, sources));
-    meter.sources.push(() => healthFamilies(health.latest));
     const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log, meter }, { notify, stallAfter });
     const own = { ...seams, facts, store: notices?.store ?? store, attempts: { ...attempts, threads: new IsolatedThreads(clock), meter, health } };
     const worker = options.execute === false ? undefined : new Worker(own, options);

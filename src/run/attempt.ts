@@ -204,12 +204,19 @@ export class Attempt implements AgentContext {
   /** Calls the agent. Never rejects; answers undefined when it was abandoned meanwhile. */
   async perform(agent: Agent, input: () => unknown, nonRetryable: readonly string[]): Promise<Outcome | undefined> {
     if (this.#isAbandoned) return undefined;
+    const { health, meter } = this.#needs.attempts;
     let outcome: Outcome;
     try {
-      if (this.#healthCheck !== undefined) await this.#needs.attempts.health?.require(agent, this.#healthCheck);
+      if (this.#healthCheck !== undefined) await health?.require(agent, this.#healthCheck);
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
       if (this.#isAbandoned) return undefined;
-      const answer: unknown = await this.#call(agent, given);
+      let answer: unknown;
+      meter?.calls(agent.name, 1);
+      try {
+        answer = await this.#call(agent, given);
+      } finally {
+        meter?.calls(agent.name, -1);
+      }
       outcome = { output: encode(await checked(agent.output, answer, "PAWL_OUTPUT_INVALID", agent.name)), degraded: this.#isDegraded };
     } catch (error) {
       outcome = { failure: agent.onError === undefined ? failureOf(error, nonRetryable) : judgedFailure(error, nonRetryable, agent.onError, this) };

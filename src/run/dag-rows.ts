@@ -8,7 +8,8 @@ import { WITHOUT_END_MS } from "./event-nodes.ts";
 import { type RunNode, baseOf, isDerived } from "./graph.ts";
 import { HistoryWriter, NODE_EVENTS, UNDO_EVENTS } from "./history.ts";
 import { attemptEnded, attemptStarted } from "./attempt-marks.ts";
-import type { AttemptMark, Meter } from "./metering.ts";
+import type { RunSeams } from "./hosted-run.ts";
+import type { AttemptMark } from "./metering.ts";
 import { type NodeActor, isOwnRun, countsOf, nodeRow, openingOf } from "./node-actor.ts";
 import type { NodeStatus, Settled } from "./node-status.ts";
 import { type NodeBody, type OverrideNote, actorRow, nodeBodyText } from "./row.ts";
@@ -23,12 +24,6 @@ export interface Ending {
   readonly overridden?: OverrideNote | undefined;
 }
 
-/** Readings of the clock: as people see it, and as lengths are kept by. */
-interface Clocks {
-  now(): number;
-  steadyNow(): number;
-}
-
 /** Until when an event is awaited. */
 export function dueOf({ kind, policy }: RunNode, since: number): { readonly dueAt?: number } {
   return kind === "event" && policy.timeoutMs < WITHOUT_END_MS ? { dueAt: since + policy.timeoutMs } : {};
@@ -40,19 +35,20 @@ const WITHOUT_REASON: ReadonlySet<string> = new Set(["completed", "notTaken"]);
 export class DagRows {
   readonly history = new HistoryWriter();
   readonly runId: string;
-  readonly #clocks: Clocks;
+  readonly #seams: Pick<RunSeams, "clock" | "steadyNow">;
   readonly #edited: EditedInputs;
-  readonly #meter: Meter | undefined;
+  /** Is told what happened to attempts, once that is durable. */
+  readonly #count: ((mark: AttemptMark) => void) | undefined;
   #rows: ActorRecord[] = [];
   #marks: AttemptMark[] = [];
   /** Of the commit that is under way. */
   #taken: AttemptMark[] = [];
 
-  constructor(runId: string, clocks: Clocks, edited: EditedInputs, meter?: Meter) {
-    this.#meter = meter;
+  constructor(runId: string, workflow: string, edited: EditedInputs, seams: Pick<RunSeams, "clock" | "steadyNow" | "attempts">) {
     this.runId = runId;
     this.#edited = edited;
-    this.#clocks = clocks;
+    this.#seams = seams;
+    this.#count = seams.attempts.meter?.attempts(workflow);
   }
 
   get isEmpty(): boolean {
@@ -69,7 +65,7 @@ export class DagRows {
    */
   granted(actor: NodeActor): void {
     const { node, snapshot } = actor;
-    if (this.#meter !== undefined) this.#marks.push(attemptStarted(actor));
+    if (this.#count !== undefined) this.#marks.push(attemptStarted(actor));
     const { attempt } = snapshot.context;
     if (node.compensate !== undefined || (isOwnRun(actor) && !isDerived(node))) this.underWay(actor);
     if (node.undoes === undefined) this.history.started(node.id, openingOf(this.runId, actor), attempt);
@@ -86,8 +82,8 @@ export class DagRows {
   called(actor: NodeActor, output: string | null, isTurned = false): void {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
-    if (this.#meter !== undefined) this.#marks.push(...attemptEnded(actor, this.#clocks.now()));
-    this.add(nodeRow(this.runId, actor, value === "backingOff" ? this.#clocks.steadyNow() : this.#clocks.now(), output, this.#edited.of(node.index)));
+    if (this.#count !== undefined) this.#marks.push(...attemptEnded(actor, this.#seams.clock.now()));
+    this.add(nodeRow(this.runId, actor, value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(), output, this.#edited.of(node.index)));
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
     if (value === "recovering") return this.history.actionBegins(node.id, context.attempt, context.failure!);
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
@@ -110,7 +106,7 @@ export class DagRows {
 
   /** A group or event has ended. */
   ended({ id }: RunNode, status: Settled, { since, opened, output, failure, overridden }: Ending): void {
-    const endedAt = this.#clocks.now();
+    const endedAt = this.#seams.clock.now();
     const why = { ...(failure !== undefined && { failure }), ...(overridden !== undefined && { overridden }) };
     const body = { attempt: 0, startedAt: since, endedAt, ...(opened !== undefined && { opened }), ...why };
     if (overridden !== undefined) this.history.overridden(id, overridden);
@@ -120,7 +116,7 @@ export class DagRows {
 
   /** An event came before the run got there. */
   cameEarly({ id }: RunNode, text: string): void {
-    this.add(actorRow(this.runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#clocks.now() }), text));
+    this.add(actorRow(this.runId, id, "waiting", nodeBodyText({ attempt: 0, startedAt: this.#seams.clock.now() }), text));
   }
 
   take(): { readonly actors: readonly ActorRecord[]; readonly history: string } {
@@ -133,7 +129,7 @@ export class DagRows {
 
   /** What was taken is durable. */
   committed(): void {
-    for (const mark of this.#taken) this.#meter!.attempt(mark);
+    for (const mark of this.#taken) this.#count!(mark);
     this.#taken = [];
   }
 }

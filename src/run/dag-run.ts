@@ -68,6 +68,7 @@ export class DagRun implements GatedRun {
   readonly #turns: NodeTurns;
   readonly #outgoing = new Outgoing();
   #isTerminated = false;
+  #endedBefore: RunBody["endedBefore"];
   readonly #phases: Phases;
   readonly #unwinding: Unwinding;
   readonly #stages: Stages;
@@ -93,7 +94,7 @@ export class DagRun implements GatedRun {
     const progress = (this.progress = new Progress(graph, stored?.nodes));
     const edited = this.#edited;
     const results = (this.#results = new Results(graph, progress, input, edited));
-    const rows = (this.#rows = new DagRows(id, { now: () => seams.clock.now(), steadyNow: () => seams.steadyNow() }, edited, seams.attempts.meter));
+    const rows = (this.#rows = new DagRows(id, plan.name, edited, seams));
     const calls = new Calls(this, seams, results, this.#failures, this.#nodes, edited, () => this.#cause);
     this.#unwinding = new Unwinding(graph, stored?.body.unwindsFrom);
     const act = (work: () => void): void => void this.#acts.push(work);
@@ -339,6 +340,7 @@ export class DagRun implements GatedRun {
       ...(this.#isTerminated && { terminated: true }),
       ...(unwinds !== undefined && { unwinds, unwindsFrom: this.#unwinding.from(commitNo + 1), undoFailed: this.#unwinding.failed }),
       ...(this.lane !== NO_LANE && { lane: this.lane }),
+      ...(this.#endedBefore !== undefined && { endedBefore: this.#endedBefore }),
     };
     return {
       runId: this.id,
@@ -377,6 +379,7 @@ export class DagRun implements GatedRun {
   #restore({ body, nodes, stages, wakeAt }: StoredRun): void {
     // attempts ran when it was stored, and are gone: that is to be written, as nothing else may be for long
     if (body.state === "paused" && wakeAt === null) this.#rows.history.run("run.recovered");
+    this.#endedBefore = body.endedBefore;
     this.#phases.restore(body);
     this.#stages.restore(stages);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };

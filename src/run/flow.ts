@@ -25,6 +25,8 @@ export interface GatedRun extends HostedRun {
 export interface Parked {
   readonly index: number;
   readonly since: number;
+  /** Of what there was too little then. */
+  readonly lacked: Limit | undefined;
 }
 
 /** Nodes of one run that wait in one flow, the first in line first. */

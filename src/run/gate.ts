@@ -13,12 +13,12 @@ import type { ErrorCode } from "../errors.ts";
 import { circuitOpenFailure } from "./breaker-view.ts";
 import type { Breakers } from "./breakers.ts";
 import { makeFailure } from "./failure.ts";
-import { Flow, type GatedRun, type Line, type Need, type Place, rankOf } from "./flow.ts";
+import { Flow, type GatedRun, type Line, type Need, type Parked, type Place, rankOf } from "./flow.ts";
 import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
-import { type Ended, Pass, type Through } from "./pass.ts";
+import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
 import type { Grant } from "./turns.ts";
 
@@ -47,7 +47,8 @@ export class Gate {
   readonly #timers = new Map<Limit, () => void>();
   readonly #flowsOf = new Map<HostedRun, Set<Flow>>();
   /** Nodes that have waited for too long. */
-  #late: { readonly run: GatedRun; readonly index: number; readonly flow: Flow }[] = [];
+  #late: { readonly run: GatedRun; readonly parked: Parked; readonly flow: Flow }[] = [];
+  #waiting = 0;
   /** The tag of the flow that was served last. */
   #served = 0;
 
@@ -102,7 +103,7 @@ export class Gate {
   /** Leave, or the reason why there is none; undefined when the breaker is waited for. */
   #pass(flow: Flow): Pass | undefined {
     const { agent, tooLarge, breaker } = flow;
-    if (tooLarge !== undefined) return this.#refused("configuration", "PAWL_LIMIT_EXCEEDED", exceeded(agent, tooLarge));
+    if (tooLarge !== undefined) return this.#refused("configuration", "PAWL_LIMIT_EXCEEDED", exceeded(agent, tooLarge), tooLarge.limit);
     const admitted = breaker === undefined ? "yes" : this.#seams.breakers.admit(breaker.name, agent.policy.timeoutMs);
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
@@ -116,19 +117,25 @@ export class Gate {
     return new Pass(this, { taken, through: breaker && { breaker, admitted, at: this.#seams.now() } });
   }
 
-  #refused(kind: Failure["kind"], code: ErrorCode, message: string): Pass {
-    return new Pass(this, { refusal: { ...makeFailure(kind, code, message), retryable: false } });
+  #refused(kind: Failure["kind"], code: ErrorCode, message: string, refusedBy: Limit | undefined): Pass {
+    return new Pass(this, { refusal: { ...makeFailure(kind, code, message), retryable: false }, refusedBy });
   }
 
   /** An attempt that had leave has ended. */
-  ended({ breaker, admitted, at }: Through, ended: Ended): void {
+  ended({ breaker, admitted, at }: Through, ended: Ended): Outcome {
     const outcome = typeof ended === "string" ? ended : countsForBreaker(breaker, ended) ? "failure" : "neither";
     this.#seams.breakers.ended(breaker.name, admitted, outcome, this.#seams.now() - at);
+    return outcome;
+  }
+
+  /** Nodes that wait here. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** The node waits here until `grantParked`. */
   park(flow: Flow, run: GatedRun, index: number): void {
-    const parked = { index, since: this.#seams.now() };
+    const parked = { index, since: this.#seams.now(), lacked: flow.lacking };
     let line = flow.lines.get(run);
     if (line === undefined) flow.lines.set(run, (line = { run, nodes: new Queue() }));
     if (line.nodes.length === 0) flow.inLine.push(line, rankOf(run, parked));
@@ -142,6 +149,7 @@ export class Gate {
 
   #count(flow: Flow, by: number): void {
     flow.count += by;
+    this.#waiting += by;
     for (const { limit, amount } of flow.needs.slice(0, flow.claimed)) {
       limit.waits(by * amount);
       this.#seams.limits.touch(limit);
@@ -292,7 +300,8 @@ export class Gate {
   #grantFrom(flow: Flow, line: Line, pass: Pass, grant: Grant): boolean {
     let isGranted = false;
     for (let parked = line.nodes.shift(); parked !== undefined; parked = isGranted ? undefined : line.nodes.shift()) {
-      const { index } = parked;
+      const { index, since, lacked } = parked;
+      pass.waited = { ms: this.#seams.now() - since, lacked };
       this.#count(flow, -1);
       grant(line.run, () => (isGranted = line.run.grantParked(index, pass)));
     }
@@ -339,7 +348,7 @@ export class Gate {
       for (let first = nodes.peek(); first !== undefined && first.since <= before; first = nodes.peek()) {
         nodes.shift();
         this.#count(flow, -1);
-        this.#late.push({ run, index: first.index, flow });
+        this.#late.push({ run, parked: first, flow });
       }
     if (this.#late.length > 0) this.#seams.wantsTick();
   }
@@ -348,9 +357,11 @@ export class Gate {
     const at = this.#late.findIndex(({ run }) => !isHosted(run) || !run.inFlight);
     const [late] = at === -1 ? [] : this.#late.splice(at, 1);
     if (late === undefined) return false;
-    const { run, index, flow } = late;
+    const { run, parked, flow } = late;
+    const { index, since, lacked } = parked;
     const message = `it waited for ${flow.queueTimeoutMs} ms for what "${flow.agent.name}" uses`;
-    const pass = this.#refused("resource", "PAWL_QUEUE_TIMEOUT", message);
+    const pass = this.#refused("resource", "PAWL_QUEUE_TIMEOUT", message, lacked);
+    pass.waited = { ms: this.#seams.now() - since, lacked };
     if (isHosted(run)) grant(run, () => run.grantParked(index, pass));
     return true;
   }

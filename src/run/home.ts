@@ -129,6 +129,7 @@ export class Home implements RunHome {
     worker.services = stepServices(
       this.#seams,
       childRuns(this, (id, definition, input) => this.starts.start(id, definition, input, { lane: worker.runs.get(parentOf(id) ?? "")?.lane })),
+      (runId) => this.definitions.byHash.get(worker.runs.get(runId)?.definitionHash ?? "")?.name ?? "",
     );
     worker.onEmitted = (runId, event) => this.emitted.tell(event, { runId });
     worker.onStreamed = (runId, said) => this.streams.tell(runId, said);

@@ -10,6 +10,7 @@ import type { HealthReport } from "./health.ts";
 import type { Home } from "./home.ts";
 import { type LimitTarget, type LimitView, changeLimit, viewLimits } from "./limit-view.ts";
 import type { Metrics } from "./metering.ts";
+import { breakersNow, limitsNow } from "./protection-metrics.ts";
 import { type WorkerView, liveWorkers } from "./peers.ts";
 import type { Seams } from "./seams.ts";
 import type { Worker } from "./worker.ts";
@@ -104,16 +105,27 @@ export abstract class Instruments {
 
   /**
    * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. What other
-   * processes do is in theirs; `pawl metrics` counts what the store knows.
+   * processes do is in theirs, so counts of several are to be added up; only what is used of `limits` and how `breakers` are is
+   * of the store, and each worker tells the same. `pawl metrics` counts what the store knows.
    *
    * @example
    * ```ts
-   * const { workflows, worker } = await pawl.metrics();
-   * console.log(workflows['research']?.failed ?? 0, worker.attemptsQueued);
+   * const { workflows, agents, limits, worker } = await pawl.metrics();
+   * console.log(workflows['research']?.failed ?? 0, agents['model']?.running ?? 0, worker.attemptsQueued);
+   * console.log(limits['llmTokens']?.utilization, workflows['research']?.nodes['plan']?.completed);
    * ```
    */
   metrics(): Promise<Metrics> {
-    return this.#seams.attempts.meter!.look(this.#seams.clock.now(), this.#home.workerMetrics);
+    const { clock, attempts } = this.#seams;
+    const worker = this.#worker;
+    const checks = Object.entries(attempts.health?.latest?.checks ?? {}).map(([name, { status }]) => [name, status] as const);
+    return attempts.meter!.look({
+      at: clock.now(),
+      worker: this.#home.workerMetrics,
+      limits: worker === undefined ? {} : limitsNow(worker.protection, worker.steadyNow()),
+      breakers: worker === undefined ? {} : breakersNow(worker.protection),
+      health: Object.fromEntries(checks),
+    });
   }
 
   /**
@@ -132,7 +144,10 @@ export abstract class Instruments {
     return this.#seams.attempts.health!.look();
   }
 
-  /** The same as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. */
+  /**
+   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. Of limits and
+   * breakers take the `max` over several workers, of all else the `sum`.
+   */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());
   }

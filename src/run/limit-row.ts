@@ -52,6 +52,11 @@ export function sharesStill(
   return left;
 }
 
+/** How many workers are gone that had, or wanted, something of it, and of which nothing was taken back yet. */
+export function sharesLeft({ shares }: LimitRow, isOpen: (epoch: number) => boolean): number {
+  return Object.entries(shares).filter(([id, { use, want, isGone }]) => !isGone && use + want > 0 && !isOpen(Number(id))).length;
+}
+
 /** Shares as they count now, of a row that was read a while ago. */
 export function sharesNow({ says: { perMs }, shares }: LimitRow, now: number): Readonly<Record<string, ShareRow>> {
   if (perMs === undefined || !Object.values(shares).some(({ isGone }) => isGone)) return shares;

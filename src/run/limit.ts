@@ -10,6 +10,7 @@
 import type { LimiterEvent } from "../../machines/limiter.ts";
 import type { LimitPolicy } from "../define/limits.ts";
 import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
+import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
 import { WindowUse, nextExpiryOf } from "./window-use.ts";
 
@@ -25,6 +26,8 @@ interface LimitSeams {
 
 export class Limit {
   readonly key: string;
+  /** What people call it; the same for each tenant. */
+  readonly name: string;
   readonly #policy: LimitPolicy;
   readonly #seams: LimitSeams;
   readonly #window: WindowUse | undefined;
@@ -53,6 +56,7 @@ export class Limit {
 
   constructor(key: string, policy: LimitPolicy, seams: LimitSeams) {
     this.key = key;
+    this.name = readLimitKey(key).name;
     this.#policy = policy;
     this.#seams = seams;
     this.#window = policy.perMs === undefined ? undefined : new WindowUse(policy.perMs);
@@ -134,6 +138,16 @@ export class Limit {
     if (this.#window === undefined) this.#held += amount - taken.amount;
     else if (this.#window.correct(amount - taken.amount, taken.at)) this.#isUnwritten = true;
     return { ...taken, amount };
+  }
+
+  /** What all workers use and want, and the attempts here that have something of it. */
+  get demand(): { readonly used: number; readonly waiting: number; readonly held: number } {
+    const sums = { used: this.inUse(), waiting: this.#want, held: this.#holders };
+    for (const { use, want } of Object.values(this.#others)) {
+      sums.used += use;
+      sums.waiting += want;
+    }
+    return sums;
   }
 
   waits(amount: number): void {

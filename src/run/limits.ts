@@ -7,9 +7,9 @@
  */
 import type { LimitPolicy } from "../define/limits.ts";
 import { Limit, TOLD_EVERY_MS } from "./limit.ts";
-import { LIMIT_KEY, agentLimitKey, limitKey } from "./limit-key.ts";
-import { type LimitRow, swept } from "./limit-row.ts";
-import type { SharedRows } from "./shared-rows.ts";
+import { LIMIT_KEY, agentLimitKey, limitKey, readLimitKey } from "./limit-key.ts";
+import { type LimitRow, sharesLeft, swept } from "./limit-row.ts";
+import type { Change, SharedRows } from "./shared-rows.ts";
 
 /** How long a limit is kept that nobody uses, and how often it is looked for such. */
 const IDLE_MS = 60_000;
@@ -25,6 +25,8 @@ interface LimitsSeams {
   readonly forgotten: (limits: ReadonlySet<Limit>) => void;
   /** Something is to be written. */
   readonly wantsTick: () => void;
+  /** Of this limit so many shares of workers that are gone were taken back. */
+  readonly swept: (limit: string, count: number) => void;
 }
 
 export class Limits {
@@ -104,13 +106,26 @@ export class Limits {
   }
 
   #write(limit: Limit): void {
-    this.#seams.shared.change(limit.key, limit.change(), () => this.#asked(limit));
+    this.#change(limit.key, limit.change(), () => this.#asked(limit));
   }
 
   #asked(limit: Limit): void {
     limit.asked(this.#seams.shared.get(limit.key) as LimitRow | undefined);
     this.touch(limit);
     this.#seams.changed(limit);
+  }
+
+  /** Changes the row, and counts what is taken back with it. */
+  #change(key: string, change: Change<LimitRow>, done: () => void): void {
+    let taken = 0;
+    const counting: Change<LimitRow> = (row, isOpen) => {
+      taken = row === undefined ? 0 : sharesLeft(row, isOpen);
+      return change(row, isOpen);
+    };
+    this.#seams.shared.change(key, counting, (isWritten) => {
+      if (isWritten && taken > 0) this.#seams.swept(readLimitKey(key).name, taken);
+      done();
+    });
   }
 
   /** Another worker is gone: what it held is free. */
@@ -187,7 +202,7 @@ export class Limits {
     for (const key of strays) {
       const row = shared.get(key) as LimitRow | undefined;
       if (row === undefined || this.#limits.has(key)) continue;
-      shared.change<LimitRow>(
+      this.#change(
         key,
         (found, isOpen) => swept(found, isOpen, now()),
         () => this.#stray(key),

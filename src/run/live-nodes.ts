@@ -98,7 +98,6 @@ export class LiveNodes {
       if (node.hasPermit) this.#released();
       node.hasPermit = false;
       node.pass?.end("neither");
-      node.pass = undefined;
       node.attempt?.abandon(code);
       node.attempt = undefined;
     }

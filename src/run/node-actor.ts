@@ -29,8 +29,10 @@ export interface NodeActor extends Timed {
   attempt: Attempt | undefined;
   /** It holds one of the worker's permits. */
   hasPermit: boolean;
-  /** What its attempt has of limits. */
+  /** With what leave its last attempt began. */
   pass?: Pass | undefined;
+  /** An attempt of it was counted as started, and not yet as ended. */
+  isCounted?: boolean;
   /** Its attempt was under way when the run left another process: it may have done something. */
   wasCutOff?: boolean;
   /** Somebody said how it ends. */

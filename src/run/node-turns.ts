@@ -154,7 +154,6 @@ export class NodeTurns {
     if (wasCalling) {
       nodes.release(node);
       node.pass?.end(endedBy(event, snapshot.context.failure));
-      node.pass = undefined;
     }
     if (snapshot.status === "done") this.#ended(node, snapshot.value as Settled, output);
     else if (snapshot.value === "running") rows.granted(node);

@@ -8,8 +8,16 @@ import type { Limit, Taken } from "./limit.ts";
 interface PassSeams {
   /** There is more, or less, of this one. */
   touched(limit: Limit): void;
-  /** An attempt that a breaker let through has ended. */
-  ended(through: Through, ended: Ended): void;
+  /** An attempt that a breaker let through has ended; answers what that is to the breaker. */
+  ended(through: Through, ended: Ended): Outcome;
+}
+
+export type Outcome = "success" | "failure" | "neither";
+
+/** How long a node has waited for leave, and for which limit, if it was one. */
+export interface Waited {
+  readonly ms: number;
+  readonly lacked: Limit | undefined;
 }
 
 /** The breaker that let an attempt through, how, and when. */
@@ -22,22 +30,41 @@ export interface Through {
 /** How an attempt ended, as far as it says something of what it called. */
 export type Ended = "success" | "neither" | Failure;
 
+interface PassParts {
+  readonly taken?: readonly Taken[];
+  readonly through?: Through | undefined;
+  readonly refusal?: Failure;
+  readonly refusedBy?: Limit | undefined;
+}
+
 /** Leave to begin an attempt, or the reason why it fails without having begun. */
 export class Pass {
   /** Why the attempt fails without having begun. */
   readonly refusal: Failure | undefined;
+  /** The limit that has refused it, if one has. */
+  readonly refusedBy: Limit | undefined;
+  waited: Waited | undefined;
   readonly #seams: PassSeams;
-  readonly #through: Through | undefined;
+  #through: Through | undefined;
+  #outcome: { readonly breaker: string; readonly succeeded: boolean } | undefined;
   #taken: readonly Taken[];
 
-  constructor(
-    seams: PassSeams,
-    { taken = [], through, refusal }: { readonly taken?: readonly Taken[]; readonly through?: Through | undefined; readonly refusal?: Failure },
-  ) {
+  constructor(seams: PassSeams, { taken = [], through, refusal, refusedBy }: PassParts) {
     this.#seams = seams;
     this.#taken = taken;
     this.#through = through;
     this.refusal = refusal;
+    this.refusedBy = refusedBy;
+  }
+
+  /** What it has of limits. */
+  get limits(): readonly Limit[] {
+    return this.#taken.map(({ limit }) => limit);
+  }
+
+  /** What its end was to the breaker that let it through; undefined when it says nothing of the service. */
+  get outcome(): { readonly breaker: string; readonly succeeded: boolean } | undefined {
+    return this.#outcome;
   }
 
   /** The attempt used so much of this resource. */
@@ -50,9 +77,12 @@ export class Pass {
     });
   }
 
-  /** The attempt has ended. */
+  /** The attempt has ended; told again, nothing happens. */
   end(ended: Ended): void {
-    if (this.#through !== undefined) this.#seams.ended(this.#through, ended);
+    const through = this.#through;
+    this.#through = undefined;
+    const outcome = through === undefined ? "neither" : this.#seams.ended(through, ended);
+    if (outcome !== "neither") this.#outcome = { breaker: through!.breaker.name, succeeded: outcome === "success" };
     for (const taken of this.#taken) {
       taken.limit.giveBack(taken);
       this.#seams.touched(taken.limit);

@@ -3,10 +3,10 @@
  * nodes wait for them.
  */
 import type { Clock } from "../clock.ts";
-import type { Log } from "../define/agent.ts";
 import { type Breaker, type BreakerOption, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
 import { type LimitsOptions, limitPoliciesOf } from "../define/limits.ts";
 import { agentsOf } from "../define/plan.ts";
+import type { AttemptSeams } from "./attempt.ts";
 import type { Store } from "../store/store.ts";
 import { BreakerNotices } from "./breaker-notices.ts";
 import { Breakers } from "./breakers.ts";
@@ -25,7 +25,7 @@ export interface ProtectionOptions {
 interface ProtectionSeams {
   readonly store: Store;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly attempts: AttemptSeams;
   readonly now: () => number;
   readonly epoch: () => number;
   /** People are to be told of what opens and closes. */
@@ -39,6 +39,8 @@ export class Protection {
   readonly limits: Limits;
   readonly breakers: Breakers;
   readonly gate: Gate;
+  /** What agents say of their `concurrency`, by their names. */
+  readonly concurrency = new Map<string, number>();
 
   readonly #seams: ProtectionSeams;
   readonly #breaker: Breaker | undefined;
@@ -46,7 +48,8 @@ export class Protection {
 
   constructor(seams: ProtectionSeams, { limits, breaker }: ProtectionOptions) {
     this.#seams = seams;
-    const { store, clock, log, now, epoch, wantsTick } = seams;
+    const { store, clock, now, epoch, wantsTick } = seams;
+    const { log, meter } = seams.attempts;
     this.shared = new SharedRows(store, log, { epoch, wantsWrite: wantsTick });
     this.limits = new Limits(limits === undefined ? undefined : limitPoliciesOf(limits), {
       shared: this.shared,
@@ -59,6 +62,7 @@ export class Protection {
       },
       forgotten: (forgotten) => this.gate.forget(forgotten),
       wantsTick,
+      swept: (limit, count) => meter?.swept(limit, count),
     });
     this.#breaker = breaker === undefined ? undefined : breakerOf(breaker, "open()");
     this.breakers = new Breakers(this.shared, { steadyNow: now, epoch, clock, log });
@@ -81,6 +85,7 @@ export class Protection {
     for (const agent of nodes.flatMap(agentsOf)) {
       const chosen = breakerFor(agent, breaker, this.#breaker);
       if (chosen !== undefined) this.breakers.declare(breakerPolicyOf(chosen));
+      if (agent.guard?.concurrency !== undefined) this.concurrency.set(agent.name, agent.guard.concurrency);
     }
   }
 

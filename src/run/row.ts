@@ -92,6 +92,8 @@ export interface RunBody {
   readonly unwindsFrom?: number | undefined;
   /** Nodes that could not be undone. */
   readonly undoFailed?: readonly string[];
+  /** How it had ended before it was retried or continued, and whether nodes could never start. */
+  readonly endedBefore?: { readonly as: string; readonly isBlocked: boolean } | undefined;
 }
 
 export function actorRow(runId: string, key: string, status: string, body: string, output: string | null): ActorRecord {
@@ -152,7 +154,7 @@ export function nodeBodyText(body: NodeBody): string {
 
 /** A run's body as text; the common case without a walk over it. */
 export function runBodyText(body: RunBody): string {
-  if (body.failure !== undefined || body.unwinds !== undefined || body.lane !== undefined) return encode(body);
+  if (body.failure !== undefined || body.unwinds !== undefined || body.lane !== undefined || body.endedBefore !== undefined) return encode(body);
   const sequence = body.sequence === undefined ? "" : `,"sequence":${body.sequence}`;
   const terminated = body.terminated === undefined ? "" : ',"terminated":true';
   return `{"state":"${body.state}","workedMs":${body.workedMs},"degraded":${body.degraded}${sequence}${terminated}}`;

@@ -4,10 +4,12 @@
  */
 import type { Commit } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
+import { decode } from "./codec.ts";
 import { DagRun } from "./dag-run.ts";
 import { readHistoryEntry } from "./history.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { RunMark, WorkerMetrics } from "./metering.ts";
+import type { RunBody } from "./row.ts";
 import { ROOT_KEY } from "./xstate/system.ts";
 import type { Worker } from "./worker.ts";
 
@@ -36,6 +38,7 @@ function runMark({ runId, from, at, run, history }: Commit, isBlocked: () => boo
     recovered: says.some(({ type }) => type === "run.recovered"),
     compensates: run.status === "compensating" && history.includes('["run.compensating"'),
     ended: run.finished ? run.status : undefined,
+    endedBefore: run.finished && run.body.includes('"endedBefore"') ? (decode(run.body) as RunBody).endedBefore : undefined,
     isBlocked: run.finished && run.status === "failed" && isBlocked(),
   };
 }
@@ -50,6 +53,7 @@ export function workerMetrics(workflows: number, worker: Worker | undefined): Wo
     runsActiveMax: worker?.turns.places.max ?? 0,
     runsPending: runs.filter(({ isPending }) => isPending).length,
     attemptsQueued: runs.reduce((sum, { queued }) => sum + queued, 0),
+    attemptsParked: worker?.protection.gate.waiting ?? 0,
     attemptsRunning: runs.reduce((sum, { running }) => sum + running, 0),
     permitsHeld: worker?.permits.held ?? 0,
     permitsMax: worker?.permits.max ?? 0,

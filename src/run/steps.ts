@@ -11,7 +11,11 @@ import type { Random } from "../random.ts";
 import { Attempt, type AttemptSeams } from "./attempt.ts";
 import { decode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
+import type { AttemptMark } from "./metering.ts";
 import { type StepCall, type StepServices, stopReason } from "./xstate/step.ts";
+
+/** The number of an actor in its address: steps are counted together that have the same place in the machine. */
+const INCARNATION = /~\d+/g;
 
 interface StepSeams {
   readonly clock: Clock;
@@ -19,13 +23,22 @@ interface StepSeams {
   readonly attempts: AttemptSeams;
 }
 
-/** The services of a process; `runs` gives the results of runs of their own, and of others. */
-export function stepServices(seams: StepSeams, runs: Pick<StepServices, "childRun" | "otherRun">): StepServices {
-  const services: StepServices = { ...runs, attempt: (agent, call) => attempt(seams, services, agent, call) };
+/** The services of a process; `runs` gives the results of runs of their own, and of others, and `machineOf` the machine of a run here. */
+export function stepServices(seams: StepSeams, runs: Pick<StepServices, "childRun" | "otherRun">, machineOf: (runId: string) => string): StepServices {
+  const services: StepServices = {
+    ...runs,
+    attempt: (agent, call) => attempt(seams, services, agent, call, seams.attempts.meter?.attempts(machineOf(call.runId))),
+  };
   return services;
 }
 
-async function attempt({ clock, random, attempts }: StepSeams, services: StepServices, agent: Agent, call: StepCall): Promise<unknown> {
+async function attempt(
+  { clock, random, attempts }: StepSeams,
+  services: StepServices,
+  agent: Agent,
+  call: StepCall,
+  mark: (mark: AttemptMark) => void = () => {},
+): Promise<unknown> {
   const policy = scaledPolicy(agent.policy, attempts.timeoutMultiplier ?? 1);
   const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [] };
   const made = new Attempt(facts, { clock, attempts, services });
@@ -35,23 +48,24 @@ async function attempt({ clock, random, attempts }: StepSeams, services: StepSer
     abandoned.resolve(undefined);
   };
   call.signal.addEventListener("abort", () => abandon(stopReason()));
-  const [name, since] = [agent.name, clock.mono()];
-  attempts.meter?.attempt({ kind: "started", agent: name });
+  const [name, node, since] = [agent.name, call.stepId.replaceAll(INCARNATION, ""), clock.mono()];
+  mark({ kind: "started", agent: name });
   const cancelTimer = clock.after(policy.timeoutMs, () => abandon("PAWL_AGENT_TIMEOUT"));
   const outcome = await Promise.race([made.perform(agent, () => call.input, policy.nonRetryable), abandoned.promise]);
   cancelTimer();
   const ms = clock.mono() - since;
   if (outcome !== undefined && outcome.failure === undefined) {
-    attempts.meter?.attempt({ kind: "succeeded", agent: name, ms, attempt: call.attempt, undoes: false });
+    mark({ kind: "succeeded", agent: name, ms, attempt: call.attempt, undoes: false });
+    mark({ kind: "ended", node, as: "completed", ms });
     return decode(outcome.output);
   }
   const failure =
     outcome?.failure ?? makeFailure("timeout", "PAWL_AGENT_TIMEOUT", "the attempt took longer than its timeout", { nonRetryable: policy.nonRetryable });
   const mayRetry = failure.retryable && call.attempt < policy.maxAttempts;
   const waitMs = mayRetry ? backoffMs(policy, call.attempt, { type: "attempt.failed", failure, jitter: random.next() }) : undefined;
-  attempts.meter?.attempt(
-    call.signal.aborted ? { kind: "cancelled", agent: name } : { kind: "failed", agent: name, ms, failure: failure.kind, isRetried: mayRetry, undoes: false },
-  );
+  const isCancelled = call.signal.aborted;
+  mark(isCancelled ? { kind: "cancelled", agent: name } : { kind: "failed", agent: name, ms, failure: failure.kind, isRetried: mayRetry, undoes: false });
+  if (isCancelled || !mayRetry) mark({ kind: "ended", node, as: isCancelled ? "cancelled" : "failed", ms });
   const error = Object.assign(new AgentError(failure.message, { kind: failure.kind }), { code: failure.code });
   if (waitMs === undefined) throw error;
   // eslint-disable-next-line no-throw-literal

@@ -67,7 +67,7 @@ export class Worker implements RunSeams {
     this.#idle = new IdleRuns(seams.clock, latest, (run) => this.#isHosted(run) && this.#passivate(run));
     const [now, epoch, wantsTick] = [(): number => this.steadyNow(), (): number => this.epoch, (): void => this.#wantsTick()];
     this.protection = new Protection(
-      { store: seams.store, clock: seams.clock, log: seams.attempts.log, now, epoch, wantsTick, notifies: seams.notify !== undefined },
+      { store: seams.store, clock: seams.clock, attempts: seams.attempts, now, epoch, wantsTick, notifies: seams.notify !== undefined },
       options,
     );
     this.turns = new Turns(this.permits, this.protection.gate, options.maxActiveRuns);

@@ -1,182 +1,214 @@
 /**
- * Metrics as text: the exposition format 0.0.4 of Prometheus. Each quantity once, with its help and type, its samples together.
+ * Metrics as text that Prometheus reads. What stands here is what each quantity is called; the text itself is prom-client's. Each
+ * quantity once, with its help and type, its samples together; one without samples is left out.
  */
-import type { AgentMetrics, Distribution, Metrics, WorkflowMetrics } from "../run/metering.ts";
+import { Counter, Gauge, Registry } from "prom-client";
+import type { HealthStatus } from "../index.ts";
+import type { AgentMetrics, BreakerMetrics, Distribution, LimitMetrics, Metrics, NodeMetrics, WorkflowMetrics } from "../run/metering.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
+type Measured = readonly [labels: Labels, of: Distribution];
 
-export function metricsText(metrics: Metrics): string {
-  return [...runLines(metrics), ...attemptLines(metrics), ...workerLines(metrics), ...storeLines(metrics), ...processLines(metrics), ...otherLines(metrics)]
-    .map((line) => `${line}\n`)
-    .join("");
+export async function metricsText(metrics: Metrics): Promise<string> {
+  const registry = new Registry();
+  const sheet = new Sheet(registry);
+  writeRuns(sheet, metrics);
+  writeNodes(sheet, metrics);
+  writeAttempts(sheet, metrics);
+  writeLimits(sheet, metrics);
+  writeBreakers(sheet, metrics);
+  writeWorker(sheet, metrics);
+  writeProcess(sheet, metrics);
+  return registry.metrics();
 }
 
-function* runLines({ workflows, quarantined, stalls, notices }: Metrics): Generator<string> {
+function writeRuns(sheet: Sheet, { workflows, quarantined, stalls }: Metrics): void {
   const all = Object.entries(workflows);
   const of = (count: (workflow: WorkflowMetrics) => number): Sample[] => all.map(([workflow, metrics]) => [{ workflow }, count(metrics)]);
   const ends = all.flatMap(([workflow, metrics]) =>
     (["completed", "failed", "timedOut", "cancelled"] as const).map((status): Sample => [{ workflow, status }, metrics[status]]),
   );
-  yield* family(
-    "pawl_runs_started_total",
-    "counter",
-    "Runs that were started.",
-    of(({ started }) => started),
-  );
-  yield* family("pawl_runs_ended_total", "counter", "Runs that ended, by how.", ends);
-  yield* family(
-    "pawl_runs_compensated_total",
-    "counter",
-    "Runs that began to be undone.",
-    of(({ compensated }) => compensated),
-  );
-  yield* family(
-    "pawl_runs_blocked_total",
-    "counter",
-    "Runs that failed with nodes that could never start.",
-    of(({ blocked }) => blocked),
-  );
-  yield* family(
-    "pawl_runs_recovered_total",
-    "counter",
-    "Runs that were taken up after a crash or a restart.",
-    of(({ recovered }) => recovered),
-  );
-  yield* family("pawl_runs_quarantined_total", "counter", "Runs that were set aside.", [[{}, quarantined]]);
-  yield* family("pawl_runs_stalled_total", "counter", "Runs that committed nothing for too long.", [[{}, stalls]]);
-  yield* family(
-    "pawl_notices_total",
-    "counter",
-    "Notices that were delivered.",
-    Object.entries(notices).map(([type, count]): Sample => [{ type }, count]),
-  );
-  yield* histogram(
-    "pawl_run_duration_seconds",
-    "From the start of a run to its end.",
-    all.map(([workflow, { seconds }]) => [{ workflow }, seconds] as const),
-  );
+  const started = of((workflow) => workflow.started);
+  sheet.counter("pawl_runs_started_total", "Runs that were started.", started);
+  sheet.counter("pawl_runs_ended_total", "Runs that ended, by how.", ends);
+  const compensated = of((workflow) => workflow.compensated);
+  sheet.counter("pawl_runs_compensated_total", "Runs that began to be undone.", compensated);
+  const blocked = of((workflow) => workflow.blocked);
+  sheet.counter("pawl_runs_blocked_total", "Runs that failed with nodes that could never start.", blocked);
+  const revived = of((workflow) => workflow.revived);
+  sheet.counter("pawl_runs_revived_total", "Runs that completed after they had failed or timed out and were retried or continued.", revived);
+  const unblocked = of((workflow) => workflow.unblocked);
+  sheet.counter("pawl_runs_unblocked_total", "Revived runs that had nodes which could never start.", unblocked);
+  const recovered = of((workflow) => workflow.recovered);
+  sheet.counter("pawl_runs_recovered_total", "Runs that were taken up after a crash, a restart or a retry.", recovered);
+  sheet.counter("pawl_runs_quarantined_total", "Runs that were set aside.", [[{}, quarantined]]);
+  sheet.counter("pawl_runs_stalled_total", "Runs that committed nothing for too long.", [[{}, stalls]]);
+  const lengths = all.map(([workflow, { seconds }]): Measured => [{ workflow }, seconds]);
+  sheet.histogram("pawl_run_duration_seconds", "From the start of a run to its end.", lengths);
 }
 
-function* attemptLines({ agents }: Metrics): Generator<string> {
+function writeNodes(sheet: Sheet, { workflows }: Metrics): void {
+  const all = Object.entries(workflows).flatMap(([workflow, { nodes }]) =>
+    Object.entries(nodes).map(([node, of]): [Labels, NodeMetrics] => [{ workflow, node }, of]),
+  );
+  const ends = all.flatMap(([labels, of]) =>
+    (["completed", "failed", "skipped", "cancelled"] as const).map((status): Sample => [{ ...labels, status }, of[status]]),
+  );
+  const lengths = all.map(([labels, { seconds }]): Sample => [labels, seconds.sum]);
+  sheet.counter("pawl_nodes_ended_total", "Nodes and steps that ended, by how.", ends);
+  sheet.counter("pawl_nodes_completed_seconds_total", "What the last attempts of completed nodes took.", lengths);
+}
+
+function writeAttempts(sheet: Sheet, { agents }: Metrics): void {
   const all = Object.entries(agents);
   const of = (count: (agent: AgentMetrics) => number): Sample[] => all.map(([agent, metrics]) => [{ agent }, count(metrics)]);
   const failed = all.flatMap(([agent, metrics]) => Object.entries(metrics.failed).map(([kind, count]): Sample => [{ agent, kind }, count]));
+  const refused = all.flatMap(([agent, metrics]) => Object.entries(metrics.refused).map(([code, count]): Sample => [{ agent, code }, count]));
   const needed = all.flatMap(([agent, { attempts }]) => Object.entries(attempts).map(([attempt, count]): Sample => [{ agent, attempt }, count]));
-  yield* family(
-    "pawl_attempts_started_total",
-    "counter",
-    "Attempts that were started.",
-    of(({ started }) => started),
-  );
-  yield* family(
-    "pawl_attempts_succeeded_total",
-    "counter",
-    "Attempts that succeeded.",
-    of(({ succeeded }) => succeeded),
-  );
-  yield* family("pawl_attempts_failed_total", "counter", "Attempts that failed, by the kind of the failure.", failed);
-  yield* family(
-    "pawl_attempts_cancelled_total",
-    "counter",
-    "Attempts that were given up.",
-    of(({ cancelled }) => cancelled),
-  );
-  yield* family(
-    "pawl_attempts_retried_total",
-    "counter",
-    "Failed attempts after which there is another.",
-    of(({ retries }) => retries),
-  );
-  yield* family(
-    "pawl_attempts_compensating_total",
-    "counter",
-    "Attempts that undid something.",
-    of(({ compensations }) => compensations),
-  );
-  yield* family("pawl_attempts_needed_total", "counter", "Successes, by the number of the attempt.", needed);
-  yield* histogram(
-    "pawl_attempt_duration_seconds",
-    "Of attempts that succeeded or failed.",
-    all.map(([agent, { seconds }]) => [{ agent }, seconds] as const),
-  );
+  const started = of((agent) => agent.started);
+  sheet.counter("pawl_attempts_started_total", "Attempts that were started.", started);
+  const succeeded = of((agent) => agent.succeeded);
+  sheet.counter("pawl_attempts_succeeded_total", "Attempts that succeeded.", succeeded);
+  sheet.counter("pawl_attempts_failed_total", "Attempts that failed, by the kind of the failure.", failed);
+  sheet.counter("pawl_attempts_refused_total", "Attempts that a limit or a circuit breaker refused, by the code; they have failed, too.", refused);
+  const cancelled = of((agent) => agent.cancelled);
+  sheet.counter("pawl_attempts_cancelled_total", "Attempts that were given up.", cancelled);
+  const retries = of((agent) => agent.retries);
+  sheet.counter("pawl_attempts_retried_total", "Failed attempts after which there is another.", retries);
+  const compensations = of((agent) => agent.compensations);
+  sheet.counter("pawl_attempts_compensating_total", "Attempts that undid something.", compensations);
+  sheet.counter("pawl_attempts_needed_total", "Successes, by the number of the attempt.", needed);
+  const running = of((agent) => agent.running);
+  sheet.gauge("pawl_calls_running", "Calls under way, with those that were given up and have not returned.", running);
+  const lengths = all.map(([agent, { seconds }]): Measured => [{ agent }, seconds]);
+  sheet.histogram("pawl_attempt_duration_seconds", "Of attempts that succeeded or failed.", lengths);
 }
 
-function* workerLines({ worker }: Metrics): Generator<string> {
-  yield* gauge("pawl_workflows", "Workflows and machines that this process was given.", worker.workflows);
-  yield* gauge("pawl_runs_in_memory", "Runs in memory.", worker.runsInMemory);
-  yield* gauge("pawl_runs_active", "Runs that are worked on.", worker.runsActive);
-  yield* gauge("pawl_runs_active_max", "Runs that may be worked on at the same time.", worker.runsActiveMax);
-  yield* gauge("pawl_runs_pending", "Runs that have not begun and wait for a place.", worker.runsPending);
-  yield* gauge("pawl_attempts_queued", "Attempts that wait for a permit.", worker.attemptsQueued);
-  yield* gauge("pawl_attempts_running", "Attempts that run.", worker.attemptsRunning);
-  yield* gauge("pawl_permits_held", "Permits that are held.", worker.permitsHeld);
-  yield* gauge("pawl_permits_max", "Attempts that may run at the same time.", worker.permitsMax);
+function writeLimits(sheet: Sheet, { limits }: Metrics): void {
+  const all = Object.entries(limits);
+  const of = (value: (limit: LimitMetrics) => number): Sample[] =>
+    all.map(([limit, metrics]) => [{ limit, kind: metrics.perMs === undefined ? "concurrency" : "window" }, value(metrics)]);
+  const granted = of((limit) => limit.granted);
+  sheet.counter("pawl_limit_granted_total", "Attempts that were given of the limit.", granted);
+  const refused = of((limit) => limit.refused);
+  sheet.counter("pawl_limit_refused_total", "Attempts that asked for more than there ever is, or waited for too long.", refused);
+  const waits = of((limit) => limit.waits.count);
+  sheet.counter("pawl_limit_waits_total", "Attempts that waited for the limit for 0.1 s or longer; those of a window have hit a rate limit.", waits);
+  const waitSeconds = of((limit) => limit.waits.sum);
+  sheet.counter("pawl_limit_waits_seconds_total", "How long they have waited.", waitSeconds);
+  const swept = of((limit) => limit.swept);
+  sheet.counter("pawl_limit_swept_total", "Shares of workers that were gone, which were taken back.", swept);
+  const held = of((limit) => limit.held);
+  sheet.gauge("pawl_limit_held", "Attempts of this process that have something of the limit.", held);
+  const used = of((limit) => limit.used);
+  sheet.gauge("pawl_limit_used", "What all workers use.", used);
+  const waiting = of((limit) => limit.waiting);
+  sheet.gauge("pawl_limit_waiting", "What waits with all workers, in the limit's own unit.", waiting);
+  const max = of((limit) => limit.max);
+  sheet.gauge("pawl_limit_max", "The limit; of one for each tenant that of the tenant who uses the greatest part.", max);
+  const utilization = of((limit) => limit.utilization);
+  sheet.gauge("pawl_limit_utilization_ratio", "How much of it is used.", utilization);
 }
 
-function* storeLines({ store }: Metrics): Generator<string> {
-  yield* family("pawl_commits_total", "counter", "Commits.", [[{}, store.commits]]);
-  yield* histogram("pawl_commit_duration_seconds", "Of groups of commits, which share one write.", [[{}, store.seconds]]);
-  if (store.sizeBytes !== undefined) yield* gauge("pawl_store_size_bytes", "Size of the store's files.", store.sizeBytes);
+const BREAKER_STATES = Object.keys({ closed: 0, open: 0, halfOpen: 0, forcedOpen: 0, forcedClosed: 0 } satisfies Record<BreakerMetrics["state"], 0>);
+const HEALTH_LEVELS: Readonly<Record<HealthStatus, number>> = { HEALTHY: 0, WARNING: 1, DEGRADED: 2, CRITICAL: 3, FAILED: 4 };
+
+function writeBreakers(sheet: Sheet, { breakers }: Metrics): void {
+  const all = Object.entries(breakers);
+  const of = (value: (breaker: BreakerMetrics) => number): Sample[] => all.map(([breaker, metrics]) => [{ breaker }, value(metrics)]);
+  const states = all.flatMap(([breaker, metrics]) => BREAKER_STATES.map((state): Sample => [{ breaker, state }, Number(metrics.state === state)]));
+  const calls = all.flatMap(([breaker, metrics]) => Object.entries(metrics.calls).map(([outcome, count]): Sample => [{ breaker, outcome }, count]));
+  const rates = all.flatMap(([breaker, { failureRate }]): Sample[] => (failureRate === null ? [] : [[{ breaker }, failureRate]]));
+  sheet.gauge("pawl_breaker_state", "1 for the state that the circuit breaker is in.", states);
+  const openings = of((breaker) => breaker.openings);
+  sheet.counter("pawl_breaker_openings_total", "How often it has ceased to let calls through, in any process.", openings);
+  const failures = of((breaker) => breaker.failures);
+  sheet.gauge("pawl_breaker_failures", "Failures without a success between them.", failures);
+  const successes = of((breaker) => breaker.successes);
+  sheet.gauge("pawl_breaker_successes", "While it is half open: probes that succeeded.", successes);
+  sheet.gauge("pawl_breaker_failure_ratio", "Of the calls of its window.", rates);
+  sheet.counter("pawl_breaker_calls_total", "Attempts of this process that it let through, by what it makes of their end.", calls);
 }
 
-function* processLines({ process: { cpuSeconds, residentBytes, heapUsedBytes, heapLimitBytes, loopDelaySeconds } }: Metrics): Generator<string> {
-  yield* family("pawl_process_cpu_seconds_total", "counter", "CPU time of the process.", [[{}, cpuSeconds]]);
-  yield* gauge("pawl_process_resident_bytes", "Memory of the process.", residentBytes);
-  yield* gauge("pawl_process_heap_used_bytes", "Memory of its objects.", heapUsedBytes);
-  yield* gauge("pawl_process_heap_limit_bytes", "What its objects may take.", heapLimitBytes);
-  if (loopDelaySeconds === undefined) return;
-  const delays = Object.entries(loopDelaySeconds).map(([of, seconds]): Sample => [{ of }, seconds]);
-  yield* family("pawl_event_loop_delay_seconds", "gauge", "How late the event loop was since the last look.", delays);
+function writeWorker(sheet: Sheet, { worker, store, notices, health }: Metrics): void {
+  sheet.gauge("pawl_workflows", "Workflows and machines that this process was given.", [[{}, worker.workflows]]);
+  sheet.gauge("pawl_runs_in_memory", "Runs in memory.", [[{}, worker.runsInMemory]]);
+  sheet.gauge("pawl_runs_active", "Runs that are worked on.", [[{}, worker.runsActive]]);
+  sheet.gauge("pawl_runs_active_max", "Runs that may be worked on at the same time.", [[{}, worker.runsActiveMax]]);
+  sheet.gauge("pawl_runs_pending", "Runs that have not begun and wait for a place.", [[{}, worker.runsPending]]);
+  sheet.gauge("pawl_attempts_queued", "Attempts that wait for a permit.", [[{}, worker.attemptsQueued]]);
+  sheet.gauge("pawl_attempts_parked", "Attempts that wait for a limit or a circuit breaker.", [[{}, worker.attemptsParked]]);
+  sheet.gauge("pawl_attempts_running", "Attempts that run.", [[{}, worker.attemptsRunning]]);
+  sheet.gauge("pawl_permits_held", "Permits that are held.", [[{}, worker.permitsHeld]]);
+  sheet.gauge("pawl_permits_max", "Attempts that may run at the same time.", [[{}, worker.permitsMax]]);
+  const told = Object.entries(notices).map(([type, count]): Sample => [{ type }, count]);
+  sheet.counter("pawl_notices_total", "Notices that were delivered.", told);
+  const checks = Object.entries(health).map(([check, status]): Sample => [{ check }, HEALTH_LEVELS[status]]);
+  sheet.gauge("pawl_health", "What each check found last: 0 HEALTHY, 1 WARNING, 2 DEGRADED, 3 CRITICAL, 4 FAILED.", checks);
+  sheet.counter("pawl_commits_total", "Commits.", [[{}, store.commits]]);
+  sheet.histogram("pawl_commit_duration_seconds", "Of groups of commits, which share one write.", [[{}, store.seconds]]);
+  if (store.sizeBytes !== undefined) sheet.gauge("pawl_store_size_bytes", "Size of the store's files.", [[{}, store.sizeBytes]]);
 }
 
-function* otherLines({ others }: Metrics): Generator<string> {
-  for (const { name, help, type, values } of others)
-    yield* family(
-      name,
-      type,
-      help,
-      values.map(({ labels, value }): Sample => [labels, value]),
-    );
+function writeProcess(sheet: Sheet, { process: { cpuSeconds, residentBytes, heapUsedBytes, heapLimitBytes, loopDelaySeconds } }: Metrics): void {
+  sheet.counter("pawl_process_cpu_seconds_total", "CPU time of the process.", [[{}, cpuSeconds]]);
+  sheet.gauge("pawl_process_resident_bytes", "Memory of the process.", [[{}, residentBytes]]);
+  sheet.gauge("pawl_process_heap_used_bytes", "Memory of its objects.", [[{}, heapUsedBytes]]);
+  sheet.gauge("pawl_process_heap_limit_bytes", "What its objects may take.", [[{}, heapLimitBytes]]);
+  const delays = Object.entries(loopDelaySeconds ?? {}).map(([of, seconds]): Sample => [{ of }, seconds]);
+  sheet.gauge("pawl_event_loop_delay_seconds", "How late the event loop was since the last look.", delays);
 }
 
-// ---- the format
+// ---- the library
 
-function* gauge(name: string, help: string, value: number): Generator<string> {
-  yield* family(name, "gauge", help, [[{}, value]]);
-}
+/** What was counted elsewhere, as families of the library. */
+class Sheet {
+  readonly #registry: Registry;
 
-function* family(name: string, type: "counter" | "gauge", help: string, samples: readonly Sample[]): Generator<string> {
-  if (samples.length === 0) return;
-  yield* head(name, type, help);
-  for (const [labels, value] of samples) yield sample(name, labels, value);
-}
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
 
-function* histogram(name: string, help: string, all: readonly (readonly [labels: Labels, of: Distribution])[]): Generator<string> {
-  if (all.length === 0) return;
-  yield* head(name, "histogram", help);
-  for (const [labels, { count, sum, buckets }] of all) {
-    for (const bucket of buckets) yield sample(`${name}_bucket`, { ...labels, le: numberText(bucket.atMost) }, bucket.count);
-    yield sample(`${name}_bucket`, { ...labels, le: "+Inf" }, count);
-    yield sample(`${name}_sum`, labels, sum);
-    yield sample(`${name}_count`, labels, count);
+  counter(name: string, help: string, samples: readonly Sample[]): void {
+    if (samples.length === 0) return;
+    const counter = new Counter({ name, help, labelNames: labelsOf(samples), registers: [this.#registry] });
+    for (const [labels, value] of samples) counter.inc(labels, value);
+  }
+
+  gauge(name: string, help: string, samples: readonly Sample[]): void {
+    if (samples.length === 0) return;
+    const gauge = new Gauge({ name, help, labelNames: labelsOf(samples), registers: [this.#registry] });
+    for (const [labels, value] of samples) gauge.set(labels, value);
+  }
+
+  histogram(name: string, help: string, all: readonly Measured[]): void {
+    if (all.length > 0) this.#registry.registerMetric(new CountedHistogram(name, help, all));
   }
 }
 
-function* head(name: string, type: string, help: string): Generator<string> {
-  yield `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`;
-  yield `# TYPE ${name} ${type}`;
+function labelsOf(samples: readonly (readonly [labels: Labels, ...unknown[]])[]): string[] {
+  return Object.keys(samples[0]![0]);
 }
 
-function sample(name: string, labels: Labels, value: number): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${numberText(value)}`;
-}
+/** The library's own is told each length by itself; this one gives away those that were counted already. */
+class CountedHistogram extends Gauge {
+  readonly #all: readonly Measured[];
 
-function escaped(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-}
+  constructor(name: string, help: string, all: readonly Measured[]) {
+    super({ name, help, labelNames: [...labelsOf(all), "le"], registers: [] });
+    this.#all = all;
+  }
 
-function numberText(value: number): string {
-  return value === Number.POSITIVE_INFINITY ? "+Inf" : value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value);
+  override async get(): ReturnType<Gauge["get"]> {
+    const { name, ...family } = await super.get();
+    const values = this.#all.flatMap(([labels, { count, sum, buckets }]) => [
+      ...buckets.map((bucket) => ({ metricName: `${name}_bucket`, labels: { ...labels, le: bucket.atMost }, value: bucket.count })),
+      { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: count },
+      { metricName: `${name}_sum`, labels, value: sum },
+      { metricName: `${name}_count`, labels, value: count },
+    ]);
+    // the library's types call numbers what are words
+    return { ...family, name, type: "histogram" as never, values };
+  }
 }

@@ -2,7 +2,7 @@
  * The checks of the process itself: pure judgements of figures, each with the bounds at which it becomes a warning, works badly,
  * and should be given no work.
  */
-import type { CheckResult, HealthCheck, HealthReport, HealthStatus, MetricFamily } from "../index.ts";
+import type { CheckResult, HealthCheck, HealthStatus } from "../index.ts";
 import type { HealthSources } from "../run/health.ts";
 import type { ProcessFacts } from "../run/metering.ts";
 
@@ -65,15 +65,6 @@ export function ownChecks(facts: ProcessFacts, more: More, sources: HealthSource
       return { status: "CRITICAL", details: { runs }, recommendations: ["see `pawl doctor`: memory and store disagree about these runs"] };
     },
   };
-}
-
-const RANKS: readonly HealthStatus[] = ["HEALTHY", "WARNING", "DEGRADED", "CRITICAL", "FAILED"];
-
-/** Health as a measured quantity: 0 is HEALTHY, 4 FAILED; nothing before it was looked at. */
-export function healthFamilies(report: HealthReport | undefined): MetricFamily[] {
-  if (report === undefined) return [];
-  const values = Object.entries(report.checks).map(([check, { status }]) => ({ labels: { check }, value: RANKS.indexOf(status) }));
-  return [{ name: "pawl_health", help: "What each check found last: 0 HEALTHY, 1 WARNING, 2 DEGRADED, 3 CRITICAL, 4 FAILED.", type: "gauge", values }];
 }
 
 function memory(facts: ProcessFacts): CheckResult {

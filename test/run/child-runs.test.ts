@@ -83,7 +83,7 @@ describe("what waits for a run of its own", () => {
     const attempts = { log: { debug() {}, info() {}, warn() {}, error() {} }, environment: () => undefined };
     const seams = { clock, store, random: seededRandom(1), attempts, onFatal: () => {} };
     const worker = new Worker(seams, { maxConcurrentAttempts: 10 });
-    worker.services = stepServices(seams, { childRun: never, otherRun: never });
+    worker.services = stepServices(seams, { childRun: never, otherRun: never }, () => "any");
     worker.epoch = await store.openEpoch(clock.now(), "{}");
     const run = beginRun(definitionOf(parent), "r", "{}", worker);
     worker.host(run, clock.now());

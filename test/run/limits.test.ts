@@ -3,6 +3,7 @@
  */
 import { expect, test } from "vitest";
 import type { LimitsOptions } from "../../src/define/limits.ts";
+import { decode } from "../../src/run/codec.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 
@@ -132,6 +133,22 @@ scene("each tenant has a limit of its own where that is said (workers: %i)", asy
   await room.clock.until(() => calls().length === 6);
   await room.clock.advance(10_000);
   expect(calls()).toHaveLength(6);
+});
+
+test("a run that is retried works for the same tenant, as urgently", async () => {
+  const room = new MachineRoom();
+  let isWell = false;
+  const agent = anyAgent("agent", () => (isWell ? new Promise(() => {}) : Promise.reject(new Error("no"))), { uses: { calls: 1 }, retry: { maxAttempts: 1 } });
+  const process = await room.boot([], { limits: { calls: { max: 2, each: "tenant" } } });
+  await start(room, process, wide(agent, 1), "r", { tenant: "acme", priority: 3 });
+  const run = await process.pawl.run("r");
+  await room.settled(run.ended());
+  isWell = true;
+  await room.settled(run.retry());
+  await room.clock.advance(2_000);
+  const used = (await room.settled(process.pawl.limits())).filter(({ used }) => used > 0);
+  expect(used).toMatchObject([{ name: "calls", tenant: "acme", used: 1 }]);
+  expect(decode((await room.store.readRun("r"))!.body)).toMatchObject({ lane: { tenant: "acme", priority: 3 } });
 });
 
 test("an attempt that uses more than there ever is fails at once", async () => {

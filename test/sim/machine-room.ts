@@ -73,7 +73,7 @@ export class Crew {
 export function anyAgent(
   name: string,
   run: (input: any, context: AgentContext) => unknown,
-  options: AttemptOptions & UseOptions & { breaker?: BreakerOption } = {},
+  options: AttemptOptions & UseOptions & { readonly breaker?: BreakerOption } = {},
 ): Agent {
   return agent({ ...options, name, input: z.any(), output: z.any(), run });
 }

@@ -20,6 +20,7 @@ const idle = {
   runsActiveMax: 100,
   runsPending: 0,
   attemptsQueued: 0,
+  attemptsParked: 0,
   attemptsRunning: 0,
   permitsHeld: 0,
   permitsMax: 100,
