@@ -8,6 +8,7 @@ import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { Lane } from "./lane.ts";
 import type { Limit } from "./limit.ts";
+import { flowNumber } from "./limit-flows.ts";
 import type { Pass } from "./pass.ts";
 import { Queue } from "./queue.ts";
 
@@ -51,6 +52,8 @@ export class Flow {
   readonly agent: Agent;
   readonly needs: readonly Need[];
   readonly breaker: AgentBreaker | undefined;
+  /** What other workers call it, too. */
+  readonly number: number;
   /** Whose turn it is: the least. */
   tag = 0;
   /** Where it waits: for its turn, a limit, or something else. */
@@ -63,8 +66,10 @@ export class Flow {
   readonly inLine = new Heap<Line>();
   cancelTimer: (() => void) | undefined;
 
-  constructor(agent: Agent, needs: readonly Need[], breaker: AgentBreaker | undefined) {
+  /** `key` is what it has to itself beside its agent. */
+  constructor(agent: Agent, key: string, needs: readonly Need[], breaker: AgentBreaker | undefined) {
     this.agent = agent;
+    this.number = flowNumber(`${agent.name} ${key}`);
     // all claim in one order: so nobody has what another lacks who has what he lacks
     this.needs = needs.toSorted((a, b) => (a.limit.key < b.limit.key ? -1 : 1));
     this.breaker = breaker;
@@ -77,6 +82,11 @@ export class Flow {
   /** Has it enough of everything, or asks for more than there ever is? */
   get canGo(): boolean {
     return this.lacking === undefined || this.tooLarge !== undefined;
+  }
+
+  /** It waits at so many workers, and so has its turn less often at each. */
+  get places(): number {
+    return this.needs.reduce((most, { limit }) => Math.max(most, limit.placesOf(this.number)), 1);
   }
 
   get lacking(): Limit | undefined {

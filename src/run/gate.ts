@@ -72,11 +72,11 @@ export class Gate {
     if (flows === undefined) this.#flows.set(agent, (flows = new Map()));
     const key = `${lane.tenant ?? ""} ${shared?.name ?? ""}`;
     let flow = flows.get(key);
-    if (flow === undefined) flows.set(key, (flow = this.#newFlow(agent, lane.tenant, breakerFor(agent, shared))));
+    if (flow === undefined) flows.set(key, (flow = this.#newFlow(agent, key, lane.tenant, breakerFor(agent, shared))));
     return flow;
   }
 
-  #newFlow(agent: Agent, tenant: string | undefined, breaker: AgentBreaker | undefined): Flow {
+  #newFlow(agent: Agent, key: string, tenant: string | undefined, breaker: AgentBreaker | undefined): Flow {
     const { limits } = this.#seams;
     const { concurrency, uses = [] } = agent.guard ?? {};
     const needs = uses.flatMap(({ resource, amount }) => {
@@ -84,7 +84,7 @@ export class Gate {
       return limit === undefined ? [] : [{ limit, amount }];
     });
     if (concurrency !== undefined) needs.unshift({ limit: limits.ofAgent(agent.name, concurrency), amount: 1 });
-    return new Flow(agent, needs, breaker);
+    return new Flow(agent, key, needs, breaker);
   }
 
   get isWaitedFor(): boolean {
@@ -108,7 +108,7 @@ export class Gate {
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
     this.#served = Math.max(this.#served, flow.tag);
-    flow.tag = this.#served + 1;
+    flow.tag = this.#served + flow.places;
     const taken = flow.needs.map(({ limit, amount }) => {
       const took = limit.take(amount);
       this.#seams.limits.touch(limit);
@@ -167,6 +167,8 @@ export class Gate {
     this.#claims.set(limit, claims);
     if (isClaimed) claims.add(flow);
     else claims.delete(flow);
+    if (isClaimed) limit.waiters.add(flow.number);
+    else limit.waiters.delete(flow.number);
     limit.waits(isClaimed ? flow.count * amount : -flow.count * amount);
     limit.head = this.#headOf(limit);
     this.#seams.limits.touch(limit);

@@ -10,6 +10,8 @@ export interface ShareRow {
   readonly want: number;
   /** What the first that waits needs. */
   readonly head: number;
+  /** The flows that wait, by their numbers. */
+  readonly flows?: readonly number[];
   readonly used?: WindowUseRow;
   /** Of windows: when it was written. */
   readonly at?: number;
@@ -87,6 +89,8 @@ interface Demand {
   readonly use: number;
   readonly want: number;
   readonly head: number;
+  /** By how much it counts; 1 if that is not said. */
+  readonly weight?: number;
 }
 
 /** Whose turn it is: whoever had it keeps it while it wants something; then it is the next one's that does. */
@@ -99,32 +103,43 @@ export function turnOf(others: Readonly<Record<string, Demand>>, own: Demand & {
 }
 
 /**
- * The part of one worker. All of it while no other wants more; else nobody gets more than it uses and wants, and what some
- * do not need is the others'. Whose turn it is gets at least what its next attempt needs, and what cannot be divided.
+ * The part of one worker. All of it while no other wants more; else it is by their weights, but nobody gets more than it uses
+ * and wants, and what some do not need is the others'. Whose turn it is gets at least what its next attempt needs, and what
+ * cannot be divided.
  */
 export function partOf(max: number, others: Readonly<Record<string, Demand>>, own: Demand & { readonly id: number }, turn: number | undefined): number {
   if (!Object.values(others).some(({ want }) => want > 0)) return max;
   const first = turnOf(others, own, turn);
   const all = [...Object.entries(others).map(([id, demand]) => ({ ...demand, id: Number(id) })), own];
-  const demands = all.map(({ id, use, want, head }) => ({ id, demand: use + want, head: want > 0 ? head : 0 }));
-  demands.sort((a, b) => a.demand - b.demand || a.id - b.id);
+  const demands = all.map(({ id, use, want, head, weight = 1 }) => ({ id, weight, demand: use + want, head: want > 0 ? head : 0 }));
+  demands.sort((a, b) => a.demand / a.weight - b.demand / b.weight || a.id - b.id);
   const parts = new Map<number, number>();
   const divide = (left: number, among: typeof demands): number => {
-    for (const [at, { id, demand }] of among.entries()) {
-      const part = Math.min(demand, Math.floor(left / (among.length - at)));
+    let weights = among.reduce((sum, { weight }) => sum + weight, 0);
+    let rest = left;
+    for (const { id, demand, weight } of among) {
+      // a sum of parts of 1 may be a little less than it is
+      const fair = Math.floor((left * weight) / weights + 1e-9);
+      const part = Math.min(demand, fair);
       parts.set(id, part);
-      left -= part;
+      rest -= part;
+      if (demand > fair) continue;
+      left -= demand;
+      weights -= weight;
     }
-    return left;
+    return rest;
   };
   const rest = divide(max, demands);
   const whose = demands.find(({ id }) => id === first);
   if (whose === undefined) return parts.get(own.id)!;
   const needed = Math.min(whose.demand, Math.max(parts.get(first)! + rest, Math.min(max, whose.head)));
-  divide(
-    max - needed,
-    demands.filter(({ id }) => id !== first),
-  );
+  const left = demands.filter(({ id }) => id !== first);
+  let more = divide(max - needed, left);
+  for (const { id, demand } of left) {
+    const part = Math.min(demand, parts.get(id)! + more);
+    more -= part - parts.get(id)!;
+    parts.set(id, part);
+  }
   parts.set(first, needed);
   return parts.get(own.id)!;
 }

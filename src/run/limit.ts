@@ -2,14 +2,15 @@
  * One limit, as one worker has it: a share of what all workers together may use.
  * 1. The shares of all workers, which stand in one row, are together never more than the limit; a worker uses no more than
  *    its share. So no message is needed to start an attempt.
- * 2. A worker keeps all that is free while nobody else wants any; else each has its fair part, and whose turn it is gets at
- *    least what its next attempt needs.
+ * 2. A worker keeps all that is free while nobody else wants any; else each has its fair part, by the flows that wait there,
+ *    and whose turn it is gets at least what its next attempt needs.
  * 3. A share is lowered here before it is written, and raised after: nobody else counts on what is in use.
  * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over.
  */
 import type { LimiterEvent } from "../../machines/limiter.ts";
 import type { LimitPolicy } from "../define/limits.ts";
 import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
+import { FlowPlaces, namedFlows } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
 import { WindowUse, nextExpiryOf } from "./window-use.ts";
@@ -41,6 +42,14 @@ export class Limit {
   /** What waits, and what the first of it needs. */
   #want = 0;
   head = 0;
+  /** The flows that wait, by their numbers. */
+  readonly waiters = new Set<number>();
+  /** Which flows wait at which workers, as the row says. */
+  #places = new FlowPlaces({});
+  /** Attempts since this worker passed the turn on, while others wanted something. */
+  #takenSinceTurn = 0;
+  /** The part that was reckoned last, and of what. */
+  #knownPart: ({ readonly row: LimitRow; readonly part: number } & Pick<ShareRow, "use" | "want" | "head">) | undefined;
   /** When attempts were granted that use it, the newest last. */
   readonly #grantedAt: number[] = [];
   #writtenAt = 0;
@@ -109,7 +118,7 @@ export class Limit {
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
   take(amount: number): Taken {
-    this.#passesTurn ||= this.#row.turn === this.#id && this.#othersWant;
+    if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#turnLength && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
     else {
       this.#window.add(amount, this.#seams.now());
@@ -193,6 +202,18 @@ export class Limit {
     return this.#othersWant;
   }
 
+  /** So many attempts begin here until the turn is another's: as many as this worker counts for more than who counts for least. */
+  get #turnLength(): number {
+    const own = this.#places.weight(String(this.#id));
+    const wanting = Object.keys(this.#row.shares).filter((id) => this.#row.shares[id]!.want > 0);
+    return Math.max(1, Math.round(own / Math.min(own, ...wanting.map((id) => this.#places.weight(id)))));
+  }
+
+  /** At how many workers this flow waits for it, as far as is known here. */
+  placesOf(flow: number): number {
+    return this.#othersWant ? this.#places.of(flow) : 1;
+  }
+
   get #othersShares(): number {
     const shares = sharesNow(this.#row, this.#rowNow);
     let sum = 0;
@@ -206,8 +227,17 @@ export class Limit {
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
   get #part(): number {
-    const part = partOf(this.max, this.#others, { id: this.#id, ...this.#own }, this.#row.turn);
-    return Math.max(0, Math.min(part, this.max - this.#othersShares));
+    if (!this.#othersWant) return Math.max(0, this.max - this.#othersShares);
+    const { use, want, head } = this.#own;
+    const known = this.#knownPart;
+    if (known?.row === this.#row && known.use === use && known.want === want && known.head === head) return known.part;
+    const own = { id: this.#id, use, want, head, weight: this.#places.weight(String(this.#id)) };
+    const fair = partOf(this.max, weighted(this.#others, this.#places), own, this.#row.turn);
+    const part = Math.max(0, Math.min(fair, this.max - this.#othersShares));
+    // what workers used that are gone gets less as time passes
+    const isSteady = sharesNow(this.#row, this.#rowNow) === this.#row.shares;
+    this.#knownPart = isSteady ? { row: this.#row, use, want, head, part } : undefined;
+    return part;
   }
 
   /** It has more than its part, and will be looked at again when less of it is in use. */
@@ -218,6 +248,7 @@ export class Limit {
   /** The row is this now. */
   see(row: LimitRow | undefined): void {
     this.#row = row ?? this.#noRow;
+    this.#places = new FlowPlaces(this.#row.shares);
     this.#behindMs = Math.max(this.#behindMs, (row?.at ?? 0) - this.#seams.now());
     this.#seeLags();
     const share = this.#row.shares[this.#id]?.share ?? 0;
@@ -286,6 +317,7 @@ export class Limit {
   change(): (row: LimitRow | undefined, isOpen: (epoch: number) => boolean) => LimitRow | undefined {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
+    if (passes) this.#takenSinceTurn = Math.min(this.#takenSinceTurn - this.#turnLength, this.#turnLength);
     this.#isUnwritten = this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
@@ -294,10 +326,17 @@ export class Limit {
       const max = row.max ?? this.#policy.max;
       const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#lags.get(of)?.lagMs ?? 0);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
-      const own = { ...this.#own, ...(this.#window !== undefined && { used: this.#window.row(this.#seams.now(), this.#behindMs), at: now }) };
+      const flows = namedFlows(this.waiters);
+      const own = {
+        ...this.#own,
+        ...(flows.length > 0 && { flows }),
+        ...(this.#window !== undefined && { used: this.#window.row(this.#seams.now(), this.#behindMs), at: now }),
+      };
       const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
-      const share = Math.max(floor, own.use, Math.min(free, partOf(max, others, { id, ...own }, turn)));
+      const places = new FlowPlaces({ ...others, [id]: own });
+      const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);
+      const share = Math.max(floor, own.use, Math.min(free, part));
       return {
         says,
         ...(row.max !== undefined && { max: row.max }),
@@ -329,6 +368,10 @@ export class Limit {
   get isShared(): boolean {
     return this.#row.shares[this.#id] !== undefined;
   }
+}
+
+function weighted(others: Readonly<Record<string, ShareRow>>, places: FlowPlaces): Record<string, ShareRow & { readonly weight: number }> {
+  return Object.fromEntries(Object.entries(others).map(([id, share]) => [id, { ...share, weight: places.weight(id) }]));
 }
 
 /** What an attempt has of a limit. */

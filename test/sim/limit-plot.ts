@@ -47,6 +47,7 @@ class Peer {
     this.queue.push(amount);
     this.limit.waits(amount);
     this.limit.head = this.queue[0]!;
+    this.limit.waiters.add(amount);
     this.pump();
   }
 
@@ -57,6 +58,7 @@ class Peer {
       this.#begun.push({ epoch: this.epoch, amount, at: this.#plot.now, allowed: this.#plot.knownMax });
       this.limit.waits(-amount);
       this.limit.head = this.queue[0] ?? 0;
+      if (this.queue.length === 0) this.limit.waiters.clear();
     }
   }
 

@@ -1,0 +1,50 @@
+/**
+ * The flows that wait for a limit, as the workers tell each other of them in its row: so flows take turns as if all of them
+ * waited at one worker, whatever waits where. A flow that waits at several workers counts for a part at each.
+ */
+import { crc32 } from "node:zlib";
+
+/** So many flows of a worker are named. Of more the least numbers are: those are the same at every worker. */
+const NAMED_MAX = 100;
+
+/** What a flow is called in rows. */
+export function flowNumber(name: string): number {
+  return crc32(name);
+}
+
+export function namedFlows(waiting: ReadonlySet<number>): number[] {
+  return [...waiting].toSorted((a, b) => a - b).slice(0, NAMED_MAX);
+}
+
+interface Waiting {
+  /** The flows that wait there. */
+  readonly flows?: readonly number[] | undefined;
+}
+
+/** Who waits where, by the shares of a row. */
+export class FlowPlaces {
+  readonly #shares: Readonly<Record<string, Waiting>>;
+  readonly #places = new Map<number, number>();
+  readonly #weights = new Map<string, number>();
+
+  constructor(shares: Readonly<Record<string, Waiting>>) {
+    this.#shares = shares;
+    for (const id in shares) for (const flow of shares[id]!.flows ?? []) this.#places.set(flow, this.of(flow) + 1);
+  }
+
+  /** At how many workers this flow waits. */
+  of(flow: number): number {
+    return this.#places.get(flow) ?? 0;
+  }
+
+  /** By how much this worker counts; by 1 if nothing is known of its flows. */
+  weight(id: string): number {
+    let weight = this.#weights.get(id);
+    if (weight === undefined) {
+      const { flows = [] } = this.#shares[id] ?? {};
+      weight = flows.reduce((sum, flow) => sum + 1 / this.of(flow), 0) || 1;
+      this.#weights.set(id, weight);
+    }
+    return weight;
+  }
+}
