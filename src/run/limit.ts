@@ -97,10 +97,10 @@ export class Limit {
     return this.#window?.sum(this.#seams.now()) ?? this.#held;
   }
 
-  /** Is there so much? What is more than its part is left to those that want it. */
+  /** Is there so much? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
   has(amount: number): boolean {
     const used = this.inUse() + amount;
-    return used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#part);
+    return used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: this.max, head: amount }));
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
@@ -192,7 +192,11 @@ export class Limit {
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
   get #part(): number {
-    const part = partOf(this.max, this.#others, { id: this.#id, ...this.#own }, this.#row.turn);
+    return this.#partOf(this.#own);
+  }
+
+  #partOf({ want, head }: Pick<ShareRow, "want" | "head">): number {
+    const part = partOf(this.max, this.#others, { id: this.#id, use: this.inUse(), want, head }, this.#row.turn);
     return Math.max(0, Math.min(part, this.max - this.#othersShares));
   }
 

@@ -184,12 +184,14 @@ export async function reopen(
   // their time begins anew with the run's
   const stages = (await store.readActorRange(record.id, "[", "\\")).map(({ key }) => key).filter(isSpan);
   const { id, workflow: name, definition: hash, commitNo: from } = record;
+  // for whom it works stays, and how urgent it is
+  const { lane } = openRunRow(record);
   const commit: Commit = {
     runId: id,
     from,
     epoch: NOBODY,
     at,
-    run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false }),
+    run: runRow(id, from + 1, { name, hash }, { status: "running", finished: false, wakeAt: null }, { state: "running", workedMs: 0, degraded: false, lane }),
     actors: [actorRow(id, SUPERVISOR_KEY, "running", "{}", null), ...rows, ...(set?.rows ?? [])],
     gone: [...gone, ...stages, OUTPUT_KEY],
     // who follows the history learns which nodes lost what they had come to
