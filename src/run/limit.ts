@@ -35,9 +35,11 @@ export class Limit {
   #held = 0;
   /** Attempts that have something of it. */
   #holders = 0;
-  /** What waits, and what the first of it needs. */
+  /** What waits, and the most of it that one attempt needs. */
   #want = 0;
   head = 0;
+  /** So many flows need it, whatever they wait for first. */
+  flows = 0;
   /** When attempts were granted that use it, the newest last. */
   readonly #grantedAt: number[] = [];
   #writtenAt = 0;
@@ -308,7 +310,7 @@ export class Limit {
   }
 
   get isUnused(): boolean {
-    return this.#want === 0 && this.#holders === 0 && this.inUse() === 0;
+    return this.flows === 0 && this.#want === 0 && this.#holders === 0 && this.inUse() === 0;
   }
 
   get isIdle(): boolean {
