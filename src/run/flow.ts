@@ -44,7 +44,7 @@ export interface Need {
 /** That a flow waits, and for which limit if it is one. What has been left stands in line no longer. */
 export interface Place {
   readonly flow: Flow;
-  readonly limit?: Limit;
+  readonly limit: Limit | undefined;
 }
 
 /** Nodes that use the same, for the same tenant. */
@@ -58,7 +58,7 @@ export class Flow {
   tag = 0;
   /** Where it waits: for its turn, a limit, or something else. */
   placed: Place | undefined;
-  /** It claims the first so many of its needs: what it has, and the first that it lacks. */
+  /** It claims the first so many of its needs: up to that for which it waits. */
   claimed = 0;
   count = 0;
   readonly lines = new Map<HostedRun, Line>();
@@ -70,8 +70,8 @@ export class Flow {
   constructor(agent: Agent, key: string, needs: readonly Need[], breaker: AgentBreaker | undefined) {
     this.agent = agent;
     this.number = flowNumber(`${agent.name} ${key}`);
-    // all claim in one order: so nobody has what another lacks who has what he lacks
-    this.needs = needs.toSorted((a, b) => (a.limit.key < b.limit.key ? -1 : 1));
+    // all claim in one order: so nobody has what another lacks who has what he lacks. Who waits for time to pass claims nothing else
+    this.needs = needs.toSorted(({ limit: a }, { limit: b }) => (b.perMs ?? 0) - (a.perMs ?? 0) || (a.key < b.key ? -1 : 1));
     this.breaker = breaker;
   }
 

@@ -2,9 +2,13 @@
  * The gate: which of the nodes that wait for a limit is granted next.
  * 1. Nodes that use the same for the same tenant are one flow. A flow waits for the first limit that has too little for it,
  *    and takes from none before all have enough: so nobody who needs something else waits behind it.
- * 2. Flows take turns, whatever their lengths: no agent and no tenant starves another. Within a flow the run with the
- *    greater priority comes first; each minute of waiting counts as one more.
- * 3. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
+ * 2. Flows take turns, whatever their lengths: no agent and no tenant starves another. Who comes to a limit stands behind
+ *    those that wait for it, also if it needs less. Within a flow the run with the greater priority comes first; each minute
+ *    of waiting counts as one more.
+ * 3. A flow claims what it waits for, and what comes before that in the order in which all workers claim. So workers do not
+ *    wait for each other in a circle; and what is claimed of a limit follows from what happens to those before it alone, so
+ *    that it comes to rest.
+ * 4. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Agent } from "../define/agent.ts";
@@ -94,8 +98,8 @@ export class Gate {
   /** Leave at once, if nobody waits before; else the node is to be parked. */
   tryPass(flow: Flow): Pass | undefined {
     if (flow.tooLarge === undefined) {
-      if (flow.count > 0 || flow.lacking !== undefined) return undefined;
-      for (const { limit } of flow.needs) if (this.#firstAt(limit) !== undefined) return undefined;
+      const isTurnOfOthers = flow.needs.length > 0 && this.#ready.length > 0;
+      if (flow.count > 0 || isTurnOfOthers || this.#waitsFor(flow) !== undefined) return undefined;
     }
     return this.#pass(flow);
   }
@@ -148,13 +152,24 @@ export class Gate {
   }
 
   #count(flow: Flow, by: number): void {
+    if (flow.count === 0) for (const { limit } of flow.needs) limit.flows++;
     flow.count += by;
     this.#waiting += by;
     for (const { limit, amount } of flow.needs.slice(0, flow.claimed)) {
       limit.waits(by * amount);
       this.#seams.limits.touch(limit);
     }
-    if (flow.count === 0) this.#claim(flow, 0);
+    if (flow.count > 0) return;
+    for (const { limit } of flow.needs) limit.flows--;
+    this.#claim(flow, 0);
+    this.#leavePlace(flow);
+  }
+
+  /** Those that stand behind it no longer wait for it. */
+  #leavePlace(flow: Flow): void {
+    const left = flow.placed?.limit;
+    flow.placed = undefined;
+    if (left !== undefined) this.touched(left);
   }
 
   #claim(flow: Flow, upTo: number): void {
@@ -170,29 +185,28 @@ export class Gate {
     if (isClaimed) limit.waiters.add(flow.number);
     else limit.waiters.delete(flow.number);
     limit.waits(isClaimed ? flow.count * amount : -flow.count * amount);
-    limit.head = this.#headOf(limit);
+    if (isClaimed) limit.head = Math.max(limit.head, amount);
+    else if (limit.head === amount) limit.head = mostOf(claims, limit);
     this.#seams.limits.touch(limit);
-  }
-
-  /** What the first flow needs of it: of those that wait for it, else of those that have it and wait for something else. */
-  #headOf(limit: Limit): number {
-    const [first = this.#firstAt(limit)?.flow] = this.#firstAt(limit) === undefined ? (this.#claims.get(limit) ?? []) : [];
-    return first?.needOf(limit) ?? 0;
   }
 
   /** Who waits for it, and has not left. */
   #firstAt(limit: Limit): Place | undefined {
     const waiters = this.#waiters.get(limit);
     for (let first = waiters?.peek(); first !== undefined; first = waiters!.peek()) {
-      if (first.flow.placed === first && first.flow.count > 0) return first;
+      if (first.flow.placed === first) return first;
       waiters!.pop();
-      if (first.flow.placed === first) first.flow.placed = undefined;
     }
     return undefined;
   }
 
+  /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
+  #waitsFor(flow: Flow): Limit | undefined {
+    return flow.needs.find(({ limit, amount }) => !limit.has(amount) || (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag)?.limit;
+  }
+
   #placeAnew(flow: Flow): void {
-    flow.placed = undefined;
+    this.#leavePlace(flow);
     this.#place(flow);
   }
 
@@ -200,27 +214,25 @@ export class Gate {
   #place(flow: Flow): void {
     if (flow.placed !== undefined || flow.count === 0) return;
     flow.tag = Math.max(flow.tag, this.#served);
-    const { lacking } = flow;
-    const isReady = flow.canGo || lacking === undefined;
-    this.#claim(flow, isReady ? flow.needs.length : flow.needs.findIndex(({ limit }) => limit === lacking) + 1);
-    const place: Place = (flow.placed = isReady ? { flow } : { flow, limit: lacking });
-    if (isReady) return this.#ready.push(place, flow.tag);
-    let waiters = this.#waiters.get(lacking);
-    if (waiters === undefined) this.#waiters.set(lacking, (waiters = new Heap()));
+    const limit = flow.tooLarge === undefined ? this.#waitsFor(flow) : undefined;
+    this.#claim(flow, limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit) + 1);
+    const place: Place = (flow.placed = { flow, limit });
+    if (limit === undefined) return this.#ready.push(place, flow.tag);
+    let waiters = this.#waiters.get(limit);
+    if (waiters === undefined) this.#waiters.set(limit, (waiters = new Heap()));
     waiters.push(place, flow.tag);
-    this.touched(lacking);
+    this.touched(limit);
   }
 
   /** There may be more, or less, of it. */
   touched(limit: Limit): void {
     this.#seams.limits.touch(limit);
     const first = this.#firstAt(limit);
-    limit.head = this.#headOf(limit);
     if (first === undefined) {
       if (limit.isOver) this.#watchWindow(limit);
-    } else if (limit.has(limit.head) || first.flow.tooLarge !== undefined) {
+    } else if (limit.has(first.flow.needOf(limit)) || first.flow.tooLarge !== undefined) {
       this.#waiters.get(limit)!.pop();
-      this.#ready.push((first.flow.placed = { flow: first.flow }), first.flow.tag);
+      this.#ready.push((first.flow.placed = { flow: first.flow, limit: undefined }), first.flow.tag);
       this.#seams.wantsTick();
     } else this.#watchWindow(limit);
     if (limit.isContended) this.#standBack(limit);
@@ -268,12 +280,12 @@ export class Gate {
 
   #waitForBreaker(flow: Flow): void {
     const { name } = flow.breaker!;
-    flow.placed = { flow };
+    flow.placed = { flow, limit: undefined };
     this.#atBreaker.set(name, [...(this.#atBreaker.get(name) ?? []), flow]);
   }
 
   #setAside(flow: Flow): void {
-    flow.placed = { flow };
+    flow.placed = { flow, limit: undefined };
     this.#aside.push(flow);
   }
 
@@ -384,6 +396,15 @@ export class Gate {
     for (const flows of this.#flows.values()) for (const { cancelTimer } of flows.values()) cancelTimer?.();
     this.#timers.clear();
   }
+}
+
+function mostOf(claims: ReadonlySet<Flow>, limit: Limit): number {
+  let most = 0;
+  for (const flow of claims) {
+    most = Math.max(most, flow.needOf(limit));
+    if (most === limit.head) break;
+  }
+  return most;
 }
 
 function exceeded({ name }: Agent, { limit, amount }: Need): string {

@@ -8,7 +8,7 @@ export interface ShareRow {
   /** What it uses now, and what waits for more. */
   readonly use: number;
   readonly want: number;
-  /** What the first that waits needs. */
+  /** The most that one attempt needs of those that wait. */
   readonly head: number;
   /** The flows that wait, by their numbers. */
   readonly flows?: readonly number[];

@@ -39,7 +39,7 @@ export class Limit {
   #held = 0;
   /** Attempts that have something of it. */
   #holders = 0;
-  /** What waits, and what the first of it needs. */
+  /** What waits, and the most of it that one attempt needs. */
   #want = 0;
   head = 0;
   /** The flows that wait, by their numbers. */
@@ -50,6 +50,8 @@ export class Limit {
   #takenSinceTurn = 0;
   /** The part that was reckoned last, and of what. */
   #knownPart: ({ readonly row: LimitRow; readonly part: number } & Pick<ShareRow, "use" | "want" | "head">) | undefined;
+  /** So many flows need it, whatever they wait for first. */
+  flows = 0;
   /** When attempts were granted that use it, the newest last. */
   readonly #grantedAt: number[] = [];
   #writtenAt = 0;
@@ -110,10 +112,10 @@ export class Limit {
     return this.#window?.sum(this.#seams.now()) ?? this.#held;
   }
 
-  /** Is there so much? What is more than its part is left to those that want it. */
+  /** Is there so much? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
   has(amount: number): boolean {
     const used = this.inUse() + amount;
-    return used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#part);
+    return used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: this.max, head: amount }));
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
@@ -227,8 +229,12 @@ export class Limit {
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
   get #part(): number {
+    return this.#partOf(this.#own);
+  }
+
+  #partOf({ want, head }: Pick<ShareRow, "want" | "head">): number {
     if (!this.#othersWant) return Math.max(0, this.max - this.#othersShares);
-    const { use, want, head } = this.#own;
+    const use = this.inUse();
     const known = this.#knownPart;
     if (known?.row === this.#row && known.use === use && known.want === want && known.head === head) return known.part;
     const own = { id: this.#id, use, want, head, weight: this.#places.weight(String(this.#id)) };
@@ -357,7 +363,7 @@ export class Limit {
   }
 
   get isUnused(): boolean {
-    return this.#want === 0 && this.#holders === 0 && this.inUse() === 0;
+    return this.flows === 0 && this.#want === 0 && this.#holders === 0 && this.inUse() === 0;
   }
 
   get isIdle(): boolean {

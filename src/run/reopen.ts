@@ -183,6 +183,7 @@ export async function reopen(
   // their time begins anew with the run's
   const stages = (await store.readActorRange(record.id, "[", "\\")).map(({ key }) => key).filter(isSpan);
   const { id, workflow: name, definition: hash, commitNo: from } = record;
+  // for whom it works stays, and how urgent it is
   const { lane } = openRunRow(record);
   const endedBefore = { as: record.status, isBlocked: new Progress(graph, stored).hasBlocked };
   const body = { state: "running", workedMs: 0, degraded: false, ...(lane !== undefined && { lane }), endedBefore };

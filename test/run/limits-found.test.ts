@@ -1,0 +1,63 @@
+/**
+ * Limits: scenes that random workflows found, or that were thought of when they were mended.
+ */
+import { expect, test } from "vitest";
+import type { LimitsOptions } from "../../src/define/limits.ts";
+import { held, start, wide } from "../sim/held-agent.ts";
+import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+
+test("a run that is resumed or tried again is its tenant's still, and as urgent as it was", async () => {
+  const room = new MachineRoom();
+  const failing = anyAgent("failing", () => Promise.reject(new Error("no")), { retry: { maxAttempts: 1 } });
+  const { agent, calls } = held({ uses: { calls: 1 } });
+  const process = await room.boot([], { limits: { calls: { max: 1, each: "tenant" } } });
+  await start(room, process, wide(agent, 3, "cut"), "cut", { tenant: "a", priority: 3 });
+  await start(room, process, wide(failing, 1, "failing"), "failed", { tenant: "b", priority: -3 });
+  await room.clock.until(() => calls().length === 1);
+  const [cut, failed] = [await process.pawl.run("cut"), await process.pawl.run("failed")];
+  await room.settled(cut.cancel());
+  await room.settled(failed.result().catch(() => {}));
+  await room.settled(cut.resume());
+  await room.settled(failed.retry());
+  await room.clock.advance(10_000);
+  expect(await cut.status()).toMatchObject({ tenant: "a", priority: 3 });
+  expect(await failed.status()).toMatchObject({ tenant: "b", priority: -3 });
+  await start(room, process, wide(agent, 3, "other"), "other", { tenant: "a" });
+  const before = calls().length;
+  await room.clock.advance(10_000);
+  // the tenant has one call at a time
+  expect(calls()).toHaveLength(before);
+});
+
+test("a worker where some wait for more and some for less of what another one wants, too, goes on", async () => {
+  const room = new MachineRoom();
+  const takesTime = (ms: number) => () => new Promise<void>((resolve) => void room.clock.after(ms, resolve));
+  const little = anyAgent("little", takesTime(1_000), { uses: { db: 1, mine: 1, tokens: 1 } });
+  const much = anyAgent("much", takesTime(1_000), { uses: { db: 2, tokens: 1 } });
+  const limits: LimitsOptions = { db: { max: 2 }, mine: { max: 1 }, tokens: { max: 2, per: "10s" } };
+  const flow = anyWorkflow("flow", (wf) => {
+    wf.node("little", little, null);
+    wf.node("much", much, null);
+  });
+  const [one, two] = [await room.boot([], { limits }), await room.boot([], { limits })];
+  for (const [id, process] of Object.entries({ a: one, b: two, c: one })) await start(room, process, flow, id);
+  for (const id of ["a", "b", "c"]) await room.settled((await one.pawl.run(id)).result());
+});
+
+test("who needs much of something is not passed by for ever by those who need little of it", async () => {
+  const room = new MachineRoom();
+  const big = held({ uses: { db: 2 } }, "big");
+  const small = held({ uses: { db: 1 } }, "small");
+  const flow = wide(small.agent, 1);
+  const process = await room.boot([flow], { limits: { db: { max: 2 } } });
+  await start(room, process, flow, "s0");
+  await room.clock.until(() => small.calls().length === 1);
+  await start(room, process, wide(big.agent, 1, "big"), "big");
+  for (let n = 1; n < 6 && big.calls().length === 0; n++) {
+    await start(room, process, flow, `s${n}`);
+    await room.clock.advance(1_000);
+    small.endOne();
+    await room.clock.advance(1_000);
+  }
+  expect(big.calls()).toHaveLength(1);
+});
