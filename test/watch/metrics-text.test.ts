@@ -118,7 +118,18 @@ const NAMES = [
     ["run_duration_seconds", "attempt_duration_seconds", "commit_duration_seconds"].map((name) => `histogram ${name}`),
     [
       ...["calls_running", "limit_held", "limit_used", "limit_waiting", "limit_max", "limit_utilization_ratio", "breaker_state", "breaker_failures"],
-      ...["breaker_successes", "breaker_failure_ratio", "workflows", "runs_in_memory", "attempts_queued", "attempts_parked", "attempts_running"],
+      ...[
+        "breaker_successes",
+        "breaker_failure_ratio",
+        "workflows",
+        "runs_in_memory",
+        "runs_active",
+        "runs_active_max",
+        "runs_pending",
+        "attempts_queued",
+        "attempts_parked",
+        "attempts_running",
+      ],
       ...["permits_held", "permits_max", "health", "process_resident_bytes", "process_heap_used_bytes", "process_heap_limit_bytes"],
     ].map((name) => `gauge ${name}`),
   );
