@@ -13,6 +13,8 @@ export interface NodePolicy {
   readonly maxIntervalMs: number;
   readonly jitter: "full" | "none";
   readonly timeoutMs: number;
+  /** Kinds and codes of failures that are not tried again: here it is asked of a timeout, other failures say it themselves. */
+  readonly nonRetryable?: readonly string[] | undefined;
   /** People are warned, and recovery actions run beside the attempt, when it takes longer; less than the timeout. */
   readonly warnAfterMs?: number | undefined;
   /** Names of those recovery actions, one after the other. */
@@ -75,10 +77,13 @@ export type NodeEvent =
   | { type: "node.overridden"; outcome: "notTaken" }
   | { type: "node.overridden"; outcome: "skipped" | "failed"; failure: Failure };
 
-const timedOut: Failure = { kind: "timeout", code: "PAWL_AGENT_TIMEOUT", message: "the attempt took longer than its timeout", retryable: true };
+const TIMED_OUT = { kind: "timeout", code: "PAWL_AGENT_TIMEOUT", message: "the attempt took longer than its timeout" } as const;
 
 /** An event in `running` is a failure that says so itself, or the attempt's timer. */
-const failureOf = (event: NodeEvent): Failure => ("failure" in event && event.failure !== undefined ? event.failure : timedOut);
+function failureOf(event: NodeEvent, { nonRetryable = [] }: NodePolicy): Failure {
+  if ("failure" in event && event.failure !== undefined) return event.failure;
+  return { ...TIMED_OUT, retryable: ![TIMED_OUT.kind, TIMED_OUT.code].some((word) => nonRetryable.includes(word)) };
+}
 
 const attemptsLeft = ({ attempt, attemptsBefore, policy }: NodeContext): boolean => attempt - attemptsBefore < policy.maxAttempts;
 const hasNext = ({ warned, recoveries, policy }: NodeContext): boolean => warned < (policy.onWarn?.length ?? 0) && recoveries < RECOVERIES_MAX;
@@ -89,7 +94,7 @@ export function backoffMs(policy: NodePolicy, attempt: number, event: NodeEvent)
   const grown = policy.initialIntervalMs * policy.backoffCoefficient ** (attempt - 1);
   const capped = Math.min(grown, policy.maxIntervalMs);
   const drawn = policy.jitter === "full" && "jitter" in event ? capped * event.jitter : capped;
-  return Math.max(Math.ceil(drawn), failureOf(event).retryAfterMs ?? 0);
+  return Math.max(Math.ceil(drawn), failureOf(event, policy).retryAfterMs ?? 0);
 }
 
 export const nodeMachine = setup({
@@ -114,10 +119,10 @@ export const nodeMachine = setup({
     /** The running call is asked to stop: abort its signal; its answer is still waited for. */
     stopAgent: () => {},
     keepFailure: assign(({ context, event }) => ({
-      failure: failureOf(event),
+      failure: failureOf(event, context.policy),
       backoffMs: backoffMs(context.policy, context.attempt - context.attemptsBefore, event),
     })),
-    keepReason: assign({ failure: ({ event }) => failureOf(event), backoffMs: 0 }),
+    keepReason: assign({ failure: ({ context, event }) => failureOf(event, context.policy), backoffMs: 0 }),
     turnToAlternative: assign(({ context }) => ({
       policy: context.policy.alternative!,
       alternative: context.alternative + 1,
@@ -126,8 +131,8 @@ export const nodeMachine = setup({
     })),
   },
   guards: {
-    mayRetry: ({ context, event }) => failureOf(event).retryable && attemptsLeft(context),
-    mayRecover: ({ context, event }) => failureOf(event).recover !== undefined && context.recoveries < RECOVERIES_MAX,
+    mayRetry: ({ context, event }) => failureOf(event, context.policy).retryable && attemptsLeft(context),
+    mayRecover: ({ context, event }) => failureOf(event, context.policy).recover !== undefined && context.recoveries < RECOVERIES_MAX,
     warnsAndActs: ({ context }) => context.policy.warnAfterMs !== undefined && hasNext(context),
     warns: ({ context }) => context.policy.warnAfterMs !== undefined,
     saysRestart: ({ event }) => says(event, "restart"),
