@@ -9,7 +9,8 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 2, setupFiles: ["test/.cpu-setup.ts"],
+    maxWorkers: 2,
+    setupFiles: ["test/.cpu-setup.ts"],
     restoreMocks: true,
     // Processes that tests start find their modules compiled.
     env: { NODE_COMPILE_CACHE: new URL("../node_modules/.cache/compiled", import.meta.url).pathname },

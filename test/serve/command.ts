@@ -2,19 +2,25 @@
  * The command as a user has it: the real program, in a folder of its own, with agents that a test can hold and count.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, afterEach, expect, vi } from "vitest";
-import { Resident } from "./resident.ts";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, vi } from "vitest";
+import { Residents } from "./resident.ts";
+import type { CommandLine } from "./resident-child.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BIN = join(ROOT, "src/serve/bin.ts");
 const MODULE = /\.m?[jt]s$/;
-const resident = new Resident(environment());
+const residents = new Residents(environment());
+/** A worker that is asked to end has so long until it is killed. */
+const CLOSE_MS = 3_000;
 
 /**
- * `echo` gives its input back, `gate` waits until the test opens it, `broken` throws, and `lacking` throws until the test
+ * `echo` gives its input back, `gate` waits until the test opens it or ends, `broken` throws, and `lacking` throws until the test
  * opens it. Each call is written down.
  */
 const AGENTS = `
@@ -29,7 +35,7 @@ const spec = (name, run) => agent({ name, input: z.any(), output: z.any(), retry
 } });
 export const echo = spec("echo", (input) => input);
 export const gate = spec("gate", (input, { nodeId, signal }) => new Promise((resolve, reject) => {
-  const timer = setInterval(() => existsSync(join(import.meta.dirname, nodeId + ".open")) && (clearInterval(timer), resolve(input)), 10);
+  const timer = setInterval(() => ["over", nodeId + ".open"].some((file) => existsSync(join(import.meta.dirname, file))) && (clearInterval(timer), resolve(input)), 10);
   signal.addEventListener("abort", () => (clearInterval(timer), reject(signal.reason)));
 }));
 export const broken = spec("broken", () => { throw new Error("no such\\u001b[31m model"); });
@@ -72,19 +78,27 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A command that is under way. */
+/** A command that is under way: in a process of its own, or in one that stays and is told of it. */
 export class Command {
   readonly process: ChildProcess;
   readonly ended: Promise<Ended>;
+  readonly isResident: boolean;
   stdout = "";
   stderr = "";
   readonly #listeners = new Set<() => void>();
 
-  constructor(process_: ChildProcess) {
+  constructor(process_: ChildProcess, told?: CommandLine) {
     this.process = process_;
-    process_.stdout!.setEncoding("utf8").on("data", (text: string) => this.#note(() => (this.stdout += text)));
-    process_.stderr!.setEncoding("utf8").on("data", (text: string) => this.#note(() => (this.stderr += text)));
-    this.ended = new Promise((resolve) => process_.on("close", (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr })));
+    this.isResident = told !== undefined;
+    const printed = [
+      read(process_.stdout!, (text) => this.#note(() => (this.stdout += text))),
+      read(process_.stderr!, (text) => this.#note(() => (this.stderr += text))),
+    ];
+    this.ended = Promise.all([told === undefined ? closed(process_) : answer(process_, told), ...printed]).then(([code]) => ({
+      code,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
   }
 
   /** Resolves when this was printed, on either stream. */
@@ -117,9 +131,40 @@ export class Command {
   }
 }
 
+/** Resolves when the stream has ended, or is told by a NUL that this is the end of what a command prints. */
+function read(stream: Readable, append: (text: string) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const listen = (text: string): void => {
+      append(text.replace("\0", ""));
+      if (text.includes("\0")) end();
+    };
+    const end = (): void => {
+      stream.off("data", listen).off("close", end);
+      resolve();
+    };
+    stream.setEncoding("utf8").on("data", listen).on("close", end);
+  });
+}
+
+async function closed(process_: ChildProcess): Promise<number | null> {
+  return ((await once(process_, "close")) as [number | null])[0];
+}
+
+/** The code with which the command ends, or null when its process does. */
+function answer(process_: ChildProcess, told: CommandLine): Promise<number | null> {
+  return new Promise((resolve) => {
+    const end = (code: number | null): void => {
+      process_.off("message", end).off("close", end);
+      resolve(code);
+    };
+    process_.on("message", end).on("close", end);
+    process_.send(told);
+  });
+}
+
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), "pawl-serve-"));
-  readonly #commands: Command[] = [];
+  readonly #commands = new Set<Command>();
   #hasRewrittenModule = false;
 
   constructor() {
@@ -147,14 +192,14 @@ export class Folder {
     return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
   }
 
-  /** Starts `pawl …`. */
+  /** Starts `pawl …` in a process of its own. */
   start(...words: string[]): Command {
     return this.#spawn(process.execPath, ["--conditions=pawl-source", BIN, ...words]);
   }
 
   /** Starts `pawl work …`, and waits until it stands by. */
   async work(...files: string[]): Promise<Command> {
-    const command = this.start("work", ...files);
+    const command = this.#begin("work", ...files);
     await command.printed("is ready on");
     return command;
   }
@@ -173,12 +218,21 @@ export class Folder {
   }
 
   /**
-   * Runs `pawl …` to its end; in the process that stays, if it is free and cannot have read another text of a module.
-   * What concerns the process itself is for `start`.
+   * Runs `pawl …` to its end; in a process that stays, if none can have read another text of a module. What concerns the
+   * process itself is for `start`.
    */
   pawl(...words: string[]): Promise<Ended> {
-    if (resident.isBusy || this.#hasRewrittenModule) return this.start(...words).ended;
-    return resident.run({ folder: this.path, words });
+    return this.#begin(...words).ended;
+  }
+
+  #begin(...words: string[]): Command {
+    if (this.#hasRewrittenModule) return this.start(...words);
+    const child = residents.take();
+    const command = new Command(child, { folder: this.path, words });
+    void command.ended.then(() => residents.giveBack(child));
+    this.#commands.add(command);
+    void command.ended.then(() => this.#commands.delete(command));
+    return command;
   }
 
   /** Runs `pawl …` on a terminal of this size, by `script`. */
@@ -192,15 +246,24 @@ export class Folder {
     return this.#spawn(process.execPath, [...flags, "--conditions=pawl-source", BIN, ...words]).ended;
   }
 
+  /** Ends what is under way; processes that stay are told to, and killed when they do not. */
   async remove(): Promise<void> {
-    for (const command of this.#commands) command.kill("SIGKILL");
-    await Promise.all(this.#commands.map(({ ended }) => ended));
+    this.write("over", "");
+    await Promise.all(
+      [...this.#commands].map(async (command) => {
+        command.kill(command.isResident ? "SIGTERM" : "SIGKILL");
+        const hasEnded = await Promise.race([command.ended, sleep(CLOSE_MS, undefined, { ref: false })]);
+        if (hasEnded === undefined) command.kill("SIGKILL");
+        await command.ended;
+      }),
+    );
     rmSync(this.path, { recursive: true, force: true });
   }
 
   #spawn(program: string, words: readonly string[], stdin: "pipe" | "ignore" = "ignore"): Command {
     const command = new Command(spawn(program, words, { cwd: this.path, env: environment(), stdio: [stdin, "pipe", "pipe"] }));
-    this.#commands.push(command);
+    this.#commands.add(command);
+    void command.ended.then(() => this.#commands.delete(command));
     return command;
   }
 }
@@ -211,17 +274,10 @@ function environment(): NodeJS.ProcessEnv {
   return { ...env, TERM: "xterm" };
 }
 
-const folders: Folder[] = [];
-
-afterEach(async () => {
-  for (const folder of folders.splice(0)) await folder.remove();
-});
-afterAll(() => resident.stop());
-
 /** A folder that is removed when the test is over. */
 export function makeFolder(): Folder {
   const folder = new Folder();
-  folders.push(folder);
+  onTestFinished(() => folder.remove());
   return folder;
 }
 
