@@ -1,16 +1,16 @@
 /**
  * The command as a user has it: the real program, in a folder of its own, with agents that a test can hold and count.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, vi } from "vitest";
 import { Residents } from "./resident.ts";
-import type { CommandLine } from "./resident-child.ts";
+import { Command, type Ended } from "./running.ts";
+
+export type { Ended };
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BIN = join(ROOT, "src/serve/bin.ts");
@@ -71,96 +71,6 @@ export const approval = setup({}).createMachine({
   states: { waiting: { on: { APPROVE: "approved", NOTE: {} } }, approved: { type: "final" }, closed: { on: { REOPEN: "waiting" } } },
 });
 `;
-
-export interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A command that is under way: in a process of its own, or in one that stays and is told of it. */
-export class Command {
-  readonly process: ChildProcess;
-  readonly ended: Promise<Ended>;
-  readonly isResident: boolean;
-  stdout = "";
-  stderr = "";
-  readonly #listeners = new Set<() => void>();
-
-  constructor(process_: ChildProcess, told?: CommandLine) {
-    this.process = process_;
-    this.isResident = told !== undefined;
-    const printed = [
-      read(process_.stdout!, (text) => this.#note(() => (this.stdout += text))),
-      read(process_.stderr!, (text) => this.#note(() => (this.stderr += text))),
-    ];
-    this.ended = Promise.all([told === undefined ? closed(process_) : answer(process_, told), ...printed]).then(([code]) => ({
-      code,
-      stdout: this.stdout,
-      stderr: this.stderr,
-    }));
-  }
-
-  /** Resolves when this was printed, on either stream. */
-  printed(text: string | RegExp): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const printed = this.stdout + this.stderr;
-        if (!(typeof text === "string" ? printed.includes(text) : text.test(printed))) return;
-        this.#listeners.delete(look);
-        resolve();
-      };
-      this.#listeners.add(look);
-      look();
-      void this.ended.then(() => reject(new Error(`ended without "${text}":\n${this.stdout}${this.stderr}`)));
-    });
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.process.kill(signal);
-  }
-
-  /** Types on the command's terminal. */
-  type(text: string): void {
-    this.process.stdin!.write(text);
-  }
-
-  #note(append: () => void): void {
-    append();
-    for (const look of this.#listeners) look();
-  }
-}
-
-/** Resolves when the stream has ended, or is told by a NUL that this is the end of what a command prints. */
-function read(stream: Readable, append: (text: string) => void): Promise<void> {
-  return new Promise((resolve) => {
-    const listen = (text: string): void => {
-      append(text.replace("\0", ""));
-      if (text.includes("\0")) end();
-    };
-    const end = (): void => {
-      stream.off("data", listen).off("close", end);
-      resolve();
-    };
-    stream.setEncoding("utf8").on("data", listen).on("close", end);
-  });
-}
-
-async function closed(process_: ChildProcess): Promise<number | null> {
-  return ((await once(process_, "close")) as [number | null])[0];
-}
-
-/** The code with which the command ends, or null when its process does. */
-function answer(process_: ChildProcess, told: CommandLine): Promise<number | null> {
-  return new Promise((resolve) => {
-    const end = (code: number | null): void => {
-      process_.off("message", end).off("close", end);
-      resolve(code);
-    };
-    process_.on("message", end).on("close", end);
-    process_.send(told);
-  });
-}
 
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), "pawl-serve-"));
@@ -227,12 +137,7 @@ export class Folder {
 
   #begin(...words: string[]): Command {
     if (this.#hasRewrittenModule) return this.start(...words);
-    const child = residents.take();
-    const command = new Command(child, { folder: this.path, words });
-    void command.ended.then(() => residents.giveBack(child));
-    this.#commands.add(command);
-    void command.ended.then(() => this.#commands.delete(command));
-    return command;
+    return this.#note(residents.start({ folder: this.path, words }));
   }
 
   /** Runs `pawl …` on a terminal of this size, by `script`. */
@@ -261,7 +166,10 @@ export class Folder {
   }
 
   #spawn(program: string, words: readonly string[], stdin: "pipe" | "ignore" = "ignore"): Command {
-    const command = new Command(spawn(program, words, { cwd: this.path, env: environment(), stdio: [stdin, "pipe", "pipe"] }));
+    return this.#note(new Command(spawn(program, words, { cwd: this.path, env: environment(), stdio: [stdin, "pipe", "pipe"] })));
+  }
+
+  #note(command: Command): Command {
     this.#commands.add(command);
     void command.ended.then(() => this.#commands.delete(command));
     return command;

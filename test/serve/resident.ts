@@ -3,6 +3,8 @@
  * loaded. A command prints, ends and fails there as the real program does (`resident.test.ts`), but for what concerns the process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import type { CommandLine } from "./resident-child.ts";
+import { Command } from "./running.ts";
 
 const CHILD = new URL("resident-child.ts", import.meta.url).pathname;
 
@@ -16,16 +18,13 @@ export class Residents {
     process.once("exit", () => this.#all.forEach((child) => child.kill("SIGKILL")));
   }
 
-  /** One that is idle. */
-  take(): ChildProcess {
+  /** Begins the command, in one that is idle. */
+  start(line: CommandLine): Command {
     const [child = this.#spawn()] = this.#idle;
     this.#idle.delete(child);
-    return child;
-  }
-
-  /** Its command has ended. */
-  giveBack(child: ChildProcess): void {
-    if (this.#all.has(child)) this.#idle.add(child);
+    const command = new Command(child, line);
+    void command.ended.then(() => this.#all.has(child) && this.#idle.add(child));
+    return command;
   }
 
   #spawn(): ChildProcess {
