@@ -1,10 +1,11 @@
 /**
  * Stages with a timeout or a warning, and runs with a warning: in time in which the run could work.
  */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Agent } from "../../src/define/agent.ts";
 import type { StageRecovery } from "../../src/define/recovery.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../src/define/workflow.ts";
+import { EventNodes } from "../../src/run/event-nodes.ts";
 import type { RunNotice } from "../../src/run/notice.ts";
 import type { Run } from "../../src/run/handle.ts";
 import { z } from "zod";
@@ -236,4 +237,16 @@ test("options of a stage are checked where it is written", () => {
     });
   expect(twice).toThrow('stage "code" is given options twice');
   expect(() => workflow({ name: "flow", input: z.any(), warnAfter: "1h" }, () => 1)).toThrow("must be less than the timeout of 1800000 ms");
+});
+
+test("nodes of a stage that do not end when its time is up are a bug of pawl: the run is set aside", async () => {
+  vi.spyOn(EventNodes.prototype, "end").mockImplementation(() => {});
+  const flow = anyWorkflow("flow", (wf) => {
+    wf.stage("code", { timeout: "1m" }, () => {
+      wf.node("slow", hanging([]), 1);
+      wf.event("come", z.any());
+    });
+  });
+  const { status, reason } = await (await played(flow)).status();
+  expect([status, reason]).toEqual(["quarantined", expect.stringContaining("nodes that failed by PAWL_STAGE_TIMED_OUT do not end")]);
 });
