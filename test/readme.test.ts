@@ -11,7 +11,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { ERRORS, type ErrorCode, PawlError, documentSchema, open, parseWorkflow } from "../src/index.ts";
 import { anyAgent, anyWorkflow } from "./sim/machine-room.ts";
-import { Resident } from "./serve/resident.ts";
+import { Residents } from "./serve/resident.ts";
 import { playedToTheEnd } from "./sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -22,9 +22,8 @@ const place = join(root, "test", "readme-programs");
 
 beforeAll(() => void mkdirSync(place, { recursive: true }));
 /** Runs commands one after the other, without loading the modules for each. */
-const resident = new Resident({ ...process.env, PAWL_STORE: ".pawl/pawl.db" });
+const residents = new Residents({ ...process.env, PAWL_STORE: ".pawl/pawl.db" });
 afterAll(() => {
-  resident.stop();
   rmSync(place, { recursive: true, force: true });
   for (const suffix of ["", "-wal", "-shm"]) rmSync(join(root, ".pawl", `readme.db${suffix}`), { force: true });
 });
@@ -63,7 +62,7 @@ test("each command of the command line works", async () => {
     .filter((line) => line.startsWith("pawl "));
   expect(commands.length).toBeGreaterThan(5);
   for (const command of commands) {
-    const { stdout, stderr, code } = await resident.run({ folder: root, words: command.split(" ").slice(1) });
+    const { stdout, stderr, code } = await residents.start({ folder: root, words: command.split(" ").slice(1) }).ended;
     expect({ command, code, stderr: code === 0 ? "" : stderr }).toEqual({ command, code: 0, stderr: "" });
     expect(stdout.length, command).toBeGreaterThan(20);
   }
@@ -134,7 +133,7 @@ function makeTerminals(name: string) {
     run: async (command: string): Promise<string> => {
       const words = wordsOf(command);
       if (words === undefined) return spawnSync("sh", ["-c", `{ ${command}; } 2>&1`], { cwd, env, encoding: "utf8" }).stdout;
-      const { stdout, stderr } = await resident.run({ folder: cwd, words });
+      const { stdout, stderr } = await residents.start({ folder: cwd, words }).ended;
       return stdout + stderr;
     },
     /** Resolves with the first that it says. */

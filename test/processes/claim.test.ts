@@ -1,14 +1,11 @@
 /**
  * Who takes on which run, among several workers on one file.
  */
-import { afterAll, expect, test } from "vitest";
-import { Crew } from "./crew.ts";
+import { expect, test } from "vitest";
+import { crew } from "./crew.ts";
 import { flows } from "./flows.ts";
 import { rounds } from "./rounds.ts";
 import { Stage } from "./stage.ts";
-
-const crew = new Crew();
-afterAll(() => crew.dismiss());
 
 test("two workers that open at the same instant share what is nobody's, and no node is called twice", async () => {
   let calls: number[] = [];

@@ -2,10 +2,9 @@
  * Clients whose worker dies before it answers, and clients that die themselves: what was asked is done once, and whoever
  * asked can learn what became of it.
  */
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { isPawlError } from "../../src/index.ts";
-import type { Member } from "./crew.ts";
-import { Crew } from "./crew.ts";
+import { type Member, crew } from "./crew.ts";
 import { flows } from "./flows.ts";
 import { type Chance, rounds } from "./rounds.ts";
 import { Stage } from "./stage.ts";
@@ -13,9 +12,6 @@ import { Stage } from "./stage.ts";
 const WRITES = "^(BEGIN|COMMIT|INSERT|UPDATE|DELETE)";
 /** So many writes there are from the request to the answer, and some more. */
 const WRITES_MAX = 14;
-
-const crew = new Crew();
-afterAll(() => crew.dismiss());
 
 /** Who answers when the owner has died: a worker that is there already, or one that comes when the client was told. */
 type Next = "standby" | "later";

@@ -1,14 +1,12 @@
 /**
  * The wall clock jumps while two workers run and one is killed: who is alive, and what is done, is told by no wall clock.
  */
-import { afterAll, test } from "vitest";
-import { Crew } from "./crew.ts";
+import { test } from "vitest";
+import { crew } from "./crew.ts";
 import { rounds } from "./rounds.ts";
 import { Stage } from "./stage.ts";
 
 const HOUR_MS = 3_600_000;
-const crew = new Crew();
-afterAll(() => crew.dismiss());
 
 test("the wall clock jumps by an hour under load, forth or back, and one of two workers is killed: the other finishes all", async () => {
   await rounds({ short: 2, long: 200 }, async (chance) => {

@@ -2,16 +2,13 @@
  * Workers that are asked to end under load: what they have begun they end, others go on with the rest at once, and no
  * attempt is lost or counted.
  */
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isPawlError } from "../../src/index.ts";
-import { Crew } from "./crew.ts";
+import { crew } from "./crew.ts";
 import { flows } from "./flows.ts";
 import { present } from "./inspector.ts";
 import { rounds } from "./rounds.ts";
 import { Stage } from "./stage.ts";
-
-const crew = new Crew();
-afterAll(() => crew.dismiss());
 
 test("a worker gets SIGTERM under load: it ends what it has begun, the standby goes on with the rest, no call is made twice", async () => {
   const waitsMs: number[] = [];

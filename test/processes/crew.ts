@@ -96,3 +96,7 @@ export class Crew {
     await Promise.all(ends);
   }
 }
+
+/** That of all test files. */
+export const crew = new Crew();
+process.once("exit", () => void crew.dismiss());

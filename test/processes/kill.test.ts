@@ -1,20 +1,18 @@
 /**
  * Workers that are killed beside others: what they had is gone on with, and nothing that was done is done again.
  */
-import { afterAll, expect, test } from "vitest";
-import { Crew, type Member } from "./crew.ts";
+import { expect, test } from "vitest";
+import { type Member, crew } from "./crew.ts";
 import { type Chance, rounds } from "./rounds.ts";
 import { Stage, type WorkerOptions } from "./stage.ts";
 
 const JOURNEYS: WorkerOptions = { flows: ["journey", "policy", "tour"] };
 /** So many lines are written of a journey, whatever happens. */
 const LINES_MIN = 90;
-const crew = new Crew();
-afterAll(() => crew.dismiss());
 
 test("one of two workers is killed under load: the other goes on with its runs, and finishes all", async () => {
   const takeOversMs: number[] = [];
-  await rounds({ short: 4, long: 200 }, async (chance) => {
+  await rounds({ short: 3, long: 200 }, async (chance) => {
     const stage = await Stage.make(crew);
     const workers = [await stage.worker(), await stage.worker()];
     await stage.mills(20);
@@ -46,7 +44,7 @@ test("two of three workers are killed, the second while it takes over what the f
     await stage.kill(second);
     await stage.end();
   };
-  await rounds({ short: 6, long: 200 }, round);
+  await rounds({ short: 3, long: 200 }, round);
   // when it dies is up to the machine: until one has died in the middle nothing was shown
   for (let more = 0; died.whileTakingOver === 0 && more < 30; more++) await rounds({ short: 1, long: 1 }, round);
   console.log(`${died.whileTakingOver} died before all was done`);

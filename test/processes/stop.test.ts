@@ -2,14 +2,11 @@
  * A worker that is stopped beyond its lease, as by SIGSTOP or a blocked loop, and goes on later: others took its runs, its
  * late commits match no row, and it begins again.
  */
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isBusy } from "../../src/store/open-database.ts";
-import { Crew, type Member } from "./crew.ts";
+import { type Member, crew } from "./crew.ts";
 import { rounds } from "./rounds.ts";
 import { Stage } from "./stage.ts";
-
-const crew = new Crew();
-afterAll(() => crew.dismiss());
 
 /** The shortest there is. */
 const LEASE_MS = 1_000;

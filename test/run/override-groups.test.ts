@@ -11,6 +11,7 @@ import { Progress } from "../../src/run/progress.ts";
 import type { NodeView, RunView } from "../../src/run/view.ts";
 import type { Fault, SimProcess } from "../sim/process.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
+import { eventsOf, standing } from "../sim/one-run.ts";
 
 const echo = anyAgent("echo", (given: unknown) => given ?? "nothing");
 const settledWell = ["completed", "skipped", "failed"] as const;
@@ -60,11 +61,6 @@ class Groups extends MachineRoom {
     await this.clock.advance(10);
     return { process, run };
   }
-}
-
-/** How the nodes stand, by their ids. */
-async function standing(run: Run<unknown>): Promise<Record<string, string>> {
-  return Object.fromEntries((await run.nodes()).map(({ id, status }: NodeView) => [id, status]));
 }
 
 /** How the parts of each group stand, before anything is set and after. */
@@ -301,8 +297,7 @@ async function playKilled(room: Groups | Failing, node: string, after: string, g
   await room.settled(asked);
   await room.clock.advance(50);
   expect(await standing(run)).toMatchObject({ [node]: "completed", [after]: "completed" });
-  const events = (await Array.fromAsync(run.history())).flatMap((entry) => entry.events);
-  expect(events.filter(({ type }) => type === "node.overridden")).toHaveLength(1);
+  expect((await eventsOf(run)).filter(({ type }) => type === "node.overridden")).toHaveLength(1);
   return { groups: worker.groups, given: await run.nodeResult(after) };
 }
 

@@ -13,8 +13,8 @@ import type { Startable } from "../../src/run/startable.ts";
 import type { NodeView } from "../../src/run/view.ts";
 import type { Fault, SimProcess } from "../sim/process.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
+import { eventsOf } from "../sim/one-run.ts";
 
-const eventsOf = async (run: Run<unknown>): Promise<HistoryEvent[]> => (await Array.fromAsync(run.history())).flatMap(({ events }) => events);
 const overriddenIn = async (run: Run<unknown>): Promise<HistoryEvent[]> => (await eventsOf(run)).filter(({ type }) => type === "node.overridden");
 const nodeOf = async (run: Run<unknown>, id: string): Promise<NodeView> => (await run.nodes()).find((node) => node.id === id)!;
 const OUTCOMES: readonly OverrideOutcome[] = [{ result: "set" }, "skip", "fail"];

@@ -6,10 +6,9 @@ import { z } from "zod";
 import { type Agent, type AgentContext, type ErrorVerdict, agent } from "../../src/define/agent.ts";
 import type { AttemptOptions } from "../../src/define/policy.ts";
 import type { Recovery, RecoveryActions } from "../../src/define/recovery.ts";
-import type { Workflow, WorkflowBuilder } from "../../src/define/workflow.ts";
 import { AgentError } from "../../src/errors.ts";
-import type { Run } from "../../src/run/handle.ts";
 import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
+import { deaths, nodeEvents, oneNode, played, playedThrough } from "../sim/one-run.ts";
 
 const TWICE = { retry: { maxAttempts: 2, initialInterval: "1s", jitter: "none" } } as const;
 
@@ -37,23 +36,6 @@ function saying(calls: string[], ...verdicts: unknown[]): Agent {
   return anyAgent("clean-up", ({ nodeId, attempt }: Recovery) => (calls.push(`clean ${nodeId} ${attempt}`), verdicts.shift() ?? "continue"));
 }
 
-const oneNode = (work: Agent, options: Parameters<WorkflowBuilder<any>["node"]>[3] = {}): Workflow =>
-  anyWorkflow("flow", (wf) => wf.node("n", work, "x", options).result);
-
-async function played(flow: Workflow, room = new MachineRoom()): Promise<Run<unknown>> {
-  const { pawl } = await room.boot([flow]);
-  const run = await room.settled(pawl.start(flow, { id: "r", input: "x" }));
-  await room.settled(run.ended());
-  return run as Run<unknown>;
-}
-
-const eventsOf = async (run: Run<unknown>): Promise<string[]> =>
-  (await Array.fromAsync(run.history())).flatMap(({ events }) =>
-    events.flatMap(({ type, node, attempt, action, verdict, code }) =>
-      node === undefined ? [] : [[type, node, attempt, action, verdict, code].filter(Boolean).join(" ")],
-    ),
-  );
-
 test("'continue' goes on as if nothing had been called, within the same attempts; the action is told what failed", async () => {
   const [calls, told]: [string[], Recovery[]] = [[], []];
   const cleanUp = anyAgent("clean-up", (given: Recovery) => (told.push(given), "continue"));
@@ -61,7 +43,7 @@ test("'continue' goes on as if nothing had been called, within the same attempts
   expect(await run.status()).toMatchObject({ status: "completed", output: "done x" });
   expect(told).toEqual([{ runId: "r", nodeId: "n", input: "x", attempt: 1, error: { kind: "transient", code: "PAWL_AGENT_FAILED", message: "disk full" } }]);
   expect(calls).toEqual(["work 1 r/n#1", "work 2 r/n#1"]);
-  expect(await eventsOf(run)).toEqual([
+  expect(await nodeEvents(run)).toEqual([
     "node.started n 1",
     "node.recovering n 1 cleanUp PAWL_AGENT_FAILED",
     "node.started n[recovery-1] 1 cleanUp",
@@ -103,7 +85,7 @@ test("after 'fail', and when no attempt is left, comes what onFail says: another
   const run = await played(oneNode(failing(calls, "cleanUp", { cleanUp: saying(calls, "fail") }), { onFail: { use: other } }));
   expect(await run.status()).toMatchObject({ status: "completed", output: "from the other", degraded: true });
   expect(calls).toEqual(["work 1 r/n#1", "clean n 1", "other 2", "other clean", "other 3", "other clean", "other 4", "other clean", "other 5"]);
-  const types = (await eventsOf(run)).filter((text) => text.startsWith("node.alternative"));
+  const types = (await nodeEvents(run)).filter((text) => text.startsWith("node.alternative"));
   expect(types).toEqual(["node.alternative n 1 PAWL_AGENT_FAILED"]);
   const skipped = await played(oneNode(failing([], "cleanUp", { cleanUp: saying([], "fail") }), { onFail: "skip" }));
   expect(await skipped.status()).toMatchObject({ status: "completed", degraded: true });
@@ -142,7 +124,7 @@ test("an action that fails, says something else, or is not declared lets the nod
   for (const [recovery, code] of endings) {
     const run = await played(oneNode(failing(calls, "cleanUp", recovery, 1)));
     expect((await run.status()).status).toBe("completed");
-    expect(await eventsOf(run)).toContain(`node.recovered n 1 cleanUp continue ${code}`);
+    expect(await nodeEvents(run)).toContain(`node.recovered n 1 cleanUp continue ${code}`);
   }
 });
 
@@ -262,46 +244,30 @@ test("while the run is paused no action starts", async () => {
 });
 
 test("a run that is killed before or after any commit ends as it would have, and no action that is durable is called again", async () => {
-  for (const kind of ["crashBefore", "crashAfter"] as const)
-    for (let at = 1; at < 14; at++) {
-      const room = new MachineRoom();
-      const calls: string[] = [];
-      let commits = 0;
-      // what the world has of it: the first attempt fails, its round is begun anew once, and then it works
-      const cleanUp = anyAgent("clean-up", ({ attempt }: Recovery, { nodeId }) => (calls.push(nodeId), attempt === 1 ? "continue" : "restart"), TWICE);
-      const work = agent({
-        name: "work",
-        input: z.any(),
-        output: z.any(),
-        ...TWICE,
-        recovery: { cleanUp },
-        onError: () => ({ recover: "cleanUp" }),
-        run: (_, { attempt }) => {
-          if (attempt < 3) throw new Error("no");
-          return attempt;
-        },
-      });
-      const flow = oneNode(work);
-      const first = await room.boot([flow], { fault: () => (++commits === at ? kind : undefined) });
-      const started = first.pawl.start(flow, { id: "r", input: 1 }).then((run) => run.ended());
-      let isEnded = false;
-      started.then(
-        () => (isEnded = true),
-        () => {},
-      );
-      await room.clock.until(() => !first.isAlive || isEnded);
-      const wasCalled = calls.length;
-      first.kill();
-      const { pawl } = await room.boot([flow]);
-      await room.settled(pawl.start(flow, { id: "r", input: 1 }));
-      const run = await room.settled(pawl.run("r"));
-      expect(await room.settled(run.result()), `${kind} ${at}`).toBe(3);
-      const events = await eventsOf(run);
-      expect(events.filter((text) => text.startsWith("node.recovered"))).toEqual(["node.recovered n 1 cleanUp continue", "node.recovered n 2 cleanUp restart"]);
-      expect((await run.nodes())[0]).toMatchObject({ attempt: 3, recoveries: 2 });
-      expect([...new Set(calls)]).toEqual(["n[recovery-1]", "n[recovery-2]"]);
-      expect(calls.length, `${kind} ${at} after ${wasCalled}`).toBeLessThanOrEqual(3);
-    }
+  for (const death of deaths(1, 14)) {
+    const calls: string[] = [];
+    // what the world has of it: the first attempt fails, its round is begun anew once, and then it works
+    const cleanUp = anyAgent("clean-up", ({ attempt }: Recovery, { nodeId }) => (calls.push(nodeId), attempt === 1 ? "continue" : "restart"), TWICE);
+    const work = agent({
+      name: "work",
+      input: z.any(),
+      output: z.any(),
+      ...TWICE,
+      recovery: { cleanUp },
+      onError: () => ({ recover: "cleanUp" }),
+      run: (_, { attempt }) => {
+        if (attempt < 3) throw new Error("no");
+        return attempt;
+      },
+    });
+    const run = await playedThrough(oneNode(work), death);
+    expect(await run.status(), `${death.kind} ${death.at}`).toMatchObject({ status: "completed", output: 3 });
+    const events = await nodeEvents(run);
+    expect(events.filter((text) => text.startsWith("node.recovered"))).toEqual(["node.recovered n 1 cleanUp continue", "node.recovered n 2 cleanUp restart"]);
+    expect((await run.nodes())[0]).toMatchObject({ attempt: 3, recoveries: 2 });
+    expect([...new Set(calls)]).toEqual(["n[recovery-1]", "n[recovery-2]"]);
+    expect(calls.length, `${death.kind} ${death.at}`).toBeLessThanOrEqual(3);
+  }
 });
 
 test("a node that is given up while its action runs, by its stage or by somebody, has failed, also when it is the last of the run", async () => {

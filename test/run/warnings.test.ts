@@ -5,10 +5,10 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { type Agent, type AgentContext, agent } from "../../src/define/agent.ts";
 import type { Recovery, RecoveryActions } from "../../src/define/recovery.ts";
-import type { Workflow } from "../../src/define/workflow.ts";
 import type { RunNotice } from "../../src/run/notice.ts";
 import type { Run } from "../../src/run/handle.ts";
-import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent, never } from "../sim/machine-room.ts";
+import { deaths, nodeEvents, oneNode, played, playedThrough } from "../sim/one-run.ts";
 
 const SLOW = { timeout: "10m", warnAfter: "1m", retry: { maxAttempts: 2, initialInterval: "1s", jitter: "none" } } as const;
 
@@ -29,22 +29,6 @@ function hanging(calls: string[], hangs: number, options: object = {}): Agent {
   });
 }
 
-const oneNode = (work: Agent, options: object = {}): Workflow => anyWorkflow("flow", (wf) => wf.node("n", work, "x", options).result, { timeout: 86_400_000 });
-
-async function played(flow: Workflow, room = new MachineRoom()): Promise<Run<unknown>> {
-  const { pawl } = await room.boot([flow]);
-  const run = await room.settled(pawl.start(flow, { id: "r", input: "x" }));
-  await room.settled(run.ended());
-  return run as Run<unknown>;
-}
-
-const eventsOf = async (run: Run<unknown>): Promise<string[]> =>
-  (await Array.fromAsync(run.history())).flatMap(({ events }) =>
-    events.flatMap(({ type, node, attempt, action, verdict, code }) =>
-      node === undefined ? [] : [[type, node, attempt, action, verdict, code].filter(Boolean).join(" ")],
-    ),
-  );
-
 test("people are warned once of an attempt, by the history, a notice, and the run's nodes; it goes on, and times out at its own instant", async () => {
   const room = new MachineRoom();
   const calls: string[] = [];
@@ -61,7 +45,7 @@ test("people are warned once of an attempt, by the history, a notice, and the ru
   expect(node!.warnedAt! - node!.startedAt!).toBeGreaterThanOrEqual(60_000);
   await room.settled(run.ended());
   expect(calls).toEqual(["work 1", "aborted 1 PAWL_AGENT_TIMEOUT", "work 2"]);
-  expect((await eventsOf(run as Run<unknown>)).slice(0, 3)).toEqual(["node.started n 1", "node.warned n 1", "node.backingOff n 1 PAWL_AGENT_TIMEOUT"]);
+  expect((await nodeEvents(run as Run<unknown>)).slice(0, 3)).toEqual(["node.started n 1", "node.warned n 1", "node.backingOff n 1 PAWL_AGENT_TIMEOUT"]);
   const [started, , timedOut] = (await Array.fromAsync(run.history())).filter(({ events }) => events.some(({ node: of }) => of === "n"));
   expect(timedOut!.at - started!.at).toBeGreaterThanOrEqual(600_000);
   expect(timedOut!.at - started!.at).toBeLessThan(610_000);
@@ -80,7 +64,7 @@ test("its actions run one after the other beside it, until one has it given up, 
     error: { kind: "timeout", code: "PAWL_AGENT_OVERDUE", message: "the attempt takes longer than 60000 ms" },
   });
   expect((await run.nodes())[0]).toMatchObject({ attempt: 2, recoveries: 2, failure: { kind: "timeout", code: "PAWL_AGENT_OVERDUE" } });
-  expect((await eventsOf(run)).filter((text) => text.startsWith("node.recovered"))).toEqual([
+  expect((await nodeEvents(run)).filter((text) => text.startsWith("node.recovered"))).toEqual([
     "node.recovered n 1 save continue",
     "node.recovered n 1 simplify restart",
   ]);
@@ -120,7 +104,7 @@ test("the end of the attempt, of the run, or an override ends the action under w
     await room.settled(run.ended());
     expect(calls, way).toEqual(["ended"]);
     expect((await run.status()).status).toBe(way === "cancel" ? "cancelled" : "completed");
-    expect((await eventsOf(run as Run<unknown>)).filter((text) => text.includes("[recovery-1]"))).toEqual([
+    expect((await nodeEvents(run as Run<unknown>)).filter((text) => text.includes("[recovery-1]"))).toEqual([
       "node.started n[recovery-1] 1 wait",
       expect.stringContaining("node.cancelled n[recovery-1] 1"),
     ]);
@@ -128,34 +112,19 @@ test("the end of the attempt, of the run, or an override ends the action under w
 });
 
 test("after a crash the attempt runs again from its beginning, is warned of again, and its actions have numbers of their own", async () => {
-  for (const kind of ["crashBefore", "crashAfter"] as const)
-    for (let at = 2; at < 9; at++) {
-      const room = new MachineRoom();
-      const calls: string[] = [];
-      let commits = 0;
-      const recovery = {
-        save: anyAgent("save", (_, { nodeId }) => (calls.push(nodeId), "continue")),
-        redo: anyAgent("redo", (_, { nodeId }) => (calls.push(nodeId), "restart")),
-      };
-      const flow = oneNode(hanging(calls, 1, { recovery, onWarn: ["save", "redo"] }));
-      const first = await room.boot([flow], { fault: () => (++commits === at ? kind : undefined) });
-      let isEnded = false;
-      const ended = first.pawl.start(flow, { id: "r", input: 1 }).then((run) => run.ended());
-      ended.then(
-        () => (isEnded = true),
-        () => {},
-      );
-      await room.clock.until(() => !first.isAlive || isEnded);
-      first.kill();
-      const { pawl } = await room.boot([flow]);
-      await room.settled(pawl.start(flow, { id: "r", input: 1 }));
-      const run = await room.settled(pawl.run("r"));
-      expect(await room.settled(run.result()), `${kind} ${at}`).toBe("done");
-      const events = await eventsOf(run);
-      expect(events.filter((text) => text.startsWith("node.recovered n 1 redo"))).toEqual(["node.recovered n 1 redo restart"]);
-      const ends = events.filter((text) => text.startsWith("node.completed n[recovery"));
-      expect(new Set(ends).size).toBe(ends.length);
-    }
+  for (const death of deaths(2, 9)) {
+    const calls: string[] = [];
+    const recovery = {
+      save: anyAgent("save", (_, { nodeId }) => (calls.push(nodeId), "continue")),
+      redo: anyAgent("redo", (_, { nodeId }) => (calls.push(nodeId), "restart")),
+    };
+    const run = await playedThrough(oneNode(hanging(calls, 1, { recovery, onWarn: ["save", "redo"] })), death);
+    expect(await run.status(), `${death.kind} ${death.at}`).toMatchObject({ status: "completed", output: "done" });
+    const events = await nodeEvents(run);
+    expect(events.filter((text) => text.startsWith("node.recovered n 1 redo"))).toEqual(["node.recovered n 1 redo restart"]);
+    const ends = events.filter((text) => text.startsWith("node.completed n[recovery"));
+    expect(new Set(ends).size).toBe(ends.length);
+  }
 });
 
 test("a warning that is no earlier than the timeout, or calls what nobody declares, is refused; a node's shorter timeout leaves its agent's warning out", () => {

@@ -1,20 +1,26 @@
 /**
  * The command as a user has it: the real program, in a folder of its own, with agents that a test can hold and count.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, afterEach, expect, vi } from "vitest";
-import { Resident } from "./resident.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, vi } from "vitest";
+import { Residents } from "./resident.ts";
+import { Command, type Ended } from "./running.ts";
+
+export type { Ended };
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BIN = join(ROOT, "src/serve/bin.ts");
 const MODULE = /\.m?[jt]s$/;
-const resident = new Resident(environment());
+const residents = new Residents(environment());
+/** A worker that is asked to end has so long until it is killed. */
+const CLOSE_MS = 3_000;
 
 /**
- * `echo` gives its input back, `gate` waits until the test opens it, `broken` throws, and `lacking` throws until the test
+ * `echo` gives its input back, `gate` waits until the test opens it or ends, `broken` throws, and `lacking` throws until the test
  * opens it. Each call is written down.
  */
 const AGENTS = `
@@ -29,7 +35,7 @@ const spec = (name, run) => agent({ name, input: z.any(), output: z.any(), retry
 } });
 export const echo = spec("echo", (input) => input);
 export const gate = spec("gate", (input, { nodeId, signal }) => new Promise((resolve, reject) => {
-  const timer = setInterval(() => existsSync(join(import.meta.dirname, nodeId + ".open")) && (clearInterval(timer), resolve(input)), 10);
+  const timer = setInterval(() => ["over", nodeId + ".open"].some((file) => existsSync(join(import.meta.dirname, file))) && (clearInterval(timer), resolve(input)), 10);
   signal.addEventListener("abort", () => (clearInterval(timer), reject(signal.reason)));
 }));
 export const broken = spec("broken", () => { throw new Error("no such\\u001b[31m model"); });
@@ -66,60 +72,9 @@ export const approval = setup({}).createMachine({
 });
 `;
 
-export interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A command that is under way. */
-export class Command {
-  readonly process: ChildProcess;
-  readonly ended: Promise<Ended>;
-  stdout = "";
-  stderr = "";
-  readonly #listeners = new Set<() => void>();
-
-  constructor(process_: ChildProcess) {
-    this.process = process_;
-    process_.stdout!.setEncoding("utf8").on("data", (text: string) => this.#note(() => (this.stdout += text)));
-    process_.stderr!.setEncoding("utf8").on("data", (text: string) => this.#note(() => (this.stderr += text)));
-    this.ended = new Promise((resolve) => process_.on("close", (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr })));
-  }
-
-  /** Resolves when this was printed, on either stream. */
-  printed(text: string | RegExp): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const printed = this.stdout + this.stderr;
-        if (!(typeof text === "string" ? printed.includes(text) : text.test(printed))) return;
-        this.#listeners.delete(look);
-        resolve();
-      };
-      this.#listeners.add(look);
-      look();
-      void this.ended.then(() => reject(new Error(`ended without "${text}":\n${this.stdout}${this.stderr}`)));
-    });
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.process.kill(signal);
-  }
-
-  /** Types on the command's terminal. */
-  type(text: string): void {
-    this.process.stdin!.write(text);
-  }
-
-  #note(append: () => void): void {
-    append();
-    for (const look of this.#listeners) look();
-  }
-}
-
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), "pawl-serve-"));
-  readonly #commands: Command[] = [];
+  readonly #commands = new Set<Command>();
   #hasRewrittenModule = false;
 
   constructor() {
@@ -147,14 +102,14 @@ export class Folder {
     return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
   }
 
-  /** Starts `pawl …`. */
+  /** Starts `pawl …` in a process of its own. */
   start(...words: string[]): Command {
     return this.#spawn(process.execPath, ["--conditions=pawl-source", BIN, ...words]);
   }
 
   /** Starts `pawl work …`, and waits until it stands by. */
   async work(...files: string[]): Promise<Command> {
-    const command = this.start("work", ...files);
+    const command = this.#begin("work", ...files);
     await command.printed("is ready on");
     return command;
   }
@@ -173,12 +128,16 @@ export class Folder {
   }
 
   /**
-   * Runs `pawl …` to its end; in the process that stays, if it is free and cannot have read another text of a module.
-   * What concerns the process itself is for `start`.
+   * Runs `pawl …` to its end; in a process that stays, if none can have read another text of a module. What concerns the
+   * process itself is for `start`.
    */
   pawl(...words: string[]): Promise<Ended> {
-    if (resident.isBusy || this.#hasRewrittenModule) return this.start(...words).ended;
-    return resident.run({ folder: this.path, words });
+    return this.#begin(...words).ended;
+  }
+
+  #begin(...words: string[]): Command {
+    if (this.#hasRewrittenModule) return this.start(...words);
+    return this.#note(residents.start({ folder: this.path, words }));
   }
 
   /** Runs `pawl …` on a terminal of this size, by `script`. */
@@ -192,15 +151,27 @@ export class Folder {
     return this.#spawn(process.execPath, [...flags, "--conditions=pawl-source", BIN, ...words]).ended;
   }
 
+  /** Ends what is under way; processes that stay are told to, and killed when they do not. */
   async remove(): Promise<void> {
-    for (const command of this.#commands) command.kill("SIGKILL");
-    await Promise.all(this.#commands.map(({ ended }) => ended));
+    this.write("over", "");
+    await Promise.all(
+      [...this.#commands].map(async (command) => {
+        command.kill(command.isResident ? "SIGTERM" : "SIGKILL");
+        const hasEnded = await Promise.race([command.ended, sleep(CLOSE_MS, undefined, { ref: false })]);
+        if (hasEnded === undefined) command.kill("SIGKILL");
+        await command.ended;
+      }),
+    );
     rmSync(this.path, { recursive: true, force: true });
   }
 
   #spawn(program: string, words: readonly string[], stdin: "pipe" | "ignore" = "ignore"): Command {
-    const command = new Command(spawn(program, words, { cwd: this.path, env: environment(), stdio: [stdin, "pipe", "pipe"] }));
-    this.#commands.push(command);
+    return this.#note(new Command(spawn(program, words, { cwd: this.path, env: environment(), stdio: [stdin, "pipe", "pipe"] })));
+  }
+
+  #note(command: Command): Command {
+    this.#commands.add(command);
+    void command.ended.then(() => this.#commands.delete(command));
     return command;
   }
 }
@@ -211,17 +182,10 @@ function environment(): NodeJS.ProcessEnv {
   return { ...env, TERM: "xterm" };
 }
 
-const folders: Folder[] = [];
-
-afterEach(async () => {
-  for (const folder of folders.splice(0)) await folder.remove();
-});
-afterAll(() => resident.stop());
-
 /** A folder that is removed when the test is over. */
 export function makeFolder(): Folder {
   const folder = new Folder();
-  folders.push(folder);
+  onTestFinished(() => folder.remove());
   return folder;
 }
 

@@ -10,11 +10,17 @@ export interface CommandLine {
   readonly words: readonly string[];
 }
 
+ignoreSignals();
 process.on("message", ({ folder, words }: CommandLine) => {
   process.chdir(folder);
   void runCommandLine([process.execPath, "pawl", ...words]).then((code) => {
-    for (const signal of ["SIGINT", "SIGTERM"]) process.removeAllListeners(signal);
+    ignoreSignals();
     for (const stream of [process.stdout, process.stderr]) stream.write("\0");
     process.send!(code);
   });
 });
+
+/** One that comes when its command has ended is not for the next. */
+function ignoreSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM"]) process.removeAllListeners(signal).on(signal, () => {});
+}
