@@ -148,7 +148,7 @@ export async function openOn(
     const meter = new CountingMeter(facts);
     const more = { mono: () => clock.mono(), takeSlowestCommitMs: () => meter.takeSlowestCommitMs() };
     const health = new Health({ clock, log: attempts.log }, seams.health ?? {}, (sources) => ownChecks(facts, more, sources));
-    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log, meter }, { notify, stallAfter });
+    const notices = notify === undefined ? undefined : new Notices(store, { clock, log: attempts.log, meter, health }, { notify, stallAfter });
     const own = { ...seams, facts, store: notices?.store ?? store, attempts: { ...attempts, threads: new IsolatedThreads(clock), meter, health } };
     const worker = options.execute === false ? undefined : new Worker(own, options);
     pawl = new Pawl(own, worker, notices);

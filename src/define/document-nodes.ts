@@ -44,6 +44,7 @@ function dataOf(value: unknown): Data {
 /** What is at hand while nodes are written down. */
 interface Desk extends NodeSurroundings {
   readonly builder: Builder;
+  readonly stages: NonNullable<InnerShape["stages"]>;
   /** Where the parts of each node are written, by its id. */
   readonly places: Map<string, Place>;
 }
@@ -56,11 +57,12 @@ export function writtenNodes(
 ): Pick<Builder, "nodes" | "stages"> {
   const places = new Map<string, Place>();
   const builder = new Builder(`workflow "${workflow}"`, (id) => places.get(id)!);
-  for (const [name, limits] of Object.entries(stages)) {
+  for (const [name, { healthCheck, ...limits }] of Object.entries(stages)) {
     const path = ["stages", name];
-    builder.limit(name, { ...limits, recovery: recoveryNamed(around, limits.recovery, path) }, (part) => around.place([...path, ...part]));
+    if (healthCheck === undefined || Object.keys(limits).length > 0)
+      builder.limit(name, { ...limits, recovery: recoveryNamed(around, limits.recovery, path) }, (part) => around.place([...path, ...part]));
   }
-  writeNodes({ ...around, builder, places }, nodes, ["nodes"]);
+  writeNodes({ ...around, builder, places, stages }, nodes, ["nodes"]);
   for (const name of Object.keys(stages))
     if (!builder.nodes.some(({ stage }) => stage === name))
       throw new PawlError("PAWL_UNKNOWN_REFERENCE", {
@@ -87,7 +89,8 @@ function writeNodes(desk: Desk, nodes: Data, path: FieldPath): void {
     if (written.stage === undefined) write();
     else {
       checkName(written.stage, "stage name", desk.place([...at, "stage"]));
-      desk.builder.stage(written.stage, write);
+      const { healthCheck } = Object.hasOwn(desk.stages, written.stage) ? desk.stages[written.stage]! : {};
+      desk.builder.stage(written.stage, { ...(healthCheck !== undefined && { healthCheck }) }, write);
     }
   }
 }

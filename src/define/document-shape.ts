@@ -136,7 +136,10 @@ const attempts = {
   warnAfter: duration("People are warned of an attempt that takes longer; less than the timeout.").optional(),
   onWarn: onWarn("Recovery actions that then run beside the attempt, one after the other: 'restart' and 'fail' give it up.").optional(),
   heartbeat: duration("An attempt that reports no progress for so long has failed.").optional(),
-  healthCheck: name.describe("The check, of those that the worker is given, that is asked before each attempt.").optional(),
+  healthCheck: z
+    .union([z.literal(true), name], "it has to be true, or the name of a check")
+    .describe("The check that is asked before each attempt: the agent's own (true), or one of those that the worker is given, by its name.")
+    .optional(),
   retry: retry.optional(),
 };
 
@@ -241,6 +244,7 @@ const stage = z
   .strictObject({
     timeout: duration("The longest time of the stage: what has not ended then fails. Default: none.").optional(),
     warnAfter: duration("People are warned of a stage that takes longer; less than the timeout.").optional(),
+    healthCheck: name.describe("The health check of those of its nodes that say nothing of their own.").optional(),
     ...ladder,
   })
   .meta({ id: "stage", description: "Nodes that share a timeout, from the beginning of the first; in time in which the run could work." });

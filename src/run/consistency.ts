@@ -42,7 +42,10 @@ export class Consistency {
       if (this.#worker.stopped !== undefined) return;
       if (runs.get(id) !== run || run.inFlight) continue;
       if (this.#agree(run, before, record)) this.#disagreeing.delete(id);
-      else this.#disagreeing.add(id);
+      else {
+        if (!this.#disagreeing.has(id)) this.#worker.attempts.health?.troubled();
+        this.#disagreeing.add(id);
+      }
     }
   }
 

@@ -47,6 +47,8 @@ export interface HealthSources {
   readStore(): Promise<unknown>;
   /** Runs of which memory and store say different things. */
   disagreeing(): readonly string[];
+  /** All was looked at. */
+  looked(report: HealthReport): void;
   /** The status is another than it was; resolves when people will be told. */
   changed(report: HealthReport, was: HealthStatus): Promise<void>;
 }
@@ -82,6 +84,7 @@ export class Health {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #telling = Promise.resolve();
   #cancelLook: (() => void) | undefined;
+  #cancelSoon: (() => void) | undefined;
   #isStopped = false;
 
   /** Throws PAWL_INVALID_VALUE. `makeOwn` makes the checks of this process. */
@@ -112,6 +115,7 @@ export class Health {
   stop(): void {
     this.#isStopped = true;
     this.#cancelLook?.();
+    this.#cancelSoon?.();
   }
 
   #lookLater(): void {
@@ -122,11 +126,14 @@ export class Health {
     });
   }
 
-  /** Something went wrong, or was recovered: it is time to look, unless that was done a moment ago. */
+  /** Something went wrong, takes long, or was recovered: it is looked, now or when that was not done a moment ago. */
   troubled(): void {
-    if (this.#isStopped || this.#sources?.isExecuting !== true || this.#clock.mono() - this.#lookedAt < AFTER_TROUBLE_MS) return;
-    this.#lookedAt = this.#clock.mono();
-    this.#lookBeside();
+    if (this.#isStopped || this.#sources?.isExecuting !== true || this.#cancelSoon !== undefined) return;
+    const waitMs = Math.max(0, this.#lookedAt + AFTER_TROUBLE_MS - this.#clock.mono());
+    this.#cancelSoon = this.#clock.after(waitMs, () => {
+      this.#cancelSoon = undefined;
+      this.#lookBeside();
+    });
   }
 
   #lookBeside(): void {
@@ -142,6 +149,7 @@ export class Health {
     const recommendations = [...new Set(worstFirst.flatMap(([, found]) => (found.status === "HEALTHY" ? [] : found.recommendations)))];
     const report = { at: this.#clock.now(), status: worstFirst[0]?.[1].status ?? "HEALTHY", checks: Object.fromEntries(all), recommendations };
     this.#latest = report;
+    if (!this.#isStopped) this.#sources?.looked(report);
     await (this.#telling = this.#telling.then(() => this.#tell(report)));
     return report;
   }

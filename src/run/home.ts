@@ -35,13 +35,12 @@ import { RunWatch } from "./run-watch.ts";
 import type { SendResult } from "./sends.ts";
 import type { Startable } from "./startable.ts";
 import { Streams } from "./streams.ts";
-import { type Executing, Starts, changeExecuting } from "./starting.ts";
+import { type Executing, Starts } from "./starting.ts";
 import { stepServices } from "./steps.ts";
 import { askToCancel } from "./terminate.ts";
 import { noteCommit, workerMetrics } from "./run-mark.ts";
 import { type RunStatus, isOver, requireRun } from "./view.ts";
 import type { Seams } from "./seams.ts";
-import type { ChangeOptions } from "./turns.ts";
 import type { Worker } from "./worker.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { AnyEvent, AnySnapshot } from "./xstate/actor.ts";
@@ -224,10 +223,6 @@ export class Home implements RunHome {
     if (worker?.stopped === undefined) await recovery?.absolveAll();
     worker?.halt();
     await peers?.close();
-  }
-
-  change(options: ChangeOptions): void {
-    if (this.#executing !== undefined) this.#spawn(changeExecuting(this.#executing, this.definitions.told, options));
   }
 
   async reconcile(): Promise<void> {

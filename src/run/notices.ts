@@ -10,11 +10,10 @@ import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError } from "../errors.ts";
 import type { NoticeRecord, Store } from "../store/store.ts";
 import { Looks } from "./looks.ts";
-import type { Meter } from "./metering.ts";
 import { readNotice } from "./notice.ts";
 import { notingStore } from "./noting-store.ts";
 import { readFacts } from "./peers.ts";
-import { Stalls } from "./stalls.ts";
+import { type StallSeams, Stalls } from "./stalls.ts";
 import { type NoticeReceiver, type Webhook, webhook } from "./webhook.ts";
 import type { Worker } from "./worker.ts";
 
@@ -37,16 +36,10 @@ export interface NotifyOptions {
   readonly stallAfter?: Duration | undefined;
 }
 
-interface NoticeSeams {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly meter?: Meter | undefined;
-}
-
 export class Notices {
   readonly #receive: NoticeReceiver;
   readonly #stallAfterMs: number | undefined;
-  readonly #seams: NoticeSeams;
+  readonly #seams: StallSeams;
   /** With what is noted of its commits. */
   readonly store: Store;
   readonly #looks: Looks;
@@ -65,10 +58,11 @@ export class Notices {
   #isStopped = false;
 
   /** Throws PAWL_INVALID_VALUE. */
-  constructor(store: Store, { clock, log, meter }: NoticeSeams, { notify, stallAfter }: NotifyOptions) {
+  constructor(store: Store, seams: StallSeams, { notify, stallAfter }: NotifyOptions) {
     this.#receive = typeof notify === "function" ? notify : webhook(notify);
     this.#stallAfterMs = stallAfter === undefined ? undefined : durationMs(stallAfter, "stallAfter", "open()");
-    this.#seams = { clock, log, meter };
+    this.#seams = seams;
+    const { clock, log } = seams;
     this.#looks = new Looks(clock, {
       look: () => this.#look(),
       failed: (error) => log.warn({ error }, "notices will be looked at again"),

@@ -282,7 +282,7 @@ export class Pawl extends Instruments implements AsyncDisposable {
    */
   change(options: ChangeOptions): void {
     this.#home.checkOpen();
-    this.#home.change(options);
+    this.#home.starts.change(options);
   }
 
   /** Calls back with each commit of any run of this process, once it is durable. Answers what ends it. */

@@ -9,6 +9,7 @@ import type { Clock } from "../clock.ts";
 import type { AgentUse, LimitPolicy } from "../define/limits.ts";
 import { PawlError } from "../errors.ts";
 import type { EpochRecord, Store } from "../store/store.ts";
+import type { HealthReport } from "./health.ts";
 
 /** How long a worker may be silent before others take its runs. */
 export const LEASE_MS = 15_000;
@@ -39,6 +40,8 @@ export interface WorkerFacts {
   readonly wants: number;
   /** So many runs it works on at the same time. */
   readonly activeRunsMax: number;
+  /** How it found itself when it looked last, in short. */
+  readonly health?: HealthReport | undefined;
 }
 
 /** A worker as people see it. */
@@ -48,6 +51,8 @@ export interface WorkerView {
   readonly openedAt: number;
   /** Hashes of the definitions that it was given, and of those that they take over. */
   readonly definitions: readonly string[];
+  /** How it found itself when it looked last, with what is short enough of it; undefined before it has looked. */
+  readonly health: HealthReport | undefined;
 }
 
 interface Peer {
@@ -79,8 +84,9 @@ export function readFacts({ facts }: EpochRecord): WorkerFacts {
     leaseMs = LEASE_MS,
     wants = 0,
     activeRunsMax = 0,
+    health,
   } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants, activeRunsMax };
+  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants, activeRunsMax, health };
 }
 
 /** The workers whose processes are there. */
@@ -88,8 +94,8 @@ export async function liveWorkers(store: Store): Promise<WorkerView[]> {
   const views: WorkerView[] = [];
   for (const record of await store.readEpochs()) {
     if (await store.isAbandoned(record.id)) continue;
-    const { pid, definitions, migrates } = readFacts(record);
-    views.push({ epoch: record.id, pid, openedAt: record.openedAt, definitions: [...definitions, ...migrates] });
+    const { pid, definitions, migrates, health } = readFacts(record);
+    views.push({ epoch: record.id, pid, openedAt: record.openedAt, definitions: [...definitions, ...migrates], health });
   }
   return views;
 }

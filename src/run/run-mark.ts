@@ -16,15 +16,17 @@ import type { Worker } from "./worker.ts";
 /** What happens to a run itself is said before what happens to its nodes. */
 const OF_RUN = '[["run.';
 
+/** An attempt, a stage or a run takes longer than its warning says. */
+const WARNED = '.warned"';
+
 /** A run that others have recorded begins with its second commit. */
 const MACHINE_BEGUN = JSON.stringify(["machine.turned", ROOT_KEY, "xstate.init"]).slice(0, -1);
 
 /** Counts it, and looks how things are when it is about trouble. */
 export function noteCommit({ meter, health }: AttemptSeams, run: HostedRun, commit: Commit): void {
   const mark = runMark(commit, () => run instanceof DagRun && run.progress.hasBlocked);
-  if (mark === undefined) return;
-  meter?.run(mark);
-  if (mark.recovered || mark.ended === "failed" || mark.ended === "timedOut") health?.troubled();
+  if (mark !== undefined) meter?.run(mark);
+  if (mark?.recovered || mark?.ended === "failed" || mark?.ended === "timedOut" || commit.history.includes(WARNED)) health?.troubled();
 }
 
 /** Most commits say nothing of the run itself. `isBlocked` is asked of a run that failed. */

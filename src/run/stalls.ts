@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
 import type { RunRecord, Store } from "../store/store.ts";
+import type { Health } from "./health.ts";
 import type { Meter } from "./metering.ts";
 import { stallNotice } from "./notice.ts";
 import type { Worker } from "./worker.ts";
@@ -19,27 +20,32 @@ interface Silence {
   readonly isTold: boolean;
 }
 
+export interface StallSeams {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter?: Meter | undefined;
+  /** Is told that something is wrong. */
+  readonly health?: Pick<Health, "troubled"> | undefined;
+}
+
 export class Stalls {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #meter: Meter | undefined;
+  readonly #health: Pick<Health, "troubled"> | undefined;
   readonly #worker: Worker;
   readonly #stallAfterMs: number;
   #silences = new Map<string, Silence>();
   #cancelLook: (() => void) | undefined;
   #isStopped = false;
 
-  constructor(
-    store: Store,
-    { clock, log, meter }: { readonly clock: Clock; readonly log: Log; readonly meter?: Meter | undefined },
-    worker: Worker,
-    stallAfterMs: number,
-  ) {
+  constructor(store: Store, { clock, log, meter, health }: StallSeams, worker: Worker, stallAfterMs: number) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#meter = meter;
+    this.#health = health;
     this.#worker = worker;
     this.#stallAfterMs = stallAfterMs;
   }
@@ -77,6 +83,7 @@ export class Stalls {
     if (known.isTold || now - known.since < this.#stallAfterMs) return known;
     await this.#store.addNotice(stallNotice(run, now - known.since, this.#clock.now()));
     this.#meter?.stalled();
+    this.#health?.troubled();
     return { ...known, isTold: true };
   }
 }

@@ -10,7 +10,7 @@ import { NOBODY, type RunRecord, type Store } from "../store/store.ts";
 import { whyNobody } from "./asks.ts";
 import { type Definition, beginRun, inputText } from "./definition.ts";
 import type { Definitions } from "./definitions.ts";
-import type { Peers } from "./peers.ts";
+import type { Peers, WorkerFacts } from "./peers.ts";
 import { type StartFacts, pendingCommit } from "./pending.ts";
 import type { Recovery } from "./recovery.ts";
 import { INPUT_KEY, openActorRow } from "./row.ts";
@@ -24,12 +24,6 @@ export interface Executing {
   readonly worker: Worker;
   readonly recovery: Recovery;
   readonly peers: Peers;
-}
-
-/** Throws PAWL_INVALID_VALUE; resolves when others know. `told` is what they are told anyway. */
-export function changeExecuting({ worker, peers }: Executing, told: Definitions["told"], options: ChangeOptions): Promise<void> {
-  worker.change(options);
-  return peers.tell({ ...told, activeRunsMax: worker.turns.places.max });
 }
 
 interface StartSeams {
@@ -82,6 +76,20 @@ export class Starts {
     if (executing.peers.epoch === 0) return;
     executing.worker.protection.declare(definition);
     await executing.peers.tell(definitions.told);
+  }
+
+  /** Throws PAWL_INVALID_VALUE. */
+  change(options: ChangeOptions): void {
+    const { worker } = this.#seams.executing ?? {};
+    worker?.change(options);
+    this.tell({ activeRunsMax: worker?.turns.places.max ?? 0 });
+  }
+
+  /** What others are told of this worker; when that fails, with what they are told next. */
+  tell(facts: Partial<WorkerFacts>): void {
+    const { definitions, executing, log } = this.#seams;
+    const telling = executing?.peers.tell({ ...definitions.told, ...facts });
+    telling?.catch((error: unknown) => log.warn({ error }, "others are told later"));
   }
 
   /** Resolves when the run is on the disk; with `startAt` it begins then, in whatever worker. */

@@ -42,6 +42,7 @@ async function found(
     worker: () => ({ ...idle, attemptsQueued: more.queued ?? 0 }),
     readStore: () => Promise.resolve((now += more.readMs ?? 0)),
     disagreeing: () => more.runs ?? [],
+    looked: () => {},
     changed: () => Promise.resolve(),
   };
   const checks = ownChecks({ ...noFacts, ...facts }, { mono: () => now, takeSlowestCommitMs: () => more.commitMs ?? 0 }, sources);
@@ -137,6 +138,7 @@ test("it is looked every 5 minutes while something runs, after trouble and after
   for (const id of ["f1", "f2"]) {
     await room.settled(first.pawl.start(fails, { id, input: {} }));
     await room.settled((await first.pawl.run(id)).ended());
+    await room.clock.settle();
   }
   expect(asked - before, "once for both").toBe(1);
   first.kill();
