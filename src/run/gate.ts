@@ -20,6 +20,7 @@ import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
 import { type Ended, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
+import { turnsBefore } from "./queue-place.ts";
 import type { Grant } from "./turns.ts";
 
 interface GateSeams {
@@ -143,7 +144,7 @@ export class Gate {
   #count(flow: Flow, by: number): void {
     flow.count += by;
     for (const { limit, amount } of flow.needs.slice(0, flow.claimed)) {
-      limit.waits(by * amount);
+      limit.waits(by * amount, by);
       this.#seams.limits.touch(limit);
     }
     if (flow.count === 0) this.#claim(flow, 0);
@@ -159,7 +160,7 @@ export class Gate {
     this.#claims.set(limit, claims);
     if (isClaimed) claims.add(flow);
     else claims.delete(flow);
-    limit.waits(isClaimed ? flow.count * amount : -flow.count * amount);
+    limit.waits(isClaimed ? flow.count * amount : -flow.count * amount, isClaimed ? flow.count : -flow.count);
     limit.head = this.#headOf(limit);
     this.#seams.limits.touch(limit);
   }
@@ -318,6 +319,12 @@ export class Gate {
     flow.lines.delete(run);
     this.#flowsOf.get(run)?.delete(flow);
     this.#count(flow, -line.nodes.length);
+  }
+
+  /** How many nodes have their turn, as it is now, before the first of this run's that waits for it here; undefined when none does. */
+  before(runId: string, agent: string, key: string): number | undefined {
+    const flows = [...this.#flows.values()].flatMap((byTenant) => [...byTenant.values()]);
+    return turnsBefore(flows, runId, agent, key);
   }
 
   // ---- nodes that wait for too long

@@ -35,8 +35,9 @@ export class Limit {
   #held = 0;
   /** Attempts that have something of it. */
   #holders = 0;
-  /** What waits, and what the first of it needs. */
+  /** What waits, of how many nodes, and what the first of it needs. */
   #want = 0;
+  #nodes = 0;
   head = 0;
   /** When attempts were granted that use it, the newest last. */
   readonly #grantedAt: number[] = [];
@@ -89,6 +90,10 @@ export class Limit {
     return this.#want;
   }
 
+  get nodes(): number {
+    return this.#nodes;
+  }
+
   get share(): number {
     return this.#cap;
   }
@@ -136,8 +141,10 @@ export class Limit {
     return { ...taken, amount };
   }
 
-  waits(amount: number): void {
+  /** So many nodes more, or fewer, wait for so much. */
+  waits(amount: number, nodes: number): void {
     this.#want += amount;
+    this.#nodes += nodes;
   }
 
   /** When more of its window is free, at the earliest. */
@@ -186,8 +193,9 @@ export class Limit {
     return sum;
   }
 
-  get #own(): Pick<ShareRow, "use" | "want" | "head"> {
-    return { use: this.inUse(), want: this.#want, head: this.head };
+  get #own(): Pick<ShareRow, "use" | "want" | "nodes" | "head" | "everyMs"> {
+    const everyMs = this.grantEveryMs;
+    return { use: this.inUse(), want: this.#want, nodes: this.#nodes, head: this.head, ...(everyMs !== undefined && { everyMs: Math.round(everyMs) }) };
   }
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
@@ -298,7 +306,7 @@ export class Limit {
   lost(): void {
     this.#tell("worker.lost");
     this.#row = this.#noRow;
-    this.#cap = this.#held = this.#holders = this.#want = this.head = 0;
+    this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
     this.#isUnwritten = this.#passesTurn = false;
     this.#window?.clear();
   }
