@@ -124,7 +124,7 @@ export class Gate {
   /** An attempt that had leave has ended. */
   ended({ breaker, admitted, at }: Through, ended: Ended): void {
     const outcome = typeof ended === "string" ? ended : countsForBreaker(breaker, ended) ? "failure" : "neither";
-    this.#seams.breakers.ended(breaker.name, admitted, outcome, this.#seams.now() - at);
+    this.#seams.breakers.ended(breaker.name, admitted, outcome, this.#seams.now() - at, typeof ended === "string" ? undefined : ended);
   }
 
   /** The node waits here until `grantParked`. */

@@ -6,6 +6,7 @@
  * 4. A worker that is alone neither beats nor looks: it only hears when another one comes.
  */
 import type { Clock } from "../clock.ts";
+import type { BreakerWait } from "../define/breaker.ts";
 import type { AgentUse, LimitPolicy } from "../define/limits.ts";
 import { PawlError } from "../errors.ts";
 import type { EpochRecord, Store } from "../store/store.ts";
@@ -31,6 +32,8 @@ export interface WorkerFacts {
   /** The limits that it was given, and what the agents of its definitions use. */
   readonly limits: readonly LimitPolicy[];
   readonly uses: readonly AgentUse[];
+  /** The agents of its definitions whose attempts wait while their breaker is open. */
+  readonly waits: readonly BreakerWait[];
   /** Was it given somebody who is to be told? */
   readonly notifies: boolean;
   /** How long it lets others be silent. */
@@ -73,11 +76,12 @@ export function readFacts({ facts }: EpochRecord): WorkerFacts {
     schedules = [],
     limits = [],
     uses = [],
+    waits = [],
     notifies = false,
     leaseMs = LEASE_MS,
     wants = 0,
   } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants };
+  return { pid, definitions, migrates, schedules, limits, uses, waits, notifies, leaseMs, wants };
 }
 
 /** The workers whose processes are there. */
@@ -115,7 +119,7 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], notifies: false, leaseMs, wants: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], waits: [], notifies: false, leaseMs, wants: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */

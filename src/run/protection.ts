@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
-import { type Breaker, type BreakerOption, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
+import { type AgentBreaker, type Breaker, type BreakerOption, type BreakerWait, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
 import { type LimitsOptions, limitPoliciesOf } from "../define/limits.ts";
 import { agentsOf } from "../define/plan.ts";
 import type { Store } from "../store/store.ts";
@@ -76,12 +76,21 @@ export class Protection {
 
   /** Runs of this definition come. Throws PAWL_BREAKER_CONFLICT. */
   declare(definition: Definition): void {
-    if (definition.kind !== "dag") return;
+    for (const [, breaker] of this.#breakersOf(definition)) this.breakers.declare(breakerPolicyOf(breaker));
+  }
+
+  /** Its agents whose attempts wait while their breaker is open. */
+  waitsOf(definition: Definition): BreakerWait[] {
+    const waiting = [...this.#breakersOf(definition)].filter(([, { onOpen }]) => onOpen === "wait");
+    return waiting.map(([agent, { name }]) => ({ definition: definition.hash, agent, breaker: name }));
+  }
+
+  /** By the names of its agents. */
+  #breakersOf(definition: Definition): ReadonlyMap<string, AgentBreaker> {
+    if (definition.kind !== "dag") return new Map();
     const { nodes, breaker } = definition.workflow.plan;
-    for (const agent of nodes.flatMap(agentsOf)) {
-      const chosen = breakerFor(agent, breaker, this.#breaker);
-      if (chosen !== undefined) this.breakers.declare(breakerPolicyOf(chosen));
-    }
+    const chosen = nodes.flatMap(agentsOf).map((agent) => [agent.name, breakerFor(agent, breaker, this.#breaker)] as const);
+    return new Map(chosen.flatMap(([name, breaker]) => (breaker === undefined ? [] : [[name, breaker] as const])));
   }
 
   /** The run is no longer here. */

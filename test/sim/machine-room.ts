@@ -4,6 +4,7 @@
 import { type Workflow, type WorkflowBuilder, workflow } from "../../src/define/workflow.ts";
 import { type Agent, type AgentContext, agent } from "../../src/define/agent.ts";
 import { z } from "zod";
+import type { BreakerOption } from "../../src/define/breaker.ts";
 import type { UseOptions } from "../../src/define/limits.ts";
 import type { AttemptOptions } from "../../src/define/policy.ts";
 import type { Startable } from "../../src/run/startable.ts";
@@ -32,8 +33,12 @@ export class MachineRoom {
   }
 }
 
+interface Breaking {
+  readonly breaker?: BreakerOption;
+}
+
 /** An agent that takes and gives anything. */
-export function anyAgent(name: string, run: (input: any, context: AgentContext) => unknown, options: AttemptOptions & UseOptions = {}): Agent {
+export function anyAgent(name: string, run: (input: any, context: AgentContext) => unknown, options: AttemptOptions & UseOptions & Breaking = {}): Agent {
   return agent({ ...options, name, input: z.any(), output: z.any(), run });
 }
 
@@ -41,7 +46,7 @@ export function anyAgent(name: string, run: (input: any, context: AgentContext) 
 export function anyWorkflow(
   name: string,
   define: (wf: WorkflowBuilder<any>) => unknown,
-  options: { timeout?: number; onTimeout?: "partial" | "abort" } = {},
+  options: { timeout?: number; onTimeout?: "partial" | "abort" } & Breaking = {},
 ): Workflow {
   return workflow({ ...options, name, input: z.any() }, define) as Workflow;
 }
