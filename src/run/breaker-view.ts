@@ -101,6 +101,6 @@ export function circuitOpenFailure(view: BreakerView): Failure {
 /** Why it is not closed: `5 failures in a row, the last of them PAWL_AGENT_HTTP the service answered with status 503`. */
 export function openedText({ state, failures, policy, lastFailure }: BreakerView): string {
   if (state === "forcedOpen") return "somebody opened it";
-  const many = failures >= policy.failureThreshold ? `${failures} failures in a row` : "too many calls failed or were slow";
+  const many = failures >= policy.failureThreshold ? `${failures} ${failures === 1 ? "failure" : "failures in a row"}` : "too many calls failed or were slow";
   return lastFailure === null ? many : `${many}, the last of them ${lastFailure.code} ${lastFailure.message}`;
 }
