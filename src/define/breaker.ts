@@ -169,6 +169,14 @@ export function breakerFor({ name, work, breaker }: CanBreak, ...defaults: reado
   return chosen && { ...chosen, name: chosen.name ?? name };
 }
 
+/** What workers say to each other of an agent whose attempts wait while its breaker is open. */
+export interface BreakerWait {
+  /** The hash of the definition in which it does so. */
+  readonly definition: string;
+  readonly agent: string;
+  readonly breaker: string;
+}
+
 /** The numbers of an agent's breaker, by the name that it is shared by. */
 export function breakerPolicyOf({ name, policy }: AgentBreaker): BreakerPolicy {
   return { name, ...policy };

@@ -27,9 +27,19 @@ export interface BreakerRow extends Omit<BreakerContext, "policy"> {
   readonly changes: number;
   readonly openings: number;
   readonly reason?: BreakerReason | undefined;
+  readonly lastFailure?: CountedFailure | undefined;
   /** The last time it began or ceased to let calls through, as the number of that change, and up to which people were told. */
   readonly turned?: Turn | undefined;
   readonly toldTo?: number | undefined;
+}
+
+/** A failure that a breaker counted. */
+export interface CountedFailure {
+  readonly code: string;
+  /** At most 200 characters of it. */
+  readonly message: string;
+  /** In ms since 1970. */
+  readonly at: number;
 }
 
 /** It began or ceased to let calls through. */
@@ -39,6 +49,9 @@ export interface Turn {
   readonly at: number;
   readonly reason: BreakerReason;
 }
+
+/** The row is written with each failure. */
+const MESSAGE_LENGTH_MAX = 200;
 
 /** It came from one state into another. */
 export interface BreakerTransition {
@@ -60,6 +73,10 @@ export function isWell(state: BreakerState): boolean {
 /** What people are to be told of it, if anything. */
 export function untoldTurn({ turned, toldTo = 0 }: BreakerRow): Turn | undefined {
   return turned !== undefined && turned.change > toldTo ? turned : undefined;
+}
+
+export function countedFailure({ code, message }: { readonly code: string; readonly message: string }, at: number): CountedFailure {
+  return { code, message: message.slice(0, MESSAGE_LENGTH_MAX), at: Math.round(at) };
 }
 
 /** A breaker that nothing is known of. */

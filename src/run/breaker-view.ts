@@ -7,7 +7,16 @@ import type { BreakerPolicy } from "../define/breaker.ts";
 import { didYouMean } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { type BreakerReason, type BreakerRow, type BreakerState, breakerKey, isBreakerKey, nextRow, readBreakerRow } from "./breaker-row.ts";
+import {
+  type BreakerReason,
+  type BreakerRow,
+  type BreakerState,
+  type CountedFailure,
+  breakerKey,
+  isBreakerKey,
+  nextRow,
+  readBreakerRow,
+} from "./breaker-row.ts";
 import { tallyOf } from "./breaker-window.ts";
 import { makeFailure } from "./failure.ts";
 import { changeShared, readSharedValues } from "./shared-rows.ts";
@@ -25,6 +34,8 @@ export interface BreakerView {
   readonly reason: BreakerReason | null;
   /** While it is open: when the next call may try. */
   readonly halfOpensAt: number | null;
+  /** The newest that it counted, whatever came after it; null when there was none. */
+  readonly lastFailure: CountedFailure | null;
   /** Failures without a success between them: those that opened it, when it is not closed. */
   readonly failures: number;
   /** While it is half open: probes that succeeded, and those under way. */
@@ -44,6 +55,7 @@ export function breakerView(row: BreakerRow): BreakerView {
     state,
     since: Math.round(since),
     reason: row.reason ?? null,
+    lastFailure: row.lastFailure ?? null,
     halfOpensAt: state === "open" ? Math.round(since + policy.openForMs) : null,
     failures,
     successes,
@@ -79,9 +91,16 @@ export function forceEvent(to: "open" | "closed" | undefined, at: number): Break
 }
 
 /** What an attempt fails of that an open breaker does not let through. */
-export function circuitOpenFailure({ name, state, halfOpensAt, failures, policy }: BreakerView): Failure {
-  const many = failures >= policy.failureThreshold ? `${failures} failures in a row` : "too many calls failed or were slow";
-  const why = state === "forcedOpen" ? "somebody opened it" : many;
+export function circuitOpenFailure(view: BreakerView): Failure {
+  const { name, state, halfOpensAt } = view;
+  const why = openedText(view);
   const until = state === "halfOpen" ? "; others try it now" : halfOpensAt === null ? "" : `; it is tried again from ${new Date(halfOpensAt).toISOString()}`;
   return makeFailure("circuitOpen", "PAWL_CIRCUIT_OPEN", `the circuit breaker "${name}" is open (${why})${until}`);
+}
+
+/** Why it is not closed: `5 failures in a row, the last of them PAWL_AGENT_HTTP the service answered with status 503`. */
+export function openedText({ state, failures, policy, lastFailure }: BreakerView): string {
+  if (state === "forcedOpen") return "somebody opened it";
+  const many = failures >= policy.failureThreshold ? `${failures} ${failures === 1 ? "failure" : "failures in a row"}` : "too many calls failed or were slow";
+  return lastFailure === null ? many : `${many}, the last of them ${lastFailure.code} ${lastFailure.message}`;
 }

@@ -9,9 +9,9 @@
 import type { BreakerEvent } from "../../machines/breaker.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
-import type { BreakerPolicy } from "../define/breaker.ts";
+import type { BreakerFailure, BreakerPolicy } from "../define/breaker.ts";
 import { PawlError } from "../errors.ts";
-import { type BreakerRow, type BreakerTransition, breakerKey, freshRow, isBreakerKey, isWell, nextRow, readBreakerRow } from "./breaker-row.ts";
+import { type BreakerRow, type BreakerTransition, breakerKey, countedFailure, freshRow, isBreakerKey, isWell, nextRow, readBreakerRow } from "./breaker-row.ts";
 import { type BreakerView, breakerView, forceEvent } from "./breaker-view.ts";
 import type { SharedRows } from "./shared-rows.ts";
 import { CLOCK_TOLERANCE_MS } from "./steady-time.ts";
@@ -30,6 +30,9 @@ interface BreakerSeams {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** What people are told of a failure. */
+type ToldFailure = Pick<BreakerFailure, "code" | "message">;
 
 /** yes: make the call · probe: make it, as a probe · asks: a lease was asked for, `onChange` tells · no: not now. */
 export type Admission = "yes" | "probe" | "asks" | "no";
@@ -137,8 +140,8 @@ export class Breakers {
     return "no";
   }
 
-  /** A call that was admitted has ended. `neither`: it says nothing of the service, or was cut off. */
-  ended(name: string, admitted: "yes" | "probe", outcome: "success" | "failure" | "neither", durationMs: number): void {
+  /** A call that was admitted has ended; `failure` is for people. `neither`: it says nothing of the service, or was cut off. */
+  ended(name: string, admitted: "yes" | "probe", outcome: "success" | "failure" | "neither", durationMs: number, failure?: ToldFailure): void {
     const known = this.#known.get(name);
     if (known === undefined) return;
     const probe = admitted === "probe" ? takeProbe(known, this.#seams.steadyNow() - durationMs) : undefined;
@@ -146,9 +149,9 @@ export class Breakers {
     if (admitted === "probe") {
       if (probe === undefined) return;
       if (outcome === "neither") this.#change(known, { type: "probe.dropped", at, probe });
-      else this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at, durationMs, probe });
+      else this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at, durationMs, probe }, { failure });
     } else if (outcome !== "neither" && this.#matters(known, outcome))
-      this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at, durationMs });
+      this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at, durationMs }, { failure });
   }
 
   /** What ends while it is not closed began before, and is of no account. */
@@ -223,12 +226,13 @@ export class Breakers {
     const at = this.#rowNow(known);
     const lapsesAt = at + Math.min(timeoutMs, LEASE_MAX_MS);
     known.isAsking = true;
-    this.#change(known, { type: "probe.asked", at, lease: { id, owner, lapsesAt } }, () => {
+    const done = (): void => {
       known.isAsking = false;
       if (known.row.leases.some((lease) => lease.id === id)) this.#granted(known, id);
       else known.askFrom = this.#seams.steadyNow() + LEASE_LOOK_MS;
       this.#tell(known);
-    });
+    };
+    this.#change(known, { type: "probe.asked", at, lease: { id, owner, lapsesAt } }, { done });
   }
 
   #granted(known: Known, id: string): void {
@@ -246,14 +250,14 @@ export class Breakers {
     return this.#seams.steadyNow() + behindMs;
   }
 
-  #change(known: Known, event: BreakerEvent, done?: () => void): void {
+  #change(known: Known, event: BreakerEvent, { done, failure }: { readonly done?: () => void; readonly failure?: ToldFailure | undefined } = {}): void {
     known.unwritten++;
     known.expected = nextRow(known.expected ?? known.row, known.policy, event, () => true).row;
     let transition: BreakerTransition | undefined;
     const change = (value: unknown, isOpen: (epoch: number) => boolean): BreakerRow => {
       const next = nextRow(value, known.policy, event, isOpen);
       transition = next.transition;
-      return next.row;
+      return failure === undefined ? next.row : { ...next.row, lastFailure: countedFailure(failure, next.row.at) };
     };
     this.#shared.change(breakerKey(known.policy.name), change, (isWritten) => {
       if (--known.unwritten === 0) known.expected = undefined;

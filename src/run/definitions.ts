@@ -1,11 +1,12 @@
 /**
  * The workflows and machines that a process knows, by the hash of their definition.
  */
-import type { AgentUse } from "../define/limits.ts";
+import type { BreakerWait } from "../define/breaker.ts";
 import { PawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { type Definition, agentsUsed, changesFrom, childrenOf } from "./definition.ts";
 import { usesOf } from "./known-limits.ts";
+import type { WorkerFacts } from "./peers.ts";
 
 function ambiguous(name: string): PawlError {
   return new PawlError("PAWL_DEFINITION_AMBIGUOUS", { message: `two machines "${name}" have the same structure and other implementations` });
@@ -17,19 +18,22 @@ export class Definitions {
   readonly byHash = new Map<string, Definition>();
   /** Throws when what it uses is not there. */
   checkUses: ((definition: Definition) => void) | undefined;
+  /** Which of its agents wait while their breaker is open; where they are executed. */
+  waitsOf: ((definition: Definition) => readonly BreakerWait[]) | undefined;
 
   constructor(store: Store) {
     this.#store = store;
   }
 
   /** What others are told of them. */
-  get told(): { readonly definitions: readonly string[]; readonly migrates: readonly string[]; readonly uses: readonly AgentUse[] } {
+  get told(): Pick<WorkerFacts, "definitions" | "migrates" | "uses" | "waits"> {
     const isOwn = ([hash, definition]: [string, Definition]): boolean => hash === definition.hash;
     const entries = [...this.byHash];
     return {
       definitions: entries.filter(isOwn).map(([hash]) => hash),
       migrates: entries.filter((entry) => !isOwn(entry)).map(([hash]) => hash),
       uses: usesOf([...this.byHash.values()].flatMap(agentsUsed)),
+      waits: [...this.byHash.values()].flatMap((definition) => this.waitsOf?.(definition) ?? []),
     };
   }
 

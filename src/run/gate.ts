@@ -24,6 +24,7 @@ import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
+import { turnsBefore } from "./queue-place.ts";
 import type { Grant } from "./turns.ts";
 
 interface GateSeams {
@@ -128,7 +129,7 @@ export class Gate {
   /** An attempt that had leave has ended. */
   ended({ breaker, admitted, at }: Through, ended: Ended): Outcome {
     const outcome = typeof ended === "string" ? ended : countsForBreaker(breaker, ended) ? "failure" : "neither";
-    this.#seams.breakers.ended(breaker.name, admitted, outcome, this.#seams.now() - at);
+    this.#seams.breakers.ended(breaker.name, admitted, outcome, this.#seams.now() - at, typeof ended === "string" ? undefined : ended);
     return outcome;
   }
 
@@ -156,7 +157,7 @@ export class Gate {
     flow.count += by;
     this.#waiting += by;
     for (const { limit, amount } of flow.needs.slice(0, flow.claimed)) {
-      limit.waits(by * amount);
+      limit.waits(by * amount, by);
       this.#seams.limits.touch(limit);
     }
     if (flow.count > 0) return;
@@ -184,7 +185,7 @@ export class Gate {
     else claims.delete(flow);
     if (isClaimed) limit.waiters.add(flow.number);
     else limit.waiters.delete(flow.number);
-    limit.waits(isClaimed ? flow.count * amount : -flow.count * amount);
+    limit.waits(isClaimed ? flow.count * amount : -flow.count * amount, isClaimed ? flow.count : -flow.count);
     if (isClaimed) limit.head = Math.max(limit.head, amount);
     else if (limit.head === amount) limit.head = mostOf(claims, limit);
     this.#seams.limits.touch(limit);
@@ -341,6 +342,12 @@ export class Gate {
     flow.lines.delete(run);
     this.#flowsOf.get(run)?.delete(flow);
     this.#count(flow, -line.nodes.length);
+  }
+
+  /** How many nodes have their turn, as it is now, before the first of this run's that waits for it here; undefined when none does. */
+  before(runId: string, agent: string, key: string): number | undefined {
+    const flows = [...this.#flows.values()].flatMap((byTenant) => [...byTenant.values()]);
+    return turnsBefore(flows, runId, agent, key);
   }
 
   // ---- nodes that wait for too long

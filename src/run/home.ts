@@ -120,6 +120,7 @@ export class Home implements RunHome {
       },
     );
     const { policies, areGiven } = worker.protection.limits;
+    this.definitions.waitsOf = (definition) => worker.protection.waitsOf(definition);
     if (areGiven) this.definitions.checkUses = (definition) => checkUses(agentsUsed(definition), policies);
     const recovery = new Recovery(worker, store, this.definitions.byHash, peers);
     const consistency = (this.consistency = new Consistency(store, worker));

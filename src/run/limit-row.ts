@@ -8,6 +8,9 @@ export interface ShareRow {
   /** What it uses now, and what waits for more. */
   readonly use: number;
   readonly want: number;
+  /** How many nodes wait, and how long it takes from one grant to the next; for people. */
+  readonly nodes?: number;
+  readonly everyMs?: number;
   /** The most that one attempt needs of those that wait. */
   readonly head: number;
   /** The flows that wait, by their numbers. */

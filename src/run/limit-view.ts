@@ -9,7 +9,8 @@ import { PawlError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { type KnownLimits, knownLimits, requireLimit } from "./known-limits.ts";
 import { limitKey, readLimitKey } from "./limit-key.ts";
-import { type LimitRow, rowOf, sharesStill } from "./limit-row.ts";
+import type { Limit } from "./limit.ts";
+import { type LimitRow, type ShareRow, rowOf, sharesStill } from "./limit-row.ts";
 import { changeShared } from "./shared-rows.ts";
 import { nextExpiryOf } from "./window-use.ts";
 import type { Worker } from "./worker.ts";
@@ -23,6 +24,10 @@ export interface LimitShare {
   readonly used: number;
   /** What waits there, in the limit's own unit. */
   readonly waiting: number;
+  /** How many nodes wait for that. */
+  readonly nodes: number;
+  /** How long it takes there from one node's turn to the next, as it was of late, in ms; undefined when too little is known. */
+  readonly everyMs: number | undefined;
 }
 
 /** A limit at a glance. What other workers use is at most about a second old. */
@@ -40,6 +45,10 @@ export interface LimitView {
   readonly each: "tenant" | undefined;
   readonly used: number;
   readonly waiting: number;
+  /** How many nodes wait, in all workers. */
+  readonly nodes: number;
+  /** Until the last of them has its turn, in ms, by how fast it went of late; undefined when too little is known, or none waits. */
+  readonly waitMs: number | undefined;
   /** Of workers that are there. */
   readonly shares: readonly LimitShare[];
   /** Of a window of which something was used: when the first of it counts no more, in ms since 1970. */
@@ -78,9 +87,9 @@ export function viewLimit({ now, worker }: Looking, known: KnownLimits, key: str
   const [shares, perMs] = [sharesStill(row, known.isOpen, now()), policy.perMs];
   const all = Object.entries(shares).map(([id, share]) => {
     const isHere = here !== undefined && Number(id) === worker?.epoch;
-    const [used, waiting] = isHere ? [here.inUse(), here.want] : [share.use, share.want];
+    const { used, waiting, nodes, everyMs } = isHere ? ownUse(here) : writtenUse(share);
     const freeAt = perMs === undefined ? undefined : nextExpiryOf(share.used, perMs, now());
-    return { epoch: Number(id), share: share.share, used, waiting, isGone: share.isGone, freeAt };
+    return { epoch: Number(id), share: share.share, used, waiting, nodes, everyMs, isGone: share.isGone, freeAt };
   });
   const sum = (amounts: readonly number[]): number => amounts.reduce((a, b) => a + b, 0);
   const freeAts = all.flatMap(({ freeAt }) => (freeAt === undefined ? [] : [freeAt]));
@@ -93,9 +102,27 @@ export function viewLimit({ now, worker }: Looking, known: KnownLimits, key: str
     each: policy.isPerTenant ? "tenant" : undefined,
     used: sum(all.map(({ used }) => used)),
     waiting: sum(all.map(({ waiting }) => waiting)),
+    nodes: sum(all.map(({ nodes }) => nodes)),
+    waitMs: longest(all.map(({ nodes, everyMs }) => (nodes === 0 ? 0 : everyMs && nodes * everyMs))),
     shares: all.filter(({ isGone }) => !isGone).map(({ isGone: _isGone, freeAt: _freeAt, ...share }) => share),
     freeAt: freeAts.length === 0 ? undefined : Math.min(...freeAts),
   };
+}
+
+type Use = Pick<LimitShare, "used" | "waiting" | "nodes" | "everyMs">;
+
+function ownUse(limit: Limit): Use {
+  return { used: limit.inUse(), waiting: limit.want, nodes: limit.nodes, everyMs: limit.grantEveryMs };
+}
+
+function writtenUse({ use, want, nodes = 0, everyMs }: ShareRow): Use {
+  return { used: use, waiting: want, nodes, everyMs };
+}
+
+/** Of which one is not known, the longest is not; 0 is none. */
+function longest(lengths: readonly (number | undefined)[]): number | undefined {
+  const most = lengths.reduce((a, b) => (a === undefined || b === undefined ? undefined : Math.max(a, b)), 0);
+  return most === 0 ? undefined : most;
 }
 
 function noRow({ max, perMs }: LimitPolicy): LimitRow {

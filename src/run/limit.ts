@@ -39,8 +39,9 @@ export class Limit {
   #held = 0;
   /** Attempts that have something of it. */
   #holders = 0;
-  /** What waits, and the most of it that one attempt needs. */
+  /** What waits, of how many nodes, and the most of it that one attempt needs. */
   #want = 0;
+  #nodes = 0;
   head = 0;
   /** The flows that wait, by their numbers. */
   readonly waiters = new Set<number>();
@@ -104,6 +105,10 @@ export class Limit {
     return this.#want;
   }
 
+  get nodes(): number {
+    return this.#nodes;
+  }
+
   get share(): number {
     return this.#cap;
   }
@@ -161,8 +166,10 @@ export class Limit {
     return sums;
   }
 
-  waits(amount: number): void {
+  /** So many nodes more, or fewer, wait for so much. */
+  waits(amount: number, nodes: number): void {
     this.#want += amount;
+    this.#nodes += nodes;
   }
 
   /** When more of its window is free, at the earliest. */
@@ -223,8 +230,9 @@ export class Limit {
     return sum;
   }
 
-  get #own(): Pick<ShareRow, "use" | "want" | "head"> {
-    return { use: this.inUse(), want: this.#want, head: this.head };
+  get #own(): Pick<ShareRow, "use" | "want" | "nodes" | "head" | "everyMs"> {
+    const everyMs = this.grantEveryMs;
+    return { use: this.inUse(), want: this.#want, nodes: this.#nodes, head: this.head, ...(everyMs !== undefined && { everyMs: Math.round(everyMs) }) };
   }
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
@@ -357,7 +365,7 @@ export class Limit {
   lost(): void {
     this.#tell("worker.lost");
     this.#row = this.#noRow;
-    this.#cap = this.#held = this.#holders = this.#want = this.head = 0;
+    this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
     this.#isUnwritten = this.#passesTurn = false;
     this.#window?.clear();
   }

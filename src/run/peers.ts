@@ -6,6 +6,7 @@
  * 4. A worker that is alone neither beats nor looks: it only hears when another one comes.
  */
 import type { Clock } from "../clock.ts";
+import type { BreakerWait } from "../define/breaker.ts";
 import type { AgentUse, LimitPolicy } from "../define/limits.ts";
 import { PawlError } from "../errors.ts";
 import type { EpochRecord, Store } from "../store/store.ts";
@@ -32,6 +33,8 @@ export interface WorkerFacts {
   /** The limits that it was given, and what the agents of its definitions use. */
   readonly limits: readonly LimitPolicy[];
   readonly uses: readonly AgentUse[];
+  /** The agents of its definitions whose attempts wait while their breaker is open. */
+  readonly waits: readonly BreakerWait[];
   /** Was it given somebody who is to be told? */
   readonly notifies: boolean;
   /** How long it lets others be silent. */
@@ -80,13 +83,14 @@ export function readFacts({ facts }: EpochRecord): WorkerFacts {
     schedules = [],
     limits = [],
     uses = [],
+    waits = [],
     notifies = false,
     leaseMs = LEASE_MS,
     wants = 0,
     activeRunsMax = 0,
     health,
   } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, limits, uses, notifies, leaseMs, wants, activeRunsMax, health };
+  return { pid, definitions, migrates, schedules, limits, uses, waits, notifies, leaseMs, wants, activeRunsMax, health };
 }
 
 /** The workers whose processes are there. */
@@ -124,7 +128,7 @@ export class Peers {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
-    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], notifies: false, leaseMs, wants: 0, activeRunsMax: 0 };
+    this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], waits: [], notifies: false, leaseMs, wants: 0, activeRunsMax: 0 };
   }
 
   /** Opens an epoch, and closes those of processes that are gone. */

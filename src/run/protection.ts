@@ -3,7 +3,8 @@
  * nodes wait for them.
  */
 import type { Clock } from "../clock.ts";
-import { type Breaker, type BreakerOption, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
+import type { Agent } from "../define/agent.ts";
+import { type AgentBreaker, type Breaker, type BreakerOption, type BreakerWait, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
 import { type LimitsOptions, limitPoliciesOf } from "../define/limits.ts";
 import { agentsOf } from "../define/plan.ts";
 import type { AttemptSeams } from "./attempt.ts";
@@ -80,13 +81,24 @@ export class Protection {
 
   /** Runs of this definition come. Throws PAWL_BREAKER_CONFLICT. */
   declare(definition: Definition): void {
-    if (definition.kind !== "dag") return;
-    const { nodes, breaker } = definition.workflow.plan;
-    for (const agent of nodes.flatMap(agentsOf)) {
-      const chosen = breakerFor(agent, breaker, this.#breaker);
-      if (chosen !== undefined) this.breakers.declare(breakerPolicyOf(chosen));
+    for (const { agent, breaker } of this.#usesOf(definition)) {
+      if (breaker !== undefined) this.breakers.declare(breakerPolicyOf(breaker));
       if (agent.guard?.concurrency !== undefined) this.concurrency.set(agent.name, agent.guard.concurrency);
     }
+  }
+
+  /** Its agents whose attempts wait while their breaker is open. */
+  waitsOf(definition: Definition): BreakerWait[] {
+    const waits = new Map<string, BreakerWait>();
+    for (const { agent, breaker } of this.#usesOf(definition))
+      if (breaker?.onOpen === "wait") waits.set(agent.name, { definition: definition.hash, agent: agent.name, breaker: breaker.name });
+    return [...waits.values()];
+  }
+
+  #usesOf(definition: Definition): { readonly agent: Agent; readonly breaker: AgentBreaker | undefined }[] {
+    if (definition.kind !== "dag") return [];
+    const { nodes, breaker } = definition.workflow.plan;
+    return nodes.flatMap(agentsOf).map((agent) => ({ agent, breaker: breakerFor(agent, breaker, this.#breaker) }));
   }
 
   /** The run is no longer here. */

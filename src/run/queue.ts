@@ -28,6 +28,13 @@ export class Queue<T> {
     return item;
   }
 
+  /** How many at its head are so. */
+  countWhile(isSo: (item: T) => boolean): number {
+    let count = 0;
+    while (count < this.length && isSo(this.#items[this.#head + count]!)) count++;
+    return count;
+  }
+
   /** Takes it out, wherever it stands: in time that grows with the length. */
   remove(item: T): void {
     const at = this.#items.indexOf(item, this.#head);

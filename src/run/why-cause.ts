@@ -43,6 +43,8 @@ export const CAUSE_KINDS = [
   "waitsForTimer",
   /** The clock reads less than when the run was written last. */
   "clockSetBack",
+  /** It waits until a circuit breaker lets calls through. */
+  "circuitOpen",
   /** It waits for what is limited. */
   "limit",
   /** It waits for its turn: its worker, or every worker, is busy. */

@@ -6,12 +6,14 @@ import type { AgentUse } from "../define/limits.ts";
 import { type KnownLimits, knownLimits } from "./known-limits.ts";
 import { agentLimitKey, limitKey } from "./limit-key.ts";
 import { type LimitView, viewLimit } from "./limit-view.ts";
+import { type Lane, NO_LANE } from "./lane.ts";
 import { openRunRow } from "./row.ts";
 import type { NodeView } from "./view.ts";
 import { type Asking, type Draft, instantText, named } from "./why-cause.ts";
 
 interface Waiting {
   readonly key: string;
+  readonly agent: string;
   readonly amount: number;
   readonly view: LimitView;
   readonly nodes: string[];
@@ -21,16 +23,16 @@ interface Waiting {
 export async function limitDrafts(asking: Asking, nodes: readonly NodeView[]): Promise<{ readonly drafts: Draft[]; readonly others: NodeView[] }> {
   if (nodes.length === 0) return { drafts: [], others: [] };
   const known = await knownLimits(asking.store);
-  const tenant = openRunRow(asking.record).lane?.tenant;
+  const { lane = NO_LANE } = openRunRow(asking.record);
   const [waiting, others] = [new Map<string, Waiting>(), [] as NodeView[]];
   for (const node of nodes) {
     const use = known.uses.get(node.agent);
-    const found = use === undefined ? undefined : lackingOf(asking, known, use, tenant);
+    const found = use === undefined ? undefined : lackingOf(asking, known, use, lane.tenant);
     if (found === undefined) others.push(node);
     else if (waiting.has(found.key)) waiting.get(found.key)!.nodes.push(node.id);
     else waiting.set(found.key, { ...found, nodes: [node.id] });
   }
-  return { drafts: [...waiting.values()].map((each) => draftOf(asking, each)), others };
+  return { drafts: [...waiting.values()].map((each) => draftOf(asking, each, lane)), others };
 }
 
 /** The first of what it uses of which there is too little, or which others wait for. */
@@ -42,29 +44,48 @@ function lackingOf(asking: Asking, known: KnownLimits, use: AgentUse, tenant: st
   if (use.concurrency !== undefined) needs.unshift({ key: agentLimitKey(use.agent), amount: 1 });
   const { store, clock, worker } = asking;
   const looking = { store, worker, now: () => worker?.steadyNow() ?? clock.now() };
-  const all = needs.map((need) => ({ ...need, view: viewLimit(looking, known, need.key) }));
+  const all = needs.map((need) => ({ ...need, agent: use.agent, view: viewLimit(looking, known, need.key) }));
   return all.find(({ view, amount }) => view.used + amount > view.max) ?? all.find(({ view }) => view.waiting > 0);
 }
 
-function draftOf({ worker }: Asking, { key, amount, view, nodes }: Waiting): Draft {
-  const { name, tenant, max, perMs, used, waiting, freeAt, setFrom } = view;
+function draftOf(asking: Asking, waiting: Waiting, lane: Lane): Draft {
+  const { amount, view, nodes } = waiting;
+  const { name, tenant, max, perMs, used, freeAt, setFrom } = view;
   const within = perMs === undefined ? "" : ` within ${perMs / 1_000} s`;
   const whose = tenant === undefined ? "" : ` of tenant "${tenant}"`;
   const set = setFrom === undefined ? "" : `, which was set instead of ${setFrom}`;
-  const message = `${named(nodes, 3)}: ${nodes.length === 1 ? "waits" : "wait"} for "${name}"${whose}: ${used} of ${max}${within} ${used === 1 ? "is" : "are"} used${set}; ${waiting} are waited for, ${amount} by each of these`;
+  const parts = [
+    `${named(nodes, 3)}: ${nodes.length === 1 ? "waits" : "wait"} for "${name}"${whose}: ${used} of ${max}${within} ${used === 1 ? "is" : "are"} used${set}`,
+    `${view.waiting} are waited for, ${amount} by each of these`,
+    ...queueTexts(asking, waiting, lane),
+  ];
   const until = used + amount > max ? freeAt : undefined;
+  if (until !== undefined) parts.push(`the first is free again at ${instantText(until)}`);
   return {
     kind: "limit",
-    message: `${message}${until === undefined ? pace(worker, key, amount, waiting) : `; the first is free again at ${instantText(until)}`}`,
+    message: parts.join("; "),
     node: nodes[0],
     until,
     next: `\`pawl limits set ${name} ${Math.max(max * 2, amount)}${tenant === undefined ? "" : ` --tenant ${tenant}`}\` if there may be more; \`pawl limits ls\` shows who uses it`,
   };
 }
 
-/** How long it takes until all that wait have had their turn, by the last grants; other processes know nothing of them. */
-function pace(worker: Asking["worker"], key: string, amount: number, waiting: number): string {
-  const everyMs = worker?.protection.limits.all.get(key)?.grantEveryMs;
-  if (worker === undefined) return "; when that is, only its worker can tell";
-  return everyMs === undefined ? "" : `; all of them have had their turn in about ${Math.ceil((everyMs * waiting) / amount / 1_000)} s`;
+/** How many wait, how many of them come before, when that is, and by what the run takes its turn. Only the run's worker knows its queue. */
+function queueTexts({ worker, record }: Asking, { key, agent, view }: Waiting, { tenant, priority }: Lane): string[] {
+  const { nodes = 0, everyMs } = view.shares.find(({ epoch }) => epoch === record.epoch) ?? {};
+  const before = worker?.epoch === record.epoch ? worker.protection.gate.before(record.id, agent, key) : undefined;
+  const [others, texts] = [view.nodes - nodes, [] as string[]];
+  if (nodes > 0) {
+    const of = `the ${nodes} that wait in its worker`;
+    const place = before === 0 ? `first of ${of}` : `about ${before} of ${of} come before`;
+    texts.push(before === undefined ? `${nodes} wait in its worker, which alone knows their order` : place);
+    if (everyMs !== undefined)
+      texts.push(before === undefined ? `all of them have had their turn ${inAbout(nodes * everyMs)}` : `its turn is ${inAbout((before + 1) * everyMs)}`);
+    if (others > 0) texts.push(`${others} more in other workers, which take turns with it`);
+  }
+  const lane = [...(tenant === undefined ? [] : [`tenant "${tenant}"`]), ...(priority === 0 ? [] : [`priority ${priority}`])];
+  if (lane.length > 0) texts.push(`the run has ${lane.join(" and ")}`);
+  return texts;
 }
+
+const inAbout = (ms: number): string => `in about ${Math.ceil(ms / 1_000)} s`;

@@ -3,6 +3,7 @@
  */
 import type { RunRecord } from "../store/store.ts";
 import { unwoundFrom } from "./checkpoints.ts";
+import { breakerDrafts } from "./why-breakers.ts";
 import { limitDrafts } from "./why-limits.ts";
 import { awaitedRunOf } from "./why-awaited-run.ts";
 import { warnedSpans } from "./stage-view.ts";
@@ -20,8 +21,16 @@ export async function nodeDrafts(asking: Asking, hasHand: boolean): Promise<Draf
   const nodes = await viewNodes(asking.store, asking.record.id);
   const isPaused = asking.record.status === "paused";
   const waits = nodes.filter(({ status }) => status !== "queued").flatMap((node) => waitDrafts(asking, node, hasHand));
-  const { drafts, others } = await limitDrafts(asking, hasHand && !isPaused ? nodes.filter((node) => isQueued(asking, node)) : []);
-  return [...waits, ...drafts, ...queuedDrafts(others), ...(await spanDrafts(asking, nodes)), ...failureDrafts(asking, nodes)];
+  const atBreakers = await breakerDrafts(asking, hasHand && !isPaused ? nodes.filter((node) => isQueued(asking, node)) : []);
+  const atLimits = await limitDrafts(asking, atBreakers.others);
+  return [
+    ...waits,
+    ...atBreakers.drafts,
+    ...atLimits.drafts,
+    ...queuedDrafts(atLimits.others),
+    ...(await spanDrafts(asking, nodes)),
+    ...failureDrafts(asking, nodes),
+  ];
 }
 
 /** The stages, and the run, that people were warned of. */

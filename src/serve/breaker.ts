@@ -6,7 +6,9 @@ import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { showProblem } from "./problem.ts";
 import { openToLook } from "./stored.ts";
-import { type Cell, alignColumns, dateAndTime } from "./text.ts";
+import { type Cell, alignColumns, dateAndTime, oneLine } from "./text.ts";
+
+const FAILURE_LENGTH_MAX = 80;
 
 export type BreakerVerb = "open" | "close" | "reset";
 
@@ -36,9 +38,21 @@ function tableOf(breakers: readonly BreakerView[]): (string | Cell)[][] {
   const rows = breakers.map((view) => {
     const { name, state, since, failures, openings } = view;
     const isWell = state === "closed" || state === "forcedClosed";
-    return [name, { text: WORDS[state], style: isWell ? "green" : "yellow" } satisfies Cell, dateAndTime(since), `${failures}`, `${openings}`, nextText(view)];
+    return [
+      name,
+      { text: WORDS[state], style: isWell ? "green" : "yellow" } satisfies Cell,
+      dateAndTime(since),
+      `${failures}`,
+      `${openings}`,
+      nextText(view),
+      lastText(view),
+    ];
   });
-  return [["BREAKER", "STATE", "SINCE", "FAILURES", "OPENINGS", "NEXT"], ...rows];
+  return [["BREAKER", "STATE", "SINCE", "FAILURES", "OPENINGS", "NEXT", "LAST FAILURE"], ...rows];
+}
+
+function lastText({ lastFailure }: BreakerView): string {
+  return lastFailure === null ? "" : oneLine(`${lastFailure.code} ${lastFailure.message}`, FAILURE_LENGTH_MAX);
 }
 
 /** What it waits for. */

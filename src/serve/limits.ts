@@ -6,7 +6,7 @@ import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { showProblem } from "./problem.ts";
 import { openToLook } from "./stored.ts";
-import { type Cell, alignColumns, dateAndTime, durationText } from "./text.ts";
+import { type Cell, alignColumns, count, dateAndTime, durationText } from "./text.ts";
 
 export interface LimitVerbOptions {
   readonly tenant?: string;
@@ -30,7 +30,7 @@ function tableOf(limits: readonly LimitView[]): (string | Cell)[][] {
     ...(hasTenants ? [tenantText(limit)] : []),
     maxText(limit),
     String(limit.used),
-    limit.waiting === 0 ? "0" : { text: String(limit.waiting), style: "yellow" as const },
+    limit.waiting === 0 ? "0" : { text: waitingText(limit), style: "yellow" as const },
     limit.freeAt === undefined ? "" : dateAndTime(limit.freeAt),
     limit.shares.map(({ epoch, share, used }) => `${epoch}: ${used}/${share}`).join(", "),
   ]);
@@ -40,6 +40,12 @@ function tableOf(limits: readonly LimitView[]): (string | Cell)[][] {
 function tenantText({ each, tenant, shares }: LimitView): string {
   if (each === undefined) return "";
   return tenant ?? (shares.length === 0 ? "each" : "none");
+}
+
+/** `600 by 12 nodes, about 1m05s`: what waits, and how long it is until the last of them has its turn. */
+function waitingText({ waiting, nodes, waitMs }: LimitView): string {
+  const by = nodes === 0 || nodes === waiting ? "" : ` by ${count(nodes, "node")}`;
+  return `${waiting}${by}${waitMs === undefined ? "" : `, about ${durationText(Math.max(1_000, waitMs))}`}`;
 }
 
 function maxText({ max, perMs, setFrom }: LimitView): string | Cell {

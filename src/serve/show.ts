@@ -1,7 +1,7 @@
 /**
  * `pawl show`: one run as it is stored: input, nodes, output, failure, and on request its history.
  */
-import type { ActorView, Checkpoint, HistoryEntry, NodeView, Run, RunView, StageView, WorkerView } from "../index.ts";
+import type { ActorView, Cause, Checkpoint, HistoryEntry, NodeView, Run, RunView, StageView, WorkerView } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
 import { actorLines } from "./actor-tree.ts";
@@ -12,7 +12,7 @@ import { nodeLines } from "./node-table.ts";
 import { awaitedText, sendCommand } from "./node-text.ts";
 import { stageLines } from "./stage-table.ts";
 import { standingOf } from "./standing.ts";
-import { findRun, isOver, openToLook, runWords } from "./stored.ts";
+import { findRun, isOver, openToLook, runWords, withStore } from "./stored.ts";
 import { type Cell, alignColumns, dateAndTime, durationText, manyLines, oneLine, statusCell } from "./text.ts";
 import { NO_WORKER, workersOf, workersText } from "./workers.ts";
 
@@ -34,9 +34,11 @@ export async function show(id: string, options: ShowOptions): Promise<number> {
   const history = options.history ? await Array.fromAsync(run.history()) : undefined;
   const checkpoints = options.checkpoints ? await Array.fromAsync(run.checkpoints()) : undefined;
   const told = history === undefined || options.json ? undefined : await historyRows(run, view, history);
+  const heldUp = options.json ? [] : await heldUpBy(run, parts);
   const lines = (): string[] => [
     ...runLines(view, workers),
     ...awaitedLines(view, runWords(run.id, options.store)),
+    ...heldUp.flatMap(({ message, next }) => ["", oneLine(message, HELD_UP_LENGTH_MAX), `  ${withStore(next ?? "", options.store)}`]),
     "",
     ...partLines(parts),
     ...historyLines(told),
@@ -100,6 +102,14 @@ function awaitedLines({ waitingFor }: RunView, words: readonly string[]): string
   const awaited = waitingFor?.awaited ?? [];
   return awaited.flatMap((event) => ["", `waits for ${awaitedText(event)}`, `  ${sendCommand(event, words)}`]);
 }
+
+/** The limits, and the circuit breakers, that its nodes wait for. */
+async function heldUpBy(run: Run<unknown>, parts: Parts): Promise<readonly Cause[]> {
+  const isQueued = "nodes" in parts && parts.nodes.some(({ status }) => status === "queued" || status === "backingOff");
+  return isQueued ? (await run.why()).causes.filter(({ kind }) => kind === "limit" || kind === "circuitOpen") : [];
+}
+
+const HELD_UP_LENGTH_MAX = 500;
 
 function forkText({ runId, commitNo, from }: NonNullable<RunView["forkedFrom"]>): string {
   return `from ${runId}, commit ${commitNo}${typeof from === "string" ? `, to run ${oneLine(from)} again` : ""}`;

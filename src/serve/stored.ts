@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import type { Offered } from "./definition-file.ts";
 import { environmentVariable } from "../environment.ts";
+import { commandLine } from "./text.ts";
 import { type Pawl, PawlError, type Run, type RunStatus, type RunView, isPawlError, open } from "../index.ts";
 
 const STORE_DEFAULT = ".pawl/pawl.db";
@@ -76,4 +77,9 @@ async function idsThatBegin(pawl: Pawl, prefix: string): Promise<string[]> {
 function ambiguous(text: string, candidates: readonly string[]): PawlError {
   const shown = candidates.slice(0, CANDIDATES_MAX).join(", ") + (candidates.length > CANDIDATES_MAX ? ", …" : "");
   return new PawlError("PAWL_USAGE", { message: `"${text}" is the beginning of several ids: ${shown}`, next: "type more of the id" });
+}
+
+/** Commands are for the store that was asked. */
+export function withStore(next: string, store: string | undefined): string {
+  return store === undefined ? next : next.replace(/`(pawl [^`]*)`/g, (_, command: string) => `\`${command} ${commandLine(["--store", store])}\``);
 }

@@ -5,8 +5,8 @@ import { styleText } from "node:util";
 import type { Cause, CauseKind } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import { toJson } from "./json.ts";
-import { findRun, openToLook } from "./stored.ts";
-import { alignColumns, commandLine, count, oneLine, statusCell } from "./text.ts";
+import { findRun, openToLook, withStore } from "./stored.ts";
+import { alignColumns, count, oneLine, statusCell } from "./text.ts";
 
 export interface WhyVerbOptions {
   readonly store?: string;
@@ -59,8 +59,3 @@ const STYLES: Partial<Record<CauseKind, "red" | "cyan" | "magenta" | "blue">> = 
   queued: "cyan",
   blocked: "magenta",
 };
-
-/** Commands are for the store that was asked. */
-function withStore(next: string, store: string | undefined): string {
-  return store === undefined ? next : next.replace(/`(pawl [^`]*)`/g, (_, command: string) => `\`${command} ${commandLine(["--store", store])}\``);
-}

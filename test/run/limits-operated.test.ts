@@ -33,7 +33,7 @@ scene("limits are seen from any process: how much is used, by whom, what waits, 
     const [agent, , window] = await room.settled(pawl.limits());
     const { epoch } = (await pawl.workers())[0]!;
     expect(agent).toMatchObject({ name: "agent:slots", max: 2, setFrom: undefined, perMs: undefined, used: 2, waiting: 3, freeAt: undefined });
-    expect(agent!.shares).toEqual([{ epoch, share: 2, used: 2, waiting: 3 }]);
+    expect(agent).toMatchObject({ nodes: 3, shares: [{ epoch, share: 2, used: 2, waiting: 3, nodes: 3 }] });
     expect(window).toMatchObject({ name: "tokens", max: 100, perMs: 60_000, used: 80, waiting: 40 });
     expect(window!.freeAt! - began).toBeGreaterThanOrEqual(60_000);
     expect(window!.freeAt! - began).toBeLessThan(62_001);
@@ -211,7 +211,10 @@ test("why names the limit that nodes wait for, how much of it is used, and the r
   for (const pawl of [process.pawl, looker]) {
     const { causes } = await (await pawl.run("r")).why();
     const [agent, window] = causes.filter(({ kind }) => kind === "limit");
-    const pace = pawl === looker ? "when that is, only its worker can tell" : "all of them have had their turn in about";
+    const pace =
+      pawl === looker
+        ? "2 wait in its worker, which alone knows their order; all of them have had their turn in about"
+        : "first of the 2 that wait in its worker; its turn is in about";
     expect(agent!.message).toContain('s3, s4: wait for "agent:slots": 2 of 2 are used; 2 are waited for, 1 by each of these');
     expect(agent!.message).toContain(pace);
     expect(agent!.next).toContain("`pawl limits set agent:slots 4`");
@@ -219,6 +222,53 @@ test("why names the limit that nodes wait for, how much of it is used, and the r
     expect(window!.until).toBeGreaterThan(room.clock.now() + 50_000);
     expect((await (await pawl.run("r")).nodes()).filter(({ status }) => status === "queued")).toHaveLength(3);
   }
+  process.kill();
+});
+
+test("why says how many come before a node, by tenant and priority, and what the other worker has", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne } = held({ concurrency: 1 });
+  const flows = { big: wide(agent, 6, "big"), late: wide(agent, 1, "late"), urgent: wide(agent, 2, "urgent"), other: wide(agent, 1, "other") };
+  const process = await room.boot(Object.values(flows));
+  await start(room, process, flows.big, "big", { tenant: "acme" });
+  await room.clock.until(() => calls().length === 1);
+  await start(room, process, flows.late, "late", { tenant: "acme", priority: -1 });
+  await start(room, process, flows.urgent, "urgent", { tenant: "acme", priority: 2 });
+  await start(room, process, flows.other, "other", { tenant: "bolt" });
+  for (let ended = 1; ended <= 2; ended++) {
+    endOne();
+    await room.clock.until(() => calls().length === 1 + ended);
+    await room.clock.advance(10_000);
+  }
+  const order = calls().map((call) => call.split("-")[0]);
+  const whyOf = async (id: string): Promise<string> => (await (await process.pawl.run(id)).why()).causes.find(({ kind }) => kind === "limit")?.message ?? "";
+  expect(order).toEqual(["big", "other", "urgent"]);
+  expect(await whyOf("urgent")).toMatch(
+    /: waits for "agent:held": .*; first of the 7 that wait in its worker; its turn is in about \d+ s; the run has tenant "acme" and priority 2$/,
+  );
+  expect(await whyOf("big")).toMatch(/; about 1 of the 7 that wait in its worker come before; its turn is in about \d+ s; the run has tenant "acme"$/);
+  expect(await whyOf("late")).toMatch(/; about 6 of the 7 that wait in its worker come before; .* and priority -1$/);
+  // they are right
+  for (let ended = 3; ended <= 9; ended++) {
+    endOne();
+    await room.clock.until(() => calls().length === 1 + ended);
+  }
+  expect(
+    calls()
+      .map((call) => call.split("-")[0])
+      .slice(3),
+  ).toEqual(["urgent", "big", "big", "big", "big", "big", "late"]);
+
+  const second = await room.boot([wide(agent, 3, "far")]);
+  await start(room, second, wide(agent, 3, "far"), "far");
+  await start(room, process, flows.other, "again", { tenant: "bolt" });
+  await room.clock.advance(2_000);
+  const [limit] = await room.settled(process.pawl.limits());
+  expect(limit).toMatchObject({ name: "agent:held", nodes: 4 });
+  expect(limit!.waitMs === undefined || limit!.waitMs > 0).toBe(true);
+  expect(await whyOf("again")).toMatch(
+    /; first of the 1 that wait in its worker; .*; 3 more in other workers, which take turns with it; the run has tenant "bolt"$/,
+  );
   process.kill();
 });
 

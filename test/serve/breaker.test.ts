@@ -26,11 +26,11 @@ test("ls shows each breaker; open, close and reset say how it is to be; an unkno
   }
   await store.close();
   const { stdout } = await folder.pawl("breaker", "ls");
-  expect(stdout).toMatch(/^BREAKER +STATE +SINCE +FAILURES +OPENINGS +NEXT *\n/);
-  expect(stdout).toMatch(/^openai +open +\S+ \S+ +5 +1 +a call tries from \S+ \S+$/m);
+  expect(stdout).toMatch(/^BREAKER +STATE +SINCE +FAILURES +OPENINGS +NEXT +LAST FAILURE\n/);
+  expect(stdout).toMatch(/^openai +open +\S+ \S+ +5 +1 +a call tries from \S+ \S+ *$/m);
   expect(stdout).toMatch(/^search +closed +\S+ \S+ +1 +0 *$/m);
   expect(await folder.pawl("breaker", "close", "openai")).toEqual({ code: 0, stdout: "breaker openai is forced closed\n", stderr: "" });
-  expect((await folder.pawl("breaker", "ls")).stdout).toMatch(/^openai +forced closed .* until it is reset$/m);
+  expect((await folder.pawl("breaker", "ls")).stdout).toMatch(/^openai +forced closed .* until it is reset *$/m);
   expect(JSON.parse((await folder.pawl("breaker", "open", "search", "--json")).stdout)).toMatchObject({
     name: "search",
     state: "forcedOpen",

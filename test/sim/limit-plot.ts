@@ -45,7 +45,7 @@ class Peer {
 
   wants(amount: number): void {
     this.queue.push(amount);
-    this.limit.waits(amount);
+    this.limit.waits(amount, 1);
     this.limit.head = this.queue[0]!;
     this.limit.waiters.add(amount);
     this.pump();
@@ -56,7 +56,7 @@ class Peer {
       const amount = this.queue.shift()!;
       this.taken.push(this.limit.take(amount));
       this.#begun.push({ epoch: this.epoch, amount, at: this.#plot.now, allowed: this.#plot.knownMax });
-      this.limit.waits(-amount);
+      this.limit.waits(-amount, -1);
       this.limit.head = this.queue[0] ?? 0;
       if (this.queue.length === 0) this.limit.waiters.clear();
     }

@@ -82,7 +82,7 @@ export function anyAgent(
 export function anyWorkflow(
   name: string,
   define: (wf: WorkflowBuilder<any>) => unknown,
-  options: { timeout?: number; onTimeout?: "partial" | "abort" } = {},
+  options: { timeout?: number; onTimeout?: "partial" | "abort"; breaker?: BreakerOption } = {},
 ): Workflow {
   return workflow({ ...options, name, input: z.any() }, define) as Workflow;
 }

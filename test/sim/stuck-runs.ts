@@ -143,6 +143,29 @@ export const STUCK: Readonly<Record<string, (play: Play) => Promise<Truth>>> = {
     await play.room.clock.advance(100);
     return atCulprit("queued", "start another worker");
   },
+  async "waits for a limit"(play) {
+    const slow = anyAgent("slow", never, { timeout: "10d", concurrency: 1 });
+    const hog = anyWorkflow("hog", (wf) => wf.node("hog", slow, 1).result);
+    const flow = around(play.spec, (wf, options) => wf.node("culprit", slow, 1, options));
+    const { pawl } = await play.room.boot([hog, flow]);
+    await play.room.settled(pawl.start(hog, { id: "h", input: {} }));
+    await play.room.clock.advance(100);
+    await play.room.settled(pawl.start(flow, { id: "r", input: {} }));
+    await play.room.clock.advance(2_000);
+    return atCulprit("limit", "`pawl limits set agent:slow 2`");
+  },
+  async "waits for an open circuit breaker"(play) {
+    const ill = anyAgent("ill", () => Promise.reject(new Error("busy")), {
+      retry: { maxAttempts: 9, initialInterval: 1 },
+      breaker: { failureThreshold: 1, onOpen: "wait" },
+    });
+    await started(
+      play,
+      around(play.spec, (wf, options) => wf.node("culprit", ill, 1, options)),
+    );
+    await play.room.clock.advance(2_000);
+    return atCulprit("circuitOpen", "`pawl breaker reset ill`");
+  },
   async "is paused"(play) {
     const { pawl } = await started(play, around(play.spec, waiting));
     await play.room.settled((await pawl.run("r")).pause());
