@@ -10,6 +10,7 @@ import { agentsOf } from "../define/plan.ts";
 import type { Store } from "../store/store.ts";
 import { BreakerNotices } from "./breaker-notices.ts";
 import { Breakers } from "./breakers.ts";
+import { BusyServices } from "./busy.ts";
 import type { Definition } from "./definition.ts";
 import { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
@@ -38,6 +39,7 @@ export class Protection {
   readonly shared: SharedRows;
   readonly limits: Limits;
   readonly breakers: Breakers;
+  readonly busy: BusyServices;
   readonly gate: Gate;
 
   readonly #seams: ProtectionSeams;
@@ -47,12 +49,13 @@ export class Protection {
   constructor(seams: ProtectionSeams, { limits, breaker }: ProtectionOptions) {
     this.#seams = seams;
     const { store, clock, log, now, epoch, wantsTick } = seams;
+    const after = (ms: number, call: () => void): (() => void) => clock.after(ms, call);
     this.shared = new SharedRows(store, log, { epoch, wantsWrite: wantsTick });
     this.limits = new Limits(limits === undefined ? undefined : limitPoliciesOf(limits), {
       shared: this.shared,
       now,
       epoch,
-      after: (ms, call) => clock.after(ms, call),
+      after,
       changed: (limit) => {
         this.gate.touched(limit);
         wantsTick();
@@ -63,7 +66,8 @@ export class Protection {
     this.#breaker = breaker === undefined ? undefined : breakerOf(breaker, "open()");
     this.breakers = new Breakers(this.shared, { steadyNow: now, epoch, clock, log });
     if (seams.notifies) this.#notices = new BreakerNotices(this.shared, this.breakers, { store, clock, log });
-    this.gate = new Gate({ limits: this.limits, breakers: this.breakers, breaker: this.#breaker, now, after: (ms, call) => clock.after(ms, call), wantsTick });
+    this.busy = new BusyServices({ shared: this.shared, now, after });
+    this.gate = new Gate({ limits: this.limits, breakers: this.breakers, busy: this.busy, breaker: this.#breaker, now, after, wantsTick });
   }
 
   /** This worker has its epoch: from now on it may write. */
@@ -109,6 +113,7 @@ export class Protection {
   stop(): void {
     this.#notices?.stop();
     this.breakers.stop();
+    this.busy.stop();
     this.limits.stop();
     this.gate.stop();
   }
