@@ -9,6 +9,7 @@ import type { HostedRun } from "./hosted-run.ts";
 import type { Lane } from "./lane.ts";
 import type { Limit } from "./limit.ts";
 import { flowNumber } from "./limit-flows.ts";
+import { readLimitKey } from "./limit-key.ts";
 import type { Pass } from "./pass.ts";
 import { Queue } from "./queue.ts";
 
@@ -54,6 +55,8 @@ export class Flow {
   readonly breaker: AgentBreaker | undefined;
   /** What other workers call it, too. */
   readonly number: number;
+  /** What it calls, by the name that those share who hear of each other when it is busy. */
+  readonly service: string;
   /** Whose turn it is: the least. */
   tag = 0;
   /** Where it waits: for its turn, a limit, or something else. */
@@ -73,6 +76,8 @@ export class Flow {
     // all claim in one order: so nobody has what another lacks who has what he lacks. Who waits for time to pass claims nothing else
     this.needs = needs.toSorted(({ limit: a }, { limit: b }) => (b.perMs ?? 0) - (a.perMs ?? 0) || (a.key < b.key ? -1 : 1));
     this.breaker = breaker;
+    const own = needs.map(({ limit }) => readLimitKey(limit.key)).find(({ isPerTenant }) => isPerTenant);
+    this.service = (breaker?.name ?? agent.name) + (own === undefined ? "" : `/${own.tenant ?? ""}`);
   }
 
   get queueTimeoutMs(): number | undefined {

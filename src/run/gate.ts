@@ -16,6 +16,7 @@ import { type AgentBreaker, type Breaker, breakerFor, countsForBreaker } from ".
 import type { ErrorCode } from "../errors.ts";
 import { circuitOpenFailure } from "./breaker-view.ts";
 import type { Breakers } from "./breakers.ts";
+import type { BusyServices } from "./busy.ts";
 import { makeFailure } from "./failure.ts";
 import { Flow, type GatedRun, type Line, type Need, type Parked, type Place, rankOf } from "./flow.ts";
 import { Heap } from "./heap.ts";
@@ -30,6 +31,7 @@ import type { Grant } from "./turns.ts";
 interface GateSeams {
   readonly limits: Limits;
   readonly breakers: Breakers;
+  readonly busy: BusyServices;
   /** Of agents and workflows that have none. */
   readonly breaker: Breaker | undefined;
   readonly now: () => number;
@@ -45,8 +47,8 @@ export class Gate {
   readonly #waiters = new Map<Limit, Heap<Place>>();
   /** Flows that claim a limit, whatever they wait for. */
   readonly #claims = new Map<Limit, Set<Flow>>();
-  /** Flows that wait for a breaker, by its name. */
-  readonly #atBreaker = new Map<string, Flow[]>();
+  /** Flows that wait for a breaker or a service that is busy. */
+  readonly #outside = new Map<string, Flow[]>();
   /** Flows whose runs are all being written. */
   #aside: Flow[] = [];
   readonly #timers = new Map<Limit, () => void>();
@@ -59,12 +61,13 @@ export class Gate {
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
-    seams.breakers.onChange((name) => this.#breakerChanged(name));
+    seams.breakers.onChange((name) => this.#goOn(`breaker ${name}`));
+    seams.busy.onOver((service) => this.#goOn(`service ${service}`));
   }
 
-  #breakerChanged(name: string): void {
-    const flows = this.#atBreaker.get(name) ?? [];
-    this.#atBreaker.delete(name);
+  #goOn(what: string): void {
+    const flows = this.#outside.get(what) ?? [];
+    this.#outside.delete(what);
     for (const flow of flows) this.#placeAnew(flow);
     this.#seams.wantsTick();
   }
@@ -72,7 +75,8 @@ export class Gate {
   /** Where nodes of this agent wait; undefined when they wait for nothing. */
   flowOf(agent: Agent, { lane, plan: { breaker } }: GatedRun): Flow | undefined {
     const shared = breaker ?? this.#seams.breaker;
-    if (agent.guard === undefined && agent.breaker === undefined && shared === undefined) return undefined;
+    const isFree = agent.guard === undefined && agent.breaker === undefined && shared === undefined;
+    if (isFree && !this.#seams.busy.isBusy(agent.name)) return undefined;
     let flows = this.#flows.get(agent);
     if (flows === undefined) this.#flows.set(agent, (flows = new Map()));
     const key = `${lane.tenant ?? ""} ${shared?.name ?? ""}`;
@@ -105,10 +109,16 @@ export class Gate {
     return this.#pass(flow);
   }
 
-  /** Leave, or the reason why there is none; undefined when the breaker is waited for. */
+  /** A service told an attempt of this agent to come back after so long: that holds for all that use it. */
+  toldToWait(agent: Agent, run: GatedRun, ms: number): void {
+    this.#seams.busy.says(this.flowOf(agent, run)?.service ?? agent.name, agent.name, ms);
+  }
+
+  /** Leave, or the reason why there is none; undefined when the breaker or the service is waited for. */
   #pass(flow: Flow): Pass | undefined {
-    const { agent, tooLarge, breaker } = flow;
+    const { agent, tooLarge, breaker, service } = flow;
     if (tooLarge !== undefined) return this.#refused("configuration", "PAWL_LIMIT_EXCEEDED", exceeded(agent, tooLarge), tooLarge.limit);
+    if (this.#seams.busy.isBusy(service)) return undefined;
     const admitted = breaker === undefined ? "yes" : this.#seams.breakers.admit(breaker.name, agent.policy.timeoutMs);
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
@@ -270,7 +280,7 @@ export class Gate {
       const pass = line === undefined ? undefined : this.#pass(flow);
       if (line !== undefined && pass === undefined) this.#stand(flow, line);
       const isGranted = pass !== undefined && this.#grantFrom(flow, line!, pass, grant);
-      if (line !== undefined && pass === undefined) this.#waitForBreaker(flow);
+      if (line !== undefined && pass === undefined) this.#waitOutside(flow);
       else if (flow.count > 0 && flow.canGo && line === undefined) this.#setAside(flow);
       else this.#place(flow);
       for (const { limit } of flow.needs) this.touched(limit);
@@ -279,10 +289,15 @@ export class Gate {
     return false;
   }
 
-  #waitForBreaker(flow: Flow): void {
-    const { name } = flow.breaker!;
+  /** For a breaker, or a service that is busy; meanwhile it wants nothing of any limit. */
+  #waitOutside(flow: Flow): void {
+    const { service, agent, breaker } = flow;
+    const isBusy = this.#seams.busy.isBusy(service);
+    const what = isBusy ? `service ${service}` : `breaker ${breaker!.name}`;
+    if (isBusy) this.#seams.busy.awaits(service, agent.name);
     flow.placed = { flow, limit: undefined };
-    this.#atBreaker.set(name, [...(this.#atBreaker.get(name) ?? []), flow]);
+    this.#claim(flow, 0);
+    this.#outside.set(what, [...(this.#outside.get(what) ?? []), flow]);
   }
 
   #setAside(flow: Flow): void {

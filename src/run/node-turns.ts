@@ -243,7 +243,15 @@ export class NodeTurns {
       return this.tell(node, FACT.succeeded, outcome.output);
     }
     const failure = isDerived(node.node) ? withoutAction(outcome.failure) : outcome.failure;
+    if (failure.kind === "resource" && failure.retryAfterMs !== undefined) this.#sentAway(node, failure.retryAfterMs);
     this.tell(node, { type: "attempt.failed", failure, jitter: this.#host.seams.random.next() });
+  }
+
+  /** What it called is asked too much of, and said when to come back. */
+  #sentAway(node: NodeActor, retryAfterMs: number): void {
+    const { seams, run } = this.#host;
+    node.pass?.refund();
+    seams.protection?.gate.toldToWait(agentOf(node), run, retryAfterMs);
   }
 
   /** A step of the attempt has ended. */

@@ -11,6 +11,7 @@ import type { AttemptSeams } from "./attempt.ts";
 import type { Store } from "../store/store.ts";
 import { BreakerNotices } from "./breaker-notices.ts";
 import { Breakers } from "./breakers.ts";
+import { BusyServices } from "./busy.ts";
 import type { Definition } from "./definition.ts";
 import { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
@@ -39,6 +40,7 @@ export class Protection {
   readonly shared: SharedRows;
   readonly limits: Limits;
   readonly breakers: Breakers;
+  readonly busy: BusyServices;
   readonly gate: Gate;
   /** What agents say of their `concurrency`, by their names. */
   readonly concurrency = new Map<string, number>();
@@ -51,12 +53,13 @@ export class Protection {
     this.#seams = seams;
     const { store, clock, now, epoch, wantsTick } = seams;
     const { log, meter } = seams.attempts;
+    const after = (ms: number, call: () => void): (() => void) => clock.after(ms, call);
     this.shared = new SharedRows(store, log, { epoch, wantsWrite: wantsTick });
     this.limits = new Limits(limits === undefined ? undefined : limitPoliciesOf(limits), {
       shared: this.shared,
       now,
       epoch,
-      after: (ms, call) => clock.after(ms, call),
+      after,
       changed: (limit) => {
         this.gate.touched(limit);
         wantsTick();
@@ -68,7 +71,8 @@ export class Protection {
     this.#breaker = breaker === undefined ? undefined : breakerOf(breaker, "open()");
     this.breakers = new Breakers(this.shared, { steadyNow: now, epoch, clock, log });
     if (seams.notifies) this.#notices = new BreakerNotices(this.shared, this.breakers, { store, clock, log });
-    this.gate = new Gate({ limits: this.limits, breakers: this.breakers, breaker: this.#breaker, now, after: (ms, call) => clock.after(ms, call), wantsTick });
+    this.busy = new BusyServices({ shared: this.shared, now, after });
+    this.gate = new Gate({ limits: this.limits, breakers: this.breakers, busy: this.busy, breaker: this.#breaker, now, after, wantsTick });
   }
 
   /** This worker has its epoch: from now on it may write. */
@@ -127,6 +131,7 @@ export class Protection {
   stop(): void {
     this.#notices?.stop();
     this.breakers.stop();
+    this.busy.stop();
     this.limits.stop();
     this.gate.stop();
   }

@@ -3,6 +3,7 @@
  * executes the run, from what it knows itself.
  */
 import type { AgentUse } from "../define/limits.ts";
+import { readBusy } from "./busy.ts";
 import { type KnownLimits, knownLimits } from "./known-limits.ts";
 import { agentLimitKey, limitKey } from "./limit-key.ts";
 import { type LimitView, viewLimit } from "./limit-view.ts";
@@ -24,15 +25,28 @@ export async function limitDrafts(asking: Asking, nodes: readonly NodeView[]): P
   if (nodes.length === 0) return { drafts: [], others: [] };
   const known = await knownLimits(asking.store);
   const { lane = NO_LANE } = openRunRow(asking.record);
+  const busy = await readBusy(asking.store);
   const [waiting, others] = [new Map<string, Waiting>(), [] as NodeView[]];
-  for (const node of nodes) {
+  const atBusy = Map.groupBy(nodes, ({ agent }) => ((busy.get(agent)?.until ?? 0) > asking.clock.now() ? agent : undefined));
+  for (const node of atBusy.get(undefined) ?? []) {
     const use = known.uses.get(node.agent);
     const found = use === undefined ? undefined : lackingOf(asking, known, use, lane.tenant);
     if (found === undefined) others.push(node);
     else if (waiting.has(found.key)) waiting.get(found.key)!.nodes.push(node.id);
     else waiting.set(found.key, { ...found, nodes: [node.id] });
   }
-  return { drafts: [...waiting.values()].map((each) => draftOf(asking, each, lane)), others };
+  atBusy.delete(undefined);
+  const busyDrafts = [...atBusy].map(([agent, held]) => busyDraft(agent!, busy.get(agent!)!, held));
+  return { drafts: [...busyDrafts, ...[...waiting.values()].map((each) => draftOf(asking, each, lane))], others };
+}
+
+function busyDraft(agent: string, { until }: { readonly until: number }, nodes: readonly NodeView[]): Draft {
+  const ids = named(
+    nodes.map(({ id }) => id),
+    3,
+  );
+  const message = `${ids}: ${nodes.length === 1 ? "waits" : "wait"}, for what agent "${agent}" calls was asked too much of, and said when to come back: at ${instantText(until)}`;
+  return { kind: "limit", message, node: nodes[0]!.id, until, next: "wait; or say what it allows in `limits` and `uses`, so that no more is asked of it" };
 }
 
 /** The first of what it uses of which there is too little, or which others wait for. */

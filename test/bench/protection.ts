@@ -1,74 +1,128 @@
 /**
- * What limits and circuit breakers cost: per node when all are on and nobody waits, and per grant when many wait with
- * different priorities. NOT measured: several workers, agents that take time.
+ * What protection costs: per node when breaker and limits are on and nobody waits; per grant when many wait, each run with a
+ * priority of its own, in one worker and in two; and a look at how the process is.
+ * Judged by CPU time, of which waiting for the disk and for other work on the machine is no part; wall time stands beside it.
+ * NOT measured: agents that take time, of which `overhead` tells.
  */
-import { agent, workflow } from "pawl";
+import { join } from "node:path";
+import { type Pawl, agent, open, workflow } from "pawl";
 import { z } from "zod";
 import { runAll, step, withPawl, workflowOf } from "./durable.ts";
 import { chain, layered } from "./graphs.ts";
-import { type Benchmark, type Contender, type Row, type Settings, judged, medianRatio, race, rowOf, timed } from "./harness.ts";
+import { type Benchmark, type Contender, type Row, type Settings, inTemporaryFolder, judged, limited, medianRatio, race, rowOf, timed } from "./harness.ts";
 
 /** How much dearer a node may be with breaker and limits than without. */
 const COST_MAX = 1.15;
-/** How much dearer a grant may be when many wait than when few do. */
+/** How much dearer a grant may be when a hundred times as many wait: the logarithm grows as much. */
 const GROWTH_MAX = 1.5;
+const HEALTH_MAX_MS = 50;
 
 const shape = { input: z.object({ values: z.array(z.number()) }), output: z.object({ value: z.number() }), run: step };
 const bare = agent({ name: "bare", ...shape });
-const limited = agent({ name: "limited", ...shape, concurrency: 50, uses: { tokens: 10 } });
-const guarded = agent({ name: "guarded", ...shape, concurrency: 50, uses: { tokens: 10 }, breaker: true });
+const uses = { concurrency: 50, uses: { tokens: 10 } };
+const guarded = agent({ name: "guarded", ...shape, ...uses, breaker: true });
+const each = { limited: agent({ name: "limited", ...shape, ...uses }), broken: agent({ name: "broken", ...shape, breaker: true }) };
 const limits = { tokens: { max: 1_000_000_000, per: "60s" } } as const;
-
-const waiting = agent({ name: "waiting", input: z.any(), output: z.any(), concurrency: 10, run: () => 1 });
 
 export const protection: Benchmark = {
   name: "protection",
-  title: "protection: limits and circuit breakers",
+  title: "protection: limits, circuit breakers, health",
   async run(settings) {
-    return [...(await costs(settings)), ...(await grants(settings))];
+    return [...(await costs(settings)), ...(await grants(settings, 1)), ...(await grants(settings, 2)), await health(settings)];
   },
 };
 
-/** Wide graphs and chains, with and without. */
+interface Used {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+async function used(work: () => Promise<unknown>): Promise<Used> {
+  const before = process.cpuUsage();
+  const wallMs = await timed(work);
+  const { user, system } = process.cpuUsage(before);
+  return { wallMs, cpuMs: (user + system) / 1_000 };
+}
+
+/** Chains and wide graphs, with and without. */
 async function costs(settings: Settings): Promise<Row[]> {
   const rows: Row[] = [];
-  const size = settings.quick ? 50 : 1_000;
-  for (const [shape, graph] of [
+  const [size, runs] = settings.quick ? [50, 5] : [500, 20];
+  for (const [name, graph] of [
     ["chain", chain(size)],
     ["layers", layered(size / 10, 10, 2, 1)],
   ] as const) {
-    const contenders = [bare, limited, guarded].map((by): Contender => {
+    const contenders = [bare, each.limited, each.broken, guarded].map((by): Contender<Used> => {
       const flow = workflowOf(graph, by);
-      return { name: by.name, run: () => withPawl((pawl) => timed(() => runAll(pawl, flow, 5, 5)), { limits }) };
+      return { name: by.name, run: () => withPawl((pawl) => used(() => runAll(pawl, flow, runs, 5)), { limits }) };
     });
     const times = await race(contenders, settings);
-    for (const { name } of contenders) {
-      const row = rowOf(`${shape} of ${size}, ${name}`, "µs/node", times.get(name)!, 1_000 / size / 5);
-      rows.push(name === "bare" ? row : judged(row, medianRatio(times.get(name)!, times.get("bare")!), { atMost: COST_MAX, of: "bare" }));
-    }
+    const of = (by: string, figure: keyof Used): number[] => times.get(by)!.map((one) => one[figure]);
+    const scale = 1_000 / size / runs;
+    const row = (text: string, by: string): Row => rowOf(`${name} of ${size}: ${text}`, "µs CPU/node", of(by, "cpuMs"), scale);
+    const against = (by: string, figure: keyof Used): number => medianRatio(of(by, figure), of("bare", figure));
+    rows.push(
+      row("nothing on", "bare"),
+      { ...row("info: limits on", "limited"), ratio: against("limited", "cpuMs") },
+      { ...row("info: breaker on", "broken"), ratio: against("broken", "cpuMs") },
+      judged(row("breaker and limits on", "guarded"), against("guarded", "cpuMs"), { atMost: COST_MAX, of: "nothing on" }),
+      { ...rowOf(`${name} of ${size}: info: the same in wall time`, "µs/node", of("guarded", "wallMs"), scale), ratio: against("guarded", "wallMs") },
+    );
   }
   return rows;
 }
 
-/** Nodes of ten runs, each with a priority of its own, that all wait for ten places. */
-async function grants(settings: Settings): Promise<Row[]> {
-  const sizes = settings.quick ? [100, 1_000] : [1_000, 10_000, 100_000];
-  const contenders = sizes.map((size): Contender => {
-    const flow = workflow({ name: "queue", input: z.object({ items: z.array(z.number()) }) }, (wf) => {
-      wf.map("items", wf.input.items, waiting, (item) => item);
+const NODES = 100;
+const AT_ONCE = 50;
+
+/** Runs of a hundred nodes, each run with a priority of its own, of which fifty nodes may run at once: from when all wait. */
+async function grants(settings: Settings, workers: 1 | 2): Promise<Row[]> {
+  const sizes = settings.quick ? [200, 1_000] : workers === 1 ? [1_000, 10_000, 100_000] : [1_000, 10_000];
+  const contenders = sizes.map((size): Contender<Used> => ({ name: String(size), run: () => granted(size, workers) }));
+  const times = await race(contenders, { ...settings, rounds: Math.min(settings.rounds, 3) });
+  const cpuOf = (size: number): number[] => times.get(String(size))!.map(({ cpuMs }) => cpuMs / size);
+  const [least, most] = [sizes[0]!, sizes.at(-1)!];
+  const rows = sizes.map((size) =>
+    rowOf(`${size} wait, ${AT_ONCE} at once, ${workers === 1 ? "one worker" : "two workers"}`, "µs CPU/grant", cpuOf(size), 1_000),
+  );
+  return [...rows.slice(0, -1), judged(rows.at(-1)!, medianRatio(cpuOf(most), cpuOf(least)), { atMost: GROWTH_MAX, of: `that of ${least}` })];
+}
+
+function granted(size: number, workers: number): Promise<Used> {
+  return inTemporaryFolder(async (folder) => {
+    const { promise: allWait, resolve: go } = Promise.withResolvers<void>();
+    const waits = agent({ name: "waits", input: z.any(), output: z.any(), concurrency: AT_ONCE, timeout: "1h", run: () => allWait });
+    const flow = workflow({ name: "queue", input: z.any(), timeout: "2h" }, (wf) => {
+      for (let n = 0; n < NODES; n++) wf.node(`n${n}`, waits, {});
     });
-    const input = { items: Array.from({ length: size / 10 }, (_, n) => n) };
-    const run = (): Promise<number> =>
-      withPawl((pawl) =>
-        timed(async () => {
-          const runs = await Promise.all(Array.from({ length: 10 }, (_, priority) => pawl.start(flow, { id: `r${priority}`, input, priority })));
-          await Promise.all(runs.map((each) => each.result()));
-        }),
-      );
-    return { name: String(size), run };
+    const pawls: Pawl[] = [];
+    for (let n = 0; n < workers; n++) pawls.push(await open(join(folder, "pawl.db"), { workflows: [flow] }));
+    const starts = Array.from({ length: size / NODES }, (_, n) => pawls[n % workers]!.start(flow, { id: `r${n}`, input: 0, priority: (n % 1_000) - 500 }));
+    const runs = await Promise.all(starts);
+    while ((await waitingAt(pawls)) < size - AT_ONCE) await new Promise((resolve) => setTimeout(resolve, 20));
+    const times = await used(async () => {
+      go();
+      await Promise.all(runs.map((run) => run.result()));
+    });
+    for (const pawl of pawls) await pawl.close();
+    return times;
   });
-  const times = await race(contenders, settings);
-  const rows = sizes.map((size) => rowOf(`${size} that wait, ten at once`, "µs/node", times.get(String(size))!, 1_000 / size));
-  const last = rows.at(-1)!;
-  return [...rows.slice(0, -1), judged(last, last.median! / rows[0]!.median!, { atMost: GROWTH_MAX, of: `that at ${sizes[0]}` })];
+}
+
+async function waitingAt(pawls: readonly Pawl[]): Promise<number> {
+  let waiting = 0;
+  for (const pawl of pawls) {
+    const [limit] = await pawl.limits();
+    waiting = Math.max(waiting, limit?.waiting ?? 0);
+  }
+  return waiting;
+}
+
+async function health(settings: Settings): Promise<Row> {
+  const times = await withPawl(async (pawl) => {
+    const flow = workflowOf(chain(10));
+    await runAll(pawl, flow, settings.quick ? 5 : 100, 5);
+    return race([{ name: "health", run: () => timed(async () => void (await pawl.health())) }], settings);
+  });
+  return limited(rowOf("a look at how the process is", "ms", times.get("health")!), HEALTH_MAX_MS);
 }

@@ -129,12 +129,13 @@ async function play({
 
 const limits: LimitsOptions = { calls: { max: QUOTA, per: "60s" } };
 const one = (): number => 1;
+const isApart = (tenant: number): boolean => tenant % 10 === 1;
 const PLACES = {
   "by one worker": [one],
-  "by two workers, of which each has half of the tenants": [(tenant: number) => tenant % 2, (tenant: number) => (tenant + 1) % 2],
-  "by two workers, of which one has a few tenants": [(tenant: number) => (tenant % 10 === 1 ? 1 : 0), (tenant: number) => (tenant % 10 === 1 ? 0 : 1)],
-  "by two workers, of which both have most of the tenants": [one, (tenant: number) => (tenant % 10 === 1 ? 0 : 1)],
+  "by two workers, of which one has a few tenants": [(tenant: number) => (isApart(tenant) ? 1 : 0), (tenant: number) => (isApart(tenant) ? 0 : 1)],
+  "by two workers, of which both have most of the tenants": [one, (tenant: number) => (isApart(tenant) ? 0 : 1)],
 } as const;
+const HALVES = [(tenant: number) => tenant % 2, (tenant: number) => (tenant + 1) % 2];
 
 for (const [place, runsAt] of Object.entries(PLACES))
   test(`${place}: each tenant gets its part of what there is, nothing is left over, and nobody is refused`, async () => {
@@ -149,3 +150,17 @@ test("what is held is dealt out by tenants, too, however few places there are an
   const { leastShare } = await play({ quota: 10_000, concurrency: 2, runsAt });
   expect(leastShare).toBeGreaterThanOrEqual(0.8);
 });
+
+for (const { what, quota, given, runsAt } of [
+  { what: "one worker believes that there is a little more than there is", quota: 0.9 * QUOTA, given: limits, runsAt: [one] },
+  { what: "two workers believe that there is a little more than there is", quota: 0.9 * QUOTA, given: limits, runsAt: HALVES },
+  { what: "nobody has said how much there is", quota: QUOTA, given: undefined, runsAt: HALVES },
+])
+  test(`${what}: who is sent away holds back all others, so that each tenant gets its part, and nothing fails`, async () => {
+    const { service, leastShare, failed } = await play({ quota, ...(given && { limits: given }), runsAt });
+    expect(service.leastUsed()).toBeGreaterThanOrEqual(0.9);
+    expect(leastShare).toBeGreaterThanOrEqual(0.8);
+    // each minute those that were under way when the first one was sent away
+    expect(service.refused.length).toBeLessThanOrEqual(20 * WINDOWS);
+    expect(failed).toBe(0);
+  });

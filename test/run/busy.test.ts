@@ -1,0 +1,105 @@
+/**
+ * A service says when to come back, as by a 429 with Retry-After: who is held back by it, where, and for how long.
+ */
+import { expect, test } from "vitest";
+import { type Agent, agent as agentOf } from "../../src/define/agent.ts";
+import type { BreakerOption } from "../../src/define/breaker.ts";
+import type { UseOptions } from "../../src/define/limits.ts";
+import { AgentError } from "../../src/errors.ts";
+import { z } from "zod";
+import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import type { SimProcess } from "../sim/process.ts";
+
+const WAIT_MS = 30_000;
+
+/** An agent whose first call is told to come back after so long; with when it was called. */
+function busyOnce(
+  room: MachineRoom,
+  name: string,
+  options: UseOptions & { breaker?: BreakerOption } = {},
+  waitMs = WAIT_MS,
+): { agent: Agent; calls: number[] } {
+  const calls: number[] = [];
+  const run = (): void => {
+    calls.push(room.clock.mono());
+    if (calls.length === 1) throw new AgentError("429 Too Many Requests", { kind: "resource", retryAfterMs: waitMs });
+  };
+  return { agent: agentOf({ ...options, name, input: z.any(), output: z.any(), run }), calls };
+}
+
+const flowOf = (agent: Agent): ReturnType<typeof anyWorkflow> => anyWorkflow(`by-${agent.name}`, (wf) => wf.node("n", agent, {}).result);
+
+async function start(room: MachineRoom, { pawl }: SimProcess, agent: Agent, id: string, tenant?: string): Promise<void> {
+  await room.settled(pawl.start(flowOf(agent), { id, input: null, ...(tenant !== undefined && { tenant }) }));
+  await room.clock.settle();
+}
+
+test("until then no attempt of it begins, in no run and no worker, and `why` says so; others are not held", async () => {
+  const room = new MachineRoom();
+  const [{ agent, calls }, other] = [busyOnce(room, "busy"), anyAgent("other", () => "done")];
+  const [first, second] = [await room.boot([flowOf(agent), flowOf(other)]), await room.boot([flowOf(agent), flowOf(other)])];
+  await start(room, first, agent, "a");
+  await start(room, first, agent, "b");
+  await start(room, second, agent, "c");
+  const [toldAt] = calls;
+  await start(room, first, other, "d");
+  expect((await (await first.pawl.run("d")).status()).status).toBe("completed");
+  expect(calls).toHaveLength(1);
+  const [cause] = (await (await second.pawl.run("c")).why()).causes;
+  expect(cause).toMatchObject({ kind: "limit", node: "n", until: room.clock.now() - room.clock.mono() + toldAt! + WAIT_MS });
+  for (const id of ["a", "b", "c"]) await room.settled((await first.pawl.run(id)).result());
+  expect(calls.slice(1).every((at) => at >= toldAt! + WAIT_MS && at < toldAt! + WAIT_MS + 1_000)).toBe(true);
+  expect(await room.store.readShared()).toEqual([]);
+});
+
+test("agents that share a breaker are held together", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy", { breaker: "provider" });
+  let called = 0;
+  const same = agentOf({ name: "same", input: z.any(), output: z.any(), breaker: "provider", run: () => called++ });
+  const process = await room.boot([flowOf(agent), flowOf(same)]);
+  await start(room, process, agent, "a");
+  await start(room, process, same, "b");
+  expect([calls.length, called]).toEqual([1, 0]);
+  await room.clock.advance(WAIT_MS + 1_000);
+  expect([calls.length, called]).toEqual([2, 1]);
+});
+
+test("where what it uses is each tenant's, only that tenant is held, and what it took counts no more", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy", { uses: { calls: 2 } });
+  const process = await room.boot([flowOf(agent)], { limits: { calls: { max: 3, per: "10m", each: "tenant" } } });
+  await start(room, process, agent, "a", "one");
+  await start(room, process, agent, "b", "one");
+  await start(room, process, agent, "c", "two");
+  expect(calls).toHaveLength(2);
+  await room.clock.advance(WAIT_MS + 1_000);
+  expect(calls).toHaveLength(3);
+});
+
+test("it holds after a restart, too", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy");
+  const process = await room.boot([flowOf(agent)]);
+  await start(room, process, agent, "a");
+  process.kill();
+  await room.clock.advance(WAIT_MS / 2);
+  const next = await room.boot([flowOf(agent)]);
+  await start(room, next, agent, "b");
+  await room.clock.advance(WAIT_MS / 2 - 1_000);
+  expect(calls).toHaveLength(1);
+  await room.clock.advance(2_000);
+  expect(calls).toHaveLength(3);
+});
+
+test("what one attempt is told for a day holds others for five minutes at most", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy", {}, 86_400_000);
+  const process = await room.boot([flowOf(agent)]);
+  await start(room, process, agent, "a");
+  await start(room, process, agent, "b");
+  await room.clock.advance(299_000);
+  expect(calls).toHaveLength(1);
+  await room.clock.advance(2_000);
+  expect(calls).toHaveLength(2);
+});
