@@ -111,5 +111,6 @@ export class Protection {
     this.breakers.stop();
     this.limits.stop();
     this.gate.stop();
+    this.shared.stop();
   }
 }

@@ -39,6 +39,9 @@ export class SharedRows {
   #pending = new Map<string, NumberedChange[]>();
   #taken = new Map<string, NumberedChange[]>();
   #written = new Map<string, string | undefined>();
+  /** Settled when what was taken is written, or not. */
+  #writing: PromiseWithResolvers<void> | undefined;
+  #isStopped = false;
   #number = 0;
   /** How often rows were written from here: what was read before is old. */
   #writes = 0;
@@ -79,6 +82,7 @@ export class SharedRows {
   /** What is to be written now; then `written` or `notWritten` is called. */
   take(): Amendment[] {
     this.#taken = this.#pending;
+    if (this.#taken.size > 0) this.#writing ??= Promise.withResolvers<void>();
     this.#pending = new Map();
     this.#written = new Map();
     return [...this.#taken].map(([key, changes]) => ({ key, amend: (body, isOpen) => this.#amend(key, changes, body, isOpen) }));
@@ -104,6 +108,7 @@ export class SharedRows {
     this.#taken = new Map();
     for (const [key, body] of this.#written) this.#see(key, body);
     for (const { done } of taken) done?.(true);
+    this.#rests();
   }
 
   /** It is not known whether it was written, or it was not: it is tried again, and counts once. */
@@ -111,16 +116,34 @@ export class SharedRows {
     for (const [key, changes] of this.#pending) this.#taken.set(key, [...(this.#taken.get(key) ?? []), ...changes]);
     this.#pending = this.#taken;
     this.#taken = new Map();
+    this.#rests();
   }
 
-  /** Others may have written. */
+  #rests(): void {
+    this.#writing?.resolve();
+    this.#writing = undefined;
+  }
+
+  /** Others may have written. What is read beside a write from here may be older than that: then it is read again, after it. */
   async refresh(): Promise<void> {
-    const before = this.#writes;
-    const rows = await this.#store.readShared();
-    if (before !== this.#writes || this.#taken.size > 0) return this.refresh();
+    while (!this.#isStopped) {
+      await this.#writing?.promise;
+      const before = this.#writes;
+      const rows = await this.#store.readShared();
+      if (before === this.#writes && this.#writing === undefined) return this.#seeAll(rows);
+    }
+  }
+
+  #seeAll(rows: readonly { readonly key: string; readonly body: string }[]): void {
     const keys = new Set(rows.map(({ key }) => key));
     for (const { key, body } of rows) this.#see(key, body);
     for (const key of this.#seen.keys()) if (!keys.has(key)) this.#see(key, undefined);
+  }
+
+  /** Nothing is written or read any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#rests();
   }
 
   #see(key: string, body: string | undefined): void {
