@@ -120,7 +120,9 @@ export class Limit {
   /** Is there so much? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
   has(amount: number): boolean {
     const used = this.inUse() + amount;
-    return used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: this.max, head: amount }));
+    return (
+      used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: Number.MAX_SAFE_INTEGER, head: amount }))
+    );
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */

@@ -134,5 +134,6 @@ export class Protection {
     this.busy.stop();
     this.limits.stop();
     this.gate.stop();
+    this.shared.stop();
   }
 }

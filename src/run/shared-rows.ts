@@ -39,9 +39,12 @@ export class SharedRows {
   #pending = new Map<string, NumberedChange[]>();
   #taken = new Map<string, NumberedChange[]>();
   #written = new Map<string, string | undefined>();
+  /** Settled when what was taken is written, or not. */
+  #writing: PromiseWithResolvers<void> | undefined;
+  #isStopped = false;
   #number = 0;
-  /** How often rows were written from here: what was read before is old. */
-  #writes = 0;
+  /** Of each read that is under way: the rows that were written here meanwhile. */
+  readonly #reads = new Set<Set<string>>();
 
   constructor(store: Store, log: Log, hooks: SharedHooks) {
     this.#store = store;
@@ -79,6 +82,7 @@ export class SharedRows {
   /** What is to be written now; then `written` or `notWritten` is called. */
   take(): Amendment[] {
     this.#taken = this.#pending;
+    if (this.#taken.size > 0) this.#writing ??= Promise.withResolvers<void>();
     this.#pending = new Map();
     this.#written = new Map();
     return [...this.#taken].map(([key, changes]) => ({ key, amend: (body, isOpen) => this.#amend(key, changes, body, isOpen) }));
@@ -99,11 +103,12 @@ export class SharedRows {
   }
 
   written(): void {
-    this.#writes++;
+    for (const own of this.#reads) for (const key of this.#written.keys()) own.add(key);
     const taken = [...this.#taken.values()].flat();
     this.#taken = new Map();
     for (const [key, body] of this.#written) this.#see(key, body);
     for (const { done } of taken) done?.(true);
+    this.#rests();
   }
 
   /** It is not known whether it was written, or it was not: it is tried again, and counts once. */
@@ -111,15 +116,39 @@ export class SharedRows {
     for (const [key, changes] of this.#pending) this.#taken.set(key, [...(this.#taken.get(key) ?? []), ...changes]);
     this.#pending = this.#taken;
     this.#taken = new Map();
+    this.#rests();
   }
 
-  /** Others may have written. What is being written here is seen when it is: nobody waits for that, it may take long. */
+  #rests(): void {
+    this.#writing?.resolve();
+    this.#writing = undefined;
+  }
+
+  /** Others may have written. What is another than a row that is being written here may be older than that: it is read again, after it. */
   async refresh(): Promise<void> {
-    const before = this.#writes;
-    const rows = await this.#store.readShared();
-    if (before !== this.#writes) return this.refresh();
-    const bodies = new Map(rows.map(({ key, body }) => [key, body]));
-    for (const key of new Set([...bodies.keys(), ...this.#seen.keys()])) if (!this.#taken.has(key)) this.#see(key, bodies.get(key));
+    let isBehind: boolean;
+    do {
+      const own = new Set<string>();
+      this.#reads.add(own);
+      const rows = await this.#store.readShared().finally(() => this.#reads.delete(own));
+      isBehind = this.#seeAll(new Map(rows.map(({ key, body }) => [key, body])), own);
+      if (isBehind) await this.#writing?.promise;
+    } while (isBehind && !this.#isStopped);
+  }
+
+  /** Answers whether something is another than what is known of rows that were written here meanwhile. */
+  #seeAll(bodies: ReadonlyMap<string, string>, own: ReadonlySet<string>): boolean {
+    let isBehind = false;
+    for (const key of new Set([...bodies.keys(), ...this.#seen.keys()]))
+      if (own.has(key) || this.#taken.has(key)) isBehind ||= bodies.get(key) !== this.#seen.get(key);
+      else this.#see(key, bodies.get(key));
+    return isBehind;
+  }
+
+  /** Nothing is written or read any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#rests();
   }
 
   #see(key: string, body: string | undefined): void {

@@ -58,6 +58,29 @@ function millOf(name: string, note: Note): Workflow<{}, { n: number }> {
   });
 }
 
+/** What all attempts of a tap may use, of all processes, and of it at once. */
+export const TAP = { limits: { drops: { max: 8, per: "500ms" } }, perMs: 500, concurrency: 2, nodes: 6 } as const;
+
+/** So many nodes beside each other whose agent is limited. */
+function tapOf(note: Note): Workflow<{}, unknown> {
+  const tap = agent({
+    name: "tap",
+    input: z.null(),
+    output: z.null(),
+    concurrency: TAP.concurrency,
+    uses: { drops: 1 },
+    run: async (_, context) => {
+      note("start", context);
+      await pause(5 + ((context.runId.length * 5 + context.nodeId.charCodeAt(1) * 7) % 30));
+      note("end", context);
+      return null;
+    },
+  });
+  return workflow({ name: "taps", input: z.object({}) }, (wf) => {
+    for (let n = 0; n < TAP.nodes; n++) wf.node(`n${n}`, tap, null);
+  });
+}
+
 /** One node that waits until a file is there, and one after it. */
 function heldOf(note: Note): Workflow<{ gate: string }, string> {
   const held = agent({
@@ -132,7 +155,17 @@ export const journal = durable(journalMachine);
 export function flowsOf(note: Note) {
   const { journey, parts } = journeyOf({ note, pause });
   const [policy, tour] = parts as [Workflow<any, unknown>, Workflow<any, unknown>];
-  return { mill: millOf("mill", note), foreign: millOf("foreign", note), held: heldOf(note), calls: callsOf(note), journal, journey, policy, tour };
+  return {
+    mill: millOf("mill", note),
+    foreign: millOf("foreign", note),
+    held: heldOf(note),
+    calls: callsOf(note),
+    taps: tapOf(note),
+    journal,
+    journey,
+    policy,
+    tour,
+  };
 }
 
 export type FlowName = keyof ReturnType<typeof flowsOf>;

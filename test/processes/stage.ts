@@ -105,6 +105,13 @@ export class Stage {
     return ids;
   }
 
+  /** Runs of an agent that is limited. */
+  async taps(count: number): Promise<string[]> {
+    const ids = Array.from({ length: count }, (_, i) => `taps${i}`);
+    for (const id of ids) await this.client.start(flows.taps, { id, input: {} });
+    return ids;
+  }
+
   /** One that is undone in the end; each is a run with two of its own. */
   async journey(): Promise<string> {
     const id = `journey${this.#journeys.length}`;

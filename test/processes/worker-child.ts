@@ -6,7 +6,7 @@ import { appendFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Pawl, open } from "../../src/index.ts";
-import { type FlowName, flowsOf } from "./flows.ts";
+import { type FlowName, TAP, flowsOf } from "./flows.ts";
 
 export type Order =
   | {
@@ -50,6 +50,7 @@ async function obey(order: Order): Promise<void> {
       execute: order.execute,
       leaseMs: order.leaseMs,
       maxConcurrentAttempts: order.attempts,
+      limits: TAP.limits,
     });
   } else if (order.do === "start") {
     for (const id of order.ids) await pawl!.start(flows[order.flow] as typeof flows.mill, { id, input: order.input });

@@ -23,6 +23,9 @@ const action = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("pumps" as const), who: fc.nat(3), amount: fc.constant(0) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("passes" as const), who: fc.constant(0), amount: fc.nat(700) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("dies" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("stalls" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("setsClock" as const), who: fc.constant(0), amount: fc.integer({ min: -3_000, max: 3_000 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("settles" as const), who: fc.nat(3), amount: fc.nat(29) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("leaves" as const), who: fc.nat(3), amount: fc.constant(0) }) },
 );
 /** An operator changes the limit; 0 takes that back. */
@@ -42,6 +45,9 @@ async function play(plot: LimitPlot, count: number, actions: readonly Step[]): P
     else if (kind === "refreshes") await peer.shared.refresh();
     else if (kind === "pumps") peer.pump();
     else if (kind === "passes") plot.now += amount;
+    else if (kind === "stalls") await plot.stall(at);
+    else if (kind === "setsClock") plot.clockOffsetMs += amount;
+    else if (kind === "settles") peer.settle(amount >> 1, amount % 7);
     else if (kind === "leaves") peer.mayLeave = true;
     else if (kind === "set") await plot.set(amount === 0 ? undefined : amount);
     else if (kind === "dies") {
@@ -61,6 +67,7 @@ for (const perMs of [undefined, 1_000])
         expect(plot.mostUsed).toBeLessThanOrEqual(max);
         expect(await plot.settle()).toBe(0);
         expect(plot.mostUsed).toBeLessThanOrEqual(max);
+        expect(plot.mostInDebt).toBeLessThanOrEqual(0);
       }),
       cases({ short: 300, long: 100_000 }),
     );
@@ -74,6 +81,7 @@ for (const perMs of [undefined, 1_000])
         const plot = new LimitPlot({ name: "x", max, perMs, isPerTenant: false });
         await play(plot, count, actions);
         expect(plot.mostOver).toBeLessThanOrEqual(0);
+        expect(plot.mostInDebt).toBeLessThanOrEqual(0);
         await plot.set(undefined);
         expect(await plot.settle()).toBe(0);
       }),

@@ -61,3 +61,49 @@ test("who needs much of something is not passed by for ever by those who need li
   }
   expect(big.calls()).toHaveLength(1);
 });
+
+test("what a node needs beside that for which it waits is one limit for all, however long it waits", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, most, endOne } = held({ concurrency: 1, uses: { tokens: 1 } });
+  const process = await room.boot([], { limits: { tokens: { max: 2, per: "10m" } } });
+  await start(room, process, wide(agent, 3, "old"), "old");
+  for (let ended = 1; ended <= 2; ended++) {
+    await room.clock.until(() => calls().length === ended);
+    endOne();
+  }
+  await room.clock.advance(300_000);
+  await start(room, process, wide(agent, 1, "new"), "new", { tenant: "other" });
+  await room.clock.advance(600_000);
+  expect(calls()).toHaveLength(3);
+  endOne();
+  await room.clock.until(() => calls().length === 4);
+  endOne();
+  for (const id of ["old", "new"]) await room.settled((await process.pawl.run(id)).result());
+  expect(most()).toBe(1);
+});
+
+test("workers that lack different things of which they have a part come to rest", async () => {
+  const room = new MachineRoom();
+  const blocker = held({ uses: { b: 1, c: 1 } }, "blocker");
+  const little = held({ uses: { a: 1, c: 1 } }, "little");
+  const much = held({ uses: { a: 2, b: 1 } }, "much");
+  const other = held({ uses: { a: 2 } }, "other");
+  const limits: LimitsOptions = { a: { max: 2 }, b: { max: 1 }, c: { max: 1 } };
+  const [one, two] = [await room.boot([], { limits }), await room.boot([], { limits })];
+  await start(room, one, wide(blocker.agent, 1, "blocker"), "blocker");
+  await room.clock.until(() => blocker.calls().length === 1);
+  await start(room, one, wide(little.agent, 1, "little"), "little");
+  await start(room, one, wide(much.agent, 1, "much"), "much");
+  await start(room, two, wide(other.agent, 3, "other"), "other");
+  await room.clock.advance(3_000);
+  const before = one.commits + two.commits;
+  await room.clock.advance(60_000);
+  expect(one.commits + two.commits - before).toBeLessThan(10);
+  for (const { calls, endOne, running } of [blocker, much, little]) {
+    await room.clock.until(() => {
+      if (other.running() > 0) other.endOne();
+      return calls().length === 1 && running() === 1;
+    });
+    endOne();
+  }
+});

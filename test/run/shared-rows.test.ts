@@ -1,6 +1,7 @@
 /**
- * What a worker knows of rows that all workers share, while it writes some of them itself.
+ * Rows that workers share, as one worker knows them: never older than what it wrote itself, and nobody waits for ever.
  */
+import { setImmediate as nextLoop } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { SharedRows, changeShared } from "../../src/run/shared-rows.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
@@ -21,40 +22,73 @@ class CountedStore extends MemoryStore {
 
 async function makeRows(): Promise<{ readonly store: CountedStore; readonly rows: SharedRows }> {
   const store = new CountedStore();
-  const epoch = await store.openEpoch(0, "");
+  const epoch = await store.openEpoch(0, "{}");
   return { store, rows: new SharedRows(store, log, { epoch: () => epoch, wantsWrite: quiet }) };
 }
 
-test("while a write waits for another process, what others wrote is seen once, and that one when it is written", async () => {
+const after = (word: string) => (value: string | undefined) => `${value ?? ""}${word}`;
+
+test("while a write waits for another process what others wrote is seen, and that row when it is written", async () => {
   const { store, rows } = await makeRows();
-  rows.change<number>("mine", () => 1);
+  rows.change<string>("mine", after("a"));
   const amendments = rows.take();
-  await changeShared<number>(store, "mine", () => 7);
-  await changeShared<number>(store, "theirs", () => 8);
-  await rows.refresh();
-  expect({ mine: rows.get("mine"), theirs: rows.get("theirs"), reads: store.reads }).toEqual({ mine: undefined, theirs: 8, reads: 1 });
+  await changeShared<string>(store, "mine", after("b"));
+  await changeShared<string>(store, "theirs", after("c"));
+  const refreshed = rows.refresh();
+  await nextLoop();
+  expect({ mine: rows.get("mine"), theirs: rows.get("theirs"), reads: store.reads }).toEqual({ mine: undefined, theirs: "c", reads: 1 });
   await store.amend(amendments);
   rows.written();
-  expect(rows.get("mine")).toBe(1);
+  await refreshed;
+  expect({ mine: rows.get("mine"), reads: store.reads }).toEqual({ mine: "ba", reads: 2 });
+});
+
+test("what others made of a row before this worker knew that its own write had succeeded is seen after that", async () => {
+  const { store, rows } = await makeRows();
+  rows.change("x", after("a"));
+  await store.amend(rows.take());
+  await changeShared(store, "x", after("b"));
+  const refreshed = rows.refresh();
+  await nextLoop();
+  rows.written();
+  await refreshed;
+  expect(rows.get("x")).toBe("ab");
 });
 
 test("what was written here while it was read is not taken back by what was read", async () => {
   const { store, rows } = await makeRows();
-  await changeShared<number>(store, "mine", () => 7);
+  await changeShared<string>(store, "mine", after("a"));
   const read = rows.refresh();
-  rows.change<number>("mine", (value = 0) => value + 1);
+  rows.change<string>("mine", after("b"));
   await store.amend(rows.take());
   rows.written();
+  expect(rows.get("mine")).toBe("ab");
   await read;
-  expect(rows.get("mine")).toBe(8);
+  expect(rows.get("mine")).toBe("ab");
 });
 
-test("of what was not written the row is seen with the next look", async () => {
+test("what was not written is known to nobody, and is written again, once", async () => {
   const { store, rows } = await makeRows();
-  rows.change<number>("mine", () => 1);
+  rows.change("x", after("a"));
   rows.take();
-  await changeShared<number>(store, "mine", () => 7);
+  const refreshed = rows.refresh();
   rows.notWritten();
+  await refreshed;
+  expect({ x: rows.get("x"), isDirty: rows.isDirty }).toEqual({ x: undefined, isDirty: true });
+  for (let time = 0; time < 2; time++) {
+    await store.amend(rows.take());
+    rows.notWritten();
+  }
   await rows.refresh();
-  expect({ mine: rows.get("mine"), isDirty: rows.isDirty }).toEqual({ mine: 7, isDirty: true });
+  expect(rows.get("x")).toBe("a");
+});
+
+test("who waits to know more waits no longer when all ends", async () => {
+  const { store, rows } = await makeRows();
+  rows.change("x", after("a"));
+  rows.take();
+  await changeShared(store, "x", after("b"));
+  const refreshed = rows.refresh();
+  rows.stop();
+  await refreshed;
 });

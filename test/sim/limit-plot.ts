@@ -1,6 +1,6 @@
 /**
- * Several workers, each with its share of one limit, on one store: they take, give back, correct, die, come back and are
- * told late of each other. What they use together is counted here by itself.
+ * Several workers, each with its share of one limit, on one store: they take, give back, correct, die, are taken for dead,
+ * come back by clocks that were set, and are told late of each other. What they use together is counted here by itself.
  */
 import { Limit, type Taken } from "../../src/run/limit.ts";
 import type { LimitRow } from "../../src/run/limit-row.ts";
@@ -12,7 +12,9 @@ const KEY = "limit:x";
 
 interface Grant {
   readonly epoch: number;
-  readonly amount: number;
+  /** At most what was granted: what was used beyond that is a debt. */
+  amount: number;
+  actual: number;
   readonly at: number;
   /** The limit as somebody knew it then. */
   readonly allowed: number;
@@ -23,18 +25,25 @@ class Peer {
   readonly limit: Limit;
   /** What waits. */
   readonly queue: number[] = [];
-  readonly taken: Taken[] = [];
+  readonly taken: { readonly of: Taken; readonly grant: Grant }[] = [];
   epoch = 0;
+  /** Others took it for dead. */
+  isClosed = false;
+  /** What its clock is beside the others', as it was when it began. */
+  readonly #offsetMs: number;
+  /** Of windows: all that it was granted; else what it holds. */
+  #own: Grant[] = [];
   readonly #plot: LimitPlot;
   /** Attempts whose commit is not written: they have not begun. */
   #begun: Grant[] = [];
 
   constructor(plot: LimitPlot) {
     this.#plot = plot;
+    this.#offsetMs = plot.clockOffsetMs;
     const epoch = (): number => this.epoch;
     const silent = (): void => {};
     this.shared = new SharedRows(plot.store, { debug: silent, info: silent, warn: silent, error: silent }, { epoch, wantsWrite: silent });
-    this.limit = new Limit(KEY, plot.policy, { now: () => plot.now, epoch });
+    this.limit = new Limit(KEY, plot.policy, { now: () => plot.now + this.#offsetMs, epoch });
     this.shared.onChange(() => this.limit.see(this.shared.get(KEY) as LimitRow | undefined));
   }
 
@@ -54,12 +63,23 @@ class Peer {
   pump(): void {
     while (this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
       const amount = this.queue.shift()!;
-      this.taken.push(this.limit.take(amount));
-      this.#begun.push({ epoch: this.epoch, amount, at: this.#plot.now, allowed: this.#plot.knownMax });
+      this.#checkDebt(amount);
+      const grant = { epoch: this.epoch, amount, actual: amount, at: this.#plot.now, allowed: this.#plot.knownMax };
+      this.taken.push({ of: this.limit.take(amount), grant });
+      this.#own.push(grant);
+      this.#begun.push(grant);
       this.limit.waits(-amount, -1);
       this.limit.head = this.queue[0] ?? 0;
       if (this.queue.length === 0) this.limit.waiters.clear();
     }
+  }
+
+  /** What it used beyond what it was granted delays what is granted to it next. */
+  #checkDebt(amount: number): void {
+    const { perMs } = this.#plot.policy;
+    const counts = this.#own.filter(({ at }) => perMs === undefined || at > this.#plot.now - perMs);
+    const used = counts.reduce((sum, { actual }) => sum + actual, amount);
+    this.#plot.mostInDebt = Math.max(this.#plot.mostInDebt, used - this.limit.max);
   }
 
   get canEnd(): boolean {
@@ -68,10 +88,32 @@ class Peer {
 
   /** One that has begun ends. */
   giveBack(at: number): void {
-    const [taken] = this.taken.splice(at % Math.max(1, this.taken.length - this.#begun.length), this.taken.length > this.#begun.length ? 1 : 0);
+    const [taken] = this.taken.splice(at % Math.max(1, this.taken.length - this.#begun.length), this.canEnd ? 1 : 0);
     if (taken === undefined) return;
-    this.limit.giveBack(taken);
-    this.#plot.gaveBack(this.epoch, taken.amount);
+    this.limit.giveBack(taken.of);
+    if (this.#plot.policy.perMs === undefined) this.#own = this.#own.filter((grant) => grant !== taken.grant);
+    this.#plot.gaveBack(taken.grant);
+  }
+
+  /** One that has begun used so much instead. */
+  settle(at: number, amount: number): void {
+    if (!this.canEnd) return;
+    const which = at % (this.taken.length - this.#begun.length);
+    const { of, grant } = this.taken[which]!;
+    this.taken[which] = { of: this.limit.settle(of, amount), grant };
+    grant.actual = amount;
+    grant.amount = Math.min(grant.amount, amount);
+  }
+
+  /** It hears that it was taken for dead: it has nothing any more, and begins again. */
+  async #lost(): Promise<boolean> {
+    for (const amount of this.queue.splice(0)) this.limit.waits(-amount, -1);
+    for (const { of } of this.taken.splice(0)) this.limit.giveBack(of);
+    [this.#begun, this.#own, this.isClosed] = [[], [], false];
+    this.shared.lost();
+    this.limit.lost();
+    await this.open();
+    return true;
   }
 
   /** It gives up its share with the next change, if it does not use it. */
@@ -85,6 +127,7 @@ class Peer {
 
   /** Answers whether there was something to write. */
   async write(outcome: "written" | "lost" | "unknown" = "written", wasFreed = false): Promise<boolean> {
+    if (this.isClosed) return this.#lost();
     if (this.limit.review(wasFreed) || this.#leaves()) this.shared.change(KEY, this.limit.change(), () => this.limit.asked(this.shared.get(KEY) as LimitRow));
     if (!this.shared.isDirty && this.#begun.length === 0) return false;
     const amendments = this.shared.take();
@@ -103,11 +146,15 @@ export class LimitPlot {
   readonly policy: LimitPolicy;
   readonly peers: Peer[] = [];
   now = 1_000_000;
+  /** Of the clock by which workers begin. */
+  clockOffsetMs = 0;
   /** Of windows: all that was ever taken; else what is held now. */
   #grants: Grant[] = [];
   mostUsed = 0;
   /** So much more was used at once than anybody knew to be allowed. */
   mostOver = 0;
+  /** So much more a worker had used than the limit when it was granted more. */
+  mostInDebt = 0;
 
   constructor(policy: LimitPolicy) {
     this.policy = policy;
@@ -148,17 +195,27 @@ export class LimitPlot {
     });
   }
 
-  gaveBack(epoch: number, amount: number): void {
-    if (this.policy.perMs !== undefined) return;
-    const at = this.#grants.findIndex((grant) => grant.epoch === epoch && grant.amount === amount);
-    this.#grants.splice(at, 1);
+  gaveBack(ended: Grant): void {
+    if (this.policy.perMs === undefined) this.#grants = this.#grants.filter((grant) => grant !== ended);
   }
 
   /** It is gone: what it held is free, what it used of a window counts. */
   async kill(at: number): Promise<void> {
     const [peer] = this.peers.splice(at, 1);
-    await this.store.closeEpoch(peer!.epoch);
-    if (this.policy.perMs === undefined) this.#grants = this.#grants.filter(({ epoch }) => epoch !== peer!.epoch);
+    await this.#close(peer!);
+  }
+
+  /** It is taken for dead, and hears of it when it writes. */
+  async stall(at: number): Promise<void> {
+    const peer = this.peers[at]!;
+    if (peer.isClosed) return;
+    peer.isClosed = true;
+    await this.#close(peer);
+  }
+
+  async #close({ epoch: closed }: Peer): Promise<void> {
+    await this.store.closeEpoch(closed);
+    if (this.policy.perMs === undefined) this.#grants = this.#grants.filter(({ epoch }) => epoch !== closed);
   }
 
   /** Goes on until nothing waits, each ending at once what it begins; answers how much waits even so. */
