@@ -79,6 +79,9 @@ export class IsolatedThreads {
   async call(work: IsolatedWork, given: unknown, context: CallingAttempt): Promise<unknown> {
     const input = encode(given);
     const thread = await this.#take(work.module, context.signal);
+    // it was given up between the taking and here: nobody would tell the thread
+    if (context.signal.aborted) this.#rest(thread);
+    context.signal.throwIfAborted();
     return this.#callOn(thread, work, input, context);
   }
 
@@ -95,7 +98,7 @@ export class IsolatedThreads {
       context.onGivenUp = undefined;
       cancelKill?.();
       thread.call = undefined;
-      if (!call.isLoaded || this.#isEnded) thread.kill();
+      if (!call.isLoaded) thread.kill();
       else if (thread.isAlive) this.#rest(thread);
     };
     return call.answer;
@@ -133,6 +136,7 @@ export class IsolatedThreads {
 
   /** It has nothing to do. */
   #rest(thread: Thread): void {
+    if (this.#isEnded) return thread.kill();
     thread.isTaken = false;
     thread.worker.unref();
     thread.cancelIdle = this.#clock.after(THREAD_IDLE_MS, () => thread.kill());

@@ -155,6 +155,36 @@ describe("these checks catch", () => {
     expect(() => followEach(broken(id, change))).toThrow(`${name} does not hold of ${id}`);
   });
 
+  /** A breaker has no end, and one that is broken has more ways than can be counted: each is shown by one of them. */
+  const failed = { type: "call.failed", at: 5, durationMs: 5 };
+  const asked = (at: number, id: string): AnyEvent => ({ type: "probe.asked", at, lease: { id, owner: 1, lapsesAt: at + 100 } }) as AnyEvent;
+  const ended = (type: string, probe: string): AnyEvent => ({ type, at: 16, durationMs: 1, probe }) as AnyEvent;
+  const forcedOpen = { type: "breaker.forcedOpen", at: 20 };
+  test.each<[string, string, (config: any) => unknown, AnyEvent[]]>([
+    ["probesHavePlaces", "lets all try", ({ states }) => delete states.halfOpen.on["probe.asked"].guard, [failed, asked(15, "a"), asked(16, "b")]],
+    ["staysOpenLongEnough", "is tried too soon", ({ states }) => delete states.open.on["probe.asked"].guard, [failed, asked(14, "a")]],
+    [
+      "opensForAReason",
+      "opens for late failures",
+      ({ states }) => delete states.halfOpen.on["call.failed"].guard,
+      [failed, asked(15, "a"), ended("call.failed", "b")],
+    ],
+    [
+      "closesByProbes",
+      "the first probe closes",
+      ({ states }) => (states.halfOpen.on["call.succeeded"][0].guard = "isProbe"),
+      [failed, asked(15, "a"), ended("call.succeeded", "a")],
+    ],
+    ["countsBelowThresholds", "never opens", ({ states }) => states.closed.on["call.failed"].shift(), [failed]],
+    ["staysForced", "calls set free", ({ states }) => (states.forcedOpen.on["call.failed"] = "forcedClosed"), [forcedOpen, { ...failed, at: 25 }]],
+    ["knowsSinceWhen", "forgets when it was forced", ({ states }) => (states.closed.on["breaker.forcedOpen"] = "forcedOpen"), [forcedOpen]],
+  ])("%s: a breaker that %s", (name, _, change, events) => {
+    const input = { at: 0, policy: { failureThreshold: 1, openForMs: 10, halfOpenMax: 1, successThreshold: 2 } };
+    const play = (machine: AnyStateMachine): void => checkInvariants("breaker", agreedMoments(machine, input, events));
+    expect(() => play(broken("breaker", change))).toThrow(`${name} does not hold of breaker`);
+    play(machines.find((machine) => machine.id === "breaker")!);
+  });
+
   test("an action that was forgotten", () => {
     const broken = copyOf(node, (config) => delete config.states.running.entry);
     expect(() => followAll(broken)).toThrow("callsPerAttempt does not hold");

@@ -2,7 +2,7 @@
  * Agents in threads: they are called as others are, and nothing that they do reaches the process.
  */
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
@@ -92,19 +92,22 @@ test("closing ends threads that loop, and those that do nothing, and then nothin
   await seen(() => !process.getActiveResourcesInfo().some((name) => name === "MessagePort" || name === "Worker"));
 });
 
-test("what its steps gave is kept over a crash of the process, and given back to the next thread", async () => {
-  const [log, file] = [newLog(), join(folder, "steps", "pawl.db")];
+test.each([
+  ["another worker that comes later", 1],
+  ["another worker that was there before", 2],
+])("what its steps gave is kept over a crash of the process, and given back to the next thread: that of %s", async (_, workers) => {
+  const [log, file] = [newLog(), join(folder, `steps${workers}`, "pawl.db")];
   const child = spawn(process.execPath, ["--conditions=pawl-source", fileURLToPath(new URL("isolated-child.ts", import.meta.url)), file, log], {
     stdio: "inherit",
   });
   await seen(() => linesOf(log).includes("kept"));
+  const stepper = agent({ name: "stepper", input: z.any(), output: z.any(), isolate: new URL(`${AGENTS}#steps`) });
+  const flow = workflow({ name: "flow", input: z.any() }, (wf) => wf.node("n", stepper, { log, stay: true }).result);
+  if (workers === 2) opened.push(await open(file, { workflows: [flow] }));
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
   await gone;
-  const stepper = agent({ name: "stepper", input: z.any(), output: z.any(), isolate: new URL(`${AGENTS}#steps`) });
-  const flow = workflow({ name: "flow", input: z.any() }, (wf) => wf.node("n", stepper, { log, stay: true }).result);
-  const pawl = await open(file, { workflows: [flow] });
-  opened.push(pawl);
+  if (workers === 1) opened.push(await open(file, { workflows: [flow] }));
   await seen(() => linesOf(log).filter((line) => line === "kept").length === 2);
   expect(linesOf(log)).toEqual(["first", "second", "kept", "kept"]);
 });
@@ -161,6 +164,17 @@ test("a module that is not there, or exports no such function, is said clearly",
   const missing = agent({ name: "missing", input: z.any(), output: z.any(), isolate: new URL("./nowhere.ts", import.meta.url) });
   const why = (message: string) => ({ kind: "configuration", code: "PAWL_AGENT_UNLOADABLE", message });
   expect((await ended(missing)).failure).toMatchObject(why('the module "nowhere.ts" of the agent cannot be loaded: it, or what it imports, is not there'));
+  for (const [name, code, reason] of [
+    ["throws", 'throw new Error("no licence\\nfor this machine")', "no licence"],
+    ["unfinished", "export default (", expect.any(String)],
+  ] as const) {
+    writeFileSync(join(folder, `${name}.mjs`), code);
+    const broken = agent({ name, input: z.any(), output: z.any(), isolate: new URL(`file://${folder}/${name}.mjs`) });
+    const { failure } = await ended(broken);
+    expect(failure).toMatchObject({ kind: "configuration", code: "PAWL_AGENT_UNLOADABLE" });
+    const [before, why] = failure!.message.split(": ");
+    expect([before, why]).toEqual([`the module "${name}.mjs" of the agent cannot be loaded`, reason]);
+  }
   for (const name of ["number", "nothing"])
     expect((await ended(isolated(name))).failure).toMatchObject(why(`the module "isolated-agents.ts" of the agent exports no function "${name}"`));
   for (const isolate of ["./agent.ts", new URL("https://example.org/agent.ts")])
@@ -197,6 +211,42 @@ test("threads are used again while they behave, bounded, and those that nobody n
   await clock.advance(THREAD_IDLE_MS);
   await seen(() => threads.size === 0);
   await threads.end();
+});
+
+test("agents that loop without end, also while their module is loaded, leave no thread behind when they are killed", async () => {
+  const clock = new StepClock();
+  const threads = new IsolatedThreads(clock, 4);
+  const endless = new URL("data:text/javascript,while (true);").href;
+  const killed = process.env["PAWL_CASES"] === "long" ? 100 : 8;
+  for (let n = 0; n < killed; n += 4) {
+    const attempts = Array.from({ length: 4 }, newAttempt);
+    const looping = attempts.slice(1).map((attempt) => new Promise<void>((resolve) => (attempt.heartbeat = () => resolve())));
+    const calls = attempts.map((attempt, i) => {
+      const work = i === 0 ? { module: endless, exported: "default" } : { module: AGENTS, exported: "chatter" };
+      return threads.call(work, {}, attempt);
+    });
+    const ends = Promise.allSettled(calls);
+    await Promise.all(looping);
+    for (const attempt of attempts) attempt.abandon("PAWL_AGENT_TIMEOUT");
+    await clock.advance(THREAD_ABORT_MS);
+    for (const end of await ends) expect(end).toMatchObject({ status: "rejected", reason: { code: "PAWL_THREAD_ENDED" } });
+    expect(threads.size).toBe(0);
+  }
+  await threads.end();
+}, 600_000);
+
+test("an attempt that is given up just before its thread would hear of it does not begin", async () => {
+  const log = newLog();
+  for (const end of ["abandon", "stop"] as const) {
+    const threads = new IsolatedThreads(new StepClock(), 1);
+    const attempt = newAttempt();
+    const call = threads.call({ module: AGENTS, exported: "steps" }, { log, stay: false }, attempt);
+    attempt[end]("PAWL_RUN_CANCELLED");
+    await expect(call).rejects.toMatchObject({ code: "PAWL_RUN_CANCELLED" });
+    await threads.end();
+    expect(threads.size).toBe(0);
+  }
+  expect(linesOf(log)).toEqual([]);
 });
 
 test("an attempt that is given up after its end does not take the thread from the next one", async () => {
