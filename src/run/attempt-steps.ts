@@ -36,6 +36,9 @@ export class AttemptSteps {
   #length = 0;
   #underWay = 0;
   #whenIdle: (() => void) | undefined;
+  /** Steps that wait for something, each to be told when it is not wanted any more. */
+  readonly #waiting = new Set<(reason: unknown) => void>();
+  readonly #aborted = (): void => this.#waiting.forEach((reject) => reject(this.#owner.signal.reason));
 
   constructor(owner: Owner, line: AttemptLine) {
     this.#owner = owner;
@@ -123,12 +126,14 @@ export class AttemptSteps {
     const { signal } = this.#owner;
     signal.throwIfAborted();
     const { promise: unwanted, reject } = Promise.withResolvers<never>();
-    const aborted = (): void => reject(signal.reason);
-    signal.addEventListener("abort", aborted, { once: true });
+    // one listener for all: a signal looks through those that it has whenever one is added
+    if (this.#waiting.size === 0) signal.addEventListener("abort", this.#aborted);
+    this.#waiting.add(reject);
     try {
       await Promise.race([promise, unwanted]);
     } finally {
-      signal.removeEventListener("abort", aborted);
+      this.#waiting.delete(reject);
+      if (this.#waiting.size === 0) signal.removeEventListener("abort", this.#aborted);
     }
   }
 }

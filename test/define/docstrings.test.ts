@@ -2,18 +2,16 @@
  * The examples in the comments of `src/define` compile, and do what they say: each in the surroundings that it takes for
  * granted, such as the agents that it names.
  */
-import { spawnSync } from "node:child_process";
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Compiler } from "./compiler.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Inside the repository, so that "pawl" is found by name. */
-const place = join(root, "test/define/misuse/generated/docstrings");
-
-beforeAll(() => void mkdirSync(place, { recursive: true }));
-afterAll(() => rmSync(place, { recursive: true, force: true }));
+let compiler: Compiler;
+beforeAll(() => void (compiler = new Compiler("docstrings")), 120_000);
+afterAll(() => compiler.remove());
 
 /** What examples take for granted. */
 const GRANTED = `import { type AgentContext, agent, documentSchema, parseWorkflow, workflow } from "pawl";
@@ -64,22 +62,21 @@ const examples = globSync("src/define/*.ts", { cwd: root })
 
 test("each compiles", () => {
   expect(examples.length).toBeGreaterThanOrEqual(9);
-  writeFileSync(join(place, "granted.ts"), GRANTED);
+  writeFileSync(join(compiler.place, "granted.ts"), GRANTED);
   const names = [...GRANTED.matchAll(/^export const (?:\[(.*?)\]|(\w+))/gm)].flatMap(([, list, name]) => name ?? list!.split(", "));
   const head = `import { agent, documentSchema, parseWorkflow, workflow } from "pawl";\nimport { z } from "zod";\nimport { ${names.join(", ")} } from "./granted.ts";\n`;
-  examples.forEach(({ name, code }, i) => writeFileSync(join(place, `${i}.ts`), `// ${name}\n${head}${program(code)}`));
-  writeFileSync(join(place, "tsconfig.json"), JSON.stringify({ extends: join(root, "tsconfig.json"), include: ["*.ts"], exclude: [] }));
-  const { stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", join(place, "tsconfig.json"), "--pretty", "false"], {
-    encoding: "utf8",
-    cwd: place,
+  const files = examples.map(({ name, code }, i) => {
+    const file = join(compiler.place, `${i}.ts`);
+    writeFileSync(file, `// ${name}\n${head}${program(code)}`);
+    return file;
   });
-  expect(stdout).toBe("");
+  expect(compiler.compiled(files)).toBe("");
 });
 
 test.each(examples.map(({ name, code }, i) => ({ name, code, i })))("$name runs", async ({ code, i }) => {
-  const file = join(place, `${i}.ts`);
+  const file = join(compiler.place, `${i}.ts`);
   const { example } = (await import(/* @vite-ignore */ file)) as { example: () => Promise<unknown> };
-  const granted = (await import(/* @vite-ignore */ join(place, "granted.ts"))) as { kept: string[]; written: string[] };
+  const granted = (await import(/* @vite-ignore */ join(compiler.place, "granted.ts"))) as { kept: string[]; written: string[] };
   const made = (await example()) as { plan: { nodes: { id: string }[] } } | undefined;
   const [, id] = /wf\.\w+\('([^']+)'/.exec(code) ?? [];
   if (id !== undefined && made !== undefined) expect(made.plan.nodes.map((node) => node.id)).toContain(id);

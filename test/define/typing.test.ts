@@ -1,40 +1,21 @@
 /**
  * Types flow from schemas through results into dependents and out of the run, and from machines into their runs; misuse gets a message that helps.
  */
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Compiler } from "./compiler.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Of its own: another test makes programs beside it. */
-const generated = join(root, "test/define/misuse/generated/typing");
-
 /** The first line of a message, without the advice about compiler options: about three lines of a terminal. */
 const MESSAGE_LENGTH_MAX = 330;
 /** In types that xstate makes. */
 const OF_XSTATE = "SingleOrArray<";
 
-afterAll(() => rmSync(generated, { recursive: true, force: true }));
-
-/** What the compiler prints about the files, of the folder of what is made here. */
-function printed(config: string, settings: object, ...options: string[]): string {
-  writeFileSync(join(generated, config), JSON.stringify({ extends: join(root, "tsconfig.json"), include: [], ...settings }));
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  return spawnSync(process.execPath, [tsc, "-p", join(generated, config), "--pretty", "false", ...options], { encoding: "utf8", cwd: root }).stdout;
-}
-
-/** What the compiler prints about files that import the package as it is published: by its declarations, which are made once. */
-function compiled(files: readonly string[], ...options: string[]): string {
-  return printed("tsconfig.json", { compilerOptions: { paths: { pawl: ["./types/src/index.d.ts"] } }, files }, ...options);
-}
-
-beforeAll(() => {
-  mkdirSync(generated, { recursive: true });
-  const compilerOptions = { noEmit: false, emitDeclarationOnly: true, declaration: true, noCheck: true, rootDir: root, outDir: "types" };
-  expect(printed("tsconfig.types.json", { compilerOptions, files: [join(root, "src/index.ts")] })).toBe("");
-}, 120_000);
+let compiler: Compiler;
+beforeAll(() => void (compiler = new Compiler("typing")), 120_000);
+afterAll(() => compiler.remove());
 
 interface Report {
   readonly file: string;
@@ -58,7 +39,7 @@ test("each misuse gets its message, on its line, and nothing else does; right us
   const expected = readFileSync(file, "utf8")
     .split("\n")
     .flatMap((line, i) => (line.includes("// expect: ") ? [{ line: i + 2, text: line.split("// expect: ")[1]! }] : []));
-  const all = reportsOf(compiled([file, right, long]));
+  const all = reportsOf(compiler.compiled([file, right, long]));
   const reports = all.filter((report) => report.file.endsWith("misuse.ts"));
   for (const { line, text } of expected) {
     const got = reports.filter((report) => report.line === line).map((report) => report.text);
@@ -71,7 +52,7 @@ test("each misuse gets its message, on its line, and nothing else does; right us
 }, 120_000);
 
 function longFile(): string {
-  const file = join(generated, "long.ts");
+  const file = join(compiler.place, "long.ts");
   const nodes = Array.from({ length: 1_000 }, (_, i) => `  const n${i + 1} = wf.node("n${i + 1}", step, { n: n${i}.result.n, list: [n${i}.result.text] });`);
   writeFileSync(
     file,
@@ -101,7 +82,7 @@ const NODES_A_ROUND = 10;
 
 /** How many types the compiler makes for a workflow of so many rounds. */
 function instantiations(rounds: number): number {
-  const file = join(generated, `mixed-${rounds}.ts`);
+  const file = join(compiler.place, `mixed-${rounds}.ts`);
   const body = Array.from({ length: rounds }, (_, i) => ROUND.replaceAll("#", String(i))).join("");
   writeFileSync(
     file,
@@ -114,7 +95,7 @@ export const mixed = workflow({ name: "mixed", input: z.object({ text: z.string(
   return { text: last.result.text };
 });\n`,
   );
-  const diagnostics = compiled([file], "--extendedDiagnostics");
+  const diagnostics = compiler.compiled([file], "--extendedDiagnostics");
   expect(diagnostics).not.toContain("error TS");
   return Number(/^Instantiations: +(\d+)/m.exec(diagnostics)![1]);
 }
