@@ -4,8 +4,6 @@
  * intervals; later ones of its run wait for it, those of other runs do not. 3. No run waits for a notice. 4. Who dies
  * between the two may repeat a notice, under the same id; none is left out.
  */
-import type { Clock } from "../clock.ts";
-import type { Log } from "../define/agent.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
 import { PawlError } from "../errors.ts";
 import type { NoticeRecord, Store } from "../store/store.ts";

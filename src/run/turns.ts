@@ -99,7 +99,10 @@ export class Turns {
       if (run === undefined) continue;
       if (!isHosted(run)) this.rests(run);
       else if (!run.inFlight) {
-        if (run.queued > 0) (left--, granting(run, () => run.grant()));
+        if (run.queued > 0) {
+          left--;
+          granting(run, () => run.grant());
+        }
         this.wants(run);
         this.settles(run);
       }
@@ -113,10 +116,11 @@ export class Turns {
       const run = this.#beginners.shift() ?? this.places.admit();
       if (run === undefined) return left;
       if (!isHosted(run)) this.rests(run);
-      else if (run.isPending !== true) (this.wants(run), this.settles(run));
-      else if (!run.inFlight) {
-        left--;
-        grant(run, () => run.grant());
+      else if (run.isPending !== true || !run.inFlight) {
+        if (run.isPending === true) {
+          left--;
+          grant(run, () => run.grant());
+        }
         this.wants(run);
         this.settles(run);
       }

@@ -19,6 +19,7 @@ interface Part {
   readonly anyOf?: readonly Part[];
   readonly type?: string;
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
@@ -33,7 +34,7 @@ type Schema = Part & { readonly $defs: Readonly<Record<string, Part>> };
 
 const schema = (await documentSchema()) as Schema;
 const editor = z.fromJSONSchema(schema as never);
-const echo = anyAgent("echo", (input) => input);
+const echo: Agent = { ...anyAgent("echo", (input) => input), healthCheck: () => ({ status: "HEALTHY" }) };
 const other = anyWorkflow("other", (wf) => wf.input);
 
 async function read(text: string): Promise<Workflow> {
@@ -53,7 +54,11 @@ test("every document that the schema's keys give is read, and only those", async
       const made = new Documents(draw, used);
       const document = made.document();
       // a JSON Schema cannot say briefly that there must be something to wait for
-      for (const { data } of made.records) if ("queueTimeout" in data) data["concurrency"] = 1;
+      for (const { data } of made.records) {
+        if ("queueTimeout" in data) data["concurrency"] = 1;
+        // nor that a run of another workflow has no check of its own
+        if (data["healthCheck"] === true && ("workflow" in data || "resultOf" in data)) data["healthCheck"] = "link";
+      }
       const text = JSON.stringify(document, null, 1);
       await read(text).catch((error: unknown) => expect.unreachable(`${String(error)}\n${text}`));
       expect(editor.safeParse(document).success, text).toBe(true);
@@ -155,6 +160,7 @@ class Documents {
     if (part.$ref !== undefined) return this.#value(schema.$defs[part.$ref.split("/").at(-1)!]!, key);
     if (part.anyOf !== undefined) return this.#value(this.#pick(part.anyOf), key);
     if (part.enum !== undefined) return this.#pick(part.enum);
+    if (part.const !== undefined) return part.const;
     if (part.properties !== undefined) return this.#record(part, part.properties);
     if (part.additionalProperties !== undefined) return this.#named(part, key);
     if (part.items !== undefined) return key === "after" ? [] : [this.#value(part.items, "")];

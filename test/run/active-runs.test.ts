@@ -22,7 +22,7 @@ function heldFlow(name = "held", options: { timeout?: number } = {}) {
 }
 
 async function begin(room: MachineRoom, { pawl }: SimProcess, flow: Startable, id: string, more: { priority?: number; tenant?: string } = {}) {
-  return room.settled(pawl.start(flow, { id, input: id, ...more } as never));
+  return room.settled(pawl.start(flow, { id, input: id, ...more }));
 }
 
 /** The ids of the runs of each status. */
@@ -299,7 +299,7 @@ test("the number can be changed while runs are active: more begin at once, those
   const room = new MachineRoom();
   const { flow, calls, endOne } = heldFlow();
   const { pawl } = await room.boot([flow], { maxActiveRuns: 1 });
-  for (let n = 0; n < 6; n++) await room.settled(pawl.start(flow, { id: `r${n}`, input: n } as never));
+  for (let n = 0; n < 6; n++) await room.settled(pawl.start(flow, { id: `r${n}`, input: n }));
   expect(calls()).toHaveLength(1);
   pawl.change({ maxActiveRuns: 3 });
   await room.clock.until(() => calls().length === 3);

@@ -1,7 +1,7 @@
 /**
  * `pawl metrics` and `pawl health`, as one types them.
  */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { HELD, makeFolder } from "./command.ts";
 
 test("metrics counts runs by status and nodes by agent, and says that it counts rows", async () => {
@@ -26,16 +26,23 @@ test("health tells of the disk and the store, and names the workers", async () =
   folder.write("held.yaml", HELD);
   await folder.start("run", "held.yaml", "--id", "held-1", "--input", '{"text": "x"}').printed("held started");
   const { code, stdout, stderr } = await folder.pawl("health");
-  expect({
-    code,
-    lines: stdout
+  const firstWords = (text: string) =>
+    text
       .trim()
       .split("\n")
-      .map((line) => line.split(" ")[0]),
-  }).toEqual({ code: 0, lines: ["CHECK", "disk", "store"] });
-  expect(stderr).toMatch(/^worker \d+: how a worker itself is, its own `pawl.health\(\)` tells\n$/);
+      .map((line) => line.split(" ")[0]);
+  expect({ code, stderr, words: firstWords(stdout) }).toEqual({ code: 0, stderr: "", words: ["CHECK", "disk", "store", "", "worker"] });
+  expect(stdout).toMatch(/^worker \d+ has not looked at itself yet: it does every 5 minutes while something runs/m);
   expect(JSON.parse((await folder.pawl("health", "--json")).stdout)).toMatchObject({
     checks: { disk: { details: { freeBytes: expect.any(Number) as number } }, store: { status: expect.any(String) as string } },
-    workers: [{ pid: expect.any(Number) as number }],
+    workers: [{ pid: expect.any(Number) as number, health: null }],
   });
+  folder.write("broken.yaml", HELD.replace("name: pipeline", "name: broken").replace("agent: gate", "agent: broken"));
+  const worker = folder.start("work", "broken.yaml", "--store", "other.db");
+  await worker.printed("is ready");
+  await folder.pawl("start", "broken.yaml", "--store", "other.db", "--input", '{"text": "x"}');
+  await worker.printed("failed");
+  await vi.waitFor(async () => expect((await folder.pawl("health", "--store", "other.db")).stdout).toContain("found itself"), { timeout: 20_000 });
+  const looked = (await folder.pawl("health", "--store", "other.db")).stdout;
+  expect(firstWords(looked.slice(looked.indexOf("worker")))).toEqual(expect.arrayContaining(["CHECK", "consistency", "cpu", "eventLoop", "queue"]));
 });

@@ -95,9 +95,10 @@ test("how a worker works is said by flags, or else by its environment; what is w
   const alone = await folder.pawl("work", "held.yaml", "--stall-after", "10m");
   expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining("stallAfter is given, but nobody to tell") as string });
   vi.stubEnv("PAWL_STALL_AFTER", "10m");
-  expect(workerSettings({ maxAttempts: "7" })).toEqual({ maxConcurrentAttempts: 7, stallAfter: "10m" });
+  expect(workerSettings({ maxAttempts: "7", maxActiveRuns: "5" })).toEqual({ maxConcurrentAttempts: 7, maxActiveRuns: 5, stallAfter: "10m" });
   for (const [name, text] of [
     ["PAWL_MAX_ATTEMPTS", "1.5"],
+    ["PAWL_MAX_ACTIVE_RUNS", "0"],
     ["PAWL_STALL_AFTER", "soon"],
   ] as const) {
     vi.stubEnv(name, text);
