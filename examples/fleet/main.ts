@@ -19,6 +19,8 @@ import { begin, line, say, table } from "./tell.ts";
 const TENANTS = { acme: 80, bolt: 30, coil: 30 };
 
 const LOOK_EVERY_MS = 10;
+/** At least half a minute. */
+const LOOKS_MAX = 3_000;
 /** The length of the window of `searches`. */
 const PER_MS = 500;
 
@@ -96,11 +98,9 @@ function tenantsText(): string {
 
 /** The breaker that the agents of models share, as soon as it is so. */
 async function breakerWhen(pawl: Pawl, isSo: (breaker: BreakerView) => boolean): Promise<BreakerView> {
-  for (;;) {
-    const found = (await pawl.breakers()).find(isSo);
-    if (found !== undefined) return found;
-    await passes(LOOK_EVERY_MS);
-  }
+  let found: BreakerView | undefined;
+  await until(async () => (found = (await pawl.breakers()).find(isSo)) !== undefined);
+  return found!;
 }
 
 async function howItIs(pawl: Pawl): Promise<string> {
@@ -170,5 +170,8 @@ function isKept({ completed, repeated, searches, searchingMs }: Recount, count: 
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await passes(LOOK_EVERY_MS);
+  for (let looks = 0; !(await condition()); looks++) {
+    if (looks === LOOKS_MAX) throw new Error(`what should happen does not: ${String(condition)}`);
+    await passes(LOOK_EVERY_MS);
+  }
 }

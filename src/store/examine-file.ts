@@ -121,7 +121,8 @@ function sizeText(bytes: number): string {
 /** What is wrong with a file that is no store at all: nothing else of it matters. */
 function examineOwner(database: DatabaseSync): Finding | undefined {
   if (numberOf(database, "PRAGMA application_id") === APPLICATION_ID) return undefined;
-  if (numberOf(database, "PRAGMA page_count") === 0) return problem("schema", "the file is empty", MAYBE_DAMAGED);
+  // one that a process is about to make a store of has no tables yet
+  if (numberOf(database, "SELECT count(*) FROM sqlite_schema") === 0) return problem("schema", "the file is empty", MAYBE_DAMAGED);
   return problem("schema", "the file is not a pawl store, but another application's", ANOTHER);
 }
 

@@ -145,6 +145,9 @@ test("of what is no store it is only told that, and what to do", async () => {
   expect((await examineStore(path)).slice(1)).toMatchObject([{ severity: "problem", code: "integrity", message: "the file is no database", next }]);
   writeFileSync(path, "");
   expect((await examineStore(path)).slice(1)).toMatchObject([{ severity: "problem", code: "schema", message: "the file is empty", next }]);
+  // another process is about to make a store of it
+  connect().exec("PRAGMA journal_mode = WAL");
+  expect((await examineStore(path)).slice(1)).toMatchObject([{ code: "schema", message: "the file is empty" }]);
 });
 
 test("suspects, runs that were set aside with the reason, and what is not taken from an inbox are told", async () => {
