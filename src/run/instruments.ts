@@ -145,8 +145,8 @@ export abstract class Instruments {
   }
 
   /**
-   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. Of limits and
-   * breakers take the `max` over several workers, of all else the `sum`.
+   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. Over
+   * several workers take the `max` of what is used of limits and how breakers are, and the `sum` of all else.
    */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());

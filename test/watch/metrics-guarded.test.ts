@@ -138,7 +138,7 @@ test("two workers tell the same of what is used, and each what it has given; wha
   const three = await room.boot([flow]);
   await room.clock.advance(20_000);
   const swept = [await of(two), await of(three)].map((limit) => (limit as { swept: number }).swept);
-  expect(swept.toSorted()).toEqual([0, 1]);
+  expect(swept.reduce((a, b) => a + b)).toBe(1);
 });
 
 test("a breaker's state is the same with each worker, and each counts the calls that it made; what is refused is no call", async () => {

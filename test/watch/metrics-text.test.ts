@@ -45,7 +45,8 @@ function readText(text: string): Map<string, Family> {
       const sample = sampleOf(sampled);
       expect(type === "histogram" ? sample.name.replace(/_(bucket|sum|count)$/, "") : sample.name, line).toBe(current);
       if (type === "counter") expect(current, "counters end in _total").toMatch(/_total$/);
-      const series = JSON.stringify([sample.name, Object.entries(sample.labels).toSorted()]);
+      const names = Object.keys(sample.labels).toSorted();
+      const series = JSON.stringify([sample.name, ...names.flatMap((name) => [name, sample.labels[name]])]);
       expect(seen.has(series), `${line} twice`).toBe(false);
       seen.add(series);
       samples.push(sample);
