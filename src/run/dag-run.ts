@@ -103,7 +103,6 @@ export class DagRun implements GatedRun {
       quietly: (work) => this.#phases.quietly(work),
       began: (index) => this.#stages.began(index),
       ended: ({ node, snapshot: { context }, overridden, isDegraded }, status, output, failure) =>
-        // what somebody says is no alternative's result
         this.#settled(node, status, { ...context, ...(overridden && { alternative: 0 }), output, failure, isDegraded }, () =>
           progress.settle(node.index, status),
         ),

@@ -67,7 +67,6 @@ export class Flow {
   readonly lines = new Map<HostedRun, Line>();
   /** Those of them that have nodes; also some that have left. */
   readonly inLine = new Heap<Line>();
-  cancelTimer: (() => void) | undefined;
 
   /** `key` is what it has to itself beside its agent. */
   constructor(agent: Agent, key: string, needs: readonly Need[], breaker: AgentBreaker | undefined) {

@@ -17,10 +17,12 @@ import type { ErrorCode } from "../errors.ts";
 import { circuitOpenFailure } from "./breaker-view.ts";
 import type { Breakers } from "./breakers.ts";
 import type { BusyServices } from "./busy.ts";
+import { Claims } from "./claims.ts";
 import { makeFailure } from "./failure.ts";
-import { Flow, type GatedRun, type Line, type Need, type Parked, type Place, rankOf } from "./flow.ts";
+import { Flow, type GatedRun, type Line, type Need, type Place, rankOf } from "./flow.ts";
 import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
+import { LateNodes } from "./late-nodes.ts";
 import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
@@ -45,22 +47,22 @@ export class Gate {
   readonly #flows = new Map<Agent, Map<string | undefined, Flow>>();
   readonly #ready = new Heap<Place>();
   readonly #waiters = new Map<Limit, Heap<Place>>();
-  /** Flows that claim a limit, whatever they wait for. */
-  readonly #claims = new Map<Limit, Set<Flow>>();
+  readonly #claims: Claims;
   /** Flows that wait for a breaker or a service that is busy. */
   readonly #outside = new Map<string, Flow[]>();
   /** Flows whose runs are all being written. */
   #aside: Flow[] = [];
   readonly #timers = new Map<Limit, () => void>();
   readonly #flowsOf = new Map<HostedRun, Set<Flow>>();
-  /** Nodes that have waited for too long. */
-  #late: { readonly run: GatedRun; readonly parked: Parked; readonly flow: Flow }[] = [];
+  readonly #late: LateNodes;
   #waiting = 0;
   /** The tag of the flow that was served last. */
   #served = 0;
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
+    this.#claims = new Claims((limit) => seams.limits.touch(limit));
+    this.#late = new LateNodes(seams, (flow) => this.#count(flow, -1));
     seams.breakers.onChange((name) => this.#goOn(`breaker ${name}`));
     seams.busy.onOver((service) => this.#goOn(`service ${service}`));
   }
@@ -159,7 +161,7 @@ export class Gate {
     this.#flowsOf.set(run, flows.add(flow));
     this.#count(flow, 1);
     this.#place(flow);
-    this.#watchTimeout(flow);
+    this.#late.watch(flow);
   }
 
   #count(flow: Flow, by: number): void {
@@ -172,7 +174,7 @@ export class Gate {
     }
     if (flow.count > 0) return;
     for (const { limit } of flow.needs) limit.flows--;
-    this.#claim(flow, 0);
+    this.#claims.claim(flow, 0);
     this.#leavePlace(flow);
   }
 
@@ -181,24 +183,6 @@ export class Gate {
     const left = flow.placed?.limit;
     flow.placed = undefined;
     if (left !== undefined) this.touched(left);
-  }
-
-  #claim(flow: Flow, upTo: number): void {
-    for (; flow.claimed < upTo; flow.claimed++) this.#claimOne(flow, flow.needs[flow.claimed]!, true);
-    while (flow.claimed > upTo) this.#claimOne(flow, flow.needs[--flow.claimed]!, false);
-  }
-
-  #claimOne(flow: Flow, { limit, amount }: Need, isClaimed: boolean): void {
-    const claims = this.#claims.get(limit) ?? new Set();
-    this.#claims.set(limit, claims);
-    if (isClaimed) claims.add(flow);
-    else claims.delete(flow);
-    if (isClaimed) limit.waiters.add(flow.number);
-    else limit.waiters.delete(flow.number);
-    limit.waits(isClaimed ? flow.count * amount : -flow.count * amount, isClaimed ? flow.count : -flow.count);
-    if (isClaimed) limit.head = Math.max(limit.head, amount);
-    else if (limit.head === amount) limit.head = mostOf(claims, limit);
-    this.#seams.limits.touch(limit);
   }
 
   /** Who waits for it, and has not left. */
@@ -226,7 +210,7 @@ export class Gate {
     if (flow.placed !== undefined || flow.count === 0) return;
     flow.tag = Math.max(flow.tag, this.#served);
     const limit = flow.tooLarge === undefined ? this.#waitsFor(flow) : undefined;
-    this.#claim(flow, limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit) + 1);
+    this.#claims.claim(flow, limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit) + 1);
     const place: Place = (flow.placed = { flow, limit });
     if (limit === undefined) return this.#ready.push(place, flow.tag);
     let waiters = this.#waiters.get(limit);
@@ -251,7 +235,7 @@ export class Gate {
 
   /** Other workers want it: who lacks it now waits for it, and claims nothing that comes after it. */
   #standBack(limit: Limit): void {
-    for (const flow of this.#claims.get(limit) ?? []) {
+    for (const flow of this.#claims.of(limit)) {
       const at = flow.placed?.limit;
       if (at !== undefined && at !== limit && flow.lacking === limit) this.#placeAnew(flow);
     }
@@ -296,7 +280,7 @@ export class Gate {
     const what = isBusy ? `service ${service}` : `breaker ${breaker!.name}`;
     if (isBusy) this.#seams.busy.awaits(service, agent.name);
     flow.placed = { flow, limit: undefined };
-    this.#claim(flow, 0);
+    this.#claims.claim(flow, 0);
     this.#outside.set(what, [...(this.#outside.get(what) ?? []), flow]);
   }
 
@@ -365,35 +349,10 @@ export class Gate {
     return turnsBefore(flows, runId, agent, key);
   }
 
-  // ---- nodes that wait for too long
-
-  #watchTimeout(flow: Flow): void {
-    const { queueTimeoutMs } = flow;
-    if (queueTimeoutMs === undefined || flow.cancelTimer !== undefined) return;
-    const oldest = Math.min(...[...flow.lines.values()].map(({ nodes }) => nodes.peek()?.since ?? Number.POSITIVE_INFINITY));
-    if (oldest === Number.POSITIVE_INFINITY) return;
-    flow.cancelTimer = this.#seams.after(Math.max(1, oldest + queueTimeoutMs - this.#seams.now()), () => {
-      flow.cancelTimer = undefined;
-      this.#findLate(flow, this.#seams.now() - queueTimeoutMs);
-      this.#watchTimeout(flow);
-    });
-  }
-
-  #findLate(flow: Flow, before: number): void {
-    for (const { run, nodes } of flow.lines.values())
-      for (let first = nodes.peek(); first !== undefined && first.since <= before; first = nodes.peek()) {
-        nodes.shift();
-        this.#count(flow, -1);
-        this.#late.push({ run, parked: first, flow });
-      }
-    if (this.#late.length > 0) this.#seams.wantsTick();
-  }
-
   #refuseLate(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
-    const at = this.#late.findIndex(({ run }) => !isHosted(run) || !run.inFlight);
-    const [late] = at === -1 ? [] : this.#late.splice(at, 1);
+    const late = this.#late.next(isHosted);
     if (late === undefined) return false;
-    const { run, parked, flow } = late;
+    const { run, flow, parked } = late;
     const { index, since, lacked } = parked;
     const message = `it waited for ${flow.queueTimeoutMs} ms for what "${flow.agent.name}" uses`;
     const pass = this.#refused("resource", "PAWL_QUEUE_TIMEOUT", message, lacked);
@@ -408,25 +367,16 @@ export class Gate {
       this.#timers.get(limit)?.();
       this.#timers.delete(limit);
       this.#waiters.delete(limit);
-      this.#claims.delete(limit);
+      this.#claims.forget(limit);
     }
     for (const flows of this.#flows.values()) for (const [tenant, { needs }] of flows) if (needs.some(({ limit }) => limits.has(limit))) flows.delete(tenant);
   }
 
   stop(): void {
     for (const cancel of this.#timers.values()) cancel();
-    for (const flows of this.#flows.values()) for (const { cancelTimer } of flows.values()) cancelTimer?.();
+    this.#late.stop();
     this.#timers.clear();
   }
-}
-
-function mostOf(claims: ReadonlySet<Flow>, limit: Limit): number {
-  let most = 0;
-  for (const flow of claims) {
-    most = Math.max(most, flow.needOf(limit));
-    if (most === limit.head) break;
-  }
-  return most;
 }
 
 function exceeded({ name }: Agent, { limit, amount }: Need): string {

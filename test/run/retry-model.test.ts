@@ -79,7 +79,12 @@ class History {
         const isSlow = outcome.do === "hang" || outcome.do === "late";
         await new Promise<void>((resolve) => room.clock.after(isSlow ? timeout + 300 : CALL_MS, resolve));
         if (outcome.do === "hang") await new Promise(() => {});
-        if (outcome.do === "fail") throw new AgentError("no", outcome);
+        if (outcome.do === "fail")
+          throw new AgentError("no", {
+            kind: outcome.kind,
+            code: outcome.code,
+            ...(outcome.retryAfterMs !== undefined && { retryAfterMs: outcome.retryAfterMs }),
+          });
       },
       { retry, timeout },
     );
