@@ -195,7 +195,7 @@ export class Gate {
   }
 
   /** It waits for its turn, or for what it lacks. */
-  #place(flow: Flow): void {
+  #place(flow: Flow, isQuiet = false): void {
     if (flow.placed !== undefined || flow.count === 0) return;
     flow.tag = Math.max(flow.tag, this.#served);
     const { lacking } = flow;
@@ -206,7 +206,8 @@ export class Gate {
     let waiters = this.#waiters.get(lacking);
     if (waiters === undefined) this.#waiters.set(lacking, (waiters = new Heap()));
     waiters.push(place, flow.tag);
-    this.touched(lacking);
+    if (isQuiet) this.#watchWindow(lacking);
+    else this.touched(lacking);
   }
 
   /** There may be more, or less, of it. */
@@ -247,9 +248,12 @@ export class Gate {
   /** Grants one node that waits here, if one can be granted; answers whether it did. `grant` does what is to be done around it. */
   grantOne(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
     if (this.#refuseLate(isHosted, grant)) return true;
+    const looked = new Set<Flow>();
     for (let place = this.#ready.pop(); place !== undefined; place = this.#ready.pop()) {
       const { flow } = place;
       if (flow.placed !== place) continue;
+      const isAgain = looked.has(flow);
+      looked.add(flow);
       flow.placed = undefined;
       const line = flow.count > 0 && flow.canGo ? this.#firstLine(flow) : undefined;
       const pass = line === undefined ? undefined : this.#pass(flow);
@@ -257,8 +261,9 @@ export class Gate {
       const isGranted = pass !== undefined && this.#grantFrom(flow, line!, pass, grant);
       if (line !== undefined && pass === undefined) this.#waitForBreaker(flow);
       else if (flow.count > 0 && flow.canGo && line === undefined) this.#setAside(flow);
-      else this.#place(flow);
-      for (const { limit } of flow.needs) this.touched(limit);
+      else this.#place(flow, isAgain && !isGranted);
+      // what one flow waits for can be what makes room for another, and the other way round: each is looked at twice
+      if (!isAgain || isGranted) for (const { limit } of flow.needs) this.touched(limit);
       if (isGranted) return true;
     }
     return false;
