@@ -279,7 +279,7 @@ test("a row that cannot be read is a breaker that is closed", async () => {
     await all[0]!.shared.refresh();
     expect(all[0]!.breakers.admit("api")).toBe("yes");
     expect(await viewBreakers(room.store)).toEqual([]);
-    await fail(room, all[0]!, 1);
+    await fail(room, all[0], 1);
   }
   expect((await viewBreakers(room.store))[0]).toMatchObject({ state: "closed" });
 });

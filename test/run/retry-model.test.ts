@@ -115,11 +115,11 @@ class History {
       sets.push(setMs);
       crew.processes[crew.processes.indexOf(owner)] = await room.boot([flow]);
       if (during === "call") continue;
-      // a worker that lived while the clock was set writes instants that are off by as much for those that come later
+      // the time of a worker that lived while the clock was set differs by as much from that of one that came later, either way
       const known = workers === 1 ? [setMs] : sets;
       const { forwardMs = 0, looks = 0 } = this.lost.get(call.attempt) ?? {};
       const isBehind = known.some((ms) => ms < 0);
-      const forward = known.reduce((sum, ms) => sum + Math.max(0, ms), 0);
+      const forward = known.reduce((sum, ms) => sum + (workers === 1 ? Math.max(0, ms) : Math.abs(ms)), 0);
       this.lost.set(call.attempt, { bootAt: room.clock.mono(), forwardMs: forwardMs + forward, looks: looks + (isBehind ? 1 : 0) });
     }
   }

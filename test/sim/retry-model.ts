@@ -10,7 +10,7 @@ export type Outcome =
       readonly do: "fail";
       readonly kind: "transient" | "resource" | "configuration" | "critical";
       readonly code: string;
-      readonly retryAfterMs?: number | undefined;
+      readonly retryAfterMs?: number;
     }
   | { readonly do: "hang" }
   | { readonly do: "late" };
