@@ -15,7 +15,8 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: new URL("../node_modules/.cache/compiled", import.meta.url).pathname },
     projects: [
       { extends: true, test: { name: "alone", include: ALONE } },
-      // All others share two processes, in which every module is loaded once.
+      // All others share two processes, in which every module is loaded once: what helpers do when a test ends they say within
+      // a function that tests call, since a hook of a module would be that of the first file only.
       { extends: true, test: { name: "together", include: ["test/**/*.test.ts"], exclude: ALONE, isolate: false } },
     ],
   },

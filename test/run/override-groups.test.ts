@@ -8,7 +8,7 @@ import { Graph } from "../../src/run/graph.ts";
 import type { Run } from "../../src/run/handle.ts";
 import type { OverrideOutcome } from "../../src/run/override.ts";
 import { Progress } from "../../src/run/progress.ts";
-import type { NodeView, RunView } from "../../src/run/view.ts";
+import type { RunView } from "../../src/run/view.ts";
 import type { Fault, SimProcess } from "../sim/process.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 import { eventsOf, standing } from "../sim/one-run.ts";

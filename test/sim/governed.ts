@@ -15,7 +15,7 @@ import { SimClock } from "./clock.ts";
 import { type Era, endedIn, erasOf, expectedAtLast, isOwn } from "./eras.ts";
 import type { Deed, GovernedEnding, GovernedPlot, Override, Round } from "./governed-words.ts";
 import { SimProcess, replacing } from "./process.ts";
-import { INPUT, OTHER_IDS, type Spec, hasRuns } from "./shapes.ts";
+import { INPUT, OTHER_IDS, type Spec, awaitedRuns, hasRuns } from "./shapes.ts";
 import { indexOf } from "./shapes-model.ts";
 import { compareRun, toldBy } from "./shapes-compare.ts";
 import { Senders } from "./shapes-senders.ts";
@@ -206,8 +206,7 @@ class GovernedWorld {
 
   async #start(process: SimProcess): Promise<Run<unknown>> {
     const { other, mains } = this.#flows;
-    const others = new Set(this.#plot.spec.flatMap((node) => (node.kind === "other" && node.run !== "missing" ? [node.run] : [])));
-    for (const which of others) await process.pawl.start(other, { id: OTHER_IDS[which], input: { which } });
+    for (const which of awaitedRuns(this.#plot.spec)) await process.pawl.start(other, { id: OTHER_IDS[which], input: { which } });
     return (this.#run = await process.pawl.start(mains[0]!, { id: "run", input: INPUT }));
   }
 

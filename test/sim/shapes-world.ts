@@ -9,7 +9,7 @@ import { MemoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
 import { SimClock } from "./clock.ts";
 import { type Fault, SimProcess } from "./process.ts";
-import { EVENT_TIMEOUT_MS, INPUT, OTHER_IDS, type Spec } from "./shapes.ts";
+import { EVENT_TIMEOUT_MS, INPUT, OTHER_IDS, type Spec, awaitedRuns } from "./shapes.ts";
 import { compareRun, consistentWhenCut } from "./shapes-compare.ts";
 import { indexOf, isCall } from "./shapes-model.ts";
 import { Senders } from "./shapes-senders.ts";
@@ -224,7 +224,6 @@ class World {
   /** A start that a full disk refused is tried again, as a user would. Those that are waited for are there before. */
   async #start(process: SimProcess): Promise<Run<unknown>> {
     const { other, mains } = this.#flows;
-    const others = new Set(this.#plot.spec.flatMap((node) => (node.kind === "other" && node.run !== "missing" ? [node.run] : [])));
     const start = async (flow: Workflow, id: string, input: unknown): Promise<Run<unknown>> => {
       for (;;) {
         try {
@@ -235,7 +234,7 @@ class World {
         }
       }
     };
-    for (const which of others) await start(other, OTHER_IDS[which], { which });
+    for (const which of awaitedRuns(this.#plot.spec)) await start(other, OTHER_IDS[which], { which });
     return start(mains[0]!, "run", INPUT);
   }
 

@@ -117,6 +117,11 @@ export const EVENT_TIMEOUT_MS = 30_000;
 /** Longer than all rounds and backoffs together. */
 export const RUN_TIMEOUT_MS = 20 * 3_600_000;
 
+/** Runs of others that its nodes wait for, and that are there. */
+export function awaitedRuns(spec: Spec): Set<OtherRun> {
+  return new Set(spec.flatMap((node) => (node.kind === "other" && node.run !== "missing" ? [node.run] : [])));
+}
+
 /** Are some of its attempts runs of their own? */
 export function hasRuns(node: NodeSpec): boolean {
   return "calls" in node && [node, ...node.standIns].some(({ calls }) => calls !== "agent");
