@@ -232,9 +232,14 @@ export class Limit {
     return sum;
   }
 
-  get #own(): Pick<ShareRow, "use" | "want" | "nodes" | "head" | "everyMs"> {
+  get #own(): Pick<ShareRow, "use" | "want" | "head"> {
+    return { use: this.inUse(), want: this.#want, head: this.head };
+  }
+
+  /** What people are told of the queue here. */
+  get #told(): Pick<ShareRow, "nodes" | "everyMs"> {
     const everyMs = this.grantEveryMs;
-    return { use: this.inUse(), want: this.#want, nodes: this.#nodes, head: this.head, ...(everyMs !== undefined && { everyMs: Math.round(everyMs) }) };
+    return { nodes: this.#nodes, ...(everyMs !== undefined && { everyMs: Math.round(everyMs) }) };
   }
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
@@ -358,7 +363,7 @@ export class Limit {
         ...(row.max !== undefined && { max: row.max }),
         ...(this.#window !== undefined && { at: now }),
         turn,
-        shares: { ...others, [id]: { ...own, share } },
+        shares: { ...others, [id]: { ...own, ...this.#told, share } },
       };
     };
   }
