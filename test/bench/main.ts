@@ -14,6 +14,7 @@ import { type Benchmark, FROM_SOURCE, type Row, type Settings, runChild } from "
 import { inbox } from "./inbox.ts";
 import { machines } from "./machines.ts";
 import { protection } from "./protection.ts";
+import { health } from "./health.ts";
 import { metering } from "./metering.ts";
 import { overhead } from "./overhead.ts";
 import { prunes } from "./prune.ts";
@@ -48,6 +49,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   stream,
   protection,
   metering,
+  health,
   overhead,
   disk,
 ];

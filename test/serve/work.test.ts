@@ -108,7 +108,7 @@ test("how a worker works is said by flags, or else by its environment; what is w
   vi.stubEnv("PAWL_TIMEOUT_MULTIPLIER", "0.001");
   vi.stubEnv("PAWL_MAX_ATTEMPTS", "1");
   const hasty = folder.start("work", "held.yaml", "--max-attempts", "2");
-  const narrow = folder.start("work", "two.yaml", "--store", "two.db", "--timeout-multiplier", "1");
+  const narrow = folder.start("work", "two.yaml", "--store", "two.db", "--timeout-multiplier", "1", "--max-active-runs", "1");
   vi.unstubAllEnvs();
   await Promise.all([hasty.printed("is ready"), narrow.printed("is ready")]);
   await folder.pawl("start", "held.yaml", "--id", "r-1", ...INPUT);
@@ -120,6 +120,11 @@ test("how a worker works is said by flags, or else by its environment; what is w
     { id: "other", status: "running" },
     { id: "first", status: "queued" },
   ]);
+  await folder.pawl("start", "two.yaml", "--id", "r-3", "--store", "two.db", ...INPUT);
+  await vi.waitFor(async () => expect((await folder.pawl("why", "r-3", "--store", "two.db")).stdout).toContain("those that have its definition are busy"), {
+    timeout: 20_000,
+  });
+  expect((await folder.pawl("ls", "--status", "pending", "--store", "two.db")).stdout).toContain("r-3");
 });
 
 test("of a module it takes all, one that is there with its options once; --export takes one", async () => {
