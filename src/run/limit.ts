@@ -45,8 +45,10 @@ export class Limit {
   head = 0;
   /** The flows that wait, by their numbers. */
   readonly waiters = new Set<number>();
-  /** Which flows wait at which workers, as the row says. */
-  #places = new FlowPlaces({});
+  /** Of the row: do other workers want something, and the sum of their shares; unless one of them is gone, of which less counts as time passes. */
+  #othersWant = false;
+  #othersSum: number | undefined = 0;
+  #knownPlaces: FlowPlaces | undefined;
   /** Attempts since this worker passed the turn on, while others wanted something. */
   #takenSinceTurn = 0;
   /** The part that was reckoned last, and of what. */
@@ -203,9 +205,9 @@ export class Limit {
     return others;
   }
 
-  get #othersWant(): boolean {
-    for (const id in this.#row.shares) if (this.#row.shares[id]!.want > 0 && id !== String(this.#id)) return true;
-    return false;
+  /** Which flows wait at which workers, as the row says. */
+  get #places(): FlowPlaces {
+    return (this.#knownPlaces ??= new FlowPlaces(this.#row.shares));
   }
 
   /** Others want of it, too. */
@@ -226,10 +228,7 @@ export class Limit {
   }
 
   get #othersShares(): number {
-    const shares = sharesNow(this.#row, this.#rowNow);
-    let sum = 0;
-    for (const id in shares) if (id !== String(this.#id)) sum += shares[id]!.share;
-    return sum;
+    return this.#othersSum ?? Object.values(this.#others).reduce((sum, { share }) => sum + share, 0);
   }
 
   get #own(): Pick<ShareRow, "use" | "want" | "head"> {
@@ -268,12 +267,20 @@ export class Limit {
 
   /** The row is this now. */
   see(row: LimitRow | undefined): void {
-    this.#row = row ?? this.#noRow;
-    this.#places = new FlowPlaces(this.#row.shares);
+    this.#keep(row ?? this.#noRow);
     this.#behindMs = Math.max(this.#behindMs, (row?.at ?? 0) - this.#seams.now());
     this.#seeLags();
     const share = this.#row.shares[this.#id]?.share ?? 0;
     this.#cap = this.#state === "writing" ? Math.min(this.#cap, share) : share;
+  }
+
+  #keep(row: LimitRow): void {
+    this.#row = row;
+    this.#knownPlaces = undefined;
+    const { [this.#id]: _own, ...others } = row.shares as Record<string, ShareRow>;
+    const all = Object.values(others);
+    this.#othersWant = all.some(({ want }) => want > 0);
+    this.#othersSum = all.some(({ isGone }) => isGone) ? undefined : all.reduce((sum, { share }) => sum + share, 0);
   }
 
   /** What was written while this worker looks was written just now, whatever instant it says. */
@@ -371,7 +378,7 @@ export class Limit {
   /** This worker has another epoch: it has no share, and what runs no longer counts. */
   lost(): void {
     this.#tell("worker.lost");
-    this.#row = this.#noRow;
+    this.#keep(this.#noRow);
     this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
     this.#isUnwritten = this.#passesTurn = false;
     this.#window?.clear();

@@ -17,6 +17,12 @@ interface Row {
   readonly last: Readonly<Record<string, number>>;
 }
 
+/** What it becomes, as text and as what that says. */
+interface Amended {
+  readonly body: string | undefined;
+  readonly row: Row | undefined;
+}
+
 interface NumberedChange {
   readonly number: number;
   readonly change: Change<any>;
@@ -33,12 +39,13 @@ export class SharedRows {
   readonly #store: Store;
   readonly #log: Log;
   readonly #hooks: SharedHooks;
+  /** The rows as they were last seen, as text and as what that says, if it can be read. */
   readonly #seen = new Map<string, string>();
-  readonly #values = new Map<string, unknown>();
+  readonly #rows = new Map<string, Row>();
   readonly #listeners = new Set<(key: string) => void>();
   #pending = new Map<string, NumberedChange[]>();
   #taken = new Map<string, NumberedChange[]>();
-  #written = new Map<string, string | undefined>();
+  #written = new Map<string, Amended>();
   /** Settled when what was taken is written, or not. */
   #writing: PromiseWithResolvers<void> | undefined;
   #isStopped = false;
@@ -54,12 +61,12 @@ export class SharedRows {
 
   /** The value as it was last seen. */
   get(key: string): unknown {
-    return this.#values.get(key);
+    return this.#rows.get(key)?.of;
   }
 
   /** Of all rows, as they were last seen. */
   get keys(): Iterable<string> {
-    return this.#values.keys();
+    return this.#rows.keys();
   }
 
   /** Calls back when a value is another than before. */
@@ -90,23 +97,28 @@ export class SharedRows {
 
   #amend(key: string, changes: readonly NumberedChange[], body: string | undefined, isOpen: (epoch: number) => boolean): string | undefined {
     const epoch = this.#hooks.epoch();
-    let amended = body;
+    let amended: Amended = { body, row: undefined };
     if (isOpen(epoch))
       try {
-        amended = amendedRow(readRow(body), epoch, changes, isOpen, body);
+        amended = amendedRow(this.#read(key, body), epoch, changes, isOpen, body);
       } catch (error) {
         this.#log.error({ key, error }, "a row that workers share cannot be used; it begins anew");
         amended = amendedRow(readRow(undefined), epoch, changes, isOpen);
       }
     this.#written.set(key, amended);
-    return amended;
+    return amended.body;
+  }
+
+  /** What was seen before is not read again. */
+  #read(key: string, body: string | undefined): Row {
+    return (body !== undefined && this.#seen.get(key) === body ? this.#rows.get(key) : undefined) ?? readRow(body);
   }
 
   written(): void {
     for (const own of this.#reads) for (const key of this.#written.keys()) own.add(key);
     const taken = [...this.#taken.values()].flat();
     this.#taken = new Map();
-    for (const [key, body] of this.#written) this.#see(key, body);
+    for (const [key, { body, row }] of this.#written) this.#see(key, body, row);
     for (const { done } of taken) done?.(true);
     this.#rests();
   }
@@ -151,15 +163,14 @@ export class SharedRows {
     this.#rests();
   }
 
-  #see(key: string, body: string | undefined): void {
+  #see(key: string, body: string | undefined, row?: Row): void {
     if (this.#seen.get(key) === body) return;
+    this.#rows.delete(key);
     if (body === undefined) this.#seen.delete(key);
-    else this.#seen.set(key, body);
-    try {
-      if (body === undefined) this.#values.delete(key);
-      else this.#values.set(key, readRow(body).of);
-    } catch {
-      this.#values.delete(key);
+    else {
+      this.#seen.set(key, body);
+      const read = row ?? readable(body);
+      if (read !== undefined) this.#rows.set(key, read);
     }
     for (const listener of this.#listeners) listener(key);
   }
@@ -182,20 +193,29 @@ export async function changeShared<Value>(store: Store, key: string, change: Cha
   await store.amend([{ key, amend }]);
 }
 
+function readable(body: string): Row | undefined {
+  try {
+    return readRow(body);
+  } catch {
+    return undefined;
+  }
+}
+
 function readRow(body: string | undefined): Row {
   return body === undefined ? { of: undefined, last: {} } : (JSON.parse(body) as Row);
 }
 
 /** What changes nothing leaves the row as it is, to the letter: nobody is to look at it again. */
-function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[], isOpen: (epoch: number) => boolean, body?: string): string | undefined {
+function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[], isOpen: (epoch: number) => boolean, body?: string): Amended {
   const done = row.last[epoch] ?? 0;
   let value = row.of;
   for (const { number, change } of changes) if (number > done) value = change(value, isOpen) as unknown;
-  if (value === undefined) return undefined;
-  if (value === row.of && body !== undefined) return body;
+  if (value === undefined) return { body: undefined, row: undefined };
+  if (value === row.of && body !== undefined) return { body, row };
   const open = Object.entries(row.last).filter(([id]) => isOpen(Number(id)));
   const last = { ...Object.fromEntries(open), [epoch]: Math.max(done, changes.at(-1)?.number ?? 0) };
-  return JSON.stringify({ of: value, last });
+  const amended = { of: value, last };
+  return { body: JSON.stringify(amended), row: amended };
 }
 
 /** What shared rows hold, for those that only look. Those that cannot be read are left out. */

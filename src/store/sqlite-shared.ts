@@ -13,11 +13,15 @@ const DELETE = "DELETE FROM shared WHERE key = ?";
 
 /** Within a transaction. */
 export function applyAmendments(connection: SqliteConnection, amendments: readonly Amendment[]): void {
-  const isOpen = (epoch: number): boolean => isEpochOpen(connection, epoch);
+  const known = new Map<number, boolean>();
+  const isOpen = (epoch: number): boolean => {
+    if (!known.has(epoch)) known.set(epoch, isEpochOpen(connection, epoch));
+    return known.get(epoch)!;
+  };
   for (const { key, amend } of amendments) {
-    const known = (connection.get(READ, key) as { body: string } | undefined)?.body;
-    const body = amend(known, isOpen);
-    if (body === known) continue;
+    const before = (connection.get(READ, key) as { body: string } | undefined)?.body;
+    const body = amend(before, isOpen);
+    if (body === before) continue;
     if (body === undefined) connection.run(DELETE, key);
     else connection.run(WRITE, key, body);
   }
