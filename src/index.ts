@@ -53,7 +53,7 @@ export { type NoticeReceiver, type VerifyOptions, type Webhook, verifyNotice, we
 export { type OpenOptions, open } from "./open.ts";
 export type { LaneOptions } from "./run/lane.ts";
 export type { BreakerView } from "./run/breaker-view.ts";
-export type { BreakerReason, BreakerState } from "./run/breaker-row.ts";
+export type { BreakerReason, BreakerState, CountedFailure } from "./run/breaker-row.ts";
 export type { LimitShare, LimitTarget, LimitView } from "./run/limit-view.ts";
 export type { BulkFilter, BulkOptions, BulkOutcome, BulkVerb } from "./run/bulk.ts";
 export type { CancelOptions, RequestOptions, RetryRunOptions, Run } from "./run/handle.ts";
