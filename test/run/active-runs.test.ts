@@ -322,6 +322,37 @@ test("the number can be changed while runs are active: more begin at once, those
   await expect(open(":memory:", { maxActiveRuns: 0 })).rejects.toMatchObject({ code: "PAWL_INVALID_VALUE" });
 });
 
+test("a pending run of another one ends with it", async () => {
+  const room = new MachineRoom();
+  const { flow, endOne, calls } = heldFlow();
+  const inner = anyWorkflow(
+    "inner",
+    (wf) =>
+      wf.node(
+        "n",
+        anyAgent("inner", () => 1),
+        {},
+      ).result,
+  );
+  const before = held({}, "before");
+  const outer = anyWorkflow("outer", (wf) => wf.run("child", inner, { before: wf.node("before", before.agent, {}).result }).result);
+  const process = await room.boot([flow, outer], { maxActiveRuns: 2 });
+  const parent = await begin(room, process, outer, "parent");
+  await begin(room, process, flow, "holds");
+  await room.clock.until(() => calls().length + before.calls().length === 2);
+  process.pawl.change({ maxActiveRuns: 1 });
+  before.endOne();
+  await room.clock.advance(1_000);
+  expect(await statuses(room)).toEqual({ running: ["holds", "parent"], pending: ["parent/child"] });
+  const [cause] = (await parent.why()).causes;
+  expect(cause!.causes[0]!.message).toContain("it waits for a place among the 1 active runs");
+  await room.settled(parent.cancel());
+  await room.clock.advance(1_000);
+  expect(await statuses(room)).toEqual({ running: ["holds"], cancelled: ["parent", "parent/child"] });
+  endOne();
+  await room.settled((await process.pawl.run("holds")).result());
+});
+
 test("a run that leaves its worker at once leaves its place to the next", async () => {
   const room = new MachineRoom();
   const { flow, calls, endOne } = heldFlow();
