@@ -265,8 +265,9 @@ export class NodeTurns {
   silent(node: NodeActor, attempt: Attempt): void {
     if (node.attempt !== attempt) return;
     this.#host.abandoned.tellLater(attempt, "PAWL_HEARTBEAT_TIMEOUT");
-    const message = `no progress was reported for ${policyOf(node).heartbeatMs} ms`;
-    this.outcome(node, attempt, { failure: makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", message) });
+    const { heartbeatMs, nonRetryable } = policyOf(node);
+    const message = `no progress was reported for ${heartbeatMs} ms`;
+    this.outcome(node, attempt, { failure: makeFailure("timeout", "PAWL_HEARTBEAT_TIMEOUT", message, { nonRetryable }) });
   }
 }
 

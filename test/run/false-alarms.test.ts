@@ -57,17 +57,17 @@ const LONGER_ROWS = { failureThreshold: 10 } satisfies BreakerOptions;
 const BY_RATES = { failureThreshold: 20, rate: {} } satisfies BreakerOptions;
 
 test("of a service of which one call in ten fails by chance less than one call in a hundred is refused by default", () => {
-  const calls = isLong ? 100_000 : 20_000;
+  const calls = isLong ? 100_000 : 10_000;
   expect(played({}, 0.05, calls).refused).toBe(0);
   expect(played({}, 0.1, calls).refused / calls).toBeLessThan(0.01);
 });
 
 test("if it is one in five, some three in a hundred are refused by default, and none with other numbers", () => {
-  const calls = isLong ? 100_000 : 20_000;
-  expect(played({}, 0.2, calls).refused / calls).toBeCloseTo(0.03, 1);
+  const calls = isLong ? 100_000 : 10_000;
+  expect(played({}, 0.2, calls).refused / calls).toBeLessThan(0.06);
   expect(played(LONGER_ROWS, 0.2, calls).refused).toBe(0);
   // a rate is made of all calls, and takes longer to play
-  expect(played(BY_RATES, 0.2, isLong ? 100_000 : 5_000).refused).toBe(0);
+  expect(played(BY_RATES, 0.2, isLong ? 100_000 : 3_000).refused).toBe(0);
 });
 
 test("what is down is found out after as many calls as may fail in a row, or as fill half of the window", () => {
@@ -90,7 +90,7 @@ test.each([1, 2])("of nodes whose first attempt failed by chance 95 % complete b
   };
   const flaky = anyAgent("flaky", fails, { breaker: { ...LONGER_ROWS, onOpen: "wait" } });
   const flow = anyWorkflow("flow", (wf) => {
-    for (let n = 0; n < 1_000 / workers; n++) wf.node(`n${n}`, flaky, n, { onFail: "skip" });
+    for (let n = 0; n < 500 / workers; n++) wf.node(`n${n}`, flaky, n, { onFail: "skip" });
   });
   const room = new MachineRoom();
   const crew = await room.bootAll(workers, [flow]);
@@ -104,6 +104,6 @@ test.each([1, 2])("of nodes whose first attempt failed by chance 95 % complete b
   const again = nodes.filter(({ attempt }) => attempt > 1);
   const completed = again.filter(({ status }) => status === "completed");
   console.log(`${again.length} of ${nodes.length} were tried again, ${completed.length} of them completed`);
-  expect(again.length).toBeGreaterThan(100);
+  expect(again.length).toBeGreaterThan(50);
   expect(completed.length / again.length).toBeGreaterThanOrEqual(0.95);
 });

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AgentError } from "../../src/errors.ts";
 import { cases } from "../sim/cases.ts";
-import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 import { CALL_MS, type Outcome, type RetryPlan, expectedOf } from "../sim/retry-model.ts";
 
 /** What a timer and a commit may take in simulated time. */
@@ -164,3 +164,25 @@ test("attempts are made as the model says, through deaths of workers, clocks tha
   console.log(seen);
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);
 }, 3_600_000);
+
+test.each(["timeout", "PAWL_AGENT_TIMEOUT", "PAWL_HEARTBEAT_TIMEOUT"])("a timeout is tried again, unless it is not to be: %s", async (word) => {
+  const room = new MachineRoom();
+  const agents = [{ timeout: 500 }, { timeout: 9_000, heartbeat: 500 }].map((limits, i) => {
+    const [always, notAgain] = [[], [word]].map((nonRetryable) =>
+      anyAgent(`hangs${i}${nonRetryable.join()}`, () => never(), { ...limits, retry: { maxAttempts: 2, nonRetryable } }),
+    );
+    return { always: always!, notAgain: notAgain! };
+  });
+  const flow = anyWorkflow("flow", (wf) => {
+    for (const [i, { always, notAgain }] of agents.entries()) {
+      wf.node(`always${i}`, always, {}, { onFail: "skip" });
+      wf.node(`notAgain${i}`, notAgain, {}, { onFail: "skip" });
+    }
+  });
+  const { pawl } = await room.boot([flow]);
+  const run = await room.settled(pawl.start(flow, { id: "r", input: null }));
+  await room.settled(run.ended());
+  const attempts = Object.fromEntries((await run.nodes()).map(({ id, attempt }) => [id, attempt]));
+  const means = (code: string): number => (word === "timeout" || word === code ? 1 : 2);
+  expect(attempts).toEqual({ always0: 2, always1: 2, notAgain0: means("PAWL_AGENT_TIMEOUT"), notAgain1: means("PAWL_HEARTBEAT_TIMEOUT") });
+});
