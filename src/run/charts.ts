@@ -24,7 +24,6 @@ export type SupervisorSnapshot = SnapshotOf<typeof supervisorMachine>;
 export type NodeSnapshot = SnapshotOf<typeof nodeMachine>;
 export type StageSnapshot = SnapshotOf<typeof stageMachine>;
 export type GroupSnapshot = SnapshotOf<typeof groupMachine>;
-export type BreakerSnapshot = SnapshotOf<typeof breakerMachine>;
 export type EventSnapshot = SnapshotOf<typeof eventMachine>;
 
 const fact = <E extends { readonly type: string }>(event: E): E => Object.freeze(event);
