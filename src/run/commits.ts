@@ -20,6 +20,8 @@ export interface PendingCommit {
 }
 
 export interface CommitHooks {
+  /** A group is about to be written: what belongs to it of the rows that workers share is to be changed now. */
+  isAboutToWrite(): void;
   /** Is the run still the one in memory? */
   isHosted(run: HostedRun): boolean;
   committed(pending: PendingCommit): void;
@@ -85,7 +87,9 @@ export class Commits {
   async write(): Promise<void> {
     if (this.#isWriting) return;
     this.#isWriting = true;
-    while (this.#hasMore && !this.#isStopped) {
+    while (!this.#isStopped) {
+      this.#hooks.isAboutToWrite();
+      if (!this.#hasMore) break;
       const group = this.#pending.filter(({ run }) => this.#hooks.isHosted(run));
       this.#pending = [];
       const amendments = this.#shared.take();

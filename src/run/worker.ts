@@ -72,6 +72,7 @@ export class Worker implements RunSeams {
     );
     this.turns = new Turns(this.permits, this.protection.gate, options.maxActiveRuns);
     this.#commits = new Commits(seams.store, seams.clock, seams.attempts, this.protection.shared, {
+      isAboutToWrite: () => this.protection.limits.review(),
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),
       committed: (pending) => this.#committed(pending),
       fenced: (pending) => this.#fenced(pending),
@@ -207,7 +208,6 @@ export class Worker implements RunSeams {
     const grant: Grant = (run, work) => (touched.add(run), this.#contain(run, work));
     if (!this.#quiet.isWanted) budget = this.turns.deal(budget, (run) => this.#isHosted(run), grant);
     for (const run of touched) this.#touched(run);
-    this.protection.limits.review();
     if (budget === 0) this.#wantsTick();
     void this.#commits.write();
   }

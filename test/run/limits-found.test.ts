@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { LimitsOptions } from "../../src/define/limits.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import type { SimProcess } from "../sim/process.ts";
 
 test("a run that is resumed or tried again is its tenant's still, and as urgent as it was", async () => {
   const room = new MachineRoom();
@@ -106,4 +107,23 @@ test("workers that lack different things of which they have a part come to rest"
     });
     endOne();
   }
+});
+
+test("what an attempt uses of a window is written with it, also if another write was under way when it was granted", async () => {
+  const room = new MachineRoom();
+  let calls = 0;
+  const agent = anyAgent("dying", () => (++calls === 2 ? one.kill() : undefined), { uses: { tokens: 1 } });
+  const limits: LimitsOptions = { tokens: { max: 2, per: "60s" } };
+  const flow = wide(agent, 1);
+  const slow = (): Promise<void> => new Promise((resolve) => void room.clock.after(40, resolve));
+  const one: SimProcess = await room.boot([flow], { limits, onApplied: slow });
+  for (const id of ["a", "b"]) {
+    void one.pawl.start(flow, { id, input: null });
+    await room.clock.advance(10);
+  }
+  await room.clock.until(() => calls === 2);
+  await room.boot([flow], { limits });
+  await room.clock.advance(50_000);
+  expect(calls).toBe(2);
+  await room.clock.until(() => calls === 4);
 });
