@@ -16,6 +16,8 @@ import { WindowUse, nextExpiryOf } from "./window-use.ts";
 
 /** What others are told of the use here is at most so old. */
 export const TOLD_EVERY_MS = 1_000;
+/** So much of a window is written as used before it is: so not every attempt changes the row. After a crash it counts as used. */
+const WRITTEN_AHEAD = 0.01;
 /** Grants by whose instants it is estimated when the next ones are. */
 const GRANTS_KEPT = 20;
 
@@ -58,8 +60,7 @@ export class Limit {
   readonly #lags = new Map<string, { readonly at: number; readonly lagMs: number }>();
   #hasSeen = false;
   #isLeaving = false;
-  /** What was used of the window, or whose turn it is, has changed since it was written. */
-  #isUnwritten = false;
+  /** Whose turn it is has changed since it was written. */
   #passesTurn = false;
 
   constructor(key: string, policy: LimitPolicy, seams: LimitSeams) {
@@ -118,10 +119,7 @@ export class Limit {
   take(amount: number): Taken {
     if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#turnLength && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
-    else {
-      this.#window.add(amount, this.#seams.now());
-      this.#isUnwritten = true;
-    }
+    else this.#window.add(amount, this.#seams.now());
     this.#holders++;
     this.#grantedAt.push(this.#seams.now());
     if (this.#grantedAt.length > GRANTS_KEPT) this.#grantedAt.shift();
@@ -143,7 +141,7 @@ export class Limit {
   /** It used so much instead. Answers what is taken from now on. */
   settle(taken: Taken, amount: number): Taken {
     if (this.#window === undefined) this.#held += amount - taken.amount;
-    else if (this.#window.correct(amount - taken.amount, taken.at)) this.#isUnwritten = true;
+    else this.#window.correct(amount - taken.amount, taken.at);
     return { ...taken, amount };
   }
 
@@ -233,7 +231,11 @@ export class Limit {
   /** The row is this now. */
   see(row: LimitRow | undefined): void {
     this.#keep(row ?? this.#noRow);
-    this.#behindMs = Math.max(this.#behindMs, (row?.at ?? 0) - this.#seams.now());
+    const behindMs = (row?.at ?? 0) - this.#seams.now();
+    if (behindMs > this.#behindMs) {
+      this.#behindMs = behindMs;
+      this.#window?.forgetWritten();
+    }
     this.#seeLags();
     const share = this.#row.shares[this.#id]?.share ?? 0;
     this.#cap = this.#state === "writing" ? Math.min(this.#cap, share) : share;
@@ -280,7 +282,7 @@ export class Limit {
     this.#tell(this.#cap > part ? "limit.over" : isShort ? "limit.short" : "limit.enough");
     if (this.#cap > Math.max(inUse, part)) return this.#tell("limit.spare");
     if (this.#want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
-    if (this.#isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
+    if (this.#window?.isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
     return isShort && (mayGain || isToBeTold) && this.#tell("limit.wanting");
   }
 
@@ -303,7 +305,7 @@ export class Limit {
   isOld(ms: number): boolean {
     const own = this.#row.shares[this.#id];
     if (own === undefined || this.#state === "writing" || this.#seams.now() - this.#writtenAt < ms) return false;
-    return own.want !== this.#want || (this.#window === undefined && own.use !== this.#held);
+    return own.want !== this.#want || (this.#window?.isOld ?? own.use !== this.#held);
   }
 
   /** What becomes of the row. It is called within a transaction. */
@@ -311,7 +313,7 @@ export class Limit {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
     if (passes) this.#takenSinceTurn = Math.min(this.#takenSinceTurn - this.#turnLength, this.#turnLength);
-    this.#isUnwritten = this.#passesTurn = false;
+    this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
       this.#behindMs = Math.max(this.#behindMs, (row.at ?? 0) - this.#seams.now());
@@ -320,22 +322,20 @@ export class Limit {
       const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#lags.get(of)?.lagMs ?? 0);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
-      const own = {
-        ...this.#own,
-        ...(flows.length > 0 && { flows }),
-        ...(this.#window !== undefined && { used: this.#window.row(this.#seams.now(), this.#behindMs), at: now }),
-      };
+      const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
       const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const places = new FlowPlaces({ ...others, [id]: own });
       const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);
       const share = Math.max(floor, own.use, Math.min(free, part));
+      const ahead = Math.min(Math.floor(max * WRITTEN_AHEAD), share - own.use);
+      const used = this.#window === undefined ? {} : { used: this.#window.row(this.#seams.now(), this.#behindMs, ahead), at: now };
       return {
         says,
         ...(row.max !== undefined && { max: row.max }),
         ...(this.#window !== undefined && { at: now }),
         turn,
-        shares: { ...others, [id]: { ...own, share } },
+        shares: { ...others, [id]: { ...own, ...used, share } },
       };
     };
   }
@@ -345,7 +345,7 @@ export class Limit {
     this.#tell("worker.lost");
     this.#keep(this.#noRow);
     this.#cap = this.#held = this.#holders = this.#want = this.head = 0;
-    this.#isUnwritten = this.#passesTurn = false;
+    this.#passesTurn = false;
     this.#window?.clear();
   }
 
@@ -354,7 +354,7 @@ export class Limit {
   }
 
   get isIdle(): boolean {
-    return this.isUnused && this.#state === "enough" && !this.#isUnwritten;
+    return this.isUnused && this.#state === "enough" && !this.#window?.isUnwritten;
   }
 
   /** Has this worker a share of it? */
