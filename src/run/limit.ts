@@ -13,10 +13,13 @@ import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
 import { FlowPlaces, namedFlows } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
+import { RowTime } from "./row-time.ts";
 import { WindowUse, nextExpiryOf } from "./window-use.ts";
 
 /** What others are told of the use here is at most so old. */
 export const TOLD_EVERY_MS = 1_000;
+/** So much of a window is written as used before it is: so not every attempt changes the row. After a crash it counts as used. */
+const WRITTEN_AHEAD = 0.01;
 /** Grants by whose instants it is estimated when the next ones are. */
 const GRANTS_KEPT = 20;
 
@@ -58,14 +61,9 @@ export class Limit {
   /** When attempts were granted that use it, the newest last. */
   readonly #grantedAt: number[] = [];
   #writtenAt = 0;
-  /** What this worker's steady time is behind the row's instants. */
-  #behindMs = 0;
-  /** Of other workers: when their shares were written, and by how much their instants are less than here, as far as was seen. */
-  readonly #lags = new Map<string, { readonly at: number; readonly lagMs: number }>();
-  #hasSeen = false;
+  readonly #time: RowTime;
   #isLeaving = false;
-  /** What was used of the window, or whose turn it is, has changed since it was written. */
-  #isUnwritten = false;
+  /** Whose turn it is has changed since it was written. */
   #passesTurn = false;
 
   constructor(key: string, policy: LimitPolicy, seams: LimitSeams) {
@@ -75,6 +73,7 @@ export class Limit {
     this.#seams = seams;
     this.#window = policy.perMs === undefined ? undefined : new WindowUse(policy.perMs);
     this.#row = this.#noRow;
+    this.#time = new RowTime(seams.now);
   }
 
   get #noRow(): LimitRow {
@@ -131,10 +130,7 @@ export class Limit {
   take(amount: number): Taken {
     if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#turnLength && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
-    else {
-      this.#window.add(amount, this.#seams.now());
-      this.#isUnwritten = true;
-    }
+    else this.#window.add(amount, this.#seams.now());
     this.#holders++;
     this.#grantedAt.push(this.#seams.now());
     if (this.#grantedAt.length > GRANTS_KEPT) this.#grantedAt.shift();
@@ -156,7 +152,7 @@ export class Limit {
   /** It used so much instead. Answers what is taken from now on. */
   settle(taken: Taken, amount: number): Taken {
     if (this.#window === undefined) this.#held += amount - taken.amount;
-    else if (this.#window.correct(amount - taken.amount, taken.at)) this.#isUnwritten = true;
+    else this.#window.correct(amount - taken.amount, taken.at);
     return { ...taken, amount };
   }
 
@@ -180,28 +176,21 @@ export class Limit {
   nextFreeAt(): number | undefined {
     if (this.#window === undefined) return undefined;
     const gone = Object.values(this.#row.shares).filter(({ isGone }) => isGone);
-    const instants = [this.#window.nextExpiry(this.#seams.now()), ...gone.map(({ used }) => this.#here(nextExpiryOf(used, this.#policy.perMs!, this.#rowNow)))];
+    const instants = [
+      this.#window.nextExpiry(this.#seams.now()),
+      ...gone.map(({ used }) => this.#time.here(nextExpiryOf(used, this.#policy.perMs!, this.#time.now))),
+    ];
     return instants.reduce((first, at) => (first === undefined || (at !== undefined && at < first) ? at : first), undefined);
   }
 
   // ---- the row
-
-  /** This worker's instant, as rows have it. */
-  get #rowNow(): number {
-    return this.#seams.now() + this.#behindMs;
-  }
-
-  /** A row's instant, as this worker has it. */
-  #here(at: number | undefined): number | undefined {
-    return at === undefined ? undefined : at - this.#behindMs;
-  }
 
   get #id(): number {
     return this.#seams.epoch();
   }
 
   get #others(): Readonly<Record<string, ShareRow>> {
-    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = sharesNow(this.#row, this.#rowNow);
+    const { [this.#id]: _own, ...others }: Record<string, ShareRow> = sharesNow(this.#row, this.#time.now);
     return others;
   }
 
@@ -255,7 +244,7 @@ export class Limit {
     const fair = partOf(this.max, weighted(this.#others, this.#places), own, this.#row.turn);
     const part = Math.max(0, Math.min(fair, this.max - this.#othersShares));
     // what workers used that are gone gets less as time passes
-    const isSteady = sharesNow(this.#row, this.#rowNow) === this.#row.shares;
+    const isSteady = sharesNow(this.#row, this.#time.now) === this.#row.shares;
     this.#knownPart = isSteady ? { row: this.#row, use, want, head, part } : undefined;
     return part;
   }
@@ -268,8 +257,8 @@ export class Limit {
   /** The row is this now. */
   see(row: LimitRow | undefined): void {
     this.#keep(row ?? this.#noRow);
-    this.#behindMs = Math.max(this.#behindMs, (row?.at ?? 0) - this.#seams.now());
-    this.#seeLags();
+    if (this.#time.advance(row?.at)) this.#window?.forgetWritten();
+    this.#time.seeShares(this.#others);
     const share = this.#row.shares[this.#id]?.share ?? 0;
     this.#cap = this.#state === "writing" ? Math.min(this.#cap, share) : share;
   }
@@ -281,17 +270,6 @@ export class Limit {
     const all = Object.values(others);
     this.#othersWant = all.some(({ want }) => want > 0);
     this.#othersSum = all.some(({ isGone }) => isGone) ? undefined : all.reduce((sum, { share }) => sum + share, 0);
-  }
-
-  /** What was written while this worker looks was written just now, whatever instant it says. */
-  #seeLags(): void {
-    for (const [id, { at }] of Object.entries(this.#others)) {
-      const known = this.#lags.get(id);
-      if (at === undefined || known?.at === at) continue;
-      const seen = this.#rowNow - at;
-      this.#lags.set(id, { at, lagMs: this.#hasSeen ? Math.min(seen, known === undefined || known.lagMs === 0 ? seen : known.lagMs) : 0 });
-    }
-    this.#hasSeen = true;
   }
 
   /** The change that was asked for is written. */
@@ -315,7 +293,7 @@ export class Limit {
     this.#tell(this.#cap > part ? "limit.over" : isShort ? "limit.short" : "limit.enough");
     if (this.#cap > Math.max(inUse, part)) return this.#tell("limit.spare");
     if (this.#want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
-    if (this.#isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
+    if (this.#window?.isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
     return isShort && (mayGain || isToBeTold) && this.#tell("limit.wanting");
   }
 
@@ -338,7 +316,7 @@ export class Limit {
   isOld(ms: number): boolean {
     const own = this.#row.shares[this.#id];
     if (own === undefined || this.#state === "writing" || this.#seams.now() - this.#writtenAt < ms) return false;
-    return own.want !== this.#want || (this.#window === undefined && own.use !== this.#held);
+    return own.want !== this.#want || (this.#window?.isOld ?? own.use !== this.#held);
   }
 
   /** What becomes of the row. It is called within a transaction. */
@@ -346,31 +324,29 @@ export class Limit {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
     if (passes) this.#takenSinceTurn = Math.min(this.#takenSinceTurn - this.#turnLength, this.#turnLength);
-    this.#isUnwritten = this.#passesTurn = false;
+    this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
-      this.#behindMs = Math.max(this.#behindMs, (row.at ?? 0) - this.#seams.now());
-      const now = this.#rowNow;
+      this.#time.advance(row.at);
+      const now = this.#time.now;
       const max = row.max ?? this.#policy.max;
-      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#lags.get(of)?.lagMs ?? 0);
+      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#time.lagOf(of));
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
-      const own = {
-        ...this.#own,
-        ...(flows.length > 0 && { flows }),
-        ...(this.#window !== undefined && { used: this.#window.row(this.#seams.now(), this.#behindMs), at: now }),
-      };
+      const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
       const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const places = new FlowPlaces({ ...others, [id]: own });
       const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);
       const share = Math.max(floor, own.use, Math.min(free, part));
+      const ahead = Math.min(Math.floor(max * WRITTEN_AHEAD), share - own.use);
+      const used = this.#window === undefined ? {} : { used: this.#window.row(this.#seams.now(), this.#time.behindMs, ahead), at: now };
       return {
         says,
         ...(row.max !== undefined && { max: row.max }),
         ...(this.#window !== undefined && { at: now }),
         turn,
-        shares: { ...others, [id]: { ...own, ...this.#told, share } },
+        shares: { ...others, [id]: { ...own, ...used, ...this.#told, share } },
       };
     };
   }
@@ -380,7 +356,7 @@ export class Limit {
     this.#tell("worker.lost");
     this.#keep(this.#noRow);
     this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
-    this.#isUnwritten = this.#passesTurn = false;
+    this.#passesTurn = false;
     this.#window?.clear();
   }
 
@@ -389,7 +365,7 @@ export class Limit {
   }
 
   get isIdle(): boolean {
-    return this.isUnused && this.#state === "enough" && !this.#isUnwritten;
+    return this.isUnused && this.#state === "enough" && !this.#window?.isUnwritten;
   }
 
   /** Has this worker a share of it? */

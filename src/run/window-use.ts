@@ -1,6 +1,7 @@
 /**
  * What was used within a window of time. It is counted in sixtieths of the window, each of which counts until all of it is
  * over: so within no time of the window's length more is used than is counted, and at most a sixtieth of it is given away.
+ * A row may say that a little more is used than is: then that can be used without being written.
  */
 
 const BUCKETS = 60;
@@ -36,6 +37,11 @@ export class WindowUse {
   readonly #perMs: number;
   readonly #width: number;
   readonly #buckets = new Map<number, number>();
+  /** What the row says of each. */
+  readonly #written = new Map<number, number>();
+  /** More is used than the row says; or something else. */
+  isUnwritten = false;
+  isOld = false;
   #sum = 0;
   /** No bucket is over before. */
   #expiresAt = Number.POSITIVE_INFINITY;
@@ -69,19 +75,24 @@ export class WindowUse {
   add(amount: number, now: number): void {
     this.#expire(now);
     const bucket = Math.floor(now / this.#width);
-    this.#buckets.set(bucket, (this.#buckets.get(bucket) ?? 0) + amount);
+    this.#set(bucket, (this.#buckets.get(bucket) ?? 0) + amount);
     this.#sum += amount;
     this.#noteExpiry();
   }
 
-  /** More or less was used then; what is over stays so. Answers whether it counts. */
-  correct(by: number, at: number): boolean {
+  #set(bucket: number, amount: number): void {
+    this.#buckets.set(bucket, amount);
+    this.isUnwritten ||= amount > (this.#written.get(bucket) ?? 0);
+    this.isOld = true;
+  }
+
+  /** More or less was used then; what is over stays so. */
+  correct(by: number, at: number): void {
     const bucket = Math.floor(at / this.#width);
     const known = this.#buckets.get(bucket);
-    if (known === undefined) return false;
-    this.#buckets.set(bucket, known + by);
+    if (known === undefined) return;
+    this.#set(bucket, known + by);
     this.#sum += by;
-    return true;
   }
 
   /** When something counts no more; undefined when nothing counts. */
@@ -90,16 +101,27 @@ export class WindowUse {
     return this.#expiresAt === Number.POSITIVE_INFINITY ? undefined : this.#expiresAt;
   }
 
-  /** As it stands in a row whose instants are later by so much. */
-  row(now: number, behindMs: number): WindowUseRow {
+  /** As it stands in a row whose instants are later by so much; so much more is said to be used now. */
+  row(now: number, behindMs: number, ahead: number): WindowUseRow {
     this.#expire(now);
     const width = this.#width;
+    const newest = Math.floor(now / width);
+    this.isUnwritten = this.isOld = false;
+    this.#written.clear();
+    for (const [bucket, amount] of this.#buckets) this.#written.set(bucket, amount + (bucket === newest ? ahead : 0));
     // what would lie in two of the row's counts in the later
-    return Object.fromEntries([...this.#buckets].map(([bucket, amount]) => [Math.floor(((bucket + 1) * width - 1 + behindMs) / width), amount]));
+    return Object.fromEntries([...this.#written].map(([bucket, amount]) => [Math.floor(((bucket + 1) * width - 1 + behindMs) / width), amount]));
+  }
+
+  /** What was written is of other instants than it says here. */
+  forgetWritten(): void {
+    this.#written.clear();
   }
 
   clear(): void {
     this.#buckets.clear();
+    this.#written.clear();
+    this.isUnwritten = this.isOld = false;
     this.#sum = 0;
     this.#expiresAt = Number.POSITIVE_INFINITY;
   }

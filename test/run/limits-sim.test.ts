@@ -24,6 +24,7 @@ test("no limit is exceeded at any instant, and everything ends, whatever happens
 test("two flows of which each lacks what the other leaves when it waits do not send each other round", async () => {
   const world = new LimitedWorld({
     seed: 1_903_255_221,
+    heardAfterMs: 0,
     held: 2,
     window: 4,
     mine: 1,

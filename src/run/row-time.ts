@@ -1,0 +1,59 @@
+/**
+ * The instants of a row that several workers write, whose clocks may say different things: they never go back, and nobody's
+ * are taken for older than they are.
+ */
+interface Written {
+  /** When it was written, as its writer had it. */
+  readonly at?: number;
+}
+
+export class RowTime {
+  readonly #now: () => number;
+  /** What this worker's steady time is behind the row's instants. */
+  #behindMs = 0;
+  /** Of other workers: when their shares were written, and by how much their instants are less than here, as far as was seen. */
+  readonly #lags = new Map<string, { readonly at: number; readonly lagMs: number }>();
+  #hasSeen = false;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get behindMs(): number {
+    return this.#behindMs;
+  }
+
+  /** This worker's instant, as the row has it. */
+  get now(): number {
+    return this.#now() + this.#behindMs;
+  }
+
+  /** The row's instant, as this worker has it. */
+  here(at: number | undefined): number | undefined {
+    return at === undefined ? undefined : at - this.#behindMs;
+  }
+
+  /** Somebody has written the row at this instant. Answers whether it is later here, too, from now on. */
+  advance(at = 0): boolean {
+    const behindMs = at - this.#now();
+    if (behindMs <= this.#behindMs) return false;
+    this.#behindMs = behindMs;
+    return true;
+  }
+
+  /** What was written while this worker looks was written just now, whatever instant it says. */
+  seeShares(others: Readonly<Record<string, Written>>): void {
+    for (const [id, { at }] of Object.entries(others)) {
+      const known = this.#lags.get(id);
+      if (at === undefined || known?.at === at) continue;
+      const seen = this.now - at;
+      this.#lags.set(id, { at, lagMs: this.#hasSeen ? Math.min(seen, known === undefined || known.lagMs === 0 ? seen : known.lagMs) : 0 });
+    }
+    this.#hasSeen = true;
+  }
+
+  /** By how much the instants of this worker's share are less than they would be here, in ms. */
+  lagOf(id: string): number {
+    return this.#lags.get(id)?.lagMs ?? 0;
+  }
+}
