@@ -176,7 +176,7 @@ test("of several workers one delivers, whichever wrote the notice, and another w
   const heard: string[] = [];
   const boot = (name: string, workflows = ALL): Promise<SimProcess> => room.boot(workflows, { notify: ({ runId }) => void heard.push(`${name} ${runId}`) });
   const silent = await room.boot(ALL);
-  await silent.pawl.close();
+  await room.settled(silent.pawl.close());
   const first = await boot("first", [fine]);
   const second = await boot("second");
   await room.settled(second.pawl.start(fails, { id: "one", input: {} }));
