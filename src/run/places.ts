@@ -2,7 +2,7 @@
  * Places: how many runs are worked on at the same time in this worker, and who is next.
  * 1. A run has a place while an attempt of it runs, or could; not while it only waits, for an event, a timer, a limit or
  * runs of its own. So nobody waits for a place that is kept by who waits for him. 2. Who waited before the gate of a limit
- * goes on when it is his turn there: that may be one more than there are places, and nobody begins until there are fewer.
+ * goes on when it is his turn there: those may be more than there are places, and nobody begins until there are fewer.
  * 3. In line the greater priority comes first; each minute since the run was created counts as one more, so that what was
  * begun is finished first. A run that another one waits for stands where that one would.
  */
