@@ -4,7 +4,6 @@
 import { describe, expect, test } from "vitest";
 import { agent } from "../../src/define/agent.ts";
 import { AgentError } from "../../src/errors.ts";
-import type { Run } from "../../src/run/handle.ts";
 import type { Store } from "../../src/store/store.ts";
 import { z } from "zod";
 import { MachineRoom, anyWorkflow } from "../sim/machine-room.ts";
