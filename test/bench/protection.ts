@@ -47,7 +47,7 @@ async function used(work: () => Promise<unknown>): Promise<Used> {
 /** Chains and wide graphs, with and without. */
 async function costs(settings: Settings): Promise<Row[]> {
   const rows: Row[] = [];
-  const [size, runs] = settings.quick ? [50, 5] : [500, 20];
+  const [size, runs] = settings.quick ? [50, 5] : [500, 10];
   for (const [name, graph] of [
     ["chain", chain(size)],
     ["layers", layered(size / 10, 10, 2, 1)],

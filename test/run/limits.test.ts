@@ -245,3 +245,25 @@ test("what a worker held that died is free, and what it used of a window counts"
   await room.clock.advance(10_000);
   expect(tokens.calls()).toHaveLength(4);
 });
+
+test("what was used of a window counts when its worker is killed at any moment, though not each attempt was written", async () => {
+  for (const attempts of [7, 141]) {
+    const room = new MachineRoom();
+    let calls = 0;
+    const agent = anyAgent("model", () => calls++, { uses: { tokens: 1 } });
+    const limits = { tokens: { max: 200, per: "60s" } } as const;
+    const chain = anyWorkflow("chain", (wf) => {
+      let last: unknown = {};
+      for (let n = 0; n < 300; n++) last = wf.node(`n${n}`, agent, { last }).result;
+    });
+    const first = await room.boot([chain], { limits });
+    void first.pawl.start(chain, { id: "r", input: null });
+    await room.clock.until(() => calls === attempts);
+    first.kill();
+    await room.boot([chain], { limits });
+    await room.clock.advance(59_000);
+    // what ran when it was killed may have been called twice; a little was written ahead
+    expect(calls).toBeGreaterThanOrEqual(198);
+    expect(calls).toBeLessThanOrEqual(200);
+  }
+});
