@@ -50,6 +50,7 @@ class Peer {
   async open(): Promise<void> {
     this.epoch = await this.#plot.store.openEpoch(0, "{}");
     await this.shared.refresh();
+    this.limit.see(this.shared.get(KEY) as LimitRow | undefined);
   }
 
   wants(amount: number): void {
@@ -174,7 +175,7 @@ export class LimitPlot {
     for (const end of ends) {
       const counts = this.#grants.filter(({ at }) => perMs === undefined || (at > end - perMs && at <= end));
       const used = counts.reduce((sum, { amount }) => sum + amount, 0);
-      const allowed = perMs === undefined ? begun.allowed : Math.max(...counts.map((grant) => grant.allowed));
+      const allowed = perMs === undefined ? Math.max(begun.allowed, this.knownMax) : Math.max(...counts.map((grant) => grant.allowed));
       this.mostUsed = Math.max(this.mostUsed, used);
       this.mostOver = Math.max(this.mostOver, used - allowed);
     }
@@ -216,6 +217,15 @@ export class LimitPlot {
   async #close({ epoch: closed }: Peer): Promise<void> {
     await this.store.closeEpoch(closed);
     if (this.policy.perMs === undefined) this.#grants = this.#grants.filter(({ epoch }) => epoch !== closed);
+  }
+
+  /** Each hears of the others, takes what it can, and writes. */
+  async round(): Promise<void> {
+    for (const peer of this.peers) {
+      await peer.shared.refresh();
+      peer.pump();
+      await peer.write("written", true);
+    }
   }
 
   /** Goes on until nothing waits, each ending at once what it begins; answers how much waits even so. */
