@@ -99,7 +99,11 @@ function granted(size: number, workers: number): Promise<Used> {
     for (let n = 0; n < workers; n++) pawls.push(await open(join(folder, "pawl.db"), { workflows: [flow] }));
     const starts = Array.from({ length: size / NODES }, (_, n) => pawls[n % workers]!.start(flow, { id: `r${n}`, input: 0, priority: (n % 1_000) - 500 }));
     const runs = await Promise.all(starts);
-    while ((await waitingAt(pawls)) < size - AT_ONCE) await new Promise((resolve) => setTimeout(resolve, 20));
+    let [before, now] = [-1, 0];
+    while (now === 0 || now !== before) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      [before, now] = [now, await waitingAt(pawls)];
+    }
     const times = await used(async () => {
       go();
       await Promise.all(runs.map((run) => run.result()));
