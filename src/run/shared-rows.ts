@@ -142,8 +142,12 @@ export class SharedRows {
     do {
       const own = new Set<string>();
       this.#reads.add(own);
-      const rows = await this.#store.readShared().finally(() => this.#reads.delete(own));
-      isBehind = this.#seeAll(new Map(rows.map(({ key, body }) => [key, body])), own);
+      try {
+        const rows = await this.#store.readShared();
+        isBehind = this.#seeAll(new Map(rows.map(({ key, body }) => [key, body])), own);
+      } finally {
+        this.#reads.delete(own);
+      }
       if (isBehind) await this.#writing?.promise;
     } while (isBehind && !this.#isStopped);
   }

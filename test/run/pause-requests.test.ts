@@ -205,6 +205,8 @@ test("a pause stands from when it is given: events go to the inbox, and are want
 
 test("an attempt of a step is not counted as waiting for its permit before the resume is durable", () => {
   const bench = new Bench(definitionOf(flow));
+  bench.run.grant();
+  bench.commit();
   expect(bench.run.queued).toBe(1);
   bench.give(asks(1, "pause"));
   bench.commit();

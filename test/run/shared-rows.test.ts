@@ -2,7 +2,7 @@
  * Rows that workers share, as one worker knows them: never older than what it wrote itself, and nobody waits for ever.
  */
 import { setImmediate as nextLoop } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { SharedRows, changeShared } from "../../src/run/shared-rows.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 
@@ -65,6 +65,24 @@ test("what was written here while it was read is not taken back by what was read
   expect(rows.get("mine")).toBe("ab");
   await read;
   expect(rows.get("mine")).toBe("ab");
+});
+
+test.each([0, 1, 2, 3, 4, 5])("a read that is older is of no account, whenever it ends beside a write (%i turns apart)", async (turns) => {
+  const { store, rows } = await makeRows();
+  const { promise: older, resolve } = Promise.withResolvers<Awaited<ReturnType<MemoryStore["readShared"]>>>();
+  rows.change<string>("mine", after("a"));
+  const amendments = rows.take();
+  vi.spyOn(store, "readShared").mockImplementationOnce(() => older);
+  const refreshed = rows.refresh();
+  await store.amend(amendments);
+  resolve([]);
+  for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+  rows.written();
+  expect(rows.get("mine")).toBe("a");
+  await nextLoop();
+  expect(rows.get("mine")).toBe("a");
+  await refreshed;
+  expect(rows.get("mine")).toBe("a");
 });
 
 test("what was not written is known to nobody, and is written again, once", async () => {
