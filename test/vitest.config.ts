@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const conditions = ["pawl-source", "node", "import", "module", "default"];
 /** They put other modules in the place of pawl's, or measure. */
-const ALONE = ["test/run/conformance-planted.test.ts", "test/run/recovery.test.ts", "test/bench/bench.test.ts"];
+const ALONE = ["test/run/conformance-planted.test.ts", "test/run/recovery.test.ts", "test/serve/shapes-look.test.ts", "test/bench/bench.test.ts"];
 
 export default defineConfig({
   root: new URL("..", import.meta.url).pathname,
