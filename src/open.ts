@@ -43,8 +43,8 @@ export interface OpenOptions {
   /** How long ended runs are kept, by how they ended: `{ completed: '30d' }`. Those that are not named are kept for ever. */
   readonly retention?: RetentionPolicy;
   /**
-   * Who is told that a run failed, reached its timeout, was set aside, could not be undone, or stalls: a function, or an
-   * address to which each notice is posted, signed (`verifyNotice` checks it). Each notice comes at least once, those of a
+   * Who is told that a run failed, timed out, was set aside, could not be undone or stalls; that an attempt, stage or run takes
+   * longer than its `warnAfter`; that a stage timed out; that health changed; that a circuit breaker opened or closed: a function, or an address to which each notice is posted, signed (`verifyNotice` checks it). Each notice comes at least once, those of a
    * run in order, again under the same `id` when it was not taken, for 3 days. Give it to each worker of a store: only what
    * such workers commit is noticed, and one of them delivers. Default: nobody.
    */
@@ -102,7 +102,8 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
  * console.log(await run.result());
  * ```
  * @throws PAWL_STORE_FOREIGN, PAWL_STORE_NEWER, PAWL_STORE_UNREADABLE, PAWL_SQLITE_TOO_OLD, PAWL_INVALID_VALUE (a schedule's
- * expression), PAWL_INPUT_INVALID (its input), PAWL_DUPLICATE_ID (its name)
+ * expression), PAWL_INPUT_INVALID (its input), PAWL_DUPLICATE_ID (its name), PAWL_UNKNOWN_LIMIT (an agent uses what `limits` does
+ * not name), PAWL_BREAKER_CONFLICT, PAWL_INVALID_ID (the name of a limit or breaker)
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Pawl> {
   const execute = options.execute ?? true;

@@ -23,10 +23,10 @@ export const support = workflow({ name: "support", input: text }, (wf) => {
   return answer.result.text;
 });
 
-/** For all runs and workers together. Who asks for more than there is takes turns, tenant by tenant. */
+/** For all runs and workers together. While there is too little, tenants take turns. */
 export const limits = { searches: { max: 10, per: "500ms" }, modelCalls: { max: 6 } } as const;
 
-/** Asked by `pawl.health()`, and by itself every 5 minutes and when something went wrong. */
+/** Part of `pawl.health()`; a worker also asks it every 5 minutes while it has runs, and when something went wrong. */
 export const modelsAnswer: HealthCheck = async ({ signal }) => {
   const { ok, status } = await fetch(process.env["MODELS_URL"]!, { signal });
   return ok ? { status: "HEALTHY" } : { status: "CRITICAL", details: { answers: status }, recommendations: ["wait: its breaker tries it again by itself"] };

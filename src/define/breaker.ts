@@ -15,17 +15,17 @@ export interface BreakerFailure {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** Opens a breaker by parts of the newest calls, beside failures in a row. */
+/** Opens a breaker by the share of the newest calls that failed or were slow, beside failures in a row. */
 export interface RateOptions {
-  /** The newest calls, up to 1,000, or those of so long. Default `{ calls: 100 }`. */
+  /** The newest calls (at most 1,000), or those of the last so long. Default `{ calls: 100 }`. */
   readonly window?: { readonly calls: number } | { readonly time: Duration } | undefined;
-  /** It opens when so large a part of them failed, above 0 up to 1. Default 0.5. */
+  /** Share of failed calls at which it opens: above 0, at most 1. Default 0.5. */
   readonly failureRate?: number | undefined;
-  /** It opens when so large a part of them was slow, above 0 up to 1. Default 1 with a `slowCall`; else slow calls do not matter. */
+  /** Share of slow calls at which it opens: above 0, at most 1. Default 1 with a `slowCall`; else slow calls do not matter. */
   readonly slowCallRate?: number | undefined;
-  /** A call that takes so long or longer is slow. Default '60s'. */
+  /** A call that takes at least so long is slow. Default '60s'. */
   readonly slowCall?: Duration | undefined;
-  /** Fewer calls than this say nothing; no more than the window has. Default 20. */
+  /** With fewer calls in the window it does not judge. No more than the window has. Default 20. */
   readonly minimumCalls?: number | undefined;
 }
 
@@ -34,9 +34,9 @@ export interface BreakerOptions {
   /** Default: the name of the agent. */
   readonly name?: string | undefined;
   /**
-   * It opens after so many failures without a success between them. Default 5, for services of which up to one call in ten
-   * fails by chance: of 100,000 calls, one a second, 0.2 % were refused wrongly then, and none with one failure in twenty. Of
-   * one in five it were 3 %; with 10 it was none. What is down is found out after as many calls.
+   * It opens after so many failures in a row. Default 5. More notices an outage later, and opens less often by chance: of
+   * 100,000 calls, one a second, to a service that is up but fails at random, 5 wrongly refused none at one failure in twenty,
+   * 0.2 % at one in ten and 3 % at one in five; 10 refused none of those.
    */
   readonly failureThreshold?: number | undefined;
   /** How long no call is let through, before one may try. Default '60s'. */
@@ -51,9 +51,9 @@ export interface BreakerOptions {
    */
   readonly onOpen?: "fail" | "wait" | undefined;
   /**
-   * Opens it by parts of the newest calls, too, for services that are ill without failing in rows: slow ones, or those of
-   * which every other call fails. Each call's end is then written. With a `failureThreshold` of 20 beside it none of 100,000
-   * calls was refused wrongly of which one in five failed by chance.
+   * Also opens it by the share of failed or slow calls, for a service that is slow or fails every other call. Each call's end
+   * is then written to the store. With `failureThreshold: 20` beside it, a service failing one call in five at random had none
+   * of 100,000 calls refused.
    */
   readonly rate?: RateOptions | undefined;
   /** Failures that say nothing of the service. It decides at once; when it throws, the failure counts. */
@@ -185,7 +185,7 @@ export function breakerPolicyOf({ name, policy }: AgentBreaker): BreakerPolicy {
 /** Kinds that say that a service is down or overloaded. */
 const COUNTED: ReadonlySet<FailureKind> = new Set(["transient", "resource", "timeout"]);
 
-/** Does the failure say that the service is ill? One that says when to come back (a 429 with Retry-After) says that it is well, but busy. */
+/** Does the failure count against the service? A 429 that says when to come back does not: the service is up, but busy. */
 export function countsForBreaker({ ignore }: Pick<Breaker, "ignore">, failure: BreakerFailure): boolean {
   if (!COUNTED.has(failure.kind) || (failure.kind === "resource" && failure.retryAfterMs !== undefined)) return false;
   try {

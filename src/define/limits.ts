@@ -21,9 +21,9 @@ export type LimitsOptions = Readonly<Record<string, LimitOptions>>;
 
 /** What an agent may say about what it uses. */
 export interface UseOptions {
-  /** Attempts of this agent that run at once, of all runs and workers of the store. Default: no such limit. */
+  /** Attempts of this agent that run at once, over all runs and workers of the store. Default: no such limit. */
   readonly concurrency?: number | undefined;
-  /** What an attempt uses of each resource, by its name: an estimate, which `ctx.used` corrects. */
+  /** How much an attempt uses of each limit of `open()`, by name: an estimate, which `ctx.used` corrects. Ignored by a worker without limits. */
   readonly uses?: Readonly<Record<string, number>> | undefined;
   /** An attempt that waits longer than this for what it uses fails. Default: it waits as long as it takes. */
   readonly queueTimeout?: Duration | undefined;

@@ -104,9 +104,9 @@ export abstract class Instruments {
   }
 
   /**
-   * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. What other
-   * processes do is in theirs, so counts of several are to be added up; only what is used of `limits` and how `breakers` are is
-   * of the store, and each worker tells the same. `pawl metrics` counts what the store knows.
+   * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. Counts of
+   * several processes are added up; what is of the store (limits' use, breakers' state, the size of the file) is the same in
+   * each. `counts()` counts the rows of the store, of all processes.
    *
    * @example
    * ```ts
@@ -145,8 +145,8 @@ export abstract class Instruments {
   }
 
   /**
-   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. Over
-   * several workers take the `max` of what is used of limits and how breakers are, and the `sum` of all else.
+   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. README,
+   * "Metrics", says which are summed over workers and which are not.
    */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());

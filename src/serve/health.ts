@@ -37,7 +37,7 @@ export async function health({ store, json }: HealthVerbOptions): Promise<number
 }
 
 function workerText({ pid, health: found }: WorkerView): string {
-  if (found === undefined) return `worker ${pid} has not looked at itself yet: it does every 5 minutes while something runs, and when something goes wrong`;
+  if (found === undefined) return `worker ${pid} has not checked itself yet: it does so at intervals while it has runs, and when something goes wrong`;
   return `worker ${pid} found itself ${found.status} at ${dateAndTime(found.at)}\n${reportText(found)}`;
 }
 

@@ -40,9 +40,9 @@ export function declareWhyVerbs(program: Command, done: Done): void {
   onStore(metrics);
   const health = program
     .command("health")
-    .description("look how the store and its disk are, and which workers are there")
+    .description("show the health of the store, its disk and each worker")
     .addHelpText("after", examples("pawl health --store pawl.db", "pawl health --json | jq .status"))
-    .addHelpText("after", "\nExit codes: 0 HEALTHY, WARNING or DEGRADED, 1 CRITICAL or FAILED, 2 wrong command, 70 store failed")
+    .addHelpText("after", "\nExit codes: 0 all HEALTHY, WARNING or DEGRADED, 1 the store or a worker CRITICAL or FAILED, 2 wrong command, 70 store failed")
     .action(async (options: HealthVerbOptions) => done(await (await import("./health.ts")).health(options)));
   onStore(health);
   const timeouts = program

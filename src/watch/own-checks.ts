@@ -41,12 +41,7 @@ export function ownChecks(facts: ProcessFacts, more: More, sources: HealthSource
       const now = { cpuMs: facts.cpuMs(), at: more.mono() };
       const share = now.at > last.at ? (now.cpuMs - last.cpuMs) / (now.at - last.at) / facts.cores : 0;
       last = now;
-      return judged(
-        share,
-        CPU_BOUNDS,
-        { share: rounded(share), cores: facts.cores },
-        "lower maxConcurrentAttempts, or start another worker on another machine",
-      );
+      return judged(share, CPU_BOUNDS, { share: rounded(share), cores: facts.cores }, "lower maxConcurrentAttempts, or move to a machine with more cores");
     },
     memory: () => memory(facts),
     eventLoop: () => {
@@ -57,7 +52,12 @@ export function ownChecks(facts: ProcessFacts, more: More, sources: HealthSource
     queue: () => {
       const { attemptsQueued, permitsMax, runsPending, runsActiveMax } = sources.worker();
       const details = { attemptsQueued, permitsMax, runsPending, runsActiveMax };
-      return judged(attemptsQueued + runsPending, QUEUE_BOUNDS, details, "start another worker, or raise maxConcurrentAttempts or maxActiveRuns");
+      return judged(
+        attemptsQueued + runsPending,
+        QUEUE_BOUNDS,
+        details,
+        "start another worker if CPU is free, or raise maxConcurrentAttempts or maxActiveRuns",
+      );
     },
     consistency: () => {
       const runs = sources.disagreeing();

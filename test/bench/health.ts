@@ -7,7 +7,7 @@ import { agent, open, workflow } from "pawl";
 import { z } from "zod";
 import { type Benchmark, inTemporaryFolder, limited, quantile, rowOf, timed } from "./harness.ts";
 
-/** So short that nobody minds it before each critical stage. */
+/** Short enough to be asked before each stage that matters. */
 const LOOK_MAX_MS = 50;
 
 export const health: Benchmark = {

@@ -1,7 +1,8 @@
 /**
  * What all of it costs beside the work itself: agents that take 100 ms each, in lanes side by side, with retries, timeouts, an
- * alternative, compensations, limits, circuit breakers, health checks, metrics, notices and subscribers, against the same promises run bare. The floor is what cannot be had for less:
- * the same promises, each with one commit and its fsync behind it, as a result is durable before the next agent is called.
+ * alternative, compensations, limits, circuit breakers, health checks, metrics, notices and subscribers, against the same
+ * promises run bare. The floor is what cannot be had for less: the same promises, each with one commit and its fsync behind
+ * it, as a result is durable before the next agent is called.
  * NOT measured: failures themselves; agents that take less, of which `chains` tells.
  */
 import { join } from "node:path";

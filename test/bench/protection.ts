@@ -1,6 +1,6 @@
 /**
  * What protection costs: per node when breaker and limits are on and nobody waits; per grant when many wait, each run with a
- * priority of its own, in one worker and in two; and a look at how the process is.
+ * priority of its own, in one worker and in two.
  * Judged by CPU time, of which waiting for the disk and for other work on the machine is no part; wall time stands beside it.
  * NOT measured: agents that take time, of which `overhead` tells.
  */
@@ -9,13 +9,12 @@ import { type Pawl, agent, open, workflow } from "pawl";
 import { z } from "zod";
 import { runAll, step, withPawl, workflowOf } from "./durable.ts";
 import { chain, layered } from "./graphs.ts";
-import { type Benchmark, type Contender, type Row, type Settings, inTemporaryFolder, judged, limited, medianRatio, race, rowOf, timed } from "./harness.ts";
+import { type Benchmark, type Contender, type Row, type Settings, inTemporaryFolder, judged, medianRatio, race, rowOf, timed } from "./harness.ts";
 
 /** How much dearer a node may be with breaker and limits than without. */
 const COST_MAX = 1.15;
 /** How much dearer a grant may be when a hundred times as many wait: the logarithm grows as much. */
 const GROWTH_MAX = 1.5;
-const HEALTH_MAX_MS = 50;
 
 const shape = { input: z.object({ values: z.array(z.number()) }), output: z.object({ value: z.number() }), run: step };
 const bare = agent({ name: "bare", ...shape });
@@ -26,9 +25,9 @@ const limits = { tokens: { max: 1_000_000_000, per: "60s" } } as const;
 
 export const protection: Benchmark = {
   name: "protection",
-  title: "protection: limits, circuit breakers, health",
+  title: "protection: limits and circuit breakers",
   async run(settings) {
-    return [...(await costs(settings)), ...(await grants(settings, 1)), ...(await grants(settings, 2)), await health(settings)];
+    return [...(await costs(settings)), ...(await grants(settings, 1)), ...(await grants(settings, 2))];
   },
 };
 
@@ -120,13 +119,4 @@ async function waitingAt(pawls: readonly Pawl[]): Promise<number> {
     waiting = Math.max(waiting, limit?.waiting ?? 0);
   }
   return waiting;
-}
-
-async function health(settings: Settings): Promise<Row> {
-  const times = await withPawl(async (pawl) => {
-    const flow = workflowOf(chain(10));
-    await runAll(pawl, flow, settings.quick ? 5 : 100, 5);
-    return race([{ name: "health", run: () => timed(async () => void (await pawl.health())) }], settings);
-  });
-  return limited(rowOf("a look at how the process is", "ms", times.get("health")!), HEALTH_MAX_MS);
 }

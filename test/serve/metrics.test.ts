@@ -32,7 +32,7 @@ test("health tells of the disk and the store, and names the workers", async () =
       .split("\n")
       .map((line) => line.split(" ")[0]);
   expect({ code, stderr, words: firstWords(stdout) }).toEqual({ code: 0, stderr: "", words: ["CHECK", "disk", "store", "", "worker"] });
-  expect(stdout).toMatch(/^worker \d+ has not looked at itself yet: it does every 5 minutes while something runs/m);
+  expect(stdout).toMatch(/^worker \d+ has not checked itself yet: it does so at intervals while it has runs/m);
   expect(JSON.parse((await folder.pawl("health", "--json")).stdout)).toMatchObject({
     checks: { disk: { details: { freeBytes: expect.any(Number) as number } }, store: { status: expect.any(String) as string } },
     workers: [{ pid: expect.any(Number) as number, health: null }],
