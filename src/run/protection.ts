@@ -45,6 +45,8 @@ export class Protection {
   /** What agents say of their `concurrency`, by their names. */
   readonly concurrency = new Map<string, number>();
 
+  /** Definitions, by their hashes, of which all is known that their agents use. */
+  readonly #declared = new Set<string>();
   readonly #seams: ProtectionSeams;
   readonly #breaker: Breaker | undefined;
   readonly #notices: BreakerNotices | undefined;
@@ -85,6 +87,8 @@ export class Protection {
 
   /** Runs of this definition come. Throws PAWL_BREAKER_CONFLICT. */
   declare(definition: Definition): void {
+    if (this.#declared.has(definition.hash)) return;
+    this.#declared.add(definition.hash);
     for (const { agent, breaker } of this.#usesOf(definition)) {
       if (breaker !== undefined) this.breakers.declare(breakerPolicyOf(breaker));
       if (agent.guard?.concurrency !== undefined) this.concurrency.set(agent.name, agent.guard.concurrency);
@@ -102,7 +106,7 @@ export class Protection {
   #usesOf(definition: Definition): { readonly agent: Agent; readonly breaker: AgentBreaker | undefined }[] {
     if (definition.kind !== "dag") return [];
     const { nodes, breaker } = definition.workflow.plan;
-    return nodes.flatMap(agentsOf).map((agent) => ({ agent, breaker: breakerFor(agent, breaker, this.#breaker) }));
+    return [...new Set(nodes.flatMap(agentsOf))].map((agent) => ({ agent, breaker: breakerFor(agent, breaker, this.#breaker) }));
   }
 
   /** The run is no longer here. */
