@@ -12,7 +12,7 @@
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Agent } from "../define/agent.ts";
-import { type AgentBreaker, type Breaker, breakerFor, countsForBreaker } from "../define/breaker.ts";
+import { type Breaker, countsForBreaker } from "../define/breaker.ts";
 import type { ErrorCode } from "../errors.ts";
 import { circuitOpenFailure } from "./breaker-view.ts";
 import type { Breakers } from "./breakers.ts";
@@ -20,6 +20,7 @@ import type { BusyServices } from "./busy.ts";
 import { Claims } from "./claims.ts";
 import { makeFailure } from "./failure.ts";
 import { Flow, type GatedRun, type Line, type Need, type Place, rankOf } from "./flow.ts";
+import { Flows } from "./flows.ts";
 import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import { LateNodes } from "./late-nodes.ts";
@@ -44,15 +45,15 @@ interface GateSeams {
 
 export class Gate {
   readonly #seams: GateSeams;
-  readonly #flows = new Map<Agent, Map<string | undefined, Flow>>();
+  readonly #flows: Flows;
   readonly #ready = new Heap<Place>();
   readonly #waiters = new Map<Limit, Heap<Place>>();
   readonly #claims: Claims;
   /** Flows that wait for a breaker or a service that is busy. */
-  readonly #outside = new Map<string, Flow[]>();
+  readonly #outside = new Map<string, Set<Flow>>();
   /** Flows whose runs are all being written. */
   #aside: Flow[] = [];
-  readonly #timers = new Map<Limit, () => void>();
+  readonly #timers = new Map<Limit, { readonly at: number; readonly cancel: () => void }>();
   readonly #flowsOf = new Map<HostedRun, Set<Flow>>();
   readonly #late: LateNodes;
   #waiting = 0;
@@ -61,6 +62,7 @@ export class Gate {
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
+    this.#flows = new Flows(seams.limits);
     this.#claims = new Claims((limit) => seams.limits.touch(limit));
     this.#late = new LateNodes(seams, (flow) => this.#count(flow, -1));
     seams.breakers.onChange((name) => this.#goOn(`breaker ${name}`));
@@ -68,7 +70,7 @@ export class Gate {
   }
 
   #goOn(what: string): void {
-    const flows = this.#outside.get(what) ?? [];
+    const flows = this.#outside.get(what) ?? new Set();
     this.#outside.delete(what);
     for (const flow of flows) this.#placeAnew(flow);
     this.#seams.wantsTick();
@@ -78,28 +80,20 @@ export class Gate {
   flowOf(agent: Agent, { lane, plan: { breaker } }: GatedRun): Flow | undefined {
     const shared = breaker ?? this.#seams.breaker;
     const isFree = agent.guard === undefined && agent.breaker === undefined && shared === undefined;
-    if (isFree && !this.#seams.busy.isBusy(agent.name)) return undefined;
-    let flows = this.#flows.get(agent);
-    if (flows === undefined) this.#flows.set(agent, (flows = new Map()));
-    const key = `${lane.tenant ?? ""} ${shared?.name ?? ""}`;
-    let flow = flows.get(key);
-    if (flow === undefined) flows.set(key, (flow = this.#newFlow(agent, key, lane.tenant, breakerFor(agent, shared))));
-    return flow;
+    return isFree && !this.#seams.busy.isBusy(agent.name) ? undefined : this.#flows.of(agent, lane.tenant, shared);
   }
 
-  #newFlow(agent: Agent, key: string, tenant: string | undefined, breaker: AgentBreaker | undefined): Flow {
-    const { limits } = this.#seams;
-    const { concurrency, uses = [] } = agent.guard ?? {};
-    const needs = uses.flatMap(({ resource, amount }) => {
-      const limit = limits.of(resource, tenant);
-      return limit === undefined ? [] : [{ limit, amount }];
-    });
-    if (concurrency !== undefined) needs.unshift({ limit: limits.ofAgent(agent.name, concurrency), amount: 1 });
-    return new Flow(agent, key, needs, breaker);
+  /** Nothing begins here any more: others need not wait for who waits here. */
+  standDown(): void {
+    for (const flow of this.#flows.all) this.#claims.claim(flow, 0);
   }
 
   get isWaitedFor(): boolean {
-    return this.#ready.length + this.#aside.length + this.#late.length > 0;
+    return this.#ready.length + this.#aside.length > 0;
+  }
+
+  get hasLate(): boolean {
+    return this.#late.length > 0;
   }
 
   /** Leave at once, if nobody waits before; else the node is to be parked. */
@@ -233,6 +227,12 @@ export class Gate {
     if (limit.isContended) this.#standBack(limit);
   }
 
+  /** An attempt that goes on has said how much of it it used: that is told to the others, and may be enough for somebody. */
+  settled(limit: Limit): void {
+    this.touched(limit);
+    this.#seams.wantsTick();
+  }
+
   /** Other workers want it: who lacks it now waits for it, and claims nothing that comes after it. */
   #standBack(limit: Limit): void {
     for (const flow of this.#claims.of(limit)) {
@@ -244,21 +244,26 @@ export class Gate {
   /** A window gets free as time passes. */
   #watchWindow(limit: Limit): void {
     const at = limit.nextFreeAt();
-    if (at === undefined || this.#timers.has(limit)) return;
+    const known = this.#timers.get(limit);
+    if (at === undefined || (known !== undefined && known.at <= at)) return;
+    known?.cancel();
     const cancel = this.#seams.after(Math.max(1, at - this.#seams.now()), () => {
       this.#timers.delete(limit);
       this.touched(limit);
       this.#seams.wantsTick();
     });
-    this.#timers.set(limit, cancel);
+    this.#timers.set(limit, { at, cancel });
   }
 
   /** Grants one node that waits here, if one can be granted; answers whether it did. `grant` does what is to be done around it. */
   grantOne(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
-    if (this.#refuseLate(isHosted, grant)) return true;
     for (let place = this.#ready.pop(); place !== undefined; place = this.#ready.pop()) {
       const { flow } = place;
-      if (flow.placed !== place) continue;
+      if (flow.placed !== place) {
+        // it left when it was its turn: others may have waited behind it
+        for (const { limit } of flow.needs) this.touched(limit);
+        continue;
+      }
       flow.placed = undefined;
       const line = flow.count > 0 && flow.canGo ? this.#firstLine(flow) : undefined;
       const pass = line === undefined ? undefined : this.#pass(flow);
@@ -281,7 +286,8 @@ export class Gate {
     if (isBusy) this.#seams.busy.awaits(service, agent.name);
     flow.placed = { flow, limit: undefined };
     this.#claims.claim(flow, 0);
-    this.#outside.set(what, [...(this.#outside.get(what) ?? []), flow]);
+    const flows = this.#outside.get(what) ?? new Set();
+    this.#outside.set(what, flows.add(flow));
   }
 
   #setAside(flow: Flow): void {
@@ -296,7 +302,8 @@ export class Gate {
     while (found === undefined && flow.inLine.length > 0) {
       const line = flow.inLine.pop()!;
       if (flow.lines.get(line.run) !== line) continue;
-      if (line.run.inFlight) busy.push(line);
+      if (line.nodes.length === 0) this.#leaveFlow(flow, line.run);
+      else if (line.run.inFlight) busy.push(line);
       else found = line;
     }
     for (const line of busy) this.#stand(flow, line);
@@ -319,7 +326,10 @@ export class Gate {
       this.#count(flow, -1);
       grant(line.run, () => (isGranted = line.run.grantParked(index, pass)));
     }
-    if (!isGranted) pass.end("neither");
+    if (!isGranted) {
+      pass.refund();
+      pass.end("neither");
+    }
     if (flow.lines.get(line.run) === line) this.#stand(flow, line);
     return isGranted;
   }
@@ -341,15 +351,17 @@ export class Gate {
     flow.lines.delete(run);
     this.#flowsOf.get(run)?.delete(flow);
     this.#count(flow, -line.nodes.length);
+    // who is about to grant one of them grants none
+    line.nodes.clear();
   }
 
   /** How many nodes have their turn, as it is now, before the first of this run's that waits for it here; undefined when none does. */
   before(runId: string, agent: string, key: string): number | undefined {
-    const flows = [...this.#flows.values()].flatMap((byTenant) => [...byTenant.values()]);
-    return turnsBefore(flows, runId, agent, key);
+    return turnsBefore(this.#flows.all, runId, agent, key);
   }
 
-  #refuseLate(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
+  /** Refuses one that has waited for too long: that needs no permit. */
+  refuseLate(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
     const late = this.#late.next(isHosted);
     if (late === undefined) return false;
     const { run, flow, parked } = late;
@@ -364,16 +376,16 @@ export class Gate {
   /** Nobody uses these limits any more: what stood before them goes, too. */
   forget(limits: ReadonlySet<Limit>): void {
     for (const limit of limits) {
-      this.#timers.get(limit)?.();
+      this.#timers.get(limit)?.cancel();
       this.#timers.delete(limit);
       this.#waiters.delete(limit);
       this.#claims.forget(limit);
     }
-    for (const flows of this.#flows.values()) for (const [tenant, { needs }] of flows) if (needs.some(({ limit }) => limits.has(limit))) flows.delete(tenant);
+    this.#flows.forget(({ needs }) => needs.some(({ limit }) => limits.has(limit)));
   }
 
   stop(): void {
-    for (const cancel of this.#timers.values()) cancel();
+    for (const { cancel } of this.#timers.values()) cancel();
     this.#late.stop();
     this.#timers.clear();
   }

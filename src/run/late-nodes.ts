@@ -3,6 +3,7 @@
  */
 import type { Flow, GatedRun, Parked } from "./flow.ts";
 import type { HostedRun } from "./hosted-run.ts";
+import { Queue } from "./queue.ts";
 
 interface LateNode {
   readonly run: GatedRun;
@@ -21,7 +22,8 @@ export class LateNodes {
   readonly #seams: LateSeams;
   readonly #left: (flow: Flow) => void;
   readonly #timers = new Map<Flow, () => void>();
-  readonly #late: LateNode[] = [];
+  readonly #late = new Map<GatedRun, Queue<LateNode>>();
+  #length = 0;
 
   /** `left` is told of each node that leaves its flow. */
   constructor(seams: LateSeams, left: (flow: Flow) => void) {
@@ -30,7 +32,7 @@ export class LateNodes {
   }
 
   get length(): number {
-    return this.#late.length;
+    return this.#length;
   }
 
   /** A node waits in this flow. */
@@ -48,19 +50,31 @@ export class LateNodes {
   }
 
   #find(flow: Flow, before: number): void {
-    for (const { run, nodes } of flow.lines.values())
+    for (const { run, nodes } of flow.lines.values()) {
       for (let first = nodes.peek(); first !== undefined && first.since <= before; first = nodes.peek()) {
         nodes.shift();
         this.#left(flow);
-        this.#late.push({ run, parked: first, flow });
+        const late = this.#late.get(run) ?? new Queue<LateNode>();
+        late.push({ run, parked: first, flow });
+        this.#late.set(run, late);
+        this.#length++;
       }
-    if (this.#late.length > 0) this.#seams.wantsTick();
+      if (nodes.length === 0) flow.lines.delete(run);
+    }
+    if (this.#length > 0) this.#seams.wantsTick();
   }
 
   /** One whose run is gone, or can be looked at now. */
   next(isHosted: (run: HostedRun) => boolean): LateNode | undefined {
-    const at = this.#late.findIndex(({ run }) => !isHosted(run) || !run.inFlight);
-    return at === -1 ? undefined : this.#late.splice(at, 1)[0];
+    for (const [run, late] of this.#late) {
+      if (isHosted(run) && run.inFlight) continue;
+      const first = late.shift();
+      if (late.length === 0) this.#late.delete(run);
+      if (first === undefined) continue;
+      this.#length--;
+      return first;
+    }
+    return undefined;
   }
 
   stop(): void {

@@ -128,13 +128,14 @@ export class Limit {
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
   take(amount: number): Taken {
+    const at = this.#seams.now();
     if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#turnLength && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
-    else this.#window.add(amount, this.#seams.now());
+    else this.#window.add(amount, at);
     this.#holders++;
-    this.#grantedAt.push(this.#seams.now());
+    this.#grantedAt.push(at);
     if (this.#grantedAt.length > GRANTS_KEPT) this.#grantedAt.shift();
-    return { limit: this, amount, at: this.#seams.now() };
+    return { limit: this, amount, at };
   }
 
   /** How long it takes from one grant to the next, as it was of late, in ms; undefined when too little is known. */
@@ -354,7 +355,8 @@ export class Limit {
   /** This worker has another epoch: it has no share, and what runs no longer counts. */
   lost(): void {
     this.#tell("worker.lost");
-    this.#keep(this.#noRow);
+    const { max } = this.#row;
+    this.#keep({ ...this.#noRow, ...(max !== undefined && { max }) });
     this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
     this.#passesTurn = false;
     this.#window?.clear();

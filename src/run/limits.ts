@@ -106,17 +106,19 @@ export class Limits {
   }
 
   #write(limit: Limit): void {
-    this.#change(limit.key, limit.change(), () => this.#asked(limit));
+    this.#change(limit.key, limit.change(), (isWritten) => this.#asked(limit, isWritten));
   }
 
-  #asked(limit: Limit): void {
+  #asked(limit: Limit, isWritten: boolean): void {
     limit.asked(this.#seams.shared.get(limit.key) as LimitRow | undefined);
+    // others took this worker for dead: it will hear of that, and asks for nothing until then
+    if (!isWritten) return;
     this.touch(limit);
     this.#seams.changed(limit);
   }
 
   /** Changes the row, and counts what is taken back with it. */
-  #change(key: string, change: Change<LimitRow>, done: () => void): void {
+  #change(key: string, change: Change<LimitRow>, done: (isWritten: boolean) => void): void {
     let taken = 0;
     const counting: Change<LimitRow> = (row, isOpen) => {
       taken = row === undefined ? 0 : sharesLeft(row, isOpen);
@@ -124,7 +126,7 @@ export class Limits {
     };
     this.#seams.shared.change(key, counting, (isWritten) => {
       if (isWritten && taken > 0) this.#seams.swept(readLimitKey(key).name, taken);
-      done();
+      done(isWritten);
     });
   }
 

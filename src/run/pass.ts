@@ -8,6 +8,8 @@ import type { Limit, Taken } from "./limit.ts";
 interface PassSeams {
   /** There is more, or less, of this one. */
   touched(limit: Limit): void;
+  /** An attempt that goes on has said how much of it it used. */
+  settled(limit: Limit): void;
   /** An attempt that a breaker let through has ended; answers what that is to the breaker. */
   ended(through: Through, ended: Ended): Outcome;
 }
@@ -75,7 +77,7 @@ export class Pass {
     this.#taken = this.#taken.map((taken) => {
       if (taken.limit.resource !== resource) return taken;
       const settled = taken.limit.settle(taken, amount);
-      this.#seams.touched(taken.limit);
+      this.#seams.settled(taken.limit);
       return settled;
     });
   }

@@ -43,6 +43,7 @@ export class RowTime {
 
   /** What was written while this worker looks was written just now, whatever instant it says. */
   seeShares(others: Readonly<Record<string, Written>>): void {
+    for (const id of this.#lags.keys()) if (others[id] === undefined) this.#lags.delete(id);
     for (const [id, { at }] of Object.entries(others)) {
       const known = this.#lags.get(id);
       if (at === undefined || known?.at === at) continue;

@@ -46,6 +46,8 @@ export class SharedRows {
   #pending = new Map<string, NumberedChange[]>();
   #taken = new Map<string, NumberedChange[]>();
   #written = new Map<string, Amended>();
+  /** Others took this worker for dead: what was taken last is nobody's. */
+  #isLost = false;
   /** Settled when what was taken is written, or not. */
   #writing: PromiseWithResolvers<void> | undefined;
   #isStopped = false;
@@ -89,6 +91,7 @@ export class SharedRows {
   /** What is to be written now; then `written` or `notWritten` is called. */
   take(): Amendment[] {
     this.#taken = this.#pending;
+    this.#isLost = false;
     if (this.#taken.size > 0) this.#writing ??= Promise.withResolvers<void>();
     this.#pending = new Map();
     this.#written = new Map();
@@ -98,7 +101,8 @@ export class SharedRows {
   #amend(key: string, changes: readonly NumberedChange[], body: string | undefined, isOpen: (epoch: number) => boolean): string | undefined {
     const epoch = this.#hooks.epoch();
     let amended: Amended = { body, row: undefined };
-    if (isOpen(epoch))
+    this.#isLost ||= !isOpen(epoch);
+    if (!this.#isLost)
       try {
         amended = amendedRow(this.#read(key, body), epoch, changes, isOpen, body);
       } catch (error) {
@@ -119,14 +123,17 @@ export class SharedRows {
     const taken = [...this.#taken.values()].flat();
     this.#taken = new Map();
     for (const [key, { body, row }] of this.#written) this.#see(key, body, row);
-    for (const { done } of taken) done?.(true);
+    for (const { done } of taken) done?.(!this.#isLost);
     this.#rests();
   }
 
   /** It is not known whether it was written, or it was not: it is tried again, and counts once. */
   notWritten(): void {
-    for (const [key, changes] of this.#pending) this.#taken.set(key, [...(this.#taken.get(key) ?? []), ...changes]);
-    this.#pending = this.#taken;
+    if (this.#isLost) for (const { done } of [...this.#taken.values()].flat()) done?.(false);
+    else {
+      for (const [key, changes] of this.#pending) this.#taken.set(key, [...(this.#taken.get(key) ?? []), ...changes]);
+      this.#pending = this.#taken;
+    }
     this.#taken = new Map();
     this.#rests();
   }
@@ -183,6 +190,7 @@ export class SharedRows {
   lost(): void {
     const lost = [...this.#pending.values()].flat();
     this.#pending.clear();
+    this.#isLost = true;
     for (const { done } of lost) done?.(false);
   }
 }

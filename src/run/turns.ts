@@ -49,7 +49,7 @@ export class Turns {
 
   /** Is somebody waiting whose turn can come? */
   get isWaitedFor(): boolean {
-    if (this.#beginners.length > 0 || this.places.isWaitedFor) return true;
+    if (this.#beginners.length > 0 || this.places.isWaitedFor || this.#gate.hasLate) return true;
     return this.#permits.isFree && (this.#gate.isWaitedFor || this.#hungry.length > 0);
   }
 
@@ -86,10 +86,14 @@ export class Turns {
       grant(run, work);
       this.#permits.take(run.held - held);
     };
-    const gated: Grant = (run, work) => (granting(run, work), this.#goesOn(run));
+    const gated: Grant = (run, work) => {
+      granting(run, work);
+      if (isHosted(run)) this.#goesOn(run);
+    };
     this.#gate.lookAgain();
     for (let left = budget; ;) {
       left = this.#admit(left, isHosted, grant);
+      while (left > 0 && this.#gate.refuseLate(isHosted, gated)) left--;
       if (!this.#permits.isFree || left === 0) return left;
       const isGated = this.#gate.grantOne(isHosted, gated);
       if (isGated) left--;

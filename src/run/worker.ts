@@ -381,6 +381,7 @@ export class Worker implements RunSeams {
 
   /** No new attempt; resolves when nothing runs and all is written. */
   drain(): Promise<void> {
+    this.protection.gate.standDown();
     return this.#quiet.reached();
   }
 
