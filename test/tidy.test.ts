@@ -71,7 +71,7 @@ test("every error code is thrown in some test, says what to do next, and is thro
     expect(library.includes(`"${code}"`), `${code} is never thrown`).toBe(true);
   }
   const named = new Set([...library.matchAll(/"(PAWL_[A-Z_]+)"/g)].map(([, code]) => code!));
-  const known = new Set([...Object.keys(ERRORS), "PAWL_STORE", "PAWL_NOTIFY_SECRET", "PAWL_NODE_TOO_OLD"]);
+  const known = new Set([...Object.keys(ERRORS), "PAWL_STORE", "PAWL_LIMITS", "PAWL_NOTIFY_SECRET", "PAWL_NODE_TOO_OLD"]);
   expect([...named].filter((code) => !known.has(code))).toEqual([]);
 });
 

@@ -64,8 +64,8 @@ export function checkUses(agents: readonly Agent[], policies: readonly LimitPoli
     for (const { resource } of guard?.uses ?? [])
       if (!names.has(resource))
         throw new PawlError("PAWL_UNKNOWN_LIMIT", {
-          message: `agent "${name}" uses "${resource}", which open({ limits }) does not name;${didYouMean(resource, names)}`,
-          next: "correct the name, or add the limit to `limits`; without `limits` nothing is limited",
+          message: `agent "${name}" uses "${resource}", which none of the given limits names;${didYouMean(resource, names)}`,
+          next: "correct the name, or give that limit too, by `limits` of open() or by --limit; where none is given nothing is limited",
           at: `agent "${name}"`,
         });
 }

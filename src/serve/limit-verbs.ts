@@ -11,7 +11,10 @@ const LIMIT_MAX = Number.MAX_SAFE_INTEGER;
 export function declareLimitVerbs(program: Command, done: Done): void {
   const limits = program.command("limits").description("how much of what agents use may be used: ls, set, reset").helpCommand(false);
   limits.addHelpText("after", examples("pawl limits ls", "pawl limits set llmTokens 20000"));
-  limits.addHelpText("after", "\nA limit is named in open(url, { limits }), and in `concurrency` of an agent: agent:NAME.");
+  limits.addHelpText(
+    "after",
+    "\nA limit is named in open(url, { limits }), in --limit of `pawl work` and `pawl run`, and in `concurrency` of an agent: agent:NAME.",
+  );
   const ls = limits
     .command("ls")
     .description("list the limits of a store, with what is used of them and what waits")

@@ -15,10 +15,12 @@ import { CLOSING, StopSignals } from "./stop-signals.ts";
 import { openToLook, runWords, storeExists, storePath } from "./stored.ts";
 import { canDraw } from "./terminal.ts";
 import { commandLine } from "./text.ts";
+import { type LimitsSetting, limitsSetting } from "./worker-settings.ts";
 import { otherWorkers } from "./workers.ts";
 
 export interface RunOptions extends StartVerbOptions {
   readonly logLevel: NonNullable<LogOptions["level"]>;
+  readonly limit?: readonly string[];
 }
 
 /** What is to be run, read and checked before the store is opened. */
@@ -31,6 +33,7 @@ interface Request {
   readonly input: { readonly value: unknown } | undefined;
   /** The run as it was before, when there is one of this id. */
   readonly known: RunView | undefined;
+  readonly limits: LimitsSetting;
 }
 
 export async function run(file: string, options: RunOptions): Promise<number> {
@@ -42,6 +45,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
   fatal.promise.catch(() => {});
   const pawl = await open(storePath(options.store), {
     workflows: [request.offered],
+    ...request.limits,
     log: makeLog({ level: options.logLevel, write: (line) => reporter.says(line) }),
     onFatal: fatal.reject,
   });
@@ -69,10 +73,11 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 }
 
 async function readRequest(file: string, options: RunOptions): Promise<Request> {
+  const limits = limitsSetting(options.limit);
   const offered = await loadOffered(file, options.export);
   const input = options.input === undefined ? undefined : { value: await readInput(options.input) };
   const known = options.id === undefined || !storeExists(options.store) ? undefined : await look(options.store, options.id);
-  return { file, options, offered, kind: kindOf(offered), input, known };
+  return { file, options, offered, kind: kindOf(offered), input, known, limits };
 }
 
 async function look(store: string | undefined, id: string): Promise<RunView | undefined> {
@@ -123,6 +128,7 @@ function continueCommand(id: string, { file, options }: Request): string {
   const words = ["pawl", "run", file, "--id", id];
   if (options.export !== undefined) words.push("--export", options.export);
   if (options.store !== undefined) words.push("--store", options.store);
+  for (const limit of options.limit ?? []) words.push("--limit", limit);
   return commandLine(words);
 }
 

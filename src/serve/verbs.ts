@@ -26,7 +26,7 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 const FORMATS: readonly DrawingFormat[] = ["mermaid", "dot", "json", "stately"];
 const LIST_MAX = 1_000;
 const PORT_MAX = 65_535;
-const EXIT_CODES = "\nExit codes: 0 completed, 1 failed, 2 wrong command or definition, 3 cancelled, 4 timed out, 5 no such run, 70 store failed";
+const EXIT_CODES = "\nExit codes: 0 completed, 1 failed, 2 wrong command or definition, 3 cancelled, 4 timed out, 5 no such run or limit, 70 store failed";
 
 /** Adds every verb to the program; each tells its exit code when it is done. */
 export function declareVerbs(program: Command, done: Done): void {
@@ -64,6 +64,7 @@ function declareRun(program: Command, done: Done): void {
     .option("--input <json>", "the run's input, as JSON or @file (@- reads standard input)")
     .option("--id <id>", "the run's id; the same id again goes on with that run")
     .option(...EXPORT_OPTION)
+    .addOption(limitOption())
     .addOption(logLevel())
     .addHelpText("after", examples('pawl run research.yaml --input \'{"topic": "ratchets"}\'', "pawl run research.ts --input @input.json --id r-42"))
     .addHelpText("after", EXIT_CODES)
@@ -84,9 +85,13 @@ function declareWork(program: Command, done: Done): void {
       "work on at most so many runs at the same time; more are pending (default: PAWL_MAX_ACTIVE_RUNS, or 100, or --max-attempts if that is more)",
     )
     .option("--timeout-multiplier <number>", "stretch timeouts and warnings, on a slow machine (default: PAWL_TIMEOUT_MULTIPLIER, or 1)")
+    .addOption(limitOption())
     .addOption(logLevel())
-    .addHelpText("after", examples("pawl work research.yaml approval.ts", "pawl work approval.ts --store pawl.db --json"))
-    .addHelpText("after", "\nAny number of workers share a store. Exit codes: 0 stopped by a signal, 2 wrong command or definition, 70 store failed")
+    .addHelpText("after", examples("pawl work research.yaml approval.ts --limit llmTokens=100000/60s", "pawl work approval.ts --store pawl.db --json"))
+    .addHelpText(
+      "after",
+      "\nAny number of workers share a store. Exit codes: 0 stopped by a signal, 2 wrong command or definition, 5 no such limit, 70 store failed",
+    )
     .action(async (files: string[], options: WorkOptions) => done(await (await import("./work.ts")).work(files, options)));
   onStore(command);
 }
@@ -208,6 +213,11 @@ function withFacts(command: Command): Command {
     .addOption(new Option("--tag <tag>", "a word to look it up by; repeatable").argParser(collect))
     .option("--tenant <tenant>", "for whom it works: tenants take turns at what is limited")
     .addOption(new Option("--priority <number>", "which of a tenant's runs comes first at what is limited (default: 0)").argParser(anyNumber));
+}
+
+function limitOption(): Option {
+  const text = "so much of what agents use and no more, as llmTokens=100000/60s or dbConnections=50/tenant; repeatable (default: PAWL_LIMITS, with commas)";
+  return new Option("--limit <name=max[/per][/tenant]>", text).argParser(collect);
 }
 
 function logLevel(): Option {

@@ -2,7 +2,7 @@
  * How a worker works, beside what it is given to execute: each setting by a flag, or by a variable of the environment.
  */
 import { environmentVariable } from "../environment.ts";
-import type { OpenOptions } from "../index.ts";
+import type { LimitOptions, OpenOptions } from "../index.ts";
 import { problemOf } from "./problem.ts";
 
 /** As they were typed. */
@@ -11,16 +11,22 @@ export interface WorkerFlags {
   readonly maxAttempts?: string;
   readonly maxActiveRuns?: string;
   readonly stallAfter?: string;
+  /** Each as `name=max`, with `/60s` and `/tenant` behind it. */
+  readonly limit?: readonly string[];
 }
 
-type Settings = Pick<OpenOptions, "timeoutMultiplier" | "maxConcurrentAttempts" | "maxActiveRuns" | "stallAfter">;
+export type LimitsSetting = Pick<OpenOptions, "limits">;
+type Settings = Pick<OpenOptions, "timeoutMultiplier" | "maxConcurrentAttempts" | "maxActiveRuns" | "stallAfter"> & LimitsSetting;
 
 const NUMBER_MAX = 100_000;
 const MULTIPLIER_MAX = 1_000;
+const LIMITS_VARIABLE = "PAWL_LIMITS";
+const LIMIT = /^(?<name>[^=/,\s]+)=(?<max>\d+)(?:\/(?<per>\d+(?:\.\d+)?(?:ms|s|m|h|d)))?(?<each>\/tenant)?$/;
+const LIMIT_FORM = "write name=max[/per][/tenant], as llmTokens=100000/60s or dbConnections=50/tenant";
 const LENGTH = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 /** The flags, or else the environment; what neither says is left to its default. @throws PAWL_USAGE */
-export function workerSettings({ timeoutMultiplier, maxAttempts, maxActiveRuns, stallAfter }: WorkerFlags): Settings {
+export function workerSettings({ timeoutMultiplier, maxAttempts, maxActiveRuns, stallAfter, limit }: WorkerFlags): Settings {
   const multiplier = setting("--timeout-multiplier", timeoutMultiplier, "a number above 0, at most 1000", (text) => {
     const value = Number(text);
     return value > 0 && value <= MULTIPLIER_MAX ? value : undefined;
@@ -33,7 +39,26 @@ export function workerSettings({ timeoutMultiplier, maxAttempts, maxActiveRuns, 
     ...(attempts !== undefined && { maxConcurrentAttempts: attempts }),
     ...(runs !== undefined && { maxActiveRuns: runs }),
     ...(stall !== undefined && { stallAfter: stall }),
+    ...limitsSetting(limit),
   };
+}
+
+/** What is limited, by `--limit` or else by PAWL_LIMITS, where commas separate. Nothing when neither says. @throws PAWL_USAGE */
+export function limitsSetting(typed: readonly string[] | undefined): LimitsSetting {
+  const source = typed === undefined ? LIMITS_VARIABLE : "--limit";
+  const texts = typed ?? environmentVariable(LIMITS_VARIABLE)?.split(",");
+  if (texts === undefined) return {};
+  const limits = new Map<string, LimitOptions>();
+  for (const text of texts) {
+    const said = LIMIT.exec(text.trim())?.groups;
+    const max = Number(said?.["max"]);
+    if (said === undefined || !Number.isSafeInteger(max) || max === 0 || Number.parseFloat(said["per"] ?? "1") === 0)
+      throw problemOf("PAWL_USAGE", `${source} is "${text}"`, LIMIT_FORM);
+    const { name, per, each } = said;
+    if (limits.has(name!)) throw problemOf("PAWL_USAGE", `${source} names "${name}" twice`, "give each limit once");
+    limits.set(name!, { max, ...(per !== undefined && { per: per as `${number}s` }), ...(each !== undefined && { each: "tenant" }) });
+  }
+  return { limits: Object.fromEntries(limits) };
 }
 
 function numberSetting(flag: string, typed: string | undefined): number | undefined {

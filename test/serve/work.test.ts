@@ -100,6 +100,7 @@ test("how a worker works is said by flags, or else by its environment; what is w
     ["PAWL_MAX_ATTEMPTS", "1.5"],
     ["PAWL_MAX_ACTIVE_RUNS", "0"],
     ["PAWL_STALL_AFTER", "soon"],
+    ["PAWL_LIMITS", "seats"],
   ] as const) {
     vi.stubEnv(name, text);
     expect(() => workerSettings({})).toThrow(`${name} is "${text}"`);
