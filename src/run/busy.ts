@@ -104,10 +104,10 @@ export class BusyServices {
     for (const listener of this.#listeners) listener(service);
   }
 
-  /** It is over, unless somebody was told otherwise meanwhile. */
+  /** It is over, unless somebody was told otherwise meanwhile. Whatever the clock says: it was waited for as long as was said. */
   #forget(service: string): void {
-    const now = this.#seams.now();
-    this.#change(service, (row) => (row === undefined || row.at + row.forMs <= now ? undefined : row));
+    const over = this.#row(service);
+    this.#change(service, (row) => (row?.at === over?.at && row?.forMs === over?.forMs ? undefined : row));
   }
 }
 
