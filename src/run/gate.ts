@@ -75,15 +75,15 @@ export class Gate {
   }
 
   /** Where nodes of this agent wait; undefined when they wait for nothing. */
-  flowOf(agent: Agent, { lane, plan: { breaker } }: GatedRun): Flow | undefined {
-    const shared = breaker ?? this.#seams.breaker;
+  flowOf(agent: Agent, { lane, plan }: GatedRun): Flow | undefined {
+    const shared = plan?.breaker ?? this.#seams.breaker;
     const isFree = agent.guard === undefined && agent.breaker === undefined && shared === undefined;
     if (isFree && !this.#seams.busy.isBusy(agent.name)) return undefined;
     let flows = this.#flows.get(agent);
     if (flows === undefined) this.#flows.set(agent, (flows = new Map()));
-    const key = `${lane.tenant ?? ""} ${shared?.name ?? ""}`;
+    const key = `${lane?.tenant ?? ""} ${shared?.name ?? ""}`;
     let flow = flows.get(key);
-    if (flow === undefined) flows.set(key, (flow = this.#newFlow(agent, key, lane.tenant, breakerFor(agent, shared))));
+    if (flow === undefined) flows.set(key, (flow = this.#newFlow(agent, key, lane?.tenant, breakerFor(agent, shared))));
     return flow;
   }
 
@@ -150,9 +150,9 @@ export class Gate {
     return this.#waiting;
   }
 
-  /** The node waits here until `grantParked`. */
-  park(flow: Flow, run: GatedRun, index: number): void {
-    const parked = { index, since: this.#seams.now(), lacked: flow.lacking };
+  /** The node waits here until `grantParked`; it has done so since then. */
+  park(flow: Flow, run: GatedRun, index: number, since = this.#seams.now()): void {
+    const parked = { index, since, lacked: flow.lacking };
     let line = flow.lines.get(run);
     if (line === undefined) flow.lines.set(run, (line = { run, nodes: new Queue() }));
     if (line.nodes.length === 0) flow.inLine.push(line, rankOf(run, parked));
@@ -319,7 +319,10 @@ export class Gate {
       this.#count(flow, -1);
       grant(line.run, () => (isGranted = line.run.grantParked(index, pass)));
     }
-    if (!isGranted) pass.end("neither");
+    if (!isGranted) {
+      pass.refund();
+      pass.end("neither");
+    }
     if (flow.lines.get(line.run) === line) this.#stand(flow, line);
     return isGranted;
   }
