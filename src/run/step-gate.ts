@@ -17,6 +17,9 @@ interface ParkedStep {
   readonly since: number;
 }
 
+/** Attempts looked at until one is found that need not wait for a limit. */
+const LOOKED_AT_ONCE = 100;
+
 export class StepGate {
   readonly #run: GatedRun;
   readonly #protection: Protection | undefined;
@@ -52,7 +55,9 @@ export class StepGate {
 
   /** The next that need not wait for a limit waits no longer; those before it wait before the gate. */
   next(): { readonly actor: Actor; readonly pass: Pass | undefined } | undefined {
+    let looked = 0;
     for (const actor of this.#waiting) {
+      if (looked++ === LOOKED_AT_ONCE) return undefined;
       this.#waiting.delete(actor);
       const flow = this.#flowOf(agentCalled(actor.logic)!);
       const pass = flow === undefined ? undefined : this.#protection!.gate.tryPass(flow);
