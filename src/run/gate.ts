@@ -319,10 +319,7 @@ export class Gate {
       this.#count(flow, -1);
       grant(line.run, () => (isGranted = line.run.grantParked(index, pass)));
     }
-    if (!isGranted) {
-      pass.refund();
-      pass.end("neither");
-    }
+    if (!isGranted) pass.end("neither");
     if (flow.lines.get(line.run) === line) this.#stand(flow, line);
     return isGranted;
   }

@@ -133,7 +133,14 @@ export class Limits {
     const unwritten = limits.filter(({ isUnwritten }) => isUnwritten);
     const { shared } = this.#seams;
     // what is said of it goes with the next write, and so does this
-    const told = ({ key }: Limit): Promise<void> => new Promise((resolve) => shared.change<LimitRow>(key, (row) => row, () => resolve()));
+    const told = ({ key }: Limit): Promise<void> =>
+      new Promise((resolve) =>
+        shared.change<LimitRow>(
+          key,
+          (row) => row,
+          () => resolve(),
+        ),
+      );
     return unwritten.length === 0 ? undefined : Promise.all(unwritten.map(told));
   }
 

@@ -10,7 +10,7 @@ import type { MachineHandle } from "../../src/run/machine-handle.ts";
 import { step } from "../../src/run/xstate/step.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
-import type { SimProcess } from "../sim/process.ts";
+import { type SimProcess, replacing } from "../sim/process.ts";
 
 /** Scenes that are played by one worker, and by two. */
 const scene = test.each([1, 2]);
@@ -24,15 +24,33 @@ function stepsOf(agent: Agent, count: number, name = "steps"): AnyStateMachine {
     left: ({ context }: { context: any }) => context.left - 1,
     codes: ({ context, event }: any) => [...context.codes, ...("error" in event ? [event.error.code] : [])],
   } as any) as any;
-  const steps = Array.from({ length: count }, (_, n) => ({ id: `s${n}`, src: "call", input: `${name}-${n}`, onDone: { actions: codes }, onError: { actions: codes } }));
+  const steps = Array.from({ length: count }, (_, n) => ({
+    id: `s${n}`,
+    src: "call",
+    input: `${name}-${n}`,
+    onDone: { actions: codes },
+    onError: { actions: codes },
+  }));
   return setup({ actors: { call: step(agent) as any }, types: { events: {} as { type: "GO" } } }).createMachine({
     id: name,
     context: { left: count, codes: [] } as any,
     type: "parallel",
     output: ({ context }: any) => context.codes,
     states: {
-      first: { initial: "calling", states: { calling: { invoke: steps.slice(0, 1) as any, on: { GO: "left" }, always: { guard: ({ context }: any) => context.left === 0, target: "left" } }, left: { type: "final" } } },
-      rest: { initial: "calling", states: { calling: { invoke: steps.slice(1) as any, always: { guard: ({ context }: any) => context.left === 0, target: "left" } }, left: { type: "final" } } },
+      first: {
+        initial: "calling",
+        states: {
+          calling: { invoke: steps.slice(0, 1) as any, on: { GO: "left" }, always: { guard: ({ context }: any) => context.left === 0, target: "left" } },
+          left: { type: "final" },
+        },
+      },
+      rest: {
+        initial: "calling",
+        states: {
+          calling: { invoke: steps.slice(1) as any, always: { guard: ({ context }: any) => context.left === 0, target: "left" } },
+          left: { type: "final" },
+        },
+      },
     },
   });
 }
@@ -42,7 +60,10 @@ function chainOf(agent: Agent, count: number, name = "chain"): AnyStateMachine {
   const next = (failed: boolean): any => ({
     target: "calling",
     reenter: true,
-    actions: assign({ left: ({ context }: any) => context.left - 1, codes: ({ context, event }: any) => (failed ? [...context.codes, event.error.code] : context.codes) } as any),
+    actions: assign({
+      left: ({ context }: any) => context.left - 1,
+      codes: ({ context, event }: any) => (failed ? [...context.codes, event.error.code] : context.codes),
+    } as any),
   });
   return setup({ actors: { call: step(agent) as any } }).createMachine({
     id: name,
@@ -50,7 +71,10 @@ function chainOf(agent: Agent, count: number, name = "chain"): AnyStateMachine {
     initial: "calling",
     output: ({ context }: any) => context.codes,
     states: {
-      calling: { always: { guard: ({ context }: any) => context.left === 0, target: "ended" }, invoke: { src: "call", input: name, onDone: next(false), onError: next(true) } },
+      calling: {
+        always: { guard: ({ context }: any) => context.left === 0, target: "ended" },
+        invoke: { src: "call", input: name, onDone: next(false), onError: next(true) },
+      },
       ended: { type: "final" },
     },
   });
@@ -92,7 +116,9 @@ scene("steps and nodes run together at most so many at once, and what is free is
 scene("within a time no more is used by steps than the limit says; what they say they used counts (workers: %i)", async (workers) => {
   const room = new MachineRoom();
   const uses: number[] = [];
-  const agent = anyAgent("model", (input: string, ctx) => (uses.push(room.clock.mono()), ctx.used({ tokens: input.endsWith("0") ? 10 : 50 }), input), { uses: { tokens: 50 } });
+  const agent = anyAgent("model", (input: string, ctx) => (uses.push(room.clock.mono()), ctx.used({ tokens: input.endsWith("0") ? 10 : 50 }), input), {
+    uses: { tokens: 50 },
+  });
   const machine = stepsOf(agent, 6 / workers);
   const crew = await room.bootAll(workers, [machine], { limits: { tokens: { max: 100, per: "60s" } } });
   const began = room.clock.mono();
@@ -114,7 +140,15 @@ test("what was used of a window counts when its worker is killed at any moment: 
     const agent = anyAgent("model", () => (++made === calls && first.kill(), made), { uses: { tokens: 1 } });
     const limits = { tokens: { max: 60, per: "60s" } } as const;
     const machine = chainOf(agent, 100);
-    const first = await room.boot([machine], { limits });
+    const slow = <T>(write: () => Promise<T>): Promise<T> => new Promise<void>((resolve) => room.clock.after(20, resolve)).then(write);
+    const first = await room.boot([machine], {
+      limits,
+      wrap: (store) =>
+        replacing(store, {
+          commit: (commits, amendments) => slow(() => store.commit(commits, amendments)),
+          amend: (amendments) => slow(() => store.amend(amendments)),
+        }),
+    });
     void first.pawl.start(machine, { id: "r" });
     await room.clock.until(() => made === calls);
     const second = await room.boot([machine], { limits });
@@ -134,13 +168,14 @@ scene("a breaker opens by the failures of steps, refuses steps and nodes, and cl
   };
   const agent = anyAgent("service", run, { ...ONCE, breaker: { failureThreshold: 3, openFor: "60s", successThreshold: 1 } });
   const [machine, flow] = [chainOf(agent, 5), wide(agent, 1)];
-  const crew = await room.bootAll(workers, [machine, flow]);
+  const crew = await room.bootAll(workers, [machine]);
   await begin(room, crew.next, machine, "m");
   const failed = ["PAWL_AGENT_FAILED", "PAWL_AGENT_FAILED", "PAWL_AGENT_FAILED"];
   expect(await resultOf(room, crew.next, "m")).toEqual([...failed, "PAWL_CIRCUIT_OPEN", "PAWL_CIRCUIT_OPEN"]);
-  await start(room, crew.next, flow, "f");
-  await room.settled((await crew.next.pawl.run("f")).ended());
-  expect((await (await crew.next.pawl.run("f")).nodes())[0]).toMatchObject({ failure: { kind: "circuitOpen" } });
+  const last = crew.processes.at(-1)!;
+  await start(room, last, flow, "f");
+  await room.settled((await last.pawl.run("f")).ended());
+  expect((await (await last.pawl.run("f")).nodes())[0]).toMatchObject({ failure: { kind: "circuitOpen" } });
   expect(called).toBe(3);
   isUp = true;
   await room.clock.advance(60_000);
@@ -345,9 +380,16 @@ test("a step that uses more than there ever is fails; one that uses what is not 
   const room = new MachineRoom();
   const limits: LimitsOptions = { db: { max: 2 } };
   const process = await room.boot([], { limits });
-  const greedy = stepsOf(anyAgent("greedy", () => 1, { uses: { db: 3 } }), 1);
+  const greedy = stepsOf(
+    anyAgent("greedy", () => 1, { uses: { db: 3 } }),
+    1,
+  );
   await begin(room, process, greedy, "m");
   expect(await resultOf(room, process, "m")).toEqual(["PAWL_LIMIT_EXCEEDED"]);
-  const misspelt = stepsOf(anyAgent("misspelt", () => 1, { uses: { bd: 1 } }), 1, "misspelt");
+  const misspelt = stepsOf(
+    anyAgent("misspelt", () => 1, { uses: { bd: 1 } }),
+    1,
+    "misspelt",
+  );
   await expect(begin(room, process, misspelt, "n")).rejects.toMatchObject({ code: "PAWL_UNKNOWN_LIMIT" });
 });
