@@ -15,7 +15,8 @@ export function attemptStarted(actor: NodeActor): AttemptMark {
   return { kind: "started", agent: agentOf(actor).name, leave: actor.pass && leaveOf(actor.pass) };
 }
 
-function leaveOf({ limits, waited, refusedBy, refusal }: Pass): Leave {
+/** With what it began, or was refused. */
+export function leaveOf({ limits, waited, refusedBy, refusal }: Pass): Leave {
   const waitedMs = waited?.ms ?? 0;
   const waitedFor = waitedMs < WAIT_MIN_MS ? undefined : waited?.lacked?.name;
   return { takes: limits.map(({ name }) => name), waitedFor, waitedMs, refusedBy: refusedBy?.name, refusal: refusal?.code };

@@ -2,10 +2,13 @@
  * What a machine run does once its commit is durable: the user's actions, logs and emitted events, and the starting
  * and telling of what runs outside of turns. In order; an action that throws ends its actor, whose later ones are left out.
  */
-import type { DropCode } from "./hosted-run.ts";
+import type { GatedRun } from "./flow.ts";
+import type { DropCode, RunSeams } from "./hosted-run.ts";
 import type { Frame } from "./cascade.ts";
 import type { Actor, AnyEvent, AnySnapshot } from "./xstate/actor.ts";
-import { needsPermit, performAct, stopFor } from "./xstate/step.ts";
+import type { Pass } from "./pass.ts";
+import { StepGate } from "./step-gate.ts";
+import { needsPermit, performAct, startWith, stopFor } from "./xstate/step.ts";
 import { logicKind } from "./xstate/structure.ts";
 import type { Act } from "./xstate/effects.ts";
 
@@ -19,15 +22,11 @@ interface Deed {
 const STOP: AnyEvent = { type: "xstate.stop" };
 
 export interface DeedSeams {
-  /** Of the commit whose acts are done. */
-  commitKey(): string;
+  readonly run: GatedRun;
+  readonly seams: Pick<RunSeams, "attempts" | "protection" | "released">;
   /** The id of the run that the actor is; undefined for any other. */
   addressOf(actor: Actor): string | undefined;
   failed(actor: Actor, error: unknown): void;
-  /** An attempt gave its permit back. */
-  released(): void;
-  /** An action failed after it had returned. */
-  rejected(action: string, error: unknown): void;
 }
 
 export class Deeds {
@@ -36,8 +35,10 @@ export class Deeds {
   /** Those of them that are runs of their own, and the ids of these. */
   readonly #addresses = new Map<Actor, string>();
   readonly #children = new Set<string>();
+  /** Attempts that hold a permit, and what has leave. */
   readonly #granted = new Set<Actor>();
-  readonly #waiting = new Set<Actor>();
+  readonly #passes = new Map<Actor, Pass>();
+  readonly #gate: StepGate;
   #list: Deed[] = [];
   #isHeld = false;
   /** Starts, and what is told to those that were not started. */
@@ -45,6 +46,7 @@ export class Deeds {
 
   constructor(seams: DeedSeams) {
     this.#seams = seams;
+    this.#gate = new StepGate(seams.run, seams.seams.protection);
   }
 
   get isEmpty(): boolean {
@@ -71,9 +73,9 @@ export class Deeds {
     return [...this.#outside].some(({ logic, isStarted }) => isStarted && logicKind(logic) === "promise");
   }
 
-  /** Attempts that wait for a permit, and may have one. */
+  /** Attempts that wait for a permit, and may have one; not those that wait for a limit. */
   get queued(): number {
-    return this.#isHeld ? 0 : this.#waiting.size;
+    return this.#isHeld ? 0 : this.#gate.queued;
   }
 
   get running(): number {
@@ -106,6 +108,7 @@ export class Deeds {
   /** Nothing is started from now on; what runs goes on. */
   hold(): void {
     this.#isHeld = true;
+    this.#gate.unparkAll();
   }
 
   /** What was held back is started, in order. */
@@ -140,42 +143,60 @@ export class Deeds {
 
   #start(actor: Actor): void {
     if (actor.life !== "running" || actor.isStarted) return;
-    if (!needsPermit(actor.logic)) return this.#startNow(actor);
-    this.#waiting.add(actor);
+    if (!this.#gate.add(actor)) this.#startNow(actor, undefined);
   }
 
-  #startNow(actor: Actor): void {
+  #startNow(actor: Actor, pass: Pass | undefined): void {
     actor.isStarted = true;
-    actor.logic.start!(actor.snapshot, actor.scope);
+    startWith(this.#gate.leaveFor(actor, pass), () => actor.logic.start!(actor.snapshot, actor.scope));
   }
 
   #tell(actor: Actor, event: AnyEvent, snapshot: AnySnapshot | undefined): void {
     if (actor.isStarted) actor.logic.transition(snapshot, event, actor.scope);
   }
 
-  /** Starts the next attempt that waits for a permit. */
+  /** Starts the next attempt that waits for a permit, and need not wait for a limit. */
   grant(): void {
-    const [actor] = this.#waiting;
-    if (actor === undefined) return;
-    this.#waiting.delete(actor);
-    this.#granted.add(actor);
-    this.#contain(actor, () => this.#startNow(actor));
+    const next = this.#gate.next();
+    if (next !== undefined) this.#begin(next.actor, next.pass);
+  }
+
+  /** The attempt has waited for a limit; answers whether it still did. */
+  grantParked(index: number, pass: Pass): boolean {
+    const actor = this.#gate.unpark(index);
+    if (actor !== undefined) this.#begin(actor, pass);
+    return actor !== undefined;
+  }
+
+  #begin(actor: Actor, pass: Pass | undefined): void {
+    if (needsPermit(actor.logic)) this.#granted.add(actor);
+    if (pass !== undefined) this.#passes.set(actor, pass);
+    this.#contain(actor, () => this.#startNow(actor, pass));
+  }
+
+  /** Whoever has ended by itself has said what its end was. */
+  #endPass(actor: Actor): void {
+    this.#passes.get(actor)?.end("neither");
+    this.#passes.delete(actor);
   }
 
   /** The actor has ended. */
   ended(actor: Actor): void {
     if (!this.#outside.delete(actor)) return;
-    this.#waiting.delete(actor);
+    this.#gate.delete(actor);
+    this.#endPass(actor);
     this.#children.delete(this.#addresses.get(actor) ?? "");
     this.#addresses.delete(actor);
-    if (this.#granted.delete(actor)) this.#seams.released();
+    if (this.#granted.delete(actor)) this.#seams.seams.released();
   }
 
   /** Does what the commit says; answers the user's acts that were done. */
   perform(): (Deed & { readonly name: string })[] {
     const list = this.#list;
     this.#list = [];
-    const commit = this.#seams.commitKey();
+    const { run } = this.#seams;
+    const commit = `${run.id}@${run.commitNo}`;
+    this.#gate.standAnew();
     const failed = new Set<Actor>();
     const done: (Deed & { readonly name: string })[] = [];
     list.forEach((deed, i) => {
@@ -190,7 +211,9 @@ export class Deeds {
 
   /** What an asynchronous action fails of later ends nobody: it is only said. */
   #watch({ name }: Deed, answer: unknown): void {
-    if (name !== undefined && answer instanceof Promise) answer.catch((error: unknown) => this.#seams.rejected(name, error));
+    const { run, seams } = this.#seams;
+    const failed = (error: unknown): void => seams.attempts.log.error({ runId: run.id, action: name, error }, "an asynchronous action failed");
+    if (name !== undefined && answer instanceof Promise) answer.catch(failed);
   }
 
   #contain(actor: Actor, work: () => unknown): boolean {
@@ -221,11 +244,12 @@ export class Deeds {
         // what a stopped logic throws concerns nobody any more
       }
     }
-    for (const _ of this.#granted) this.#seams.released();
+    for (const _ of this.#granted) this.#seams.seams.released();
+    for (const actor of [...this.#passes.keys()]) this.#endPass(actor);
     this.#outside.clear();
     this.#addresses.clear();
     this.#children.clear();
     this.#granted.clear();
-    this.#waiting.clear();
+    this.#gate.clear();
   }
 }

@@ -18,7 +18,7 @@ import { MachineRun } from "./machine-run.ts";
 import { BESIDE } from "./row.ts";
 import type { Startable } from "./startable.ts";
 import { structureChanges } from "./xstate/structure-changes.ts";
-import { childRunsOf } from "./xstate/structure.ts";
+import { agentsIn, childRunsOf } from "./xstate/structure.ts";
 
 interface DagDefinition {
   readonly kind: "dag";
@@ -55,9 +55,9 @@ export function childrenOf(definition: Definition): Definition[] {
   return [...nodes.flatMap(agentsOf), ...actions].flatMap(({ work }) => (work.kind === "run" ? definitionOf(work.of as Startable) : []));
 }
 
-/** The agents that nodes call. */
+/** The agents that nodes or steps call. */
 export function agentsUsed(definition: Definition): Agent[] {
-  return definition.kind === "machine" ? [] : definition.workflow.plan.nodes.flatMap(agentsOf);
+  return definition.kind === "machine" ? agentsIn(definition.machine) : definition.workflow.plan.nodes.flatMap(agentsOf);
 }
 
 /** The input as it is stored. Throws PAWL_INPUT_INVALID. */

@@ -6,7 +6,6 @@ import type { AgentBreaker } from "../define/breaker.ts";
 import type { Plan } from "../define/plan.ts";
 import { Heap } from "./heap.ts";
 import type { HostedRun } from "./hosted-run.ts";
-import type { Lane } from "./lane.ts";
 import type { Limit } from "./limit.ts";
 import { flowNumber } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
@@ -16,11 +15,10 @@ import { Queue } from "./queue.ts";
 /** So long a wait counts as much as a priority of one more. */
 const AGEING_MS = 60_000;
 
-/** A run whose nodes may wait here. */
+/** A run whose nodes, or steps, may wait here. */
 export interface GatedRun extends HostedRun {
-  readonly lane: Lane;
-  readonly plan: Pick<Plan, "breaker">;
-  /** Begins the attempt of this node, which has waited here; answers whether it still waited. */
+  readonly plan?: Pick<Plan, "breaker">;
+  /** Begins the attempt of this node, or step, which has waited here; answers whether it still waited. */
   grantParked(index: number, pass: Pass): boolean;
 }
 
@@ -110,5 +108,5 @@ export class Flow {
 
 /** Less is sooner. */
 export function rankOf({ lane }: Pick<GatedRun, "lane">, { since }: Pick<Parked, "since">): number {
-  return since - lane.priority * AGEING_MS;
+  return since - (lane?.priority ?? 0) * AGEING_MS;
 }

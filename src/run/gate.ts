@@ -77,10 +77,10 @@ export class Gate {
   }
 
   /** Where nodes of this agent wait; undefined when they wait for nothing. */
-  flowOf(agent: Agent, { lane, plan: { breaker } }: GatedRun): Flow | undefined {
-    const shared = breaker ?? this.#seams.breaker;
+  flowOf(agent: Agent, { lane, plan }: GatedRun): Flow | undefined {
+    const shared = plan?.breaker ?? this.#seams.breaker;
     const isFree = agent.guard === undefined && agent.breaker === undefined && shared === undefined;
-    return isFree && !this.#seams.busy.isBusy(agent.name) ? undefined : this.#flows.of(agent, lane.tenant, shared);
+    return isFree && !this.#seams.busy.isBusy(agent.name) ? undefined : this.#flows.of(agent, lane?.tenant, shared);
   }
 
   /** Nothing begins here any more: others need not wait for who waits here. */
@@ -144,9 +144,9 @@ export class Gate {
     return this.#waiting;
   }
 
-  /** The node waits here until `grantParked`. */
-  park(flow: Flow, run: GatedRun, index: number): void {
-    const parked = { index, since: this.#seams.now(), lacked: flow.lacking };
+  /** The node waits here until `grantParked`; it has done so since then. */
+  park(flow: Flow, run: GatedRun, index: number, since = this.#seams.now()): void {
+    const parked = { index, since, lacked: flow.lacking };
     let line = flow.lines.get(run);
     if (line === undefined) flow.lines.set(run, (line = { run, nodes: new Queue() }));
     if (line.nodes.length === 0) flow.inLine.push(line, rankOf(run, parked));

@@ -294,7 +294,7 @@ export class Limit {
     this.#tell(this.#cap > part ? "limit.over" : isShort ? "limit.short" : "limit.enough");
     if (this.#cap > Math.max(inUse, part)) return this.#tell("limit.spare");
     if (this.#want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
-    if (this.#window?.isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
+    if (this.isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
     return isShort && (mayGain || isToBeTold) && this.#tell("limit.wanting");
   }
 
@@ -362,12 +362,17 @@ export class Limit {
     this.#window?.clear();
   }
 
+  /** Is more used of its window than the row says? */
+  get isUnwritten(): boolean {
+    return this.#window?.isUnwritten === true;
+  }
+
   get isUnused(): boolean {
     return this.flows === 0 && this.#want === 0 && this.#holders === 0 && this.inUse() === 0;
   }
 
   get isIdle(): boolean {
-    return this.isUnused && this.#state === "enough" && !this.#window?.isUnwritten;
+    return this.isUnused && this.#state === "enough" && !this.isUnwritten;
   }
 
   /** Has this worker a share of it? */

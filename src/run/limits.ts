@@ -130,6 +130,22 @@ export class Limits {
     });
   }
 
+  /** Settled when the rows say what is used of these now; undefined when they do. Never settled if they never will. */
+  written(limits: readonly Limit[]): Promise<unknown> | undefined {
+    const unwritten = limits.filter(({ isUnwritten }) => isUnwritten);
+    const { shared } = this.#seams;
+    // what is said of it goes with the next write, and so does this
+    const told = ({ key }: Limit): Promise<void> =>
+      new Promise((resolve) =>
+        shared.change<LimitRow>(
+          key,
+          (row) => row,
+          () => resolve(),
+        ),
+      );
+    return unwritten.length === 0 ? undefined : Promise.all(unwritten.map(told));
+  }
+
   /** Another worker is gone: what it held is free. */
   freed(): void {
     this.#isFreed = true;

@@ -11,8 +11,9 @@ import { ActorTimers } from "./actor-timers.ts";
 import { Cascade, STOP } from "./cascade.ts";
 import { Deeds } from "./deeds.ts";
 import { failureOf } from "./failure.ts";
+import type { GatedRun } from "./flow.ts";
 import { HistoryWriter, RUN_EVENTS } from "./history.ts";
-import { cancelBody, type DropCode, type HostedRun, type RunSeams, unhosted } from "./hosted-run.ts";
+import { cancelBody, type DropCode, type RunSeams, unhosted } from "./hosted-run.ts";
 import type { Lane } from "./lane.ts";
 import type { MachineDefinition } from "./machine-definition.ts";
 import { type EffectParts, fireTimer, noteAsked } from "./machine-effects.ts";
@@ -34,7 +35,7 @@ import { type Recording } from "./xstate/system.ts";
 /** Events that may wait for one run. */
 const MAILBOX_MAX = 10_000;
 
-export class MachineRun implements HostedRun {
+export class MachineRun implements GatedRun {
   /** Turns of one commit; what follows beyond them goes on in the next. */
   static turnsMax = 1_000;
   readonly id: string;
@@ -42,6 +43,7 @@ export class MachineRun implements HostedRun {
   readonly definitionHash: string;
   readonly lane: Lane | undefined;
   readonly sends = new Sends();
+  readonly grantParked: GatedRun["grantParked"] = (index, pass) => this.#deeds.grantParked(index, pass);
   readonly underWay = new Map<string, Promise<SendResult>>();
   commitNo: number;
   inFlight = false;
@@ -93,11 +95,10 @@ export class MachineRun implements HostedRun {
       (actor, timer) => this.#receive({ kind: "timer", actor, timer }),
     );
     this.#deeds = new Deeds({
-      commitKey: () => `${id}@${this.commitNo}`,
+      run: this,
+      seams,
       addressOf: (actor) => childAddress(id, actor, this.table.system),
       failed: (actor, error) => this.#receive({ kind: "failed", actor: this.table.actorAt(actor.key), error }),
-      released: () => seams.released(),
-      rejected: (action, error) => seams.attempts.log.error({ runId: id, action, error }, "an asynchronous action failed"),
     });
     this.#parts = {
       table: this.table,

@@ -6,13 +6,12 @@ import type { Clock } from "../clock.ts";
 import type { Agent } from "../define/agent.ts";
 import { type AgentBreaker, type Breaker, type BreakerOption, type BreakerWait, breakerFor, breakerOf, breakerPolicyOf } from "../define/breaker.ts";
 import { type LimitsOptions, limitPoliciesOf } from "../define/limits.ts";
-import { agentsOf } from "../define/plan.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import type { Store } from "../store/store.ts";
 import { BreakerNotices } from "./breaker-notices.ts";
 import { Breakers } from "./breakers.ts";
 import { BusyServices } from "./busy.ts";
-import type { Definition } from "./definition.ts";
+import { type Definition, agentsUsed } from "./definition.ts";
 import { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import { Limits } from "./limits.ts";
@@ -104,9 +103,13 @@ export class Protection {
   }
 
   #usesOf(definition: Definition): { readonly agent: Agent; readonly breaker: AgentBreaker | undefined }[] {
-    if (definition.kind !== "dag") return [];
-    const { nodes, breaker } = definition.workflow.plan;
-    return [...new Set(nodes.flatMap(agentsOf))].map((agent) => ({ agent, breaker: breakerFor(agent, breaker, this.#breaker) }));
+    const breaker = definition.kind === "dag" ? definition.workflow.plan.breaker : undefined;
+    return [...new Set(agentsUsed(definition))].map((agent) => ({ agent, breaker: breakerFor(agent, breaker, this.#breaker) }));
+  }
+
+  /** Steady time, by which waits are measured. */
+  now(): number {
+    return this.#seams.now();
   }
 
   /** The run is no longer here. */

@@ -6,9 +6,10 @@ import { backoffMs } from "../../machines/node.ts";
 import type { StepFailure } from "../../machines/step.ts";
 import type { Clock } from "../clock.ts";
 import type { Agent } from "../define/agent.ts";
-import { AgentError, type ErrorCode } from "../errors.ts";
+import { AgentError, type ErrorCode, PawlError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { Attempt, type AttemptSeams } from "./attempt.ts";
+import { leaveOf } from "./attempt-marks.ts";
 import { decode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
 import type { AttemptMark } from "./metering.ts";
@@ -39,8 +40,12 @@ async function attempt(
   call: StepCall,
   mark: (mark: AttemptMark) => void = () => {},
 ): Promise<unknown> {
+  const { pass, written } = call.leave ?? {};
+  if (written !== undefined) await written;
+  // it has ended meanwhile: nobody hears this
+  if (call.signal.aborted) throw new PawlError("PAWL_RUN_CANCELLED");
   const policy = scaledPolicy(agent.policy, attempts.timeoutMultiplier ?? 1);
-  const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [] };
+  const facts = { runId: call.runId, nodeId: call.stepId, attempt: call.attempt, deadlineAt: clock.now() + policy.timeoutMs, upstreamFailures: [], pass };
   const made = new Attempt(facts, { clock, attempts, services });
   const abandoned = Promise.withResolvers<undefined>();
   const abandon = (code: ErrorCode): void => {
@@ -49,22 +54,31 @@ async function attempt(
   };
   call.signal.addEventListener("abort", () => abandon(stopReason()));
   const [name, node, since] = [agent.name, call.stepId.replaceAll(INCARNATION, ""), clock.mono()];
-  mark({ kind: "started", agent: name });
+  mark({ kind: "started", agent: name, leave: pass && leaveOf(pass) });
   const cancelTimer = clock.after(policy.timeoutMs, () => abandon("PAWL_AGENT_TIMEOUT"));
-  const outcome = await Promise.race([made.perform(agent, () => call.input, policy.nonRetryable), abandoned.promise]);
+  const { refusal } = pass ?? {};
+  const performed = refusal === undefined ? made.perform(agent, () => call.input, policy.nonRetryable) : { failure: refusal };
+  const outcome = await Promise.race([performed, abandoned.promise]);
   cancelTimer();
   const ms = clock.mono() - since;
   if (outcome !== undefined && outcome.failure === undefined) {
-    mark({ kind: "succeeded", agent: name, ms, attempt: call.attempt, undoes: false });
+    pass?.end("success");
+    mark({ kind: "succeeded", agent: name, ms, attempt: call.attempt, undoes: false, through: pass?.outcome });
     mark({ kind: "ended", node, as: "completed", ms });
     return decode(outcome.output);
   }
   const failure =
     outcome?.failure ?? makeFailure("timeout", "PAWL_AGENT_TIMEOUT", "the attempt took longer than its timeout", { nonRetryable: policy.nonRetryable });
+  const isCancelled = call.signal.aborted;
+  if (!isCancelled && failure.kind === "resource" && failure.retryAfterMs !== undefined) call.leave?.sentAway(failure.retryAfterMs);
+  pass?.end(isCancelled ? "neither" : failure);
   const mayRetry = failure.retryable && call.attempt < policy.maxAttempts;
   const waitMs = mayRetry ? backoffMs(policy, call.attempt, { type: "attempt.failed", failure, jitter: random.next() }) : undefined;
-  const isCancelled = call.signal.aborted;
-  mark(isCancelled ? { kind: "cancelled", agent: name } : { kind: "failed", agent: name, ms, failure: failure.kind, isRetried: mayRetry, undoes: false });
+  if (isCancelled) mark({ kind: "cancelled", agent: name });
+  else {
+    const through = pass?.outcome;
+    mark({ kind: "failed", agent: name, ms: refusal === undefined ? ms : undefined, failure: failure.kind, isRetried: mayRetry, undoes: false, through });
+  }
   if (isCancelled || !mayRetry) mark({ kind: "ended", node, as: isCancelled ? "cancelled" : "failed", ms });
   const error = Object.assign(new AgentError(failure.message, { kind: failure.kind }), { code: failure.code });
   if (waitMs === undefined) throw error;

@@ -15,10 +15,11 @@ import {
   fromTransition,
 } from "xstate";
 import { canonicalJson } from "../../define/canonical.ts";
+import type { Agent } from "../../define/agent.ts";
 import type { Workflow } from "../../define/workflow.ts";
 import type { DurableMachine } from "./durable.ts";
 import { isMachine } from "./actor.ts";
-import { childRunOf, isStep } from "./step.ts";
+import { agentCalled, childRunOf, isStep } from "./step.ts";
 import { guardText, historyTargets, invokesOf, statesOf, timersOf } from "./state-nodes.ts";
 
 export { structureHash } from "../../define/plan-structure.ts";
@@ -178,6 +179,11 @@ export function implementationText(machine: AnyStateMachine): string {
 /** What the steps of a machine, and of the machines among its actors, run as runs of their own. */
 export function childRunsOf(machine: AnyStateMachine): (Workflow | AnyStateMachine | DurableMachine)[] {
   return machinesIn(machine).flatMap((each) => [...actorsOf(each).values()].flatMap((logic) => childRunOf(logic as object) ?? []));
+}
+
+/** The agents that the steps of a machine, and of the machines among its actors, call. */
+export function agentsIn(machine: AnyStateMachine): Agent[] {
+  return machinesIn(machine).flatMap((each) => [...actorsOf(each).values()].flatMap((logic) => agentCalled(logic as object) ?? []));
 }
 
 function machinesIn(machine: AnyStateMachine): AnyStateMachine[] {
