@@ -216,6 +216,8 @@ scene("a step that waits for too long fails; its time as an attempt counts from 
   endOne();
   expect(await resultOf(room, crew.next, "m")).toEqual(["PAWL_QUEUE_TIMEOUT"]);
   expect(calls()).toHaveLength(2);
+  const metrics = await Promise.all(crew.processes.map(async ({ pawl }) => (await room.settled(pawl.metrics())).limits["agent:held"]));
+  expect(metrics.map((limit) => [limit?.granted ?? 0, limit?.refused ?? 0, limit?.waits.count ?? 0])).toContainEqual([2, 1, 2]);
   await expectIdle(room, crew.next);
 });
 
