@@ -7,8 +7,8 @@ import type { DropCode, RunSeams } from "./hosted-run.ts";
 import type { Frame } from "./cascade.ts";
 import type { Actor, AnyEvent, AnySnapshot } from "./xstate/actor.ts";
 import type { Pass } from "./pass.ts";
-import { StepGate } from "./step-gate.ts";
-import { needsPermit, performAct, startWith, stopFor } from "./xstate/step.ts";
+import { StepGate, startWith } from "./step-gate.ts";
+import { needsPermit, performAct, stopFor } from "./xstate/step.ts";
 import { logicKind } from "./xstate/structure.ts";
 import type { Act } from "./xstate/effects.ts";
 

@@ -9,7 +9,34 @@ import type { Flow, GatedRun } from "./flow.ts";
 import type { Pass } from "./pass.ts";
 import type { Protection } from "./protection.ts";
 import type { Actor } from "./xstate/actor.ts";
-import { type StepLeave, agentCalled, needsPermit } from "./xstate/step.ts";
+import { agentCalled, needsPermit } from "./xstate/step.ts";
+
+/** Leave to begin an attempt. */
+export interface StepLeave {
+  /** What it has of limits, or why it fails at once; undefined when it needs nothing. */
+  readonly pass: Pass | undefined;
+  /** Settled when what it uses is written; undefined when it is. */
+  readonly written: Promise<unknown> | undefined;
+  /** What it called is asked too much of, and said when to come back. */
+  sentAway(retryAfterMs: number): void;
+}
+
+let given: StepLeave | undefined;
+
+/** Starts an attempt with this leave. */
+export function startWith(leave: StepLeave | undefined, start: () => void): void {
+  given = leave;
+  try {
+    start();
+  } finally {
+    given = undefined;
+  }
+}
+
+/** The leave of the attempt that is being started; undefined where nothing is limited. */
+export function leaveGiven(): StepLeave | undefined {
+  return given;
+}
 
 interface ParkedStep {
   readonly actor: Actor;

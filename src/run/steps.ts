@@ -13,6 +13,7 @@ import { leaveOf } from "./attempt-marks.ts";
 import { decode } from "./codec.ts";
 import { makeFailure } from "./failure.ts";
 import type { AttemptMark } from "./metering.ts";
+import { type StepLeave, leaveGiven } from "./step-gate.ts";
 import { type StepCall, type StepServices, stopReason } from "./xstate/step.ts";
 
 /** The number of an actor in its address: steps are counted together that have the same place in the machine. */
@@ -28,7 +29,7 @@ interface StepSeams {
 export function stepServices(seams: StepSeams, runs: Pick<StepServices, "childRun" | "otherRun">, machineOf: (runId: string) => string): StepServices {
   const services: StepServices = {
     ...runs,
-    attempt: (agent, call) => attempt(seams, services, agent, call, seams.attempts.meter?.attempts(machineOf(call.runId))),
+    attempt: (agent, call) => attempt(seams, services, agent, call, leaveGiven(), seams.attempts.meter?.attempts(machineOf(call.runId))),
   };
   return services;
 }
@@ -38,10 +39,11 @@ async function attempt(
   services: StepServices,
   agent: Agent,
   call: StepCall,
+  leave: StepLeave | undefined,
   mark: (mark: AttemptMark) => void = () => {},
 ): Promise<unknown> {
-  const { pass, written } = call.leave ?? {};
-  if (written !== undefined) await written;
+  const pass = leave?.pass;
+  if (leave?.written !== undefined) await leave.written;
   // it has ended meanwhile: nobody hears this
   if (call.signal.aborted) throw new PawlError("PAWL_RUN_CANCELLED");
   const policy = scaledPolicy(agent.policy, attempts.timeoutMultiplier ?? 1);
@@ -70,7 +72,7 @@ async function attempt(
   const failure =
     outcome?.failure ?? makeFailure("timeout", "PAWL_AGENT_TIMEOUT", "the attempt took longer than its timeout", { nonRetryable: policy.nonRetryable });
   const isCancelled = call.signal.aborted;
-  if (!isCancelled && failure.kind === "resource" && failure.retryAfterMs !== undefined) call.leave?.sentAway(failure.retryAfterMs);
+  if (!isCancelled && failure.kind === "resource" && failure.retryAfterMs !== undefined) leave?.sentAway(failure.retryAfterMs);
   pass?.end(isCancelled ? "neither" : failure);
   const mayRetry = failure.retryable && call.attempt < policy.maxAttempts;
   const waitMs = mayRetry ? backoffMs(policy, call.attempt, { type: "attempt.failed", failure, jitter: random.next() }) : undefined;

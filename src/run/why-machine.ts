@@ -61,7 +61,7 @@ async function workDraft(asking: Asking, actor: ActorView, actors: readonly Acto
     for (const run of childAddresses(record.id, row))
       if ((await store.readRun(run)) !== undefined)
         return { kind: "waitsForRun", message: `${name}: its run has not ended`, actor: actor.key, run, next: null, beneath: () => asking.about(run) };
-  return { kind: "running", message: `${name}: it runs, or waits for a permit`, actor: actor.key, next: null };
+  return { kind: "running", message: `${name}: it runs, or waits for a permit or a limit`, actor: actor.key, next: null };
 }
 
 function listenDraft({ key, id }: ActorView): Draft {

@@ -216,6 +216,8 @@ scene("a step that waits for too long fails; its time as an attempt counts from 
   endOne();
   expect(await resultOf(room, crew.next, "m")).toEqual(["PAWL_QUEUE_TIMEOUT"]);
   expect(calls()).toHaveLength(2);
+  const metrics = await Promise.all(crew.processes.map(async ({ pawl }) => (await room.settled(pawl.metrics())).limits["agent:held"]));
+  expect(metrics.map((limit) => [limit?.granted ?? 0, limit?.refused ?? 0, limit?.waits.count ?? 0])).toContainEqual([2, 1, 2]);
   await expectIdle(room, crew.next);
 });
 
@@ -314,8 +316,8 @@ test("a worker that others took for dead counts anew when it begins again", asyn
   const process = await room.boot([machine]);
   await begin(room, process, machine, "m");
   await room.clock.until(() => calls().length === 2);
-  const [{ id }] = (await room.store.readEpochs()) as [{ id: number }];
-  await room.store.closeEpoch(id);
+  const epochs = await room.store.readEpochs();
+  for (const { id } of epochs) await room.store.closeEpoch(id);
   await room.clock.until(() => calls().length === 4);
   await room.clock.advance(20_000);
   expect(calls()).toHaveLength(4);

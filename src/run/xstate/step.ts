@@ -8,7 +8,6 @@ import type { Agent } from "../../define/agent.ts";
 import type { Workflow } from "../../define/workflow.ts";
 import type { AnyStateMachine, DurableMachine } from "./durable.ts";
 import { type ErrorCode, PawlError } from "../../errors.ts";
-import type { Pass } from "../pass.ts";
 
 type Startable = Workflow | AnyStateMachine | DurableMachine;
 
@@ -37,18 +36,6 @@ export interface StepCall {
   readonly attempt: number;
   readonly input: unknown;
   readonly signal: AbortSignal;
-  /** Undefined where nothing is limited. */
-  readonly leave: StepLeave | undefined;
-}
-
-/** Leave to begin an attempt. */
-export interface StepLeave {
-  /** What it has of limits, or why it fails at once; undefined when it needs nothing. */
-  readonly pass: Pass | undefined;
-  /** Settled when what it uses is written; undefined when it is. */
-  readonly written: Promise<unknown> | undefined;
-  /** What it called is asked too much of, and said when to come back. */
-  sentAway(retryAfterMs: number): void;
 }
 
 const called = new WeakMap<object, Agent>();
@@ -61,18 +48,6 @@ export function agentCalled(logic: object): Agent | undefined {
 /** Does this logic hold one of the worker's permits? A run of its own takes permits itself. */
 export function needsPermit(logic: AnyActorLogic): boolean {
   return called.has(logic) && !childRuns.has(logic);
-}
-
-let leaveGiven: StepLeave | undefined;
-
-/** Starts an attempt with this leave. */
-export function startWith(leave: StepLeave | undefined, start: () => void): void {
-  leaveGiven = leave;
-  try {
-    start();
-  } finally {
-    leaveGiven = undefined;
-  }
 }
 
 let actKey: string | undefined;
@@ -167,7 +142,7 @@ function agentLogic(agent: Agent): AnyActorLogic {
     const { sessionId } = (self as unknown as { readonly _parent: { readonly sessionId: string } })._parent;
     const services = servicesOf(system);
     const { runId } = system as unknown as { readonly runId: string };
-    const call = { runId, stepId: sessionId.slice(runId.length + 1), attempt: input.attempt, input: input.given, signal, leave: leaveGiven };
+    const call = { runId, stepId: sessionId.slice(runId.length + 1), attempt: input.attempt, input: input.given, signal };
     return services.attempt(agent, call);
   });
   attempts.add(attempt);
