@@ -127,3 +127,37 @@ test("what an attempt uses of a window is written with it, also if another write
   expect(calls).toBe(2);
   await room.clock.until(() => calls === 4);
 });
+
+test("who has waited for too long leaves nothing behind that takes of a window for nobody", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = held({ uses: { tokens: 1 }, queueTimeout: "5s" });
+  const lasts = anyAgent("lasts", () => new Promise<void>((resolve) => void room.clock.after(600_000, resolve)), { timeout: "1h" });
+  const goesOn = anyWorkflow("goes-on", (wf) => {
+    wf.node("late", agent, null, { onFail: "skip" });
+    wf.node("lasts", lasts, null);
+  });
+  const process = await room.boot([goesOn], { limits: { tokens: { max: 1, per: "60s" } } });
+  await start(room, process, wide(agent, 1, "first"), "first");
+  await room.clock.until(() => calls().length === 1);
+  await start(room, process, goesOn, "goes-on");
+  await room.clock.advance(57_000);
+  await start(room, process, wide(agent, 1, "last"), "last");
+  await room.clock.advance(4_900);
+  expect(calls()).toHaveLength(2);
+});
+
+test("who waits for a limit is refused in time, also while every permit is held", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = held({ concurrency: 1, queueTimeout: "10s" });
+  const other = held({}, "other");
+  const process = await room.boot([], { maxConcurrentAttempts: 2 });
+  await start(room, process, wide(agent, 1, "first"), "first");
+  await room.clock.until(() => calls().length === 1);
+  await start(room, process, wide(agent, 1, "late"), "late");
+  await room.clock.advance(100);
+  await start(room, process, wide(other.agent, 1, "other"), "other");
+  await room.clock.until(() => other.calls().length === 1);
+  await room.clock.advance(11_000);
+  const [node] = await (await process.pawl.run("late")).nodes();
+  expect(node!.failure?.code).toBe("PAWL_QUEUE_TIMEOUT");
+});
