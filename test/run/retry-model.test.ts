@@ -64,6 +64,9 @@ class History {
   /** After which attempts its worker died in the wait: when another was there the last time, and how far the clock had been set. */
   readonly lost = new Map<number, { bootAt: number; forwardMs: number; looks: number }>();
 
+  /** When workers began whose clock had been set back: what a service asked for is waited for anew. */
+  readonly #setBackAt: number[] = [];
+
   constructor(plan: RetryPlan) {
     this.#plan = plan;
   }
@@ -114,6 +117,7 @@ class History {
       room.clock.wallOffsetMs += setMs;
       sets.push(setMs);
       crew.processes[crew.processes.indexOf(owner)] = await room.boot([flow]);
+      if (sets.some((ms) => ms < 0)) this.#setBackAt.push(room.clock.mono());
       if (during === "call") continue;
       // the time of a worker that lived while the clock was set differs by as much from that of one that came later, either way
       const known = workers === 1 ? [setMs] : sets;
@@ -129,12 +133,16 @@ class History {
     const { attempts } = expectedOf(this.#plan);
     const answered = this.calls.filter(({ isCut }) => !isCut);
     expect(answered.map(({ attempt }) => attempt)).toEqual(attempts.map((_, i) => i + 1));
+    let heldMs = 0;
     let heldUntil = 0;
     for (const [i, { takesMs, waitMs }] of attempts.entries()) {
       const endedAt = answered[i]!.at + takesMs;
       // a worker that lived while the clock was set still knows until when the service wants to be left alone
       const outcome = this.#plan.outcomes[i];
-      if (outcome?.do === "fail" && outcome.kind === "resource") heldUntil = Math.max(heldUntil, endedAt + (outcome.retryAfterMs ?? 0));
+      if (outcome?.do === "fail" && outcome.kind === "resource") {
+        heldMs = Math.max(heldMs, outcome.retryAfterMs ?? 0);
+        heldUntil = Math.max(heldUntil, endedAt + heldMs);
+      }
       if (waitMs === undefined) continue;
       const next = this.calls.find(({ attempt }) => attempt === i + 2)!;
       const waitedMs = next.at - endedAt;
@@ -142,6 +150,7 @@ class History {
       // what the clock jumped forward while nobody was there counts as waited; what it was set back to, nobody can tell: all is waited for anew
       const mostMs = looks > 0 ? bootAt - endedAt + waitMs.most + looks * LOOK_MS : Math.max(bootAt - endedAt, waitMs.most);
       expect(waitedMs).toBeGreaterThanOrEqual(waitMs.least - forwardMs);
+      for (const at of this.#setBackAt) if (heldMs > 0 && at < next.at) heldUntil = Math.max(heldUntil, at + heldMs);
       expect(waitedMs).toBeLessThanOrEqual(Math.max(mostMs, heldUntil - endedAt) + SLACK_MS + (bootAt > endedAt ? TAKE_OVER_MS : 0));
     }
   }
