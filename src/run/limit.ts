@@ -320,7 +320,7 @@ export class Limit {
     return own.want !== this.#want || (this.#window?.isOld ?? own.use !== this.#held);
   }
 
-  /** What becomes of the row. It is called within a transaction. */
+  /** What becomes of the row. It is called within a transaction, and may be called in several: it says how things are here then. */
   change(): (row: LimitRow | undefined, isOpen: (epoch: number) => boolean) => LimitRow | undefined {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
@@ -335,7 +335,7 @@ export class Limit {
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
-      const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
+      const turn = turnOf(others, { id, ...own }, passes && row.turn === id ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const places = new FlowPlaces({ ...others, [id]: own });
       const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);
