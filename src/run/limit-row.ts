@@ -16,7 +16,7 @@ export interface ShareRow {
   /** The flows that wait, by their numbers. */
   readonly flows?: readonly number[];
   readonly used?: WindowUseRow;
-  /** Of windows: when it was written. */
+  /** Of windows: when it was written, by whoever wrote the instants of what was used. */
   readonly at?: number;
   /** Its worker is gone: only what it used of a window counts. */
   readonly isGone?: true;
@@ -50,7 +50,7 @@ export function sharesStill(
   for (const [id, row] of Object.entries(shares)) {
     if (isOpen(Number(id))) left[id] = row;
     else if (perMs !== undefined) {
-      const gone = leftOf(row, perMs, now, row.isGone ? 0 : lagOf(id));
+      const gone = leftOf(row, perMs, now, lagOf(id));
       if (gone.use > 0) left[id] = gone;
     }
   }
@@ -85,7 +85,8 @@ export function swept(row: LimitRow | undefined, isOpen: (epoch: number) => bool
 function leftOf(row: ShareRow, perMs: number, now: number, lagMs = 0): ShareRow {
   const used = usedStill(row.used, perMs, now, lagMs);
   const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
-  return { share: use, use, want: 0, head: 0, used, isGone: true };
+  const at = lagMs > 0 ? now : row.at;
+  return { share: use, use, want: 0, head: 0, used, ...(at !== undefined && { at }), isGone: true };
 }
 
 interface Demand {

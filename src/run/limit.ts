@@ -331,7 +331,10 @@ export class Limit {
       this.#time.advance(row.at);
       const now = this.#time.now;
       const max = row.max ?? this.#policy.max;
-      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#time.lagOf(of));
+      const { [id]: _known, ...found } = row.shares as Record<string, ShareRow>;
+      this.#time.seeShares(found);
+      const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
+      for (const of in others) if (others[of]!.at === now && others[of]!.isGone) this.#time.owns(of, now);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
