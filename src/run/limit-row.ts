@@ -39,7 +39,10 @@ export type LagOf = (id: string) => number;
 
 const noLag: LagOf = () => 0;
 
-/** Shares of the workers that are there; of those that are gone what counts of their windows. */
+/**
+ * Shares of the workers that are there; of those that are gone what counts of their windows. What lags is written as it is
+ * here: else whoever comes later takes it for older than it is, once the row has the time of here.
+ */
 export function sharesStill(
   { says: { perMs }, shares }: LimitRow,
   isOpen: (epoch: number) => boolean,
@@ -48,9 +51,10 @@ export function sharesStill(
 ): Record<string, ShareRow> {
   const left: Record<string, ShareRow> = {};
   for (const [id, row] of Object.entries(shares)) {
-    if (isOpen(Number(id))) left[id] = row;
+    const lagMs = lagOf(id);
+    if (isOpen(Number(id))) left[id] = perMs === undefined || lagMs === 0 ? row : { ...row, used: usedStill(row.used, perMs, now, lagMs), at: now };
     else if (perMs !== undefined) {
-      const gone = leftOf(row, perMs, now, lagOf(id));
+      const gone = leftOf(row, perMs, now, lagMs);
       if (gone.use > 0) left[id] = gone;
     }
   }

@@ -5,7 +5,8 @@
  * 2. A worker keeps all that is free while nobody else wants any; else each has its fair part, by the flows that wait there,
  *    and whose turn it is gets at least what its next attempt needs.
  * 3. A share is lowered here before it is written, and raised after: nobody else counts on what is in use.
- * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over.
+ * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over. It may count
+ *    for a little longer, by as much as others heard late of it; and for less if the clock was set forward meanwhile.
  */
 import type { LimiterEvent } from "../../machines/limiter.ts";
 import type { LimitPolicy } from "../define/limits.ts";
@@ -334,7 +335,7 @@ export class Limit {
       const { [id]: _known, ...found } = row.shares as Record<string, ShareRow>;
       this.#time.seeShares(found);
       const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
-      for (const of in others) if (others[of]!.at === now && others[of]!.isGone) this.#time.owns(of, now);
+      for (const of in others) if (others[of]!.at === now) this.#time.owns(of, now);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };

@@ -12,6 +12,8 @@ interface Lag {
   readonly at: number;
   /** undefined: it was written before this worker looked. */
   readonly lagMs: number | undefined;
+  /** The least that was seen of it, of what this worker did not write itself. */
+  readonly leastMs: number | undefined;
 }
 
 export class RowTime {
@@ -20,7 +22,7 @@ export class RowTime {
   #behindMs = 0;
   /** Of other workers: when their shares were written, and by how much their instants are less than here, as far as was seen. */
   readonly #lags = new Map<string, Lag>();
-  /** Of workers that are gone: when this worker wrote last that their instants are its own. */
+  /** Of other workers: when this worker wrote their instants last, as they are here. */
   readonly #owned = new Map<string, number>();
   #hasSeen = false;
 
@@ -48,7 +50,8 @@ export class RowTime {
     const byMs = behindMs - this.#behindMs;
     if (byMs <= 0) return false;
     this.#behindMs = behindMs;
-    for (const [id, { at: of, lagMs }] of this.#lags) if (lagMs !== undefined) this.#lags.set(id, { at: of, lagMs: lagMs + byMs });
+    const more = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms + byMs);
+    for (const [id, { at: of, lagMs, leastMs }] of this.#lags) this.#lags.set(id, { at: of, lagMs: more(lagMs), leastMs: more(leastMs) });
     return true;
   }
 
@@ -59,14 +62,18 @@ export class RowTime {
     for (const [id, { at, isGone }] of Object.entries(others)) {
       const known = this.#lags.get(id);
       if (at === undefined || known?.at === at) continue;
-      const isOwn = isGone && this.#owned.get(id) === at;
-      const seen = isOwn ? 0 : this.now - at;
-      this.#lags.set(id, { at, lagMs: this.#hasSeen || isOwn ? Math.min(seen, known?.lagMs ?? seen) : undefined });
+      const isOwn = this.#owned.get(id) === at;
+      const seen = this.now - at;
+      let leastMs = known?.leastMs;
+      // nobody but those that are left writes of a worker that is gone: what this worker wrote of it is never too early
+      if (isOwn) leastMs = isGone ? 0 : leastMs;
+      else if (this.#hasSeen) leastMs = Math.min(seen, leastMs ?? seen);
+      this.#lags.set(id, { at, leastMs, lagMs: isOwn ? 0 : leastMs });
     }
     this.#hasSeen = true;
   }
 
-  /** The instants of a worker that is gone are written as they are here. */
+  /** The instants of this worker are written as they are here. */
   owns(id: string, at: number): void {
     this.#owned.set(id, at);
   }

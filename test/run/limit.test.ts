@@ -144,6 +144,29 @@ test("what a worker used that is gone counts for as long, whoever found it gone,
   expect(plot.mostUsed).toBe(1);
 });
 
+// found by the properties above: the row's time went ahead, what others had used stayed behind, and who came later could not tell
+test("whoever writes by a clock that is ahead takes along what others have used", async () => {
+  const plot = new LimitPlot({ name: "x", max: 1, perMs: 1_000, isPerTenant: false });
+  await plot.add();
+  plot.clockOffsetMs = -1_100;
+  await plot.add();
+  const [ahead, user] = plot.peers;
+  user!.wants(1);
+  await plot.round();
+  await plot.round();
+  expect(user!.taken.length).toBe(1);
+  ahead!.wants(1);
+  await ahead!.write();
+  await plot.kill(1);
+  await plot.add();
+  plot.peers[1]!.wants(1);
+  await plot.peers[1]!.write();
+  plot.peers[1]!.pump();
+  expect(plot.peers[1]!.taken.length).toBe(0);
+  expect(await plot.settle()).toBe(0);
+  expect(plot.mostUsed).toBe(1);
+});
+
 // found by the properties above: the model held what began last for what was granted last
 test("what was granted before the limit was lowered may begin after that", async () => {
   const plot = new LimitPlot({ name: "x", max: 1, perMs: undefined, isPerTenant: false });
