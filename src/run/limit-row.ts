@@ -16,7 +16,7 @@ export interface ShareRow {
   /** The flows that wait, by their numbers. */
   readonly flows?: readonly number[];
   readonly used?: WindowUseRow;
-  /** Of windows: when it was written. */
+  /** Of windows: when it was written, by whoever wrote the instants of what was used. */
   readonly at?: number;
   /** Its worker is gone: only what it used of a window counts. */
   readonly isGone?: true;
@@ -39,7 +39,10 @@ export type LagOf = (id: string) => number;
 
 const noLag: LagOf = () => 0;
 
-/** Shares of the workers that are there; of those that are gone what counts of their windows. */
+/**
+ * Shares of the workers that are there; of those that are gone what counts of their windows. What lags is written as it is
+ * here: else whoever comes later takes it for older than it is, once the row has the time of here.
+ */
 export function sharesStill(
   { says: { perMs }, shares }: LimitRow,
   isOpen: (epoch: number) => boolean,
@@ -48,9 +51,10 @@ export function sharesStill(
 ): Record<string, ShareRow> {
   const left: Record<string, ShareRow> = {};
   for (const [id, row] of Object.entries(shares)) {
-    if (isOpen(Number(id))) left[id] = row;
+    const lagMs = lagOf(id);
+    if (isOpen(Number(id))) left[id] = perMs === undefined || lagMs === 0 ? row : { ...row, used: usedStill(row.used, perMs, now, lagMs), at: now };
     else if (perMs !== undefined) {
-      const gone = leftOf(row, perMs, now, row.isGone ? 0 : lagOf(id));
+      const gone = leftOf(row, perMs, now, lagMs);
       if (gone.use > 0) left[id] = gone;
     }
   }
@@ -85,7 +89,8 @@ export function swept(row: LimitRow | undefined, isOpen: (epoch: number) => bool
 function leftOf(row: ShareRow, perMs: number, now: number, lagMs = 0): ShareRow {
   const used = usedStill(row.used, perMs, now, lagMs);
   const use = Object.values(used).reduce((sum, amount) => sum + amount, 0);
-  return { share: use, use, want: 0, head: 0, used, isGone: true };
+  const at = lagMs > 0 ? now : row.at;
+  return { share: use, use, want: 0, head: 0, used, ...(at !== undefined && { at }), isGone: true };
 }
 
 interface Demand {

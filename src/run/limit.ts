@@ -5,7 +5,8 @@
  * 2. A worker keeps all that is free while nobody else wants any; else each has its fair part, by the flows that wait there,
  *    and whose turn it is gets at least what its next attempt needs.
  * 3. A share is lowered here before it is written, and raised after: nobody else counts on what is in use.
- * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over.
+ * 4. Of a worker that is gone nothing is held any more, but what it used of a window counts until that is over. It may count
+ *    for a little longer, by as much as others heard late of it; and for less if the clock was set forward meanwhile.
  */
 import type { LimiterEvent } from "../../machines/limiter.ts";
 import type { LimitPolicy } from "../define/limits.ts";
@@ -320,7 +321,7 @@ export class Limit {
     return own.want !== this.#want || (this.#window?.isOld ?? own.use !== this.#held);
   }
 
-  /** What becomes of the row. It is called within a transaction. */
+  /** What becomes of the row. It is called within a transaction, and may be called in several: it says how things are here then. */
   change(): (row: LimitRow | undefined, isOpen: (epoch: number) => boolean) => LimitRow | undefined {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
@@ -331,11 +332,14 @@ export class Limit {
       this.#time.advance(row.at);
       const now = this.#time.now;
       const max = row.max ?? this.#policy.max;
-      const { [id]: _own, ...others } = sharesStill({ ...row, says }, isOpen, now, (of) => this.#time.lagOf(of));
+      const { [id]: _known, ...found } = row.shares as Record<string, ShareRow>;
+      this.#time.seeShares(found);
+      const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
+      for (const of in others) if (others[of]!.at === now) this.#time.owns(of, now);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
-      const turn = turnOf(others, { id, ...own }, passes ? undefined : row.turn, row.turn);
+      const turn = turnOf(others, { id, ...own }, passes && row.turn === id ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const places = new FlowPlaces({ ...others, [id]: own });
       const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);

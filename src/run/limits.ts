@@ -119,12 +119,14 @@ export class Limits {
 
   /** Changes the row, and counts what is taken back with it. */
   #change(key: string, change: Change<LimitRow>, done: (isWritten: boolean) => void): void {
+    const { shared } = this.#seams;
     let taken = 0;
-    const counting: Change<LimitRow> = (row, isOpen) => {
+    // counted once, however often the rest is said
+    shared.change<LimitRow>(key, (row, isOpen) => {
       taken = row === undefined ? 0 : sharesLeft(row, isOpen);
-      return change(row, isOpen);
-    };
-    this.#seams.shared.change(key, counting, (isWritten) => {
+      return row;
+    });
+    shared.restate(key, change, (isWritten) => {
       if (isWritten && taken > 0) this.#seams.swept(readLimitKey(key).name, taken);
       done(isWritten);
     });

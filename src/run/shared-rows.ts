@@ -1,7 +1,8 @@
 /**
  * What this worker knows of the rows that all workers share, and what it changes in them.
  * 1. A change is written with the next group of commits, or alone when there is none; it is made of what the row is at that
- *    moment, whoever wrote it last, and exactly once, also when nobody knows whether its transaction was applied.
+ *    moment, whoever wrote it last, and exactly once, also when nobody knows whether its transaction was applied. What says
+ *    how things are here is then said again, as they are by then.
  * 2. What is known here may be older than the row, never newer.
  * 3. A worker whose epoch is closed changes nothing.
  */
@@ -26,6 +27,7 @@ interface Amended {
 interface NumberedChange {
   readonly number: number;
   readonly change: Change<any>;
+  readonly isRestated: boolean;
   readonly done: ((isWritten: boolean) => void) | undefined;
 }
 
@@ -78,8 +80,20 @@ export class SharedRows {
 
   /** `done` is called once: when it was written and is seen here, or when it never will be. */
   change<Value>(key: string, change: Change<Value>, done?: (isWritten: boolean) => void): void {
+    this.#add(key, { number: ++this.#number, change, isRestated: false, done });
+  }
+
+  /**
+   * What says how things are here, whatever the row said of that: it may be made twice. When nobody knows whether it was
+   * written it is made again, for things may be otherwise by then.
+   */
+  restate<Value>(key: string, change: Change<Value>, done?: (isWritten: boolean) => void): void {
+    this.#add(key, { number: ++this.#number, change, isRestated: true, done });
+  }
+
+  #add(key: string, change: NumberedChange): void {
     const changes = this.#pending.get(key) ?? [];
-    changes.push({ number: ++this.#number, change, done });
+    changes.push(change);
     this.#pending.set(key, changes);
     this.#hooks.wantsWrite();
   }
@@ -221,7 +235,7 @@ function readRow(body: string | undefined): Row {
 function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[], isOpen: (epoch: number) => boolean, body?: string): Amended {
   const done = row.last[epoch] ?? 0;
   let value = row.of;
-  for (const { number, change } of changes) if (number > done) value = change(value, isOpen) as unknown;
+  for (const { number, change, isRestated } of changes) if (isRestated || number > done) value = change(value, isOpen) as unknown;
   if (value === undefined) return { body: undefined, row: undefined };
   if (value === row.of && body !== undefined) return { body, row };
   const open = Object.entries(row.last).filter(([id]) => isOpen(Number(id)));

@@ -102,7 +102,92 @@ for (const perMs of [undefined, 1_000])
       }),
       cases({ short: 300, long: 100_000 }),
     );
-  });
+  }, 600_000);
+
+// found by the properties above: the write that was tried again said what was used when it was tried first
+test("what begins with a write that is tried again is counted, though the first attempt may have been written", async () => {
+  const plot = new LimitPlot({ name: "x", max: 3, perMs: 1_000, isPerTenant: false });
+  await plot.add();
+  const [peer] = plot.peers;
+  peer!.wants(1);
+  await plot.round();
+  peer!.pump();
+  await peer!.write("unknown");
+  peer!.wants(1);
+  await peer!.write();
+  await plot.kill(0);
+  await plot.add();
+  plot.peers[0]!.wants(2);
+  expect(await plot.settle()).toBe(0);
+  expect(plot.mostUsed).toBe(2);
+});
+
+// found by the properties above: who had seen that the clock of the first is behind forgot it when another found that one gone
+test("what a worker used that is gone counts for as long, whoever found it gone, by whatever clock", async () => {
+  const plot = new LimitPlot({ name: "x", max: 1, perMs: 1_000, isPerTenant: false });
+  await plot.add();
+  plot.clockOffsetMs = -500;
+  for (let added = 0; added < 2; added++) await plot.add();
+  const [ahead, user, finder] = plot.peers;
+  user!.wants(1);
+  await user!.write();
+  await plot.round();
+  expect(user!.taken.length).toBe(1);
+  await ahead!.shared.refresh();
+  await plot.kill(1);
+  finder!.wants(1);
+  plot.now += 600;
+  await finder!.shared.refresh();
+  await finder!.write();
+  ahead!.wants(1);
+  expect(await plot.settle()).toBe(0);
+  expect(plot.mostUsed).toBe(1);
+});
+
+// found by the properties above: the row's time went ahead, what others had used stayed behind, and who came later could not tell
+test("whoever writes by a clock that is ahead takes along what others have used", async () => {
+  const plot = new LimitPlot({ name: "x", max: 1, perMs: 1_000, isPerTenant: false });
+  await plot.add();
+  plot.clockOffsetMs = -1_100;
+  await plot.add();
+  const [ahead, user] = plot.peers;
+  user!.wants(1);
+  await plot.round();
+  await plot.round();
+  expect(user!.taken.length).toBe(1);
+  ahead!.wants(1);
+  await ahead!.write();
+  await plot.kill(1);
+  await plot.add();
+  plot.peers[1]!.wants(1);
+  await plot.peers[1]!.write();
+  plot.peers[1]!.pump();
+  expect(plot.peers[1]!.taken.length).toBe(0);
+  expect(await plot.settle()).toBe(0);
+  expect(plot.mostUsed).toBe(1);
+});
+
+// found by the properties above: the model held what began last for what was granted last
+test("what was granted before the limit was lowered may begin after that", async () => {
+  const plot = new LimitPlot({ name: "x", max: 1, perMs: undefined, isPerTenant: false });
+  for (let added = 0; added < 2; added++) await plot.add();
+  const [early, late] = plot.peers;
+  early!.wants(1);
+  await early!.write();
+  early!.pump();
+  await plot.set(2);
+  late!.wants(1);
+  await late!.write();
+  late!.pump();
+  expect(plot.peers.map(({ taken }) => taken.length)).toEqual([1, 1]);
+  await plot.set(undefined);
+  await late!.shared.refresh();
+  await late!.write();
+  await early!.shared.refresh();
+  await early!.write();
+  expect(plot.mostUsed).toBe(2);
+  expect(plot.mostOver).toBe(0);
+});
 
 test("shares of a limit that was lowered are not used up before they have been given back", async () => {
   const plot = new LimitPlot({ name: "x", max: 10, perMs: undefined, isPerTenant: false });

@@ -101,6 +101,19 @@ test("what was not written is known to nobody, and is written again, once", asyn
   expect(rows.get("x")).toBe("a");
 });
 
+test("what says how things are here is said again, as they are by then, when it is not known whether it was written", async () => {
+  const { store, rows } = await makeRows();
+  let state = "early";
+  rows.change<string>("x", after("a"));
+  rows.restate<string>("x", (value) => `${value!.replace(/:.*/, "")}:${state}`);
+  await store.amend(rows.take());
+  rows.notWritten();
+  state = "late";
+  await store.amend(rows.take());
+  rows.written();
+  expect(rows.get("x")).toBe("a:late");
+});
+
 test("who waits to know more waits no longer when all ends", async () => {
   const { store, rows } = await makeRows();
   rows.change("x", after("a"));

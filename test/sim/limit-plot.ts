@@ -18,6 +18,8 @@ interface Grant {
   readonly at: number;
   /** The limit as somebody knew it then. */
   readonly allowed: number;
+  /** The how manieth of all it is. */
+  readonly number: number;
 }
 
 class Peer {
@@ -65,7 +67,7 @@ class Peer {
     while (this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
       const amount = this.queue.shift()!;
       this.#checkDebt(amount);
-      const grant = { epoch: this.epoch, amount, actual: amount, at: this.#plot.now, allowed: this.#plot.knownMax };
+      const grant = { epoch: this.epoch, amount, actual: amount, at: this.#plot.now, allowed: this.#plot.knownMax, number: ++this.#plot.granted };
       this.taken.push({ of: this.limit.take(amount), grant });
       this.#own.push(grant);
       this.#begun.push(grant);
@@ -129,7 +131,7 @@ class Peer {
   /** Answers whether there was something to write. */
   async write(outcome: "written" | "lost" | "unknown" = "written", wasFreed = false): Promise<boolean> {
     if (this.isClosed) return this.#lost();
-    if (this.limit.review(wasFreed) || this.#leaves()) this.shared.change(KEY, this.limit.change(), () => this.limit.asked(this.shared.get(KEY) as LimitRow));
+    if (this.limit.review(wasFreed) || this.#leaves()) this.shared.restate(KEY, this.limit.change(), () => this.limit.asked(this.shared.get(KEY) as LimitRow));
     if (!this.shared.isDirty && this.#begun.length === 0) return false;
     const amendments = this.shared.take();
     if (outcome !== "lost") {
@@ -149,6 +151,8 @@ export class LimitPlot {
   now = 1_000_000;
   /** Of the clock by which workers begin. */
   clockOffsetMs = 0;
+  /** So many grants were given. */
+  granted = 0;
   /** Of windows: all that was ever taken; else what is held now. */
   #grants: Grant[] = [];
   mostUsed = 0;
@@ -167,15 +171,18 @@ export class LimitPlot {
     this.peers.push(peer);
   }
 
+  /**
+   * It has begun. What was granted before it may begin later: so it is looked at again for each grant of whose window it is,
+   * or since which it is held, by what was allowed there.
+   */
   note(begun: Grant): void {
     this.#grants.push(begun);
     const { perMs } = this.policy;
-    // in each window that it is in
-    const ends = perMs === undefined ? [this.now] : this.#grants.map(({ at }) => at).filter((at) => at >= begun.at && at < begun.at + perMs);
-    for (const end of ends) {
-      const counts = this.#grants.filter(({ at }) => perMs === undefined || (at > end - perMs && at <= end));
+    for (const end of this.#grants) {
+      if (perMs === undefined ? end.number < begun.number : end.at < begun.at || end.at >= begun.at + perMs) continue;
+      const counts = this.#grants.filter(({ at, number }) => (perMs === undefined ? number <= end.number : at > end.at - perMs && at <= end.at));
       const used = counts.reduce((sum, { amount }) => sum + amount, 0);
-      const allowed = perMs === undefined ? Math.max(begun.allowed, this.knownMax) : Math.max(...counts.map((grant) => grant.allowed));
+      const allowed = perMs === undefined ? end.allowed : Math.max(...counts.map((grant) => grant.allowed));
       this.mostUsed = Math.max(this.mostUsed, used);
       this.mostOver = Math.max(this.mostOver, used - allowed);
     }
