@@ -335,7 +335,7 @@ export class Limit {
       const { [id]: _known, ...found } = row.shares as Record<string, ShareRow>;
       this.#time.seeShares(found);
       const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
-      for (const of in others) if (others[of]!.at === now) this.#time.owns(of, now);
+      for (const other in others) if (others[other]!.at === now) this.#time.owns(other, now);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
