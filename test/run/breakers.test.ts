@@ -45,6 +45,15 @@ async function probe(room: BreakerRoom, worker: BreakerWorker, outcome: "success
   await room.pump();
 }
 
+/** Of two workers the first has its probe under way, when it may. */
+async function firstProbes(): Promise<{ room: BreakerRoom; first: BreakerWorker; second: BreakerWorker }> {
+  const { room, all } = await opened(true, 2);
+  const [first, second] = all as [BreakerWorker, BreakerWorker];
+  await room.pass(OPEN_MS);
+  expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+  return { room, first, second };
+}
+
 test("failures in a row open it, a success between them forgets them, and a success alone writes nothing", async () => {
   const room = new BreakerRoom(policy());
   const worker = await room.boot();
@@ -129,10 +138,7 @@ test("who waits hears when a place is free, and when it closes", async () => {
 
 describe("a probe that is lost gives its place back", () => {
   test("when its worker is gone", async () => {
-    const { room, all } = await opened(true, 2);
-    const [first, second] = all as [BreakerWorker, BreakerWorker];
-    await room.pass(OPEN_MS);
-    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    const { room, first, second } = await firstProbes();
     expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
     await room.kill(first);
     second.heard.length = 0;
@@ -142,10 +148,7 @@ describe("a probe that is lost gives its place back", () => {
   });
 
   test("when its worker is gone, at once for those that know it", async () => {
-    const { room, all } = await opened(true, 2);
-    const [first, second] = all as [BreakerWorker, BreakerWorker];
-    await room.pass(OPEN_MS);
-    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    const { room, first, second } = await firstProbes();
     expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
     await room.kill(first);
     expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
@@ -156,10 +159,7 @@ describe("a probe that is lost gives its place back", () => {
   });
 
   test("when it lapses, though its worker is there; what it answers then does not matter", async () => {
-    const { room, all } = await opened(true, 2);
-    const [first, second] = all as [BreakerWorker, BreakerWorker];
-    await room.pass(OPEN_MS);
-    expect(await room.admit(first, "api", TIMEOUT_MS)).toBe("probe");
+    const { room, first, second } = await firstProbes();
     await room.pass(TIMEOUT_MS - 1);
     expect(await room.admit(second, "api", TIMEOUT_MS)).toBe("no");
     await room.pass(LEASE_LOOK_MS);

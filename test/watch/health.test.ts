@@ -11,20 +11,9 @@ import { CPU_BOUNDS, DISK_BOUNDS, LOOP_BOUNDS, MEMORY_BOUNDS, QUEUE_BOUNDS, STOR
 import { MachineRoom, anyAgent, anyWorkflow, deferred, never } from "../sim/machine-room.ts";
 import { replacing } from "../sim/process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { IDLE_WORKER } from "./idle-worker.ts";
 
 const LEVELS: readonly HealthStatus[] = ["WARNING", "DEGRADED", "CRITICAL"];
-const idle = {
-  workflows: 0,
-  runsInMemory: 0,
-  runsActive: 0,
-  runsActiveMax: 100,
-  runsPending: 0,
-  attemptsQueued: 0,
-  attemptsParked: 0,
-  attemptsRunning: 0,
-  permitsHeld: 0,
-  permitsMax: 100,
-};
 const well: CheckResult = { status: "HEALTHY" };
 const is =
   (status: HealthStatus): HealthCheck =>
@@ -39,7 +28,7 @@ async function found(
   let now = 0;
   const sources: HealthSources = {
     isExecuting: true,
-    worker: () => ({ ...idle, attemptsQueued: more.queued ?? 0 }),
+    worker: () => ({ ...IDLE_WORKER, attemptsQueued: more.queued ?? 0 }),
     readStore: () => Promise.resolve((now += more.readMs ?? 0)),
     disagreeing: () => more.runs ?? [],
     looked: () => {},

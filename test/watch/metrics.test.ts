@@ -9,6 +9,7 @@ import { noFacts } from "../../src/process-facts.ts";
 import { CountingMeter } from "../../src/watch/meter.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { IDLE_WORKER } from "./idle-worker.ts";
 
 const ONCE = { retry: { maxAttempts: 1 } };
 const works = anyAgent("works", () => 1);
@@ -70,18 +71,7 @@ test("runs and attempts are counted by workflow, agent and kind, with what they 
   expect(agents["slow"]).toMatchObject({ started: 1, failed: { timeout: 1 } });
   expect(agents["slow"]!.seconds).toMatchObject({ count: 1, sum: expect.closeTo(60, 0) as number });
   expect(agents["undo"]).toMatchObject({ started: 1, succeeded: 1, compensations: 1 });
-  expect(worker).toEqual({
-    workflows: 4,
-    runsInMemory: 0,
-    runsActive: 0,
-    runsActiveMax: 100,
-    runsPending: 0,
-    attemptsQueued: 0,
-    attemptsParked: 0,
-    attemptsRunning: 0,
-    permitsHeld: 0,
-    permitsMax: 100,
-  });
+  expect(worker).toEqual({ ...IDLE_WORKER, workflows: 4 });
   expect(store.seconds.count).toBeGreaterThan(5);
   expect(store.commits).toBeGreaterThanOrEqual(store.seconds.count);
 });
@@ -95,16 +85,8 @@ test("what waits and runs now is told, and what was given up", async () => {
   const run = await room.settled(pawl.start(wide, { id: "w", input: {} }));
   await room.clock.advance(1_000);
   expect((await pawl.metrics()).worker).toEqual({
-    workflows: 1,
-    runsInMemory: 1,
-    runsActive: 1,
-    runsActiveMax: 100,
-    runsPending: 0,
-    attemptsQueued: 1,
-    attemptsParked: 0,
-    attemptsRunning: 2,
-    permitsHeld: 2,
-    permitsMax: 2,
+    ...IDLE_WORKER,
+    ...{ workflows: 1, runsInMemory: 1, runsActive: 1, attemptsQueued: 1, attemptsRunning: 2, permitsHeld: 2, permitsMax: 2 },
   });
   await room.settled(run.cancel());
   const { agents, workflows } = await pawl.metrics();
@@ -173,24 +155,12 @@ test("a process of its own tells its memory, its store and its event loop", asyn
 });
 
 test("names without end are counted as one", async () => {
-  const worker = {
-    workflows: 0,
-    runsInMemory: 0,
-    runsActive: 0,
-    runsActiveMax: 100,
-    runsPending: 0,
-    attemptsQueued: 0,
-    attemptsParked: 0,
-    attemptsRunning: 0,
-    permitsHeld: 0,
-    permitsMax: 0,
-  };
   const meter = new CountingMeter(noFacts);
   for (let i = 0; i < 3_000; i++) {
     meter.attempts("any")({ kind: "started", agent: `a${i}` });
     for (const workflow of ["one", "other"]) meter.attempts(workflow)({ kind: "ended", node: `n${i}`, as: "completed", ms: 1 });
   }
-  const { agents, workflows } = await meter.look({ at: 0, worker, limits: {}, breakers: {}, health: {} });
+  const { agents, workflows } = await meter.look({ at: 0, worker: IDLE_WORKER, limits: {}, breakers: {}, health: {} });
   expect(Object.keys(agents)).toHaveLength(1_001);
   expect(agents["(other)"]!.started).toBe(2_000);
   expect(["one", "other"].map((workflow) => Object.keys(workflows[workflow]!.nodes).length)).toEqual([1_001, 1_001]);
