@@ -3,6 +3,10 @@
  */
 import { expect, test } from "vitest";
 import type { LimitsOptions } from "../../src/define/limits.ts";
+import type { LimitRow } from "../../src/run/limit-row.ts";
+import { Limits } from "../../src/run/limits.ts";
+import { SharedRows } from "../../src/run/shared-rows.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 import type { SimProcess } from "../sim/process.ts";
@@ -160,4 +164,31 @@ test("who waits for a limit is refused in time, also while every permit is held"
   await room.clock.advance(11_000);
   const [node] = await (await process.pawl.run("late")).nodes();
   expect(node!.failure?.code).toBe("PAWL_QUEUE_TIMEOUT");
+});
+
+test("what begins while nobody knows whether a row was written stands in it when it is written again", async () => {
+  const store = new MemoryStore();
+  const [epochId, quiet] = [await store.openEpoch(0, "{}"), (): void => {}];
+  const epoch = (): number => epochId;
+  const shared = new SharedRows(store, { debug: quiet, info: quiet, warn: quiet, error: quiet }, { epoch, wantsWrite: quiet });
+  const seams = { shared, epoch, now: () => 0, after: () => quiet, changed: quiet, forgotten: quiet, wantsTick: quiet, swept: quiet };
+  const limits = new Limits([{ name: "tokens", max: 10, perMs: 60_000, isPerTenant: false }], seams);
+  const limit = limits.of("tokens", undefined)!;
+  const write = async (known: boolean, meanwhile = quiet): Promise<void> => {
+    limits.touch(limit);
+    limits.review();
+    await store.amend(shared.take());
+    meanwhile();
+    if (known) shared.written();
+    else shared.notWritten();
+  };
+  limit.waits(1, 1);
+  limit.head = 1;
+  await write(true);
+  limit.take(2);
+  await write(false, () => limit.take(3));
+  await store.amend(shared.take());
+  const [row] = await store.readShared();
+  const { of } = JSON.parse(row!.body) as { of: LimitRow };
+  expect(of.shares[epochId]!.use).toBe(5);
 });
