@@ -52,8 +52,8 @@ export class Provider {
     if (this.#mode !== "silent") this.#answer(call, response);
   }
 
-  #answer(call: ProviderCall, response: ServerResponse): void {
-    call.status = this.#mode === "up" ? 200 : 503;
+  #answer(call: ProviderCall, response: ServerResponse, status = this.#mode === "up" ? 200 : 503): void {
+    call.status = status;
     response.writeHead(call.status, { connection: "close" }).end();
   }
 
@@ -62,6 +62,14 @@ export class Provider {
     this.#mode = mode;
     if (mode === "silent") return;
     for (const [call, response] of this.#held) if (call.status === undefined) this.#answer(call, response);
+  }
+
+  /** Those of these calls that are under way are answered that it is down, whatever it is. */
+  fail(calls: readonly ProviderCall[]): void {
+    for (const call of calls) {
+      const response = this.#held.get(call);
+      if (response !== undefined && call.status === undefined) this.#answer(call, response, 503);
+    }
   }
 
   /** Calls that nothing was answered to. */

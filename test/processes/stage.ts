@@ -196,8 +196,9 @@ export class Stage {
 
   #present(): string {
     const runs = this.eyes.rows("SELECT id, status, epoch, commit_no, wake_at, suspicion FROM run WHERE finished = 0 LIMIT 5");
+    const shared = this.eyes.rows("SELECT key, body FROM shared");
     const errors = [...this.#members].map(({ errors }) => errors).join("");
-    return `epochs ${JSON.stringify(this.eyes.epochs())}, unfinished ${this.eyes.unfinished()}: ${JSON.stringify(runs)} ${errors}`;
+    return `epochs ${JSON.stringify(this.eyes.epochs())}, unfinished ${this.eyes.unfinished()}: ${JSON.stringify(runs)}, shared ${JSON.stringify(shared)} ${errors}`;
   }
 
   calls(count: number): Promise<void> {
