@@ -141,9 +141,13 @@ function becomeWal(database: DatabaseSync): void {
       return database.exec("PRAGMA journal_mode = WAL");
     } catch (error) {
       if (!isBusy(error) || waits === OPEN_WAITS) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_WAIT_MS);
+      pause();
     }
   }
+}
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_WAIT_MS);
 }
 
 /** An empty file is not taken for a store that is to be made. */
@@ -162,6 +166,10 @@ function checkTables(database: DatabaseSync): void {
     });
 }
 
+/** Another process may just have begun to make it. */
 function checkFilled(database: DatabaseSync): void {
-  if (schemaVersion(database) === 0) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
+  for (let waits = 0; schemaVersion(database) === 0; waits++) {
+    if (waits === OPEN_WAITS) throw new PawlError("PAWL_STORE_UNREADABLE", { message: "the file holds no store yet" });
+    pause();
+  }
 }

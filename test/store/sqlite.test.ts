@@ -2,10 +2,12 @@
  * The store on SQLite keeps the contract, and its promises about files, locks, full disks and failures.
  */
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementResultingChanges, StatementSync } from "node:sqlite";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Worker } from "node:worker_threads";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { APPLICATION_ID, MIGRATIONS } from "../../src/store/migrations.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
@@ -251,6 +253,16 @@ describe("an SQLite file", () => {
     writeFileSync(path, "");
     expect(() => open(true)).toThrow(expect.objectContaining({ code: "PAWL_STORE_UNREADABLE", message: expect.stringContaining("no store yet") }));
     expect(readFileSync(path)).toHaveLength(0);
+  });
+
+  test("who only uses one waits for somebody who is making it", async () => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    const maker = new Worker(new URL("make-store.ts", import.meta.url), { workerData: path });
+    onTestFinished(async () => void (await maker.terminate()));
+    await once(maker, "message");
+    writeFileSync(path, "");
+    maker.postMessage("make it");
+    expect(await open(true).listRuns({ limit: 1 })).toEqual([]);
   });
 
   test("a file of somebody else is refused and not touched", () => {
