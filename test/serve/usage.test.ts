@@ -10,7 +10,7 @@ import { HELD, makeFolder } from "./command.ts";
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
 const LIMITS = ["limits"];
-const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "metrics", "health", "timeouts"];
+const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "counts", "health", "timeouts"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
 const PROTECT = ["breaker"];
 const DEFINE = ["check", "graph", "schema"];
