@@ -28,7 +28,6 @@ import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
-import { turnsBefore } from "./queue-place.ts";
 import type { Grant } from "./turns.ts";
 
 interface GateSeams {
@@ -355,9 +354,9 @@ export class Gate {
     line.nodes.clear();
   }
 
-  /** How many nodes have their turn, as it is now, before the first of this run's that waits for it here; undefined when none does. */
-  before(runId: string, agent: string, key: string): number | undefined {
-    return turnsBefore(this.#flows.all, runId, agent, key);
+  /** Where nodes wait, for those that only look. */
+  get flows(): readonly Flow[] {
+    return this.#flows.all;
   }
 
   /** Refuses one that has waited for too long: that needs no permit. */
