@@ -145,8 +145,8 @@ export abstract class Instruments {
   }
 
   /**
-   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. README,
-   * "Metrics", says which are summed over workers and which are not.
+   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`.
+   * examples/guide/metrics.md says which are summed over workers and which are not.
    */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());

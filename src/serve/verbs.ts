@@ -34,9 +34,9 @@ export function declareVerbs(program: Command, done: Done): void {
   declareRun(program, done);
   declareWork(program, done);
   declareStart(program, done);
-  program.commandsGroup("At certain times:");
+  program.commandsGroup("Schedules:");
   declareScheduleVerbs(program, done);
-  program.commandsGroup("So much and no more:");
+  program.commandsGroup("Limits:");
   declareLimitVerbs(program, done);
   program.commandsGroup("Look:");
   declareLs(program, done);
@@ -45,7 +45,7 @@ export function declareVerbs(program: Command, done: Done): void {
   declareTail(program, done);
   declareInspect(program, done);
   declareWhyVerbs(program, done);
-  program.commandsGroup("Act on a run, wherever it is:");
+  program.commandsGroup("Control a run:");
   declareRunVerbs(program, done);
   program.commandsGroup("Protection:");
   declareBreakerVerbs(program, done);

@@ -24,10 +24,10 @@ test("--help lists every verb, in groups", async () => {
   ]);
   expect(groups.slice(1, -1)).toEqual([
     ["Execute", EXECUTE],
-    ["At certain times", TIMES],
-    ["So much and no more", LIMITS],
+    ["Schedules", TIMES],
+    ["Limits", LIMITS],
     ["Look", LOOK],
-    ["Act on a run, wherever it is", ACT],
+    ["Control a run", ACT],
     ["Protection", PROTECT],
     ["Definitions", DEFINE],
     ["Keep house", KEEP_HOUSE],
