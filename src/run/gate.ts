@@ -365,7 +365,7 @@ export class Gate {
     if (late === undefined) return false;
     const { run, flow, parked } = late;
     const { index, since, lacked } = parked;
-    const message = `it waited for ${flow.queueTimeoutMs} ms for what "${flow.agent.name}" uses`;
+    const message = `it waited longer than its queueTimeout, ${flow.queueTimeoutMs} ms, for ${lacked === undefined ? "its turn" : `"${lacked.resource}"`}`;
     const pass = this.#refused("resource", "PAWL_QUEUE_TIMEOUT", message, lacked);
     pass.waited = { ms: this.#seams.now() - since, lacked };
     if (isHosted(run)) grant(run, () => run.grantParked(index, pass));
@@ -391,5 +391,5 @@ export class Gate {
 }
 
 function exceeded({ name }: Agent, { limit, amount }: Need): string {
-  return `an attempt of "${name}" uses ${amount} of ${limit.resource}, of which there are never more than ${limit.mostEver}`;
+  return `an attempt of agent "${name}" uses ${amount} of "${limit.resource}", more than its limit of ${limit.mostEver}`;
 }

@@ -22,7 +22,7 @@ const NUMBER_MAX = 100_000;
 const MULTIPLIER_MAX = 1_000;
 const LIMITS_VARIABLE = "PAWL_LIMITS";
 const LIMIT = /^(?<name>[^=/,\s]+)=(?<max>\d+)(?:\/(?<per>\d+(?:\.\d+)?(?:ms|s|m|h|d)))?(?<each>\/tenant)?$/;
-const LIMIT_FORM = "write name=max[/per][/tenant], as llmTokens=100000/60s or dbConnections=50/tenant";
+const LIMIT_FORM = "write name=max[/per][/tenant], max from 1 on, per as 500ms, 60s, 5m or 1h: llmTokens=100000/60s, or dbConnections=50/tenant";
 const LENGTH = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 /** The flags, or else the environment; what neither says is left to its default. @throws PAWL_USAGE */

@@ -111,13 +111,25 @@ test("a limit that there is not, a number that is none, and a tenant too many or
   const refused = (call: Promise<unknown>): Promise<unknown> => room.settled(call.catch((error: unknown) => error));
   expect(await refused(pawl.setLimit("lmTokens", 3))).toMatchObject({
     code: "PAWL_UNKNOWN_LIMIT",
-    message: 'there is no limit "lmTokens" did you mean "llmTokens"?',
+    message: 'there is no limit "lmTokens"; did you mean "llmTokens"?',
   });
   expect(await refused(pawl.resetLimit("agent:nobody"))).toMatchObject({ code: "PAWL_UNKNOWN_LIMIT" });
   expect(await refused(pawl.setLimit("llmTokens", 0))).toMatchObject({ code: "PAWL_INVALID_VALUE" });
   expect(await refused(pawl.setLimit("llmTokens", 3, { tenant: "a" }))).toMatchObject({ code: "PAWL_INVALID_VALUE" });
   expect(await refused(pawl.setLimit("calls", 3))).toMatchObject({ code: "PAWL_INVALID_VALUE" });
   expect(await refused(pawl.setLimit("calls", 3, { tenant: "a/b" }))).toMatchObject({ code: "PAWL_INVALID_ID" });
+});
+
+test("it is seen that workers were given different numbers, of which limit, and no longer once they have the same", async () => {
+  const room = new MachineRoom();
+  const of = async (): Promise<unknown> => Object.fromEntries((await room.settled(looker.limits())).map(({ name, differs }) => [name, differs]));
+  const { pawl: looker } = await room.boot([], { execute: false });
+  const first = await room.boot([wide(held({ concurrency: 2 }).agent, 1)], { limits: { seats: { max: 2 }, calls: { max: 3, per: "60s" } } });
+  await room.boot([wide(held({ concurrency: 3 }).agent, 2)], { limits: { seats: { max: 2 }, calls: { max: 3, per: "30s" } } });
+  expect(await of()).toEqual({ "agent:held": true, calls: true, seats: false });
+  first.kill();
+  await room.clock.advance(20_000);
+  expect(await of()).toEqual({ "agent:held": false, calls: false, seats: false });
 });
 
 test("an agent that uses what is not limited is refused where limits are given, and only there", async () => {
