@@ -46,7 +46,7 @@ const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
   health: ["CRITICAL { error: 'no token' }\nnothing was started: github is CRITICAL (no token): set GITHUB_TOKEN"],
   "isolated-agents": ["", "the attempt took longer than its timeout"],
   limits: ["about ratchets 20000"],
-  machines: ["approved by ana"],
+  machines: ["published"],
   metrics: ["1 1 0 true"],
   notifications: ["answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED"],
   people: [""],
