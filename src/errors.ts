@@ -126,8 +126,8 @@ export const ERRORS = {
     "fork from a newer one; a greater `keepCheckpoints` keeps more of them",
   ),
   PAWL_RUN_NOT_RETRYABLE: entry("the run cannot be taken up again where it ended", "fork it; see `pawl show RUN`"),
-  PAWL_UNKNOWN_LIMIT: entry("there is no limit of this name", "see `pawl limits ls`; a limit is known while a worker has it, and where it was used or set"),
-  PAWL_LIMIT_EXCEEDED: entry("an attempt uses more than its limit ever has", "lower what the agent `uses`, or raise the limit"),
+  PAWL_UNKNOWN_LIMIT: entry("there is no limit of this name", "see `pawl limits ls`; start a worker that is given the limit"),
+  PAWL_LIMIT_EXCEEDED: entry("an attempt uses more than its limit ever has", "lower what the agent `uses`, or raise the limit: `pawl limits set NAME MAX`"),
   PAWL_QUEUE_TIMEOUT: entry("an attempt waited for too long for what it uses", "raise `queueTimeout` or the limit, or start less at once", true),
   PAWL_NODE_SETTLED: entry(
     "the node has ended already, and its outcome stands",

@@ -1,11 +1,11 @@
 /**
- * The README is true: its programs run, its commands work, its table names tests that exist.
+ * The README and the guide are true: their programs run, their commands work, their tables and links name what there is.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -15,12 +15,17 @@ import { Residents } from "./serve/resident.ts";
 import { playedToTheEnd } from "./sim/played-to-the-end.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const readme = readFileSync(join(root, "README.md"), "utf8");
-const blocks = (language: string): string[] => [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(([, code]) => code!);
+const GUIDE = "examples/guide";
+const documents = ["README.md", ...readdirSync(join(root, GUIDE)).map((page) => `${GUIDE}/${page}`)];
+const texts = new Map(documents.map((document) => [document, readFileSync(join(root, document), "utf8")]));
+const blocks = (document: string, language: string): string[] =>
+  [...texts.get(document)!.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(([, code]) => code!);
+const everywhere = (language: string): string[] => documents.flatMap((document) => blocks(document, language));
+const nameOf = (document: string): string => document.replace(/.*\/|\.md$/g, "");
 /** Inside the repository, so that "pawl" is found by name. */
 const place = join(root, "test", "readme-programs");
 
-beforeAll(() => void mkdirSync(place, { recursive: true }));
+beforeAll(() => documents.forEach((document) => mkdirSync(join(place, nameOf(document)), { recursive: true })));
 /** Runs commands one after the other, without loading the modules for each. */
 const residents = new Residents({ ...process.env, PAWL_STORE: ".pawl/pawl.db" });
 afterAll(() => {
@@ -32,40 +37,46 @@ function node(...parameters: string[]): { stdout: string; stderr: string; status
   return spawnSync(process.execPath, ["--conditions=pawl-source", ...parameters], { cwd: root, encoding: "utf8" });
 }
 
-/** Of each program; one that only defines says nothing. */
-const OUTPUTS = [
-  "notes on",
-  "",
-  "read a.example\nread b.example\nTwo pages",
-  "approved by ana",
-  "d-1 is open, says one of 1 workers",
-  "an answer to",
-  "news of 7 days",
-  "about ratchets 20000",
-  "in short, in short, in short, rain\nprovider open 2 status 503",
-  "",
-  "the attempt took longer than its timeout",
-  "answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED",
-  "CRITICAL { error: 'no token' }\nnothing was started: github is CRITICAL (no token): set GITHUB_TOKEN",
-  "1 1 0 true",
-  "paths survive",
-  'refunded: payment for o-7\nrun "shipping',
-  "a patch for #7",
-];
+/** What the programs of each document say, in their order; one that only defines says nothing. */
+const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
+  README: ["notes on", "approved by ana", "a card is charged once"],
+  agents: ["read a.example\nread b.example\nTwo pages"],
+  breakers: ["in short, in short, in short, rain\nprovider open 2 status 503"],
+  failures: ['refunded: payment for o-7\nrun "shipping', "a patch for #7"],
+  health: ["CRITICAL { error: 'no token' }\nnothing was started: github is CRITICAL (no token): set GITHUB_TOKEN"],
+  "isolated-agents": ["", "the attempt took longer than its timeout"],
+  limits: ["about ratchets 20000"],
+  machines: ["published"],
+  metrics: ["1 1 0 true"],
+  notifications: ["answer of ask-1 failed\nask-1:2:run.failed: no model\nask-1 PAWL_AGENT_FAILED"],
+  people: [""],
+  schedules: ["news of 7 days"],
+  testing: ["paths survive", "crashes charge nobody twice"],
+  workers: ["d-1 is open, says one of 1 workers", "an answer to"],
+};
 
-test.each(blocks("ts").map((code, i) => [i + 1, code] as const))("program %d runs", (i, code) => {
-  const offline = code.replace('"@ai-sdk/openai"', JSON.stringify(join(root, "test/ai/openai.ts")));
-  // a module is there under its name for those that come after it
-  const [, name] = /^\/\/ ([\w-]+\.ts)\n/.exec(code) ?? [];
-  if (name !== undefined) writeFileSync(join(place, name), code);
-  writeFileSync(join(place, `${i}.ts`), offline.replaceAll('"pawl.db"', JSON.stringify(join(place, `${i}.db`))));
-  const { stdout, stderr, status } = node(join(place, `${i}.ts`));
-  expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
-  expect(stdout).toContain(OUTPUTS[i - 1]!);
+test("each program's output is known", () => {
+  const counted = documents.map((document) => [nameOf(document), blocks(document, "ts").length] as const).filter(([, count]) => count > 0);
+  expect(Object.entries(OUTPUTS).map(([name, outputs]) => [name, outputs.length])).toEqual(counted.toSorted());
 });
 
+const programs = documents.flatMap((document) => blocks(document, "ts").map((code, i) => [nameOf(document), i + 1, code] as const));
+test.each(programs)("%s: program %d runs", (document, i, code) => {
+  const folder = join(place, document);
+  const offline = code.replace('"@ai-sdk/openai"', JSON.stringify(join(root, "test/ai/openai.ts")));
+  // a module is there under its name for those that come after it
+  const [, name] = MODULE.exec(code) ?? [];
+  if (name !== undefined) writeFileSync(join(folder, name), code);
+  writeFileSync(join(folder, `${i}.ts`), offline.replaceAll('"pawl.db"', JSON.stringify(join(folder, `${i}.db`))));
+  const { stdout, stderr, status } = node(join(folder, `${i}.ts`));
+  expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+  expect(stdout).toContain(OUTPUTS[document]![i - 1]!);
+});
+
+const MODULE = /^\/\/ ([\w-]+\.ts)\n/;
+
 test("each command of the command line works", async () => {
-  const commands = blocks("sh")
+  const commands = everywhere("sh")
     .flatMap((block) => block.trim().split("\n"))
     .filter((line) => line.startsWith("pawl "));
   expect(commands.length).toBeGreaterThan(5);
@@ -76,14 +87,15 @@ test("each command of the command line works", async () => {
   }
 });
 
-test("what is typed in two terminals is answered as it says", async () => {
-  const terminals = makeTerminals("terminals");
-  for (const code of blocks("ts")) {
-    const [, file] = /^\/\/ ([\w-]+\.ts)\n/.exec(code) ?? [];
-    if (file !== undefined) writeFileSync(join(place, "terminals", file), code);
+const typed = documents.filter((document) => blocks(document, "console").length > 0);
+test.each(typed)("%s: what is typed in terminals is answered as it says", async (document) => {
+  const terminals = makeTerminals(`terminals-${nameOf(document)}`);
+  for (const code of blocks(document, "ts")) {
+    const [, file] = MODULE.exec(code) ?? [];
+    if (file !== undefined) writeFileSync(join(terminals.cwd, file), code);
   }
-  const said = blocks("console").flatMap((block) => block.split(/^\$ /m).slice(1));
-  expect(said.length).toBeGreaterThan(12);
+  const said = blocks(document, "console").flatMap((block) => block.split(/^\$ /m).slice(1));
+  expect(said.length).toBeGreaterThan(3);
   const workers: ChildProcess[] = [];
   try {
     for (const text of said) {
@@ -101,14 +113,13 @@ test("what is typed in two terminals is answered as it says", async () => {
 test("what keeps house works", async () => {
   const terminals = makeTerminals("house");
   await terminals.run("pawl run examples/task-graph.yaml");
-  const [, section = ""] = /\n## Keeping house\n([^]*?)\n## /.exec(readme) ?? [];
-  const commands = [...section.matchAll(/`(pawl [^`]+)`/g)].map(([, command]) => command!.replace(/[[\]]/g, ""));
+  const commands = [...texts.get(`${GUIDE}/housekeeping.md`)!.matchAll(/`(pawl [^`]+)`/g)].map(([, command]) => command!.replace(/[[\]]/g, ""));
   expect(commands.length).toBe(4);
   for (const command of commands) expect(await terminals.run(`${command} && echo "it ended well"`), command).toMatch(/\nit ended well\n$/);
 });
 
 test("the table of errors is that of the library", () => {
-  const rows = [...readme.matchAll(/^\| `(PAWL_\w+)` \| (\d+) \| (.*) \| (.*) \|$/gm)].map(([, ...row]) => row);
+  const rows = [...texts.get(`${GUIDE}/errors.md`)!.matchAll(/^\| `(PAWL_\w+)` \| (\d+) \| (.*) \| (.*) \|$/gm)].map(([, ...row]) => row);
   expect(rows).toEqual(Object.entries(ERRORS).map(([code, { summary, next }]) => [code, String(new PawlError(code as ErrorCode).status), summary, next]));
 });
 
@@ -138,6 +149,7 @@ function makeTerminals(name: string) {
   writeFileSync(join(cwd, "bin/pawl"), `#!/bin/sh\n${pawl}\n`, { mode: 0o755 });
   const env = { ...process.env, PATH: `${join(cwd, "bin")}:${process.env["PATH"]}`, PAWL_STORE: join(cwd, ".pawl/pawl.db") };
   return {
+    cwd,
     run: async (command: string): Promise<string> => {
       const words = wordsOf(command);
       if (words === undefined) return spawnSync("sh", ["-c", `{ ${command}; } 2>&1`], { cwd, env, encoding: "utf8" }).stdout;
@@ -169,12 +181,14 @@ function makeTerminals(name: string) {
 
 test("the other commands are scripts of the package", () => {
   const scripts = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> }).scripts;
-  const named = [...readme.matchAll(/npm (?:run )?(start|test|[a-z:]+)/g)].map(([, name]) => name!).filter((name) => !["ci", "install", "run"].includes(name));
+  const named = [...[...texts.values()].join("\n").matchAll(/npm (?:run )?(start|test|[a-z:]+)/g)]
+    .map(([, name]) => name!)
+    .filter((name) => !["ci", "install", "run"].includes(name));
   for (const name of named) expect(Object.keys(scripts)).toContain(name);
 });
 
 test("the document in YAML runs, and editors take it", async () => {
-  const [yaml = ""] = blocks("yaml");
+  const [yaml = ""] = everywhere("yaml");
   expect(z.fromJSONSchema((await documentSchema()) as never).safeParse(parse(yaml)).error).toBeUndefined();
   const agents = {
     planner: anyAgent("planner", ({ topic }) => ({ questions: [`What is a ${topic}?`, `Who has a ${topic}?`] })),
@@ -191,16 +205,46 @@ test("the document in YAML runs, and editors take it", async () => {
 });
 
 test("each promise names a test that exists", () => {
-  const named = [...readme.matchAll(/`(test\/[^`]+\.ts)`/g)].map(([, file]) => file!);
+  const named = [...texts.get("README.md")!.matchAll(/`(test\/[^`]+\.ts)`/g)].map(([, file]) => file!);
   expect(named.length).toBeGreaterThan(10);
   for (const file of named) expect(existsSync(join(root, file)), file).toBe(true);
 });
 
 test("each row of the comparison with plain xstate, and each difference from a live actor, is the name of a test, and each test is told", () => {
-  const section = (heading: string): string => readme.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+  const machines = texts.get(`${GUIDE}/machines.md`)!;
+  const section = (heading: string): string => machines.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
   const testsOf = (file: string): string[] => [...readFileSync(join(root, file), "utf8").matchAll(/^test\("(.*)", /gm)].map(([, name]) => name!);
   const rows = [...section("What plain xstate loses when it is restored").matchAll(/^\| ([^|]*\w[^|]*) \|/gm)].map(([, cell]) => cell!);
   expect(rows).toEqual(testsOf("test/run/plain-xstate.test.ts"));
   const lines = [...section("Where a machine differs from a live actor").matchAll(/^- (.*)$/gm)].map(([, line]) => line!);
   expect(lines).toEqual(testsOf("test/run/differences.test.ts"));
 });
+
+test("each link leads somewhere, the index names each page, and what is linked to is in the package", () => {
+  const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: readonly string[] };
+  const linked = new Set<string>();
+  for (const document of [...documents, "examples/README.md", "machines/README.md"]) {
+    const text = readFileSync(join(root, document), "utf8").replaceAll(/```[^]*?```/g, "");
+    for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link!)) continue;
+      const [file = "", anchor] = link!.split("#");
+      const target = file === "" ? document : join(dirname(document), file);
+      expect(existsSync(join(root, target)), `${document}: ${link}`).toBe(true);
+      expect([...files, "README.md"], `${document}: ${link}`).toContain(target.split("/")[0]);
+      if (anchor !== undefined) expect(anchorsOf(target), `${document}: ${link}`).toContain(anchor);
+      if (document === "README.md") linked.add(target);
+    }
+  }
+  expect(documents.filter((document) => document !== "README.md" && !linked.has(document))).toEqual([]);
+});
+
+/** Of its headings, as GitHub makes them. */
+function anchorsOf(document: string): string[] {
+  const headings = readFileSync(join(root, document), "utf8").matchAll(/^#+ (.*)$/gm);
+  return [...headings].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}

@@ -86,7 +86,7 @@ async function exported<T>(wanted: Wanted<T>, name: string, spec: z.infer<typeof
   const found = exports[key];
   if (is(found)) return found;
   throw new PawlError(code, {
-    message: `the module "${spec.module}" exports no ${what} "${key}";${didYouMean(key, Object.keys(exports))}`,
+    message: `the module "${spec.module}" exports no ${what} "${key}"${didYouMean(key, Object.keys(exports))}`,
     next: `export what ${what}() returns${what === "workflow" ? "; a machine is run by an agent: agent({ name, input, output, machine })" : ""}`,
     at: place([]),
   });
@@ -147,7 +147,7 @@ export class KnownWorkflows {
     }
     const names = [...new Set([...Object.keys(this.#written), ...this.#found.keys()])];
     throw new PawlError("PAWL_DEFINITION_MISSING", {
-      message: `no workflow "${name}";${didYouMean(name, names)}   workflows: ${names.join(", ") || "none"}`,
+      message: `no workflow "${name}"${didYouMean(name, names)}   workflows: ${names.join(", ") || "none"}`,
       next: "write it under `workflows`, name the file of a document such as ./other.yaml, or give it to parseWorkflow",
       at,
     });

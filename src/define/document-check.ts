@@ -51,9 +51,9 @@ function fieldsAt(shape: z.core.$ZodType | undefined, path: FieldPath): string[]
 function unknownField(key: string, path: FieldPath, fields: readonly string[], place: Place): PawlError {
   const meant = didYouMean(key, fields);
   const owners = path.at(-2) === "nodes" ? Object.entries(NODE_SHAPES).flatMap(([kind, { shape }]) => (Object.hasOwn(shape, key) ? [`\`${kind}\``] : [])) : [];
-  const hint = meant === "" && owners.length > 0 ? ` it is one of ${owners.join(", ")}` : meant;
+  const hint = meant === "" && owners.length > 0 ? `; it is one of ${owners.join(", ")}` : meant;
   return new PawlError("PAWL_INVALID_VALUE", {
-    message: `unknown field "${key}";${hint}`,
+    message: `unknown field "${key}"${hint}`,
     next: `remove it; here may stand: ${fields.join(", ")}`,
     at: place([...path, key]),
   });

@@ -66,7 +66,7 @@ export function writtenNodes(
   for (const name of Object.keys(stages))
     if (!builder.nodes.some(({ stage }) => stage === name))
       throw new PawlError("PAWL_UNKNOWN_REFERENCE", {
-        message: `no node is of stage "${name}";${didYouMean(name, stagesIn(builder))}`,
+        message: `no node is of stage "${name}"${didYouMean(name, stagesIn(builder))}`,
         at: around.place(["stages", name]),
       });
   return { nodes: builder.nodes, stages: builder.stages };
@@ -108,7 +108,7 @@ function kindOf(id: string, node: unknown, at: FieldPath, place: Place): Written
   if (Object.hasOwn(data, "agent") || Object.hasOwn(data, "workflow") || typeof node !== "object" || node === null) return "call";
   const hints = Object.keys(data).map((key) => didYouMean(key, ["agent", "workflow", ...NODE_KEYS]));
   throw new PawlError("PAWL_MISSING_FIELD", {
-    message: `node "${id}" has no agent;${hints.find((hint) => hint !== "") ?? ""}`,
+    message: `node "${id}" has no agent${hints.find((hint) => hint !== "") ?? ""}`,
     next: `add agent: NAME or workflow: NAME; or make it one of ${NODE_KEYS.join(", ")}`,
     at: place(at),
   });
@@ -186,7 +186,7 @@ function agentNamed({ agents, place }: Agents, name: string, path: FieldPath): A
   const found = agents.get(name);
   if (found !== undefined) return found;
   throw new PawlError("PAWL_UNKNOWN_AGENT", {
-    message: `no agent "${name}";${didYouMean(name, agents.keys())}   agents: ${[...agents.keys()].join(", ") || "none"}`,
+    message: `no agent "${name}"${didYouMean(name, agents.keys())}   agents: ${[...agents.keys()].join(", ") || "none"}`,
     at: place(path),
   });
 }

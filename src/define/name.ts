@@ -16,7 +16,7 @@ export function checkName(name: unknown, what: string, at?: string): asserts nam
   });
 }
 
-/** ` did you mean "docs"?` for a name that is near to one of these, else ''. */
+/** `; did you mean "docs"?` for a name that is near to one of these, else ''. */
 export function didYouMean(name: string, known: Iterable<string>): string {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.ceil(name.length / 3)) + 1;
@@ -25,7 +25,7 @@ export function didYouMean(name: string, known: Iterable<string>): string {
     const distance = editDistance(name, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best === undefined ? "" : ` did you mean "${best}"?`;
+  return best === undefined ? "" : `; did you mean "${best}"?`;
 }
 
 function editDistance(a: string, b: string): number {

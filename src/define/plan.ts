@@ -232,7 +232,7 @@ function isWithin(nodes: readonly PlanNode[], member: number, choice: number): b
 function indexOfNamed(id: string, indexOf: ReadonlyMap<string, number>, place: Place, path: Scope["path"]): number {
   const found = indexOf.get(id);
   if (found !== undefined) return found;
-  throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in ${path[0]};${didYouMean(id, indexOf.keys())}`, at: place(path) });
+  throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `no node "${id}" in ${path[0]}${didYouMean(id, indexOf.keys())}`, at: place(path) });
 }
 
 function withinOf(

@@ -106,7 +106,7 @@ export function wholeNumber(value: number, field: string, at: string): void {
 function atLeastOne(value: number, field: string, at: string, whole: boolean): number {
   if (Number.isFinite(value) && value >= 1 && (!whole || Number.isInteger(value))) return value;
   throw new PawlError("PAWL_INVALID_VALUE", {
-    message: `${field} is ${String(value)}, but must be ${whole ? "a whole number" : "a number"} of at least 1`,
+    message: `${field} is ${typeof value === "string" ? JSON.stringify(value) : String(value)}, but must be ${whole ? "a whole number" : "a number"} of at least 1`,
     at,
   });
 }

@@ -120,5 +120,5 @@ function checkKnown(names: readonly string[] = [], recovery: object = {}, place:
 
 function unknownRecovery(name: string, known: readonly string[], at: string): PawlError {
   const declared = known.length === 0 ? "none is declared" : `there are ${known.join(", ")}`;
-  return new PawlError("PAWL_UNKNOWN_RECOVERY", { message: `no recovery action "${name}";${didYouMean(name, known)}   ${declared}`, at });
+  return new PawlError("PAWL_UNKNOWN_RECOVERY", { message: `no recovery action "${name}"${didYouMean(name, known)}   ${declared}`, at });
 }

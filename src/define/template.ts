@@ -153,7 +153,7 @@ function noSuchNode(text: string, scope: Scope): PawlError {
   }
   const ids = [...scope.ids];
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
-  return unknown(text, `no node "${named}" in \${${text}};${didYouMean(named, ids)}   nodes: ${listed || "none"}`, scope);
+  return unknown(text, `no node "${named}" in \${${text}}${didYouMean(named, ids)}   nodes: ${listed || "none"}`, scope);
 }
 
 function unknown(reference: string, message: string, scope: Scope, next?: string): PawlError {

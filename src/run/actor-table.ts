@@ -9,6 +9,7 @@ import { actorRow, openActorRow } from "./row.ts";
 import { Actor, type ActorIdentity, type ActorTimer, type AnyEvent, type AnySnapshot, type Life, isMachineSnapshot, logicNamed } from "./xstate/actor.ts";
 import { copyOf, machineState, restoreMachine, stateOf } from "./xstate/state.ts";
 import { RunAddress, type SystemSeams } from "./xstate/effects.ts";
+import { agentCalled } from "./xstate/step.ts";
 import { ActorSystem, ROOT_KEY } from "./xstate/system.ts";
 
 /** Who an actor is, as its row says. Fields that say nothing are left out. */
@@ -19,6 +20,8 @@ export interface ActorBody {
   readonly held?: string;
   readonly sync?: true;
   readonly system?: string;
+  /** Of an attempt of a step: the name of the agent that it calls. */
+  readonly agent?: string;
   readonly timers?: readonly ActorTimer[];
 }
 
@@ -147,12 +150,14 @@ export class ActorTable implements Foreigners {
   /** The row of an actor as it is now. Throws when its state cannot be stored. */
   rowOf(runId: string, actor: Actor): ActorRecord {
     const { id, src, heldAs, timers, systemId } = actor;
+    const agent = agentCalled(actor.logic)?.name;
     const body: ActorBody = {
       id,
       src,
       ...(heldAs !== undefined && { held: heldAs }),
       ...(actor.syncSnapshot && { sync: true }),
       ...(this.system.isRegistered(actor) && { system: systemId! }),
+      ...(agent !== undefined && { agent }),
       ...(timers.length > 0 && { timers }),
     };
     return actorRow(runId, actor.key, actor.life, JSON.stringify(body), this.#stateText(actor));

@@ -10,6 +10,7 @@ import type { BreakerEvent } from "../../machines/breaker.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../define/agent.ts";
 import type { BreakerFailure, BreakerPolicy } from "../define/breaker.ts";
+import { didYouMean } from "../define/name.ts";
 import { PawlError } from "../errors.ts";
 import { type BreakerRow, type BreakerTransition, breakerKey, countedFailure, freshRow, isBreakerKey, isWell, nextRow, readBreakerRow } from "./breaker-row.ts";
 import { type BreakerView, breakerView, forceEvent } from "./breaker-view.ts";
@@ -83,11 +84,11 @@ export class Breakers {
    * From now on calls are let through by this breaker. Called when this worker has its epoch, and again as often as one
    * likes. Throws PAWL_BREAKER_CONFLICT when the name has other numbers here.
    */
-  declare(policy: BreakerPolicy): void {
+  declare(policy: BreakerPolicy, place?: string): void {
     const { name } = policy;
     const known = this.#known.get(name);
     if (known !== undefined) {
-      if (JSON.stringify(known.policy) !== JSON.stringify(policy)) throw conflict(known.policy, policy);
+      if (JSON.stringify(known.policy) !== JSON.stringify(policy)) throw conflict(known.policy, policy, place);
       return;
     }
     const made: Known = {
@@ -191,7 +192,7 @@ export class Breakers {
   /** Somebody says how it is to be; `undefined`: closed, as if nothing had happened. Throws PAWL_BREAKER_NOT_FOUND. */
   force(name: string, to: "open" | "closed" | undefined): void {
     const known = this.#known.get(name);
-    if (known === undefined) throw new PawlError("PAWL_BREAKER_NOT_FOUND", { message: `there is no breaker "${name}"` });
+    if (known === undefined) throw new PawlError("PAWL_BREAKER_NOT_FOUND", { message: `there is no breaker "${name}"${didYouMean(name, this.#known.keys())}` });
     this.#change(known, forceEvent(to, this.#rowNow(known)));
   }
 
@@ -336,9 +337,14 @@ function takeProbe({ probes }: Known, beganAt: number): string | undefined {
   return nearest;
 }
 
-function conflict(known: BreakerPolicy, policy: BreakerPolicy): PawlError {
-  const differing = Object.keys({ ...known, ...policy }).filter(
-    (field) => JSON.stringify(known[field as keyof BreakerPolicy]) !== JSON.stringify(policy[field as keyof BreakerPolicy]),
+function conflict(known: BreakerPolicy, policy: BreakerPolicy, place: string | undefined): PawlError {
+  const numbers = (of: BreakerPolicy, field: string): string => JSON.stringify(of[field as keyof BreakerPolicy]) ?? "none";
+  const differing = Object.keys({ ...known, ...policy }).filter((field) => numbers(known, field) !== numbers(policy, field));
+  const both = differing.map(
+    (field) => `${field.replace(/Ms$/, "")} ${numbers(known, field)} and ${numbers(policy, field)}${field.endsWith("Ms") ? " ms" : ""}`,
   );
-  return new PawlError("PAWL_BREAKER_CONFLICT", { message: `breaker "${policy.name}" was given twice with another ${differing.join(", another ")}` });
+  return new PawlError("PAWL_BREAKER_CONFLICT", {
+    message: `breaker "${policy.name}" is given twice, with ${both.join(", ")}`,
+    ...(place !== undefined && { at: place }),
+  });
 }

@@ -37,7 +37,7 @@ export async function checkedNodeEvent(plan: Plan, event: unknown): Promise<{ re
   if (node?.kind !== "event") {
     const takes = plan.nodes.filter(({ kind }) => kind === "event").map(({ id }) => id);
     const nearest = didYouMean(type, takes);
-    const message = `workflow "${plan.name}" has no event "${type}"; it takes ${takes.length === 0 ? "none" : takes.join(", ")}${nearest && `;${nearest}`}`;
+    const message = `workflow "${plan.name}" has no event "${type}"; it takes ${takes.length === 0 ? "none" : takes.join(", ")}${nearest}`;
     throw new PawlError("PAWL_EVENT_REFUSED", { message, data: { takes } });
   }
   const checked = await validate(node.agent.output, fields);

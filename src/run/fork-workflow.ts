@@ -86,7 +86,7 @@ function indexOf(known: Known, from: string, runId: string): number {
   const ids = graph.plan.nodes.map(({ id }) => id);
   const listed = ids.slice(0, 8).join(", ") + (ids.length > 8 ? ", …" : "");
   throw new PawlError("PAWL_INVALID_VALUE", {
-    message: `run "${runId}" has no node "${from}";${didYouMean(from, ids)}   nodes: ${listed || "none"}`,
+    message: `run "${runId}" has no node "${from}"${didYouMean(from, ids)}   nodes: ${listed || "none"}`,
     next: "fork from one of its nodes, or from a commit number",
   });
 }

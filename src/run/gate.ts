@@ -28,7 +28,6 @@ import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
-import { turnsBefore } from "./queue-place.ts";
 import type { Grant } from "./turns.ts";
 
 interface GateSeams {
@@ -355,9 +354,9 @@ export class Gate {
     line.nodes.clear();
   }
 
-  /** How many nodes have their turn, as it is now, before the first of this run's that waits for it here; undefined when none does. */
-  before(runId: string, agent: string, key: string): number | undefined {
-    return turnsBefore(this.#flows.all, runId, agent, key);
+  /** Where nodes wait, for those that only look. */
+  get flows(): readonly Flow[] {
+    return this.#flows.all;
   }
 
   /** Refuses one that has waited for too long: that needs no permit. */
@@ -366,7 +365,7 @@ export class Gate {
     if (late === undefined) return false;
     const { run, flow, parked } = late;
     const { index, since, lacked } = parked;
-    const message = `it waited for ${flow.queueTimeoutMs} ms for what "${flow.agent.name}" uses`;
+    const message = `it waited longer than its queueTimeout, ${flow.queueTimeoutMs} ms, for ${lacked === undefined ? "its turn" : `"${lacked.resource}"`}`;
     const pass = this.#refused("resource", "PAWL_QUEUE_TIMEOUT", message, lacked);
     pass.waited = { ms: this.#seams.now() - since, lacked };
     if (isHosted(run)) grant(run, () => run.grantParked(index, pass));
@@ -392,5 +391,5 @@ export class Gate {
 }
 
 function exceeded({ name }: Agent, { limit, amount }: Need): string {
-  return `an attempt of "${name}" uses ${amount} of ${limit.resource}, of which there are never more than ${limit.mostEver}`;
+  return `an attempt of agent "${name}" uses ${amount} of "${limit.resource}", more than its limit of ${limit.mostEver}`;
 }

@@ -106,7 +106,7 @@ export abstract class Instruments {
   /**
    * What this process has done since it was opened, and how it is: counts of what it has committed, and what is now. Counts of
    * several processes are added up; what is of the store (limits' use, breakers' state, the size of the file) is the same in
-   * each. `counts()` counts the rows of the store, of all processes.
+   * each. `counts()` (`pawl counts`) counts the rows of the store, of all processes.
    *
    * @example
    * ```ts
@@ -145,8 +145,8 @@ export abstract class Instruments {
   }
 
   /**
-   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`. README,
-   * "Metrics", says which are summed over workers and which are not.
+   * `metrics()` as text, as Prometheus reads it (version 0.0.4): answer `/metrics` with it, as `text/plain; version=0.0.4`.
+   * examples/guide/metrics.md says which are summed over workers and which are not.
    */
   async metricsText(): Promise<string> {
     return this.#seams.attempts.meter!.text(await this.metrics());

@@ -23,6 +23,8 @@ export interface KnownLimits {
   readonly uses: ReadonlyMap<string, AgentUse>;
   /** By their keys. */
   readonly rows: ReadonlyMap<string, LimitRow>;
+  /** The names of those of which workers were given different numbers. */
+  readonly differing: ReadonlySet<string>;
   readonly isOpen: (epoch: number) => boolean;
 }
 
@@ -37,17 +39,23 @@ export async function knownLimits(store: Store): Promise<KnownLimits> {
     policies.set(name, { name, max: row.says.max, perMs: row.says.perMs, isPerTenant });
   }
   const epochs = await store.readEpochs();
+  const [given, differing] = [new Map<string, string>(), new Set<string>()];
+  const give = (policy: LimitPolicy): void => {
+    const numbers = JSON.stringify([policy.max, policy.perMs, policy.isPerTenant]);
+    if ((given.get(policy.name) ?? numbers) !== numbers) differing.add(policy.name);
+    given.set(policy.name, numbers);
+    policies.set(policy.name, policy);
+  };
   for (const facts of epochs.map(readFacts)) {
-    for (const policy of facts.limits) policies.set(policy.name, { ...policy, perMs: policy.perMs ?? undefined });
+    for (const policy of facts.limits) give({ ...policy, perMs: policy.perMs ?? undefined });
     for (const use of facts.uses) {
       uses.set(use.agent, use);
       if (use.concurrency === undefined) continue;
-      const name = agentLimitName(use.agent);
-      policies.set(name, { name, max: use.concurrency, perMs: undefined, isPerTenant: false });
+      give({ name: agentLimitName(use.agent), max: use.concurrency, perMs: undefined, isPerTenant: false });
     }
   }
   const open = new Set(epochs.map(({ id }) => id));
-  return { policies, uses, rows, isOpen: (epoch) => open.has(epoch) };
+  return { policies, uses, rows, differing, isOpen: (epoch) => open.has(epoch) };
 }
 
 /** Throws PAWL_UNKNOWN_LIMIT. */
@@ -64,8 +72,8 @@ export function checkUses(agents: readonly Agent[], policies: readonly LimitPoli
     for (const { resource } of guard?.uses ?? [])
       if (!names.has(resource))
         throw new PawlError("PAWL_UNKNOWN_LIMIT", {
-          message: `agent "${name}" uses "${resource}", which none of the given limits names;${didYouMean(resource, names)}`,
-          next: "correct the name, or give that limit too, by `limits` of open() or by --limit; where none is given nothing is limited",
+          message: `agent "${name}" uses "${resource}", but no such limit is given${didYouMean(resource, names) || `; limits: ${[...names].join(", ") || "none"}`}`,
+          next: `correct the name, or add the limit: \`limits\` of open(), or --limit ${resource}=MAX`,
           at: `agent "${name}"`,
         });
 }

@@ -43,6 +43,8 @@ export interface LimitView {
   readonly perMs: number | undefined;
   /** It is one for each tenant. */
   readonly each: "tenant" | undefined;
+  /** Workers that are there were given different numbers for it: each goes by its own. Give all the same. */
+  readonly differs: boolean;
   readonly used: number;
   readonly waiting: number;
   /** How many nodes wait, in all workers. */
@@ -100,6 +102,7 @@ export function viewLimit({ now, worker }: Looking, known: KnownLimits, key: str
     setFrom: row.max === undefined ? undefined : policy.max,
     perMs,
     each: policy.isPerTenant ? "tenant" : undefined,
+    differs: known.differing.has(name),
     used: sum(all.map(({ used }) => used)),
     waiting: sum(all.map(({ waiting }) => waiting)),
     nodes: sum(all.map(({ nodes }) => nodes)),
@@ -136,7 +139,9 @@ export async function changeLimit(looking: Looking, name: string, max: number | 
   if (tenant !== undefined) checkName(tenant, "tenant");
   if (policy.isPerTenant !== (tenant !== undefined))
     throw new PawlError("PAWL_INVALID_VALUE", {
-      message: policy.isPerTenant ? `limit "${name}" is one for each tenant: it is not said whose` : `limit "${name}" is one for all: it has no tenants`,
+      message: policy.isPerTenant
+        ? `limit "${name}" is one for each tenant, and no tenant is named`
+        : `limit "${name}" is one for all tenants together, and one is named`,
       next: policy.isPerTenant ? "name the tenant: { tenant } (`--tenant`)" : "leave out the tenant",
     });
   const key = limitKey(policy, tenant);

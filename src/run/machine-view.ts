@@ -4,6 +4,7 @@
  */
 import { PawlError } from "../errors.ts";
 import type { RunRecord, Store, StoredActor } from "../store/store.ts";
+import type { ActorBody } from "./actor-table.ts";
 import type { AwaitedEvent } from "./awaited.ts";
 import { type Foreigners, decode } from "./codec.ts";
 import { openActorRow } from "./row.ts";
@@ -32,6 +33,8 @@ export interface ActorView {
   readonly id: string;
   /** The name by which its parent's machine knows its logic; empty for the machine itself. */
   readonly src: string;
+  /** Of an attempt of a step: the name of the agent that it calls. */
+  readonly agent: string | undefined;
   /** The key of the actor that made it. */
   readonly parent: string | undefined;
   readonly status: Life;
@@ -99,12 +102,12 @@ export async function viewActors(store: Store, record: RunRecord): Promise<Actor
 }
 
 function viewActor(runId: string, row: StoredActor): ActorView {
-  const { id, src, timers = [] } = openActorRow(runId, row) as { id: string; src: string; timers?: readonly ActorTimer[] };
+  const { id, src, agent, timers = [] } = openActorRow(runId, row) as ActorBody;
   const { value, context, output, error } = stateIn(row);
   const { key, commitNo } = row;
   const parent = key === ROOT_KEY ? undefined : key.includes("/") ? key.slice(0, key.lastIndexOf("/")) : ROOT_KEY;
   const views = timers.map((timer) => viewTimer(key, timer)).toSorted((a, b) => a.dueAt - b.dueAt);
-  return { key, id, src, parent, status: row.status as Life, state: value, context, output, error, timers: views, commitNo };
+  return { key, id, src, agent, parent, status: row.status as Life, state: value, context, output, error, timers: views, commitNo };
 }
 
 /** The row of an actor that was not started yet holds its input. */

@@ -19,7 +19,7 @@ export async function readNodeResult(store: Store, runId: string, nodeId: string
   const { graph, nodes } = readNodes(record, rows, await readPlan(store, record.definition));
   const index = graph.find(nodeId);
   if (index === undefined)
-    throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `run "${runId}" has no node "${nodeId}";${didYouMean(nodeId, graph.plan.indexOf.keys())}` });
+    throw new PawlError("PAWL_UNKNOWN_REFERENCE", { message: `run "${runId}" has no node "${nodeId}"${didYouMean(nodeId, graph.plan.indexOf.keys())}` });
   const progress = new Progress(graph, nodes);
   const outputs = new Map(rows.map(({ key, output }) => [key, output]));
   const resultOf = (of: number | undefined): unknown => {

@@ -89,7 +89,7 @@ export class Protection {
     if (this.#declared.has(definition.hash)) return;
     this.#declared.add(definition.hash);
     for (const { agent, breaker } of this.#usesOf(definition)) {
-      if (breaker !== undefined) this.breakers.declare(breakerPolicyOf(breaker));
+      if (breaker !== undefined) this.breakers.declare(breakerPolicyOf(breaker), `agent "${agent.name}"`);
       if (agent.guard?.concurrency !== undefined) this.concurrency.set(agent.name, agent.guard.concurrency);
     }
   }

@@ -18,6 +18,12 @@ export function turnsBefore(flows: readonly Flow[], runId: string, agent: string
   return undefined;
 }
 
+/** How many nodes, or attempts of steps, of this run stand before the gate to call this agent. */
+export function waitingOf(flows: readonly Flow[], runId: string, agent: string): number {
+  const lines = flows.filter((flow) => flow.agent.name === agent).flatMap(({ lines }) => [...lines.values()]);
+  return lines.filter(({ run }) => run.id === runId).reduce((sum, { nodes }) => sum + nodes.length, 0);
+}
+
 /** Flows take turns: those of others that come before, or with, this turn of the flow. */
 function besides(flow: Flow, turn: number, rivals: readonly Flow[]): number {
   const before = (other: Flow): number => Math.min(other.count, Math.max(0, flow.tag + turn - other.tag + 1));

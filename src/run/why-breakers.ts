@@ -1,35 +1,33 @@
 /**
- * Which circuit breaker nodes wait for: from what workers say of their agents, and the rows of the breakers.
+ * Which circuit breaker nodes, and steps of machines, wait for: from what workers say of their agents, and the rows of the breakers.
  */
 import { isWell } from "./breaker-row.ts";
 import { type BreakerView, openedText, viewBreakers } from "./breaker-view.ts";
 import { readFacts } from "./peers.ts";
-import type { NodeView } from "./view.ts";
-import { type Asking, type Draft, instantText, named } from "./why-cause.ts";
+import { type Asking, type Caller, type Draft, aboutFirst, instantText, waitingText } from "./why-cause.ts";
 
-/** Those that wait for a breaker that is not closed, a cause for each breaker; and those nodes that wait for something else. */
-export async function breakerDrafts(
+/** Those that wait for a breaker that is not closed, a cause for each breaker; and those that wait for something else. */
+export async function breakerDrafts<Waiting extends Caller>(
   { store, record }: Asking,
-  nodes: readonly NodeView[],
-): Promise<{ readonly drafts: Draft[]; readonly others: readonly NodeView[] }> {
-  if (nodes.length === 0) return { drafts: [], others: [] };
+  callers: readonly Waiting[],
+): Promise<{ readonly drafts: Draft[]; readonly others: readonly Waiting[] }> {
+  if (callers.length === 0) return { drafts: [], others: [] };
   const facts = (await store.readEpochs()).map(readFacts).flatMap(({ waits }) => waits);
   const breakerOf = new Map(facts.filter(({ definition }) => definition === record.definition).map(({ agent, breaker }) => [agent, breaker]));
-  if (breakerOf.size === 0) return { drafts: [], others: nodes };
+  if (breakerOf.size === 0) return { drafts: [], others: callers };
   const open = new Map((await viewBreakers(store)).filter(({ state }) => !isWell(state)).map((view) => [view.name, view]));
-  const awaited = (node: NodeView): BreakerView | undefined => open.get(breakerOf.get(node.agent) ?? "");
-  const groups = Map.groupBy(nodes, awaited);
+  const awaited = ({ agent }: Caller): BreakerView | undefined => open.get(breakerOf.get(agent) ?? "");
+  const groups = Map.groupBy(callers, awaited);
   const drafts = [...groups].flatMap(([view, members]) => (view === undefined ? [] : [draftOf(view, members)]));
   return { drafts, others: groups.get(undefined) ?? [] };
 }
 
-function draftOf(view: BreakerView, nodes: readonly NodeView[]): Draft {
+function draftOf(view: BreakerView, callers: readonly Caller[]): Draft {
   const { name, since, halfOpensAt } = view;
-  const ids = nodes.map(({ id }) => id);
   return {
     kind: "circuitOpen",
-    message: `${named(ids, 3)}: ${ids.length === 1 ? "waits" : "wait"} for the circuit breaker "${name}", which ${standing(view)}`,
-    node: ids[0],
+    message: `${waitingText(callers)} the circuit breaker "${name}", which ${standing(view)}`,
+    ...aboutFirst(callers),
     since,
     until: halfOpensAt ?? undefined,
     next: `\`pawl breaker reset ${name}\` lets calls through at once; \`pawl breaker ls\` shows how it is`,

@@ -108,6 +108,32 @@ export interface Asking {
   about(runId: string): Promise<readonly Draft[]>;
 }
 
+/** A node, or an attempt of a machine's step, that waits to call its agent. */
+export interface Caller {
+  readonly id: string;
+  readonly agent: string;
+  /** Of an attempt of a step: its key. */
+  readonly actor?: string | undefined;
+  /** Its row says as much while it waits as when it calls. */
+  readonly mayHaveBegun?: boolean | undefined;
+}
+
+/** `a, b: wait for`, or else `a: waits, unless it has begun, for`. */
+export function waitingText(callers: readonly Caller[]): string {
+  const ids = named(
+    callers.map(({ id }) => id),
+    3,
+  );
+  const isOne = callers.length === 1;
+  const unless = callers.some(({ mayHaveBegun }) => mayHaveBegun) ? `, unless ${isOne ? "it has" : "they have"} begun,` : "";
+  return `${ids}: ${isOne ? "waits" : "wait"}${unless} for`;
+}
+
+/** Which node, or which actor, a cause is about: the first of these. */
+export function aboutFirst([first]: readonly Caller[]): Pick<Cause, "node" | "actor"> {
+  return first?.actor === undefined ? { node: first?.id } : { actor: first.actor };
+}
+
 /** Causes that are told of one run, with all beneath them. */
 export const CAUSES_MAX = 100;
 /** Of those beneath one. */

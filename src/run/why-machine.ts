@@ -6,7 +6,9 @@ import { WAITS_FOR_EVENT } from "../store/store.ts";
 import { type ActorView, readStructure, viewActors, viewMachine } from "./machine-view.ts";
 import { childAddresses } from "./orphans.ts";
 import { openRunRow } from "./row.ts";
-import { type Asking, type Draft, instantText, named } from "./why-cause.ts";
+import { breakerDrafts } from "./why-breakers.ts";
+import { type Asking, type Caller, type Draft, instantText, named } from "./why-cause.ts";
+import { knownToWait, limitDrafts } from "./why-limits.ts";
 import type { ActorStructure, MachineStructure } from "./xstate/structure.ts";
 import { ROOT_KEY } from "./xstate/system.ts";
 
@@ -20,7 +22,7 @@ export async function machineDrafts(asking: Asking, hasHand: boolean): Promise<D
   const kinds = kindsOf(await readStructure(store, record), actors);
   const outside = actors.filter(({ key, status }) => status === "running" && OUTSIDE.has(kinds.get(key) ?? ""));
   const working = outside.filter(({ key }) => !LISTENS.has(kinds.get(key)!));
-  const works = hasHand ? await Promise.all(working.map((actor) => workDraft(asking, actor, actors))) : [];
+  const works = hasHand ? await workDrafts(asking, working, actors) : [];
   const listens = hasHand ? outside.filter(({ key }) => LISTENS.has(kinds.get(key)!)).map(listenDraft) : [];
   const timers = actors.flatMap((actor) => actor.timers.map((timer) => timerDraft(timer, actor)));
   const events = working.length > 0 || timers.some(({ kind }) => kind === "waitsForRetry") ? [] : await eventDrafts(asking);
@@ -53,15 +55,48 @@ function nameOf({ id, src, parent }: ActorView, actors: readonly ActorView[]): s
   return above === undefined || above.key === ROOT_KEY ? id : above.id;
 }
 
-/** A run of its own, or something that this run does itself. */
-async function workDraft(asking: Asking, actor: ActorView, actors: readonly ActorView[]): Promise<Draft> {
+/** What waits for a breaker or a limit is one cause for each of these. */
+async function workDrafts(asking: Asking, working: readonly ActorView[], actors: readonly ActorView[]): Promise<Draft[]> {
+  const runs = await Promise.all(working.map((actor) => runDraft(asking, actor, actors)));
+  const own = working.filter((_, i) => runs[i] === undefined);
+  const callers = asking.record.status === "paused" ? [] : callersIn(asking, own, actors);
+  const atBreakers = await breakerDrafts(asking, callers);
+  const atLimits = await limitDrafts(asking, atBreakers.others);
+  const held = new Set(callers.filter((caller) => !atLimits.others.includes(caller)).map(({ actor }) => actor));
+  const busy = own.filter(({ key }) => !held.has(key)).map((actor) => busyDraft(actor, actors));
+  return [...runs.flatMap((draft) => draft ?? []), ...atBreakers.drafts, ...atLimits.drafts, ...busy];
+}
+
+/** Attempts of steps that may wait for what their agents use. */
+function callersIn(asking: Asking, own: readonly ActorView[], actors: readonly ActorView[]): (Caller & { readonly actor: string })[] {
+  const byAgent = Map.groupBy(own, ({ agent }) => agent);
+  return [...byAgent].flatMap(([agent, members]) => {
+    const waiting = agent === undefined ? 0 : knownToWait(asking, agent);
+    if (agent === undefined || waiting === 0) return [];
+    return members.map((actor) => ({ id: nameOf(actor, actors), agent, actor: actor.key, mayHaveBegun: waiting !== members.length }));
+  });
+}
+
+/** Of what is a run of its own. */
+async function runDraft(asking: Asking, actor: ActorView, actors: readonly ActorView[]): Promise<Draft | undefined> {
   const { store, record } = asking;
-  const name = nameOf(actor, actors);
   for (const row of await store.readActors(record.id, [actor.key]))
     for (const run of childAddresses(record.id, row))
       if ((await store.readRun(run)) !== undefined)
-        return { kind: "waitsForRun", message: `${name}: its run has not ended`, actor: actor.key, run, next: null, beneath: () => asking.about(run) };
-  return { kind: "running", message: `${name}: it runs, or waits for a permit or a limit`, actor: actor.key, next: null };
+        return {
+          kind: "waitsForRun",
+          message: `${nameOf(actor, actors)}: its run has not ended`,
+          actor: actor.key,
+          run,
+          next: null,
+          beneath: () => asking.about(run),
+        };
+  return undefined;
+}
+
+function busyDraft(actor: ActorView, actors: readonly ActorView[]): Draft {
+  const does = actor.agent === undefined ? "it runs" : `agent "${actor.agent}" runs, or waits for its turn: each worker has so many permits`;
+  return { kind: "running", message: `${nameOf(actor, actors)}: ${does}`, actor: actor.key, next: null };
 }
 
 function listenDraft({ key, id }: ActorView): Draft {

@@ -140,7 +140,7 @@ function queuedDrafts(nodes: readonly NodeView[]): Draft[] {
       3,
     )}: the worker is busy, no attempt starts until another has ended`,
     node: id,
-    next: "start another worker: `pawl work FILE`; or raise maxConcurrentAttempts",
+    next: "start another worker: `pawl work FILE`; or raise maxConcurrentAttempts (`pawl work --max-concurrent-attempts`)",
   }));
 }
 

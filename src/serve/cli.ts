@@ -51,7 +51,10 @@ async function explain(error: unknown, isJson: boolean, verb: string | undefined
   if (!(error instanceof CommanderError)) return showProblem(error, { isJson });
   if (error.code === "commander.helpDisplayed" || error.code === "commander.version") return EXIT.completed;
   if (error.code === "commander.help") return EXIT.usage;
-  const [message, ...rest] = error.message.replace(/^error: /, "").split("\n");
+  const [message, ...rest] = error.message
+    .replace(/^error: /, "")
+    .replace(/^command-argument value/, "the value")
+    .split("\n");
   const text = [message, ...rest.map((line) => line.replace(/^\((.*)\)$/, "$1"))].join(" — ");
   return showProblem(problemOf("PAWL_USAGE", text, `see \`pawl ${verb === undefined ? "" : `${verb} `}--help\``), { isJson });
 }

@@ -20,7 +20,12 @@ export async function listLimits(options: LimitVerbOptions): Promise<number> {
   if (options.json) process.stdout.write(`${toJson(limits)}\n`);
   else if (limits.length === 0) process.stderr.write("no limits\n");
   else process.stdout.write(`${alignColumns(tableOf(limits), process.stdout).join("\n")}\n`);
+  if (!options.json) for (const name of new Set(limits.flatMap(({ name, differs }) => (differs ? [name] : [])))) process.stderr.write(differsText(name));
   return EXIT.completed;
+}
+
+function differsText(name: string): string {
+  return `workers were given different numbers for "${name}", and each goes by its own: start them with the same\n`;
 }
 
 function tableOf(limits: readonly LimitView[]): (string | Cell)[][] {

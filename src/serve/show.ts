@@ -103,9 +103,12 @@ function awaitedLines({ waitingFor }: RunView, words: readonly string[]): string
   return awaited.flatMap((event) => ["", `waits for ${awaitedText(event)}`, `  ${sendCommand(event, words)}`]);
 }
 
-/** The limits, and the circuit breakers, that its nodes wait for. */
+/** The limits, and the circuit breakers, that its nodes or steps wait for. */
 async function heldUpBy(run: Run<unknown>, parts: Parts): Promise<readonly Cause[]> {
-  const isQueued = "nodes" in parts && parts.nodes.some(({ status }) => status === "queued" || status === "backingOff");
+  const isQueued =
+    "nodes" in parts
+      ? parts.nodes.some(({ status }) => status === "queued" || status === "backingOff")
+      : parts.actors.some(({ agent, status }) => agent !== undefined && status === "running");
   return isQueued ? (await run.why()).causes.filter(({ kind }) => kind === "limit" || kind === "circuitOpen") : [];
 }
 

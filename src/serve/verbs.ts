@@ -34,9 +34,9 @@ export function declareVerbs(program: Command, done: Done): void {
   declareRun(program, done);
   declareWork(program, done);
   declareStart(program, done);
-  program.commandsGroup("At certain times:");
+  program.commandsGroup("Schedules:");
   declareScheduleVerbs(program, done);
-  program.commandsGroup("So much and no more:");
+  program.commandsGroup("Limits:");
   declareLimitVerbs(program, done);
   program.commandsGroup("Look:");
   declareLs(program, done);
@@ -45,7 +45,7 @@ export function declareVerbs(program: Command, done: Done): void {
   declareTail(program, done);
   declareInspect(program, done);
   declareWhyVerbs(program, done);
-  program.commandsGroup("Act on a run, wherever it is:");
+  program.commandsGroup("Control a run:");
   declareRunVerbs(program, done);
   program.commandsGroup("Protection:");
   declareBreakerVerbs(program, done);
@@ -79,10 +79,10 @@ function declareWork(program: Command, done: Done): void {
     .option("--export <name>", "only this workflow or machine of a module")
     .option("--notify <url>", "post there what people should know of, as runs that fail; signed with PAWL_NOTIFY_SECRET")
     .option("--stall-after <duration>", "post, too, that a run with work to do commits nothing for so long (default: PAWL_STALL_AFTER, or never)")
-    .option("--max-attempts <number>", "at most so many attempts at the same time (default: PAWL_MAX_ATTEMPTS, or 100)")
+    .option("--max-concurrent-attempts <number>", "at most so many attempts at the same time (default: PAWL_MAX_CONCURRENT_ATTEMPTS, or 100)")
     .option(
       "--max-active-runs <number>",
-      "work on at most so many runs at the same time; more are pending (default: PAWL_MAX_ACTIVE_RUNS, or 100, or --max-attempts if that is more)",
+      "work on at most so many runs at the same time; more are pending (default: PAWL_MAX_ACTIVE_RUNS, or 100, or --max-concurrent-attempts if that is more)",
     )
     .option("--timeout-multiplier <number>", "stretch timeouts and warnings, on a slow machine (default: PAWL_TIMEOUT_MULTIPLIER, or 1)")
     .addOption(limitOption())

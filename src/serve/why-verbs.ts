@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import type { FailuresVerbOptions } from "./failures.ts";
 import type { HealthVerbOptions } from "./health.ts";
-import type { MetricsVerbOptions } from "./metrics.ts";
+import type { CountsVerbOptions } from "./counts.ts";
 import { type Done, examples, onStore, wholeNumber } from "./verb-parts.ts";
 import type { TimeoutsVerbOptions } from "./timeouts.ts";
 import type { WhyVerbOptions } from "./why.ts";
@@ -30,14 +30,14 @@ export function declareWhyVerbs(program: Command, done: Done): void {
     .addHelpText("after", EXIT_CODES)
     .action(async (options: FailuresVerbOptions) => done(await (await import("./failures.ts")).failures(options)));
   onStore(failures);
-  const metrics = program
-    .command("metrics")
+  const counts = program
+    .command("counts")
     .description("count the newest runs by status, and their nodes by agent")
     .option("--limit <number>", "count so many runs, the newest (default: 1000)", wholeNumber(1, LIMIT_MAX))
-    .addHelpText("after", examples("pawl metrics --limit 10000", "pawl metrics --json | jq .agents"))
+    .addHelpText("after", examples("pawl counts --limit 10000", "pawl counts --json | jq .agents"))
     .addHelpText("after", EXIT_CODES)
-    .action(async (options: MetricsVerbOptions) => done(await (await import("./metrics.ts")).metrics(options)));
-  onStore(metrics);
+    .action(async (options: CountsVerbOptions) => done(await (await import("./counts.ts")).counts(options)));
+  onStore(counts);
   const health = program
     .command("health")
     .description("show the health of the store, its disk and each worker")

@@ -8,7 +8,7 @@ import { problemOf } from "./problem.ts";
 /** As they were typed. */
 export interface WorkerFlags {
   readonly timeoutMultiplier?: string;
-  readonly maxAttempts?: string;
+  readonly maxConcurrentAttempts?: string;
   readonly maxActiveRuns?: string;
   readonly stallAfter?: string;
   /** Each as `name=max`, with `/60s` and `/tenant` behind it. */
@@ -22,16 +22,16 @@ const NUMBER_MAX = 100_000;
 const MULTIPLIER_MAX = 1_000;
 const LIMITS_VARIABLE = "PAWL_LIMITS";
 const LIMIT = /^(?<name>[^=/,\s]+)=(?<max>\d+)(?:\/(?<per>\d+(?:\.\d+)?(?:ms|s|m|h|d)))?(?<each>\/tenant)?$/;
-const LIMIT_FORM = "write name=max[/per][/tenant], as llmTokens=100000/60s or dbConnections=50/tenant";
+const LIMIT_FORM = "write name=max[/per][/tenant], max from 1 on, per as 500ms, 60s, 5m or 1h: llmTokens=100000/60s, or dbConnections=50/tenant";
 const LENGTH = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 /** The flags, or else the environment; what neither says is left to its default. @throws PAWL_USAGE */
-export function workerSettings({ timeoutMultiplier, maxAttempts, maxActiveRuns, stallAfter, limit }: WorkerFlags): Settings {
+export function workerSettings({ timeoutMultiplier, maxConcurrentAttempts, maxActiveRuns, stallAfter, limit }: WorkerFlags): Settings {
   const multiplier = setting("--timeout-multiplier", timeoutMultiplier, "a number above 0, at most 1000", (text) => {
     const value = Number(text);
     return value > 0 && value <= MULTIPLIER_MAX ? value : undefined;
   });
-  const attempts = numberSetting("--max-attempts", maxAttempts);
+  const attempts = numberSetting("--max-concurrent-attempts", maxConcurrentAttempts);
   const runs = numberSetting("--max-active-runs", maxActiveRuns);
   const stall = setting("--stall-after", stallAfter, "90s, 10m or 2h", (text) => (LENGTH.test(text) ? (text as `${number}m`) : undefined));
   return {
@@ -68,7 +68,7 @@ function numberSetting(flag: string, typed: string | undefined): number | undefi
   });
 }
 
-/** `--max-attempts` is PAWL_MAX_ATTEMPTS in the environment. */
+/** `--max-concurrent-attempts` is PAWL_MAX_CONCURRENT_ATTEMPTS in the environment. */
 function setting<T>(flag: string, typed: string | undefined, form: string, read: (text: string) => T | undefined): T | undefined {
   const variable = `PAWL_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
   const text = typed ?? environmentVariable(variable);

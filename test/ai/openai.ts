@@ -1,5 +1,5 @@
 /**
- * What stands for a provider's package in the README.
+ * What stands for a provider's package in the guide.
  */
 import { scriptedModel } from "./scripted-model.ts";
 

@@ -556,7 +556,7 @@ describe("the JSON Schema for editors", () => {
     const examples = globSync("examples/**/*.{yaml,yml}", { cwd: root });
     expect(examples.length).toBeGreaterThan(0);
     for (const file of examples) expect(isDocument(readFileSync(join(root, file), "utf8")), file).toBe(true);
-    const [yaml] = /(?<=```yaml\n)[\s\S]*?(?=```)/.exec(readFileSync(join(root, "README.md"), "utf8"))!;
+    const [yaml] = /(?<=```yaml\n)[\s\S]*?(?=```)/.exec(readFileSync(join(root, "examples/guide/documents.md"), "utf8"))!;
     expect(isDocument(yaml)).toBe(true);
     for (const [what, nodes] of TWINS) expect(isDocument(nodesOf(nodes)), what).toBe(true);
   });

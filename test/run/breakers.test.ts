@@ -243,7 +243,7 @@ test("what somebody forced stays, from whatever process, until it is reset", asy
   expect(await forceBreaker(room.store, "api", undefined, room.clock.now())).toMatchObject({ state: "closed", failures: 0, reason: "reset" });
   await expect(forceBreaker(room.store, "apo", "open", 0)).rejects.toMatchObject({
     code: "PAWL_BREAKER_NOT_FOUND",
-    message: 'there is no breaker "apo" did you mean "api"?',
+    message: 'there is no breaker "apo"; did you mean "api"?',
   });
   expect(() => worker.breakers.force("apo", "open")).toThrow('there is no breaker "apo"');
 });
@@ -259,7 +259,7 @@ test("a breaker has the same numbers wherever it is named in a process; another 
     thrown = error;
   }
   expect(isPawlError(thrown, "PAWL_BREAKER_CONFLICT")).toBe(true);
-  expect(String(thrown)).toContain('breaker "api" was given twice with another failureThreshold, another openForMs');
+  expect(String(thrown)).toContain('breaker "api" is given twice, with failureThreshold 5 and 2, openFor 60000 and 1000 ms');
   await fail(room, worker, 5);
   await room.pass(OPEN_MS - 10);
   const newer = await room.boot([policy({ failureThreshold: 2 })]);

@@ -52,10 +52,10 @@ test("a machine needs no id, nor do the machines that it invokes", () => {
   expect(refusal({ invoke: { src: createMachine({}) } })).toBeUndefined();
 });
 
-const UNKNOWN_ACTION = ["action", "notfy", ' did you mean "notify"?'] as const;
-const UNKNOWN_GUARD = ["guard", "isPayed", ' did you mean "isPaid"?'] as const;
-const UNKNOWN_DELAY = ["delay", "patiense", ' did you mean "patience"?'] as const;
-const UNKNOWN_ACTOR = ["actor", "charje", ' did you mean "charge"?'] as const;
+const UNKNOWN_ACTION = ["action", "notfy", '; did you mean "notify"?'] as const;
+const UNKNOWN_GUARD = ["guard", "isPayed", '; did you mean "isPaid"?'] as const;
+const UNKNOWN_DELAY = ["delay", "patiense", '; did you mean "patience"?'] as const;
+const UNKNOWN_ACTOR = ["actor", "charje", '; did you mean "charge"?'] as const;
 
 describe("a name without an implementation is refused", () => {
   test.each([
@@ -80,7 +80,7 @@ describe("a name without an implementation is refused", () => {
   ])("%s", (_, [kind, name, meant], state) => {
     expect(refusal(state)).toMatchObject({
       code: "PAWL_UNKNOWN_IMPLEMENTATION",
-      message: `${kind} "${name}" is not implemented;${meant}`,
+      message: `${kind} "${name}" is not implemented${meant}`,
       at: 'machine "m", state "a"',
       next: `implement it: setup({ ${kind}s: { ${name}: ... } }), or correct its name`,
     });

@@ -1,5 +1,5 @@
 /**
- * Where pawl differs from a live actor of xstate on purpose: each test shows both. The README's list has these names.
+ * Where pawl differs from a live actor of xstate on purpose: each test shows both. The list of examples/guide/machines.md has these names.
  */
 import { expect, test, vi } from "vitest";
 import {

@@ -2,8 +2,13 @@
  * What operators see of limits and change in them, misspelt names, and what is left of limits that nobody uses.
  */
 import { expect, test } from "vitest";
+import { type AnyStateMachine, setup } from "xstate";
+import type { Cause } from "../../src/index.ts";
+import type { Agent } from "../../src/define/agent.ts";
+import { step } from "../../src/run/xstate/step.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import type { SimProcess } from "../sim/process.ts";
 
 /** Scenes that are played by one worker, and by two. */
 const scene = test.each([1, 2]);
@@ -106,13 +111,25 @@ test("a limit that there is not, a number that is none, and a tenant too many or
   const refused = (call: Promise<unknown>): Promise<unknown> => room.settled(call.catch((error: unknown) => error));
   expect(await refused(pawl.setLimit("lmTokens", 3))).toMatchObject({
     code: "PAWL_UNKNOWN_LIMIT",
-    message: 'there is no limit "lmTokens" did you mean "llmTokens"?',
+    message: 'there is no limit "lmTokens"; did you mean "llmTokens"?',
   });
   expect(await refused(pawl.resetLimit("agent:nobody"))).toMatchObject({ code: "PAWL_UNKNOWN_LIMIT" });
   expect(await refused(pawl.setLimit("llmTokens", 0))).toMatchObject({ code: "PAWL_INVALID_VALUE" });
   expect(await refused(pawl.setLimit("llmTokens", 3, { tenant: "a" }))).toMatchObject({ code: "PAWL_INVALID_VALUE" });
   expect(await refused(pawl.setLimit("calls", 3))).toMatchObject({ code: "PAWL_INVALID_VALUE" });
   expect(await refused(pawl.setLimit("calls", 3, { tenant: "a/b" }))).toMatchObject({ code: "PAWL_INVALID_ID" });
+});
+
+test("it is seen that workers were given different numbers, of which limit, and no longer once they have the same", async () => {
+  const room = new MachineRoom();
+  const of = async (): Promise<unknown> => Object.fromEntries((await room.settled(looker.limits())).map(({ name, differs }) => [name, differs]));
+  const { pawl: looker } = await room.boot([], { execute: false });
+  const first = await room.boot([wide(held({ concurrency: 2 }).agent, 1)], { limits: { seats: { max: 2 }, calls: { max: 3, per: "60s" } } });
+  await room.boot([wide(held({ concurrency: 3 }).agent, 2)], { limits: { seats: { max: 2 }, calls: { max: 3, per: "30s" } } });
+  expect(await of()).toEqual({ "agent:held": true, calls: true, seats: false });
+  first.kill();
+  await room.clock.advance(20_000);
+  expect(await of()).toEqual({ "agent:held": false, calls: false, seats: false });
 });
 
 test("an agent that uses what is not limited is refused where limits are given, and only there", async () => {
@@ -270,6 +287,58 @@ test("why says how many come before a node, by tenant and priority, and what the
     /; first of the 1 that wait in its worker; .*; 3 more in other workers, which take turns with it; the run has tenant "bolt"$/,
   );
   process.kill();
+});
+
+/** Calls the agent in a step, and is then at its end. */
+function calling(agent: Agent): AnyStateMachine {
+  return setup({ actors: { call: step(agent) } }).createMachine({
+    id: "steps",
+    initial: "a",
+    states: { a: { invoke: { id: "ask", src: "call", input: "step", onDone: "b" } }, b: { type: "final" } },
+  });
+}
+
+scene("why names the limit that a step of a machine waits for, its place in the queue, and how to go on (workers: %i)", async (workers) => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne } = held({ concurrency: 1 });
+  const [machine, flow] = [calling(agent), wide(agent, 3)];
+  const crew = await room.bootAll(workers, [machine, flow]);
+  const [process, other] = crew.processes;
+  const { pawl: looker } = await room.boot([], { execute: false });
+  await room.settled(process!.pawl.start(machine, { id: "first" }));
+  await room.clock.until(() => calls().length === 1);
+  await start(room, process!, flow, "f", { priority: 5 });
+  await room.settled(process!.pawl.start(machine, { id: "m", priority: -1 }));
+  await room.clock.advance(2_000);
+  const whyOf = async (pawl: SimProcess["pawl"], id: string): Promise<readonly Cause[]> => (await (await pawl.run(id)).why()).causes;
+  const queue = "is used; 4 are waited for, 1 by each of these; ";
+  expect(await whyOf(process!.pawl, "m")).toMatchObject([
+    {
+      kind: "limit",
+      actor: expect.stringMatching(/^ask~/) as string,
+      message: `ask: waits for "agent:held": 1 of 1 ${queue}about 3 of the 4 that wait in its worker come before; the run has priority -1`,
+      next: "`pawl limits set agent:held 2` if there may be more; `pawl limits ls` shows who uses it",
+    },
+  ]);
+  for (const pawl of [looker, ...(other === undefined ? [] : [other.pawl])])
+    expect(await whyOf(pawl, "m")).toMatchObject([
+      {
+        kind: "limit",
+        message: `ask: waits, unless it has begun, for "agent:held": 1 of 1 ${queue}4 wait in its worker, which alone knows their order; the run has priority -1`,
+      },
+    ]);
+  // where it is known, who has begun waits for nothing
+  expect(await whyOf(process!.pawl, "first")).toMatchObject([
+    { kind: "running", message: expect.stringContaining('ask: agent "held" runs, or waits for its turn') as string },
+  ]);
+  for (let ended = 1; ended <= 4; ended++) {
+    endOne();
+    await room.clock.until(() => calls().length === 1 + ended);
+  }
+  expect(calls()).toEqual(["step", "wide-0", "wide-1", "wide-2", "step"]);
+  await room.clock.advance(2_000);
+  for (const pawl of [looker, process!.pawl]) expect(await whyOf(pawl, "m")).toMatchObject([{ kind: "running" }]);
+  for (const each of crew.processes) each.kill();
 });
 
 scene(

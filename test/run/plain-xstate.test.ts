@@ -1,5 +1,5 @@
 /**
- * What plain xstate loses when a snapshot is saved as JSON and restored, and pawl keeps. The README's table has these names.
+ * What plain xstate loses when a snapshot is saved as JSON and restored, and pawl keeps. The table of examples/guide/machines.md has these names.
  */
 import { expect, test, vi } from "vitest";
 import {

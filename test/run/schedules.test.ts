@@ -344,7 +344,7 @@ describe("what people ask of a schedule", () => {
     const room = new ScheduleRoom();
     const { pawl } = await room.serve([hourly()]);
     await expect(room.settled(pawl.runSchedule("hourli"))).rejects.toThrow(
-      expect.objectContaining({ code: "PAWL_SCHEDULE_NOT_FOUND", message: 'there is no schedule "hourli" did you mean "hourly"?' }),
+      expect.objectContaining({ code: "PAWL_SCHEDULE_NOT_FOUND", message: 'there is no schedule "hourli"; did you mean "hourly"?' }),
     );
   });
 

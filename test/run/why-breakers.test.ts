@@ -2,7 +2,9 @@
  * Why a run waits for a circuit breaker: which one, since when, until when, and what it failed of last; in any process.
  */
 import { expect, test } from "vitest";
+import { setup } from "xstate";
 import type { BreakerOptions, Cause } from "../../src/index.ts";
+import { step } from "../../src/run/xstate/step.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 import type { SimProcess } from "../sim/process.ts";
 
@@ -77,4 +79,21 @@ test("what fails at once because it is open says what it failed of, and what is 
   expect(found[0]!.message).toContain(
     'the circuit breaker "api" is open (2 failures in a row, the last of them PAWL_AGENT_FAILED no credit); it is tried again from ',
   );
+});
+
+test("a step of a machine that waits for a breaker says which; from where nobody knows whether it has begun, that too", async () => {
+  const room = new MachineRoom();
+  const ill = anyAgent("ill", () => Promise.reject(new Error("no credit")), { retry: { maxAttempts: 50, initialInterval: 1, maxInterval: 1 }, breaker: WAITS });
+  const machine = setup({ actors: { call: step(ill) } }).createMachine({ id: "m", invoke: { id: "ask", src: "call", input: 1 } });
+  const worker = await room.boot([machine]);
+  await room.settled(worker.pawl.start(machine, { id: "r" }));
+  await room.clock.advance(5_000);
+  const about = 'the circuit breaker "api", which is open since';
+  expect(await causes(worker)).toMatchObject([
+    { kind: "circuitOpen", actor: expect.stringMatching(/^ask~/) as string, message: expect.stringContaining(`ask: waits for ${about}`) as string },
+  ]);
+  const looker = await room.boot([], { execute: false });
+  expect(await causes(looker)).toMatchObject([
+    { kind: "circuitOpen", message: expect.stringContaining(`ask: waits, unless it has begun, for ${about}`) as string },
+  ]);
 });

@@ -44,6 +44,6 @@ test("ls shows each breaker; open, close and reset say how it is to be; an unkno
   expect(await folder.pawl("breaker", "open", "serch")).toEqual({
     code: 5,
     stdout: "",
-    stderr: 'PAWL_BREAKER_NOT_FOUND there is no breaker "serch" did you mean "search"?\nnext: see `pawl breaker ls`\n',
+    stderr: 'PAWL_BREAKER_NOT_FOUND there is no breaker "serch"; did you mean "search"?\nnext: see `pawl breaker ls`\n',
   });
 });

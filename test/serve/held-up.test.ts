@@ -25,10 +25,19 @@ nodes:
   d: { agent: ill }
 `;
 
+/** A machine whose step calls an agent of which one attempt may run. */
+const machineAt = (port: number): string => `import { agent, step } from "pawl";
+import { setup } from "xstate";
+import { z } from "zod";
+const lone = agent({ name: "lone", input: z.string(), output: z.unknown(), http: { url: "http://127.0.0.1:${port}/slow" }, concurrency: 1 });
+export const asking = setup({ actors: { call: step(lone) } }).createMachine({ id: "asking", invoke: { id: "ask", src: "call", input: "x" } });
+`;
+
 test("it is said which limit and which breaker, how many wait, until when, for whom, and what to type", async () => {
   const folder = makeFolder();
   folder.write("busy.yaml", documentAt((server.address() as AddressInfo).port));
-  const worker = await folder.work("busy.yaml");
+  folder.write("asking.ts", machineAt((server.address() as AddressInfo).port));
+  const worker = await folder.work("busy.yaml", "asking.ts");
   await folder.pawl("start", "busy.yaml", "--id", "r-1", "--tenant", "acme", "--priority", "3");
   const words = ["r-1", "--store", ".pawl/pawl.db"];
   await vi.waitFor(async () => expect((await folder.pawl("why", ...words)).stdout).toMatch(/circuitOpen[^]* 2 wait in its worker/), { timeout: 30_000 });
@@ -43,8 +52,12 @@ test("it is said which limit and which breaker, how many wait, until when, for w
   const { stdout: show } = await folder.pawl("show", ...words);
   expect(show).toMatch(/^d: waits for the circuit breaker "api".*\n {2}`pawl breaker reset api --store .pawl\/pawl.db` lets calls through at once; /m);
   expect(show).toMatch(/^\w, \w: wait for "agent:slow".*\n {2}`pawl limits set agent:slow 2 --store .pawl\/pawl.db` if there may be more; /m);
+  for (const id of ["m-1", "m-2"]) await folder.pawl("start", "asking.ts", "--id", id);
+  const held = 'ask: waits, unless it has begun, for "agent:lone": 1 of 1 is used; 1 are waited for, 1 by each of these; 1 wait in its worker';
+  await vi.waitFor(async () => expect((await folder.pawl("why", "m-2")).stdout).toContain(`limit  ${held}`), { timeout: 30_000 });
+  expect((await folder.pawl("show", "m-2")).stdout).toMatch(new RegExp(`^${held}.*\n {2}\`pawl limits set agent:lone 2\` if there may be more; `, "m"));
   expect((await folder.pawl("limits", "ls")).stdout).toMatch(/^agent:slow +1 +1 +2(, about \S+s)? /m);
-  const [limit] = JSON.parse((await folder.pawl("limits", "ls", "--json")).stdout) as object[];
+  const limit = (JSON.parse((await folder.pawl("limits", "ls", "--json")).stdout) as { name: string }[]).find(({ name }) => name === "agent:slow");
   expect(limit).toMatchObject({ name: "agent:slow", used: 1, waiting: 2, nodes: 2, shares: [{ share: 1, used: 1, nodes: 2 }] });
   expect((await folder.pawl("breaker", "ls")).stdout).toMatch(/^api +open .* a call tries from .* PAWL_AGENT_HTTP the service answered with status 503$/m);
   const [breaker] = JSON.parse((await folder.pawl("breaker", "ls", "--json")).stdout) as object[];

@@ -20,7 +20,7 @@ name: seated
 agents: { model: { http: { url: "${url}" }, uses: { seats: 1, tokens: 3 } } }
 nodes: { one: { agent: model }, two: { agent: model } }
 `;
-const FORM = "next: write name=max[/per][/tenant], as llmTokens=100000/60s or dbConnections=50/tenant\n";
+const FORM = "next: write name=max[/per][/tenant], max from 1 on, per as 500ms, 60s, 5m or 1h: llmTokens=100000/60s, or dbConnections=50/tenant\n";
 
 test("a worker's limits are listed, set and reset from another process, and a run is started for a tenant", async () => {
   const folder = makeFolder();
@@ -40,7 +40,7 @@ test("a worker's limits are listed, set and reset from another process, and a ru
   expect(reset).toMatchObject({ name: "agent:model", max: 3 });
   expect(await folder.pawl("limits", "set", "agent:modl", "1")).toMatchObject({
     code: 5,
-    stderr: expect.stringContaining('PAWL_UNKNOWN_LIMIT there is no limit "agent:modl" did you mean "agent:model"?') as string,
+    stderr: expect.stringContaining('PAWL_UNKNOWN_LIMIT there is no limit "agent:modl"; did you mean "agent:model"?') as string,
   });
   expect((await folder.pawl("limits", "set", "agent:model", "0")).code).toBe(2);
   worker.kill("SIGTERM");
@@ -55,7 +55,10 @@ test("what agents of a document use is limited by --limit of their worker, and i
   onTestFinished(() => server.close().closeAllConnections());
   folder.write("seated.yaml", seated(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`));
   const refused = await folder.pawl("work", "seated.yaml", "--limit", "seat=1");
-  expect(refused).toMatchObject({ code: 5, stderr: expect.stringMatching(/^PAWL_UNKNOWN_LIMIT .*did you mean "seat"\?.*\n(.*\n)*.*by --limit;/) as string });
+  expect(refused).toMatchObject({
+    code: 5,
+    stderr: expect.stringMatching(/^PAWL_UNKNOWN_LIMIT .*did you mean "seat"\?.*\n(.*\n)*.*or --limit seats=MAX\n/) as string,
+  });
   await folder.work("seated.yaml", "--limit", "seats=1/tenant", "--limit", "tokens=50/90s");
   await folder.pawl("start", "seated.yaml", "--id", "r-1", "--tenant", "acme");
   await vi.waitFor(async () => {
@@ -71,6 +74,9 @@ test("what agents of a document use is limited by --limit of their worker, and i
     asked.at(-1)!.end("1");
   }
   expect((await folder.pawl("watch", "r-1")).code).toBe(0);
+  await folder.work("seated.yaml", "--limit", "seats=1/tenant", "--limit", "tokens=60/90s");
+  const differs = 'workers were given different numbers for "tokens", and each goes by its own: start them with the same\n';
+  expect(await folder.pawl("limits", "ls")).toMatchObject({ code: 0, stderr: differs });
 });
 
 test("pawl run limits, too, and says it again in the command that goes on", async () => {

@@ -107,6 +107,7 @@ test("actors are a tree in depth-first order, and a long one is cut", () => {
       parent,
       id: key,
       src: "x",
+      agent: undefined,
       status: "running",
       state: undefined,
       context: undefined,

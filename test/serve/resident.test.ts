@@ -30,7 +30,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["why", "doc-7"],
   ["why", "r-7"],
   ["failures"],
-  ["metrics"],
+  ["counts"],
   ["health"],
   ["timeouts"],
   ["watch", "r-1"],

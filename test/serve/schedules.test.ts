@@ -47,7 +47,7 @@ test("run and ls speak JSON; an unknown name is 5, none at all is told", async (
   expect(unknown).toEqual({
     code: 5,
     stdout: "",
-    stderr: 'PAWL_SCHEDULE_NOT_FOUND there is no schedule "nightli" did you mean "nightly"?\nnext: see `pawl schedules ls`\n',
+    stderr: 'PAWL_SCHEDULE_NOT_FOUND there is no schedule "nightli"; did you mean "nightly"?\nnext: see `pawl schedules ls`\n',
   });
   const other = makeFolder();
   other.write("echo.yaml", "name: echo\nagents: { echo: { module: ./agents.mjs } }\nnodes: { only: { agent: echo, input: {} } }\n");

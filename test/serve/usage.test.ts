@@ -10,7 +10,7 @@ import { HELD, makeFolder } from "./command.ts";
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
 const LIMITS = ["limits"];
-const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "metrics", "health", "timeouts"];
+const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "counts", "health", "timeouts"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
 const PROTECT = ["breaker"];
 const DEFINE = ["check", "graph", "schema"];
@@ -24,10 +24,10 @@ test("--help lists every verb, in groups", async () => {
   ]);
   expect(groups.slice(1, -1)).toEqual([
     ["Execute", EXECUTE],
-    ["At certain times", TIMES],
-    ["So much and no more", LIMITS],
+    ["Schedules", TIMES],
+    ["Limits", LIMITS],
     ["Look", LOOK],
-    ["Act on a run, wherever it is", ACT],
+    ["Control a run", ACT],
     ["Protection", PROTECT],
     ["Definitions", DEFINE],
     ["Keep house", KEEP_HOUSE],

@@ -95,9 +95,9 @@ test("how a worker works is said by flags, or else by its environment; what is w
   const alone = await folder.pawl("work", "held.yaml", "--stall-after", "10m");
   expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining("stallAfter is given, but nobody to tell") as string });
   vi.stubEnv("PAWL_STALL_AFTER", "10m");
-  expect(workerSettings({ maxAttempts: "7", maxActiveRuns: "5" })).toEqual({ maxConcurrentAttempts: 7, maxActiveRuns: 5, stallAfter: "10m" });
+  expect(workerSettings({ maxConcurrentAttempts: "7", maxActiveRuns: "5" })).toEqual({ maxConcurrentAttempts: 7, maxActiveRuns: 5, stallAfter: "10m" });
   for (const [name, text] of [
-    ["PAWL_MAX_ATTEMPTS", "1.5"],
+    ["PAWL_MAX_CONCURRENT_ATTEMPTS", "1.5"],
     ["PAWL_MAX_ACTIVE_RUNS", "0"],
     ["PAWL_STALL_AFTER", "soon"],
     ["PAWL_LIMITS", "seats"],
@@ -107,8 +107,8 @@ test("how a worker works is said by flags, or else by its environment; what is w
     vi.unstubAllEnvs();
   }
   vi.stubEnv("PAWL_TIMEOUT_MULTIPLIER", "0.001");
-  vi.stubEnv("PAWL_MAX_ATTEMPTS", "1");
-  const hasty = folder.start("work", "held.yaml", "--max-attempts", "2");
+  vi.stubEnv("PAWL_MAX_CONCURRENT_ATTEMPTS", "1");
+  const hasty = folder.start("work", "held.yaml", "--max-concurrent-attempts", "2");
   const narrow = folder.start("work", "two.yaml", "--store", "two.db", "--timeout-multiplier", "1", "--max-active-runs", "1");
   vi.unstubAllEnvs();
   await Promise.all([hasty.printed("is ready"), narrow.printed("is ready")]);

@@ -82,7 +82,7 @@ class Check {
     if (known.includes(name)) return;
     const registered = known.filter((other) => !other.startsWith("xstate."));
     throw new PawlError("PAWL_UNKNOWN_IMPLEMENTATION", {
-      message: `${kind} "${name}" is not implemented;${didYouMean(name, registered) || ` ${kind}s: ${registered.slice(0, SHOWN_MAX).join(", ") || "none"}`}`,
+      message: `${kind} "${name}" is not implemented${didYouMean(name, registered) || `; ${kind}s: ${registered.slice(0, SHOWN_MAX).join(", ") || "none"}`}`,
       next: `implement it: setup({ ${kind}s: { ${/^\w+$/.test(name) ? name : JSON.stringify(name)}: ... } }), or correct its name`,
       at,
       data: { kind, name, known: registered },
