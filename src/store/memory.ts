@@ -8,9 +8,9 @@ import { due, lastEnded, listed } from "./memory-list.ts";
 import { MemoryNotices } from "./memory-notices.ts";
 import { MemorySchedules } from "./memory-schedules.ts";
 import { MemoryShared } from "./memory-shared.ts";
+import type { Amendment, SharedChanges, SharedRecord } from "./shared-record.ts";
 import {
   type ActorRecord,
-  type Amendment,
   type ChangeRecord,
   type Commit,
   type EpochRecord,
@@ -27,7 +27,6 @@ import {
   type RunRecord,
   type ScheduleChange,
   type ScheduleRecord,
-  type SharedRecord,
   type Store,
   type StoredActor,
   WAITS_FOR_EVENT,
@@ -98,6 +97,10 @@ export class MemoryStore implements Store {
 
   async readShared(): Promise<SharedRecord[]> {
     return this.#shared.read();
+  }
+
+  async sharedSince(number: number): Promise<SharedChanges> {
+    return this.#shared.since(number);
   }
 
   #apply(commit: Commit): Outcome {

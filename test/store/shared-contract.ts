@@ -2,7 +2,7 @@
  * The part of a store's contract that is about rows which workers share.
  */
 import { expect, test } from "vitest";
-import type { Amendment } from "../../src/store/store.ts";
+import type { Amendment } from "../../src/store/shared-record.ts";
 import { commitOf } from "./commit-of.ts";
 import { type Place, describeStore } from "./contract.ts";
 
