@@ -143,7 +143,8 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO sequence VALUES (0);
   CREATE INDEX history_sequence ON history (sequence);
   `,
-  // Each row that workers share has the number of its last change, and is told of when it is gone (no body).
+  // Each row that workers share has the number of its last change, and is told of when it is gone (no body). Runs that are
+  // nobody's are found in the order in which they should begin.
   `
   ALTER TABLE shared RENAME TO unnumbered;
   CREATE TABLE shared (
@@ -155,5 +156,9 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE unnumbered;
   CREATE INDEX shared_change ON shared (change_no);
   CREATE INDEX shared_gone ON shared (change_no) WHERE body IS NULL;
+  ALTER TABLE run ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+  UPDATE run SET rank = created_at;
+  DROP INDEX run_definition_ready;
+  CREATE INDEX run_definition_ready ON run (definition, suspicion, epoch, rank) WHERE finished = 0 AND wake_at IS NULL;
   `,
 ];

@@ -149,6 +149,8 @@ export interface Commit {
   readonly notices?: readonly Notice[];
   /** Of a commit that creates the run. */
   readonly facts?: RunFacts;
+  /** Of a commit that creates the run: the less, the sooner it is claimed. Default: `at`. */
+  readonly rank?: number;
   /** Nothing is kept when it is left out: of the commits before, none can be read. */
   readonly keepPast?: KeepPast;
 }
@@ -251,8 +253,9 @@ export interface Store {
   reopen(commit: Commit): Promise<Outcome>;
   /**
    * Takes over unfinished runs whose epoch is not open, that have one of these definitions and are ready (no `wakeAt`)
-   * or due (`wakeAt` <= `now`); counts a suspicion for each. Suspects come last and one at a time. Sleeping runs stay as
-   * they are. An epoch that is not open gets none.
+   * or due (`wakeAt` <= `now`); counts a suspicion for each. Those that are ready come first, by rank and id, whosever
+   * they were; then those that are due, by their instants. Suspects come last and one at a time. Sleeping runs stay as they
+   * are. An epoch that is not open gets none.
    */
   claim(epoch: number, definitions: readonly string[], at: number, now: number, limit: number): Promise<RunRecord[]>;
   /**

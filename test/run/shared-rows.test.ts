@@ -156,12 +156,12 @@ test("who was away for very long learns what is gone", async () => {
 
 type Step =
   | { readonly by: "here" | "others" | "away"; readonly key: string }
-  | { readonly does: "takes" | "writes" | "knows" | "doubts" | "looks" | "hears" | "fails" };
+  | { readonly does: "takes" | "writes" | "knows" | "doubts" | "looks" | "hears" | "hearsLast" | "fails" };
 
 const keys = fc.constantFrom("x", "y", "z");
 const steps: fc.Arbitrary<Step>[] = [
   ...(["here", "others", "away"] as const).map((by) => keys.map((key): Step => ({ by, key }))),
-  ...(["takes", "writes", "knows", "doubts", "looks", "hears", "fails"] as const).map((does) => fc.constant<Step>({ does })),
+  ...(["takes", "writes", "knows", "doubts", "looks", "hears", "hearsLast", "fails"] as const).map((does) => fc.constant<Step>({ does })),
 ];
 
 /** One worker, whose writes and reads take as long as they like and end as they like, beside others that write and delete. */
@@ -198,6 +198,7 @@ class Plot {
     else if (step.does === "doubts" && this.#taken !== undefined) this.#settle(() => this.rows.notWritten());
     else if (step.does === "looks") this.#looks.push(this.rows.refresh().catch(quiet));
     else if (step.does === "hears") this.#reads.shift()?.ends();
+    else if (step.does === "hearsLast") this.#reads.pop()?.ends();
     else if (step.does === "fails") this.#reads.pop()?.fails();
     await nextLoop();
     await this.#check();
