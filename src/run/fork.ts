@@ -10,6 +10,7 @@ import { PawlError } from "../errors.ts";
 import { type Random, newRunId } from "../random.ts";
 import { type Commit, NOBODY, type RunRecord, type Store } from "../store/store.ts";
 import type { Definition } from "./definition.ts";
+import { rankOf } from "./flow.ts";
 import { draftMachineFork } from "./fork-machine.ts";
 import type { ForkDraft, ForkOptions, ForkPlan } from "./fork-plan.ts";
 import { draftWorkflowFork } from "./fork-workflow.ts";
@@ -75,7 +76,8 @@ function draft(store: Store, record: RunRecord, options: ForkOptions, find: Find
 
 function commitOf(id: string, record: RunRecord, made: ForkDraft, options: ForkRunOptions, origin: string, now: number): Commit {
   const { actors, wakeAt } = made.begin(id, now);
-  const body = { ...made.body, lane: openRunRow(record).lane };
+  const { lane } = openRunRow(record);
+  const body = { ...made.body, lane };
   const of = { name: record.workflow, hash: record.definition };
   return {
     runId: id,
@@ -85,6 +87,7 @@ function commitOf(id: string, record: RunRecord, made: ForkDraft, options: ForkR
     run: runRow(id, 1, of, { status: made.body.state, finished: false, wakeAt }, body),
     actors,
     history: JSON.stringify([["run.forked"]]),
+    rank: rankOf({ lane }, { since: now }),
     facts: { subject: options.subject ?? record.subject ?? undefined, tags: options.tags ?? record.tags, origin },
   };
 }

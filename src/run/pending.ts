@@ -3,6 +3,7 @@
  */
 import { type Commit, NOBODY, type RunFacts } from "../store/store.ts";
 import type { Definition } from "./definition.ts";
+import { rankOf } from "./flow.ts";
 import type { Lane } from "./lane.ts";
 import { INPUT_KEY, type RunBody, runRow, valueRow } from "./row.ts";
 
@@ -31,6 +32,7 @@ export function pendingCommit(
     run: runRow(id, 1, definition, { status: STATUS, finished: false, wakeAt: startAt ?? null }, body),
     actors: [valueRow(id, INPUT_KEY, input)],
     history: "[]",
+    rank: rankOf({ lane: facts?.lane }, { since: at }),
     ...(facts !== undefined && { facts }),
   };
 }

@@ -73,8 +73,13 @@ export class Places {
     this.#since.set(run, Math.min(createdAt, (parent && this.#since.get(parent)) ?? createdAt));
   }
 
+  /** Where it stands, here and among runs that are nobody's: less is sooner. */
+  rankOf(run: HostedRun): number {
+    return rankOf({ lane: run.lane ?? NO_LANE }, { since: this.#since.get(run) ?? 0 });
+  }
+
   standInLine(run: HostedRun): void {
-    const ticket = { run, rank: rankOf({ lane: run.lane ?? NO_LANE }, { since: this.#since.get(run) ?? 0 }) };
+    const ticket = { run, rank: this.rankOf(run) };
     this.#tickets.set(run, ticket);
     this.#line.push(ticket, ticket.rank);
   }

@@ -7,7 +7,8 @@
  * 3. A worker whose epoch is closed changes nothing.
  */
 import type { Log } from "../define/agent.ts";
-import type { Amendment, Store } from "../store/store.ts";
+import type { Amendment, SharedChanges } from "../store/shared-record.ts";
+import type { Store } from "../store/store.ts";
 
 /** What becomes of a row's value; `undefined` is none. Pure: it is called again when a transaction has to be repeated. */
 export type Change<Value> = (value: Value | undefined, isOpen: (epoch: number) => boolean) => Value | undefined;
@@ -54,6 +55,8 @@ export class SharedRows {
   #writing: PromiseWithResolvers<void> | undefined;
   #isStopped = false;
   #number = 0;
+  /** All changes of the rows up to that of this number have been seen. */
+  #readTo = 0;
   /** Of each read that is under way: the rows that were written here meanwhile. */
   readonly #reads = new Set<Set<string>>();
 
@@ -161,11 +164,13 @@ export class SharedRows {
   async refresh(): Promise<void> {
     let isBehind: boolean;
     do {
-      const own = new Set<string>();
+      const [own, from] = [new Set<string>(), this.#readTo];
       this.#reads.add(own);
       try {
-        const rows = await this.#store.readShared();
-        isBehind = this.#seeAll(new Map(rows.map(({ key, body }) => [key, body])), own);
+        const changes = await this.#store.sharedSince(from);
+        // another read that ended meanwhile has seen more, or less
+        isBehind = from !== this.#readTo || this.#seeAll(changes, own);
+        if (!isBehind) this.#readTo = changes.number;
       } finally {
         this.#reads.delete(own);
       }
@@ -174,9 +179,10 @@ export class SharedRows {
   }
 
   /** Answers whether something is another than what is known of rows that were written here meanwhile. */
-  #seeAll(bodies: ReadonlyMap<string, string>, own: ReadonlySet<string>): boolean {
+  #seeAll({ rows, isAll }: SharedChanges, own: ReadonlySet<string>): boolean {
+    const bodies = new Map(rows.map(({ key, body }) => [key, body ?? undefined]));
     let isBehind = false;
-    for (const key of new Set([...bodies.keys(), ...this.#seen.keys()]))
+    for (const key of isAll ? new Set([...bodies.keys(), ...this.#seen.keys()]) : bodies.keys())
       if (own.has(key) || this.#taken.has(key)) isBehind ||= bodies.get(key) !== this.#seen.get(key);
       else this.#see(key, bodies.get(key));
     return isBehind;

@@ -237,7 +237,7 @@ export class Worker implements RunSeams {
   #take(run: HostedRun): Commit {
     const commit = this.#time.dated(run.takeCommit(this.epoch));
     const facts = this.#facts.get(run);
-    return facts === undefined || commit.from > 0 ? commit : { ...commit, facts };
+    return commit.from > 0 ? commit : { ...commit, rank: this.turns.places.rankOf(run), ...(facts && { facts }) };
   }
 
   #applyStimuli(touched: Set<HostedRun>, budget: number): number {

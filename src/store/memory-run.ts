@@ -4,11 +4,10 @@
 import { MemoryPast } from "./memory-past.ts";
 import { type Commit, type HistoryRecord, type InboxRecord, type RunRecord, type StoredActor, SUSPICION_WINDOW_MS, SUSPICIONS_MAX } from "./store.ts";
 
-export type MemoryRecord = RunRecord & { readonly finished: boolean; readonly suspectedAt: number };
+export type MemoryRecord = RunRecord & { readonly finished: boolean; readonly suspectedAt: number; readonly rank: number };
 
 export interface StoredRun {
   record: MemoryRecord;
-  order: number;
   readonly actors: Map<string, StoredActor>;
   readonly history: HistoryRecord[];
   /** Event ids with the commits that consumed them. */
@@ -17,18 +16,23 @@ export interface StoredRun {
   readonly past: MemoryPast;
 }
 
-export function emptyRun(order: number, { runId, epoch, at, facts }: Commit): StoredRun {
+export function emptyRun({ runId, epoch, at, facts, rank = at }: Commit): StoredRun {
   const looked = { subject: facts?.subject ?? null, tags: [...new Set(facts?.tags)], origin: facts?.origin ?? null };
-  const record = { id: runId, createdAt: at, epoch, suspicion: 0, suspectedAt: 0, reason: null, ...looked };
+  const record = { id: runId, createdAt: at, epoch, suspicion: 0, suspectedAt: 0, rank, reason: null, ...looked };
   return {
     record: record as unknown as MemoryRecord,
-    order,
     actors: new Map(),
     history: [],
     events: new Map(),
     inbox: [],
     past: new MemoryPast(),
   };
+}
+
+/** Those that are ready come first, by their ranks; then those that are due, by their instants. */
+export function claimOrder(a: MemoryRecord, b: MemoryRecord): number {
+  const [of, other] = [a.wakeAt ?? 0, b.wakeAt ?? 0];
+  return of - other || (a.wakeAt === null ? a.rank - b.rank : 0) || (a.id < b.id ? -1 : 1);
 }
 
 export function takeOver(run: StoredRun, epoch: number, at: number): RunRecord {

@@ -3,14 +3,14 @@
  * can be played by dropping a worker and abandoning its epoch.
  */
 import { PawlError } from "../errors.ts";
-import { type MemoryRecord, type StoredRun, emptyRun, takeOver } from "./memory-run.ts";
+import { type MemoryRecord, type StoredRun, claimOrder, emptyRun, takeOver } from "./memory-run.ts";
 import { due, lastEnded, listed } from "./memory-list.ts";
 import { MemoryNotices } from "./memory-notices.ts";
 import { MemorySchedules } from "./memory-schedules.ts";
 import { MemoryShared } from "./memory-shared.ts";
+import type { Amendment, SharedChanges, SharedRecord } from "./shared-record.ts";
 import {
   type ActorRecord,
-  type Amendment,
   type ChangeRecord,
   type Commit,
   type EpochRecord,
@@ -27,7 +27,6 @@ import {
   type RunRecord,
   type ScheduleChange,
   type ScheduleRecord,
-  type SharedRecord,
   type Store,
   type StoredActor,
   WAITS_FOR_EVENT,
@@ -47,7 +46,6 @@ export class MemoryStore implements Store {
   readonly #shared = new MemoryShared();
   #epoch = NOBODY;
   #number = 0;
-  #created = 0;
 
   async openEpoch(at: number, facts: string): Promise<number> {
     this.#epochs.set(++this.#epoch, { id: this.#epoch, openedAt: at, beat: 0, facts, isHeld: true });
@@ -100,12 +98,16 @@ export class MemoryStore implements Store {
     return this.#shared.read();
   }
 
+  async sharedSince(number: number): Promise<SharedChanges> {
+    return this.#shared.since(number);
+  }
+
   #apply(commit: Commit): Outcome {
     const known = this.#runs.get(commit.runId);
     if (commit.from === 0) {
       if (known !== undefined || (commit.epoch !== NOBODY && !this.#epochs.has(commit.epoch))) return "fenced";
       this.#trash.delete(commit.runId);
-      this.#write(commit, emptyRun(this.#created++, commit));
+      this.#write(commit, emptyRun(commit));
       return "committed";
     }
     if (known?.record.commitNo !== commit.from || known.record.epoch !== commit.epoch || known.record.finished) return "fenced";
@@ -158,7 +160,7 @@ export class MemoryStore implements Store {
     const isFree = ({ record }: StoredRun): boolean =>
       !record.finished && !this.#epochs.has(record.epoch) && (record.wakeAt ?? 0) <= now && definitions.includes(record.definition);
     const free = [...this.#runs.values()].filter(isFree);
-    free.sort((a, b) => a.record.suspicion - b.record.suspicion || (a.record.wakeAt ?? 0) - (b.record.wakeAt ?? 0) || a.order - b.order);
+    free.sort(({ record: a }, { record: b }) => a.suspicion - b.suspicion || claimOrder(a, b));
     const batch = free.slice(0, free[0]?.record.suspicion ? 1 : limit).filter((run, _, [first]) => run.record.suspicion === first!.record.suspicion);
     return batch.map((run) => takeOver(run, epoch, at));
   }

@@ -143,4 +143,22 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO sequence VALUES (0);
   CREATE INDEX history_sequence ON history (sequence);
   `,
+  // Each row that workers share has the number of its last change, and is told of when it is gone (no body). Runs that are
+  // nobody's are found in the order in which they should begin.
+  `
+  ALTER TABLE shared RENAME TO unnumbered;
+  CREATE TABLE shared (
+    key TEXT PRIMARY KEY,
+    body TEXT,
+    change_no INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO shared SELECT key, body, row_number() OVER (ORDER BY key) FROM unnumbered;
+  DROP TABLE unnumbered;
+  CREATE INDEX shared_change ON shared (change_no);
+  CREATE INDEX shared_gone ON shared (change_no) WHERE body IS NULL;
+  ALTER TABLE run ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+  UPDATE run SET rank = created_at;
+  DROP INDEX run_definition_ready;
+  CREATE INDEX run_definition_ready ON run (definition, suspicion, epoch, rank) WHERE finished = 0 AND wake_at IS NULL;
+  `,
 ];

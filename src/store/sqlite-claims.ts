@@ -1,6 +1,7 @@
 /**
  * Who owns a run. One whose epoch is not open can be claimed: it is looked for definition by definition, so that the
- * runs of others, and those that sleep, are never walked through; and first without locking the file.
+ * runs of others, and those that sleep, are never walked through; and first without locking the file. Of those that are ready
+ * the first are found by an index, however many there are.
  */
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { writeNotice } from "./sqlite-notices.ts";
@@ -17,7 +18,15 @@ const ANY_READY = `SELECT 1 FROM json_each(?1) AS level CROSS JOIN json_each(?2)
 const NOT_OPEN = "+epoch NOT IN (SELECT value FROM json_each(?4))";
 const ANY_DUE = `SELECT 1 FROM json_each(?1) AS level CROSS JOIN json_each(?2) AS wanted CROSS JOIN run
   WHERE ${WAITING} AND ${IS_OF} AND ${NOT_OPEN} AND wake_at <= ?3 LIMIT 1`;
-const FREE_READY = `SELECT run.id FROM json_each(?3) AS gap CROSS JOIN run WHERE ${READY} AND definition = ?1 AND suspicion = ?2 AND ${IN_GAP} LIMIT ?4`;
+/** The owners, not open, that ready runs of these definitions have: one step into the index for each, however many runs there are. */
+const nextOwner = (definition: string, above: string, below: string): string => `(SELECT epoch FROM run WHERE ${READY}
+    AND definition = ${definition} AND suspicion = ?2 AND epoch > ${above} AND epoch < ${below} ORDER BY epoch LIMIT 1)`;
+const FREE_OWNERS = `WITH RECURSIVE free (definition, owner, below) AS (
+    SELECT wanted.value, ${nextOwner("wanted.value", "gap.value ->> 0", "gap.value ->> 1")}, gap.value ->> 1
+      FROM json_each(?1) AS wanted CROSS JOIN json_each(?3) AS gap
+    UNION ALL SELECT definition, ${nextOwner("free.definition", "free.owner", "free.below")}, below FROM free WHERE owner IS NOT NULL)
+  SELECT definition, owner FROM free WHERE owner IS NOT NULL`;
+const FREE_READY = `SELECT id, rank FROM run WHERE ${READY} AND definition = ?1 AND suspicion = ?2 AND epoch = ?3 AND rank <= ?4 ORDER BY rank, id LIMIT ?5`;
 const FREE_DUE = `SELECT id, wake_at AS wakeAt FROM run WHERE ${WAITING} AND definition = ?1 AND suspicion = ?2 AND ${NOT_OPEN} AND wake_at <= ?3
   ORDER BY wake_at LIMIT ?5`;
 const UNOWNED = `SELECT 1 FROM json_each(?1) AS level CROSS JOIN json_each(?2) AS wanted CROSS JOIN run
@@ -97,24 +106,26 @@ function claimSome(connection: SqliteConnection, epoch: number, definitions: rea
   return [];
 }
 
-function freeRuns(
-  connection: SqliteConnection,
-  { ids: open, gaps }: OpenEpochs,
-  definitions: readonly string[],
-  suspicion: number,
-  now: number,
-  limit: number,
-): string[] {
-  const ids: string[] = [];
-  for (const definition of definitions) {
-    for (const { id } of connection.all<{ id: string }>(FREE_READY, definition, suspicion, gaps, limit - ids.length)) ids.push(id);
-    if (ids.length === limit) return ids;
-  }
+function freeRuns(connection: SqliteConnection, open: OpenEpochs, definitions: readonly string[], suspicion: number, now: number, limit: number): string[] {
+  const ids = freeReady(connection, open, definitions, suspicion, limit);
+  if (ids.length === limit) return ids;
   const due = definitions.flatMap((definition) =>
-    connection.all<{ id: string; wakeAt: number }>(FREE_DUE, definition, suspicion, now, open, limit - ids.length),
+    connection.all<{ id: string; wakeAt: number }>(FREE_DUE, definition, suspicion, now, open.ids, limit - ids.length),
   );
   due.sort((a, b) => a.wakeAt - b.wakeAt);
   return [...ids, ...due.map(({ id }) => id)].slice(0, limit);
+}
+
+/** The first of each owner's, and of these the first. */
+function freeReady(connection: SqliteConnection, { gaps }: OpenEpochs, definitions: readonly string[], suspicion: number, limit: number): string[] {
+  let first: { id: string; rank: number }[] = [];
+  const owners = connection.all<{ definition: string; owner: number }>(FREE_OWNERS, JSON.stringify(definitions), suspicion, gaps);
+  for (const { definition, owner } of owners) {
+    const last = first.length < limit ? Number.MAX_SAFE_INTEGER : first.at(-1)!.rank;
+    first.push(...connection.all<{ id: string; rank: number }>(FREE_READY, definition, suspicion, owner, last, limit));
+    first = first.sort((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1)).slice(0, limit);
+  }
+  return first.map(({ id }) => id);
 }
 
 function takeOver(connection: SqliteConnection, epoch: number, runId: string, at: number): RunRecord | undefined {

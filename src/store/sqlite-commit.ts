@@ -12,8 +12,8 @@ import { type Commit, NOBODY, type Outcome, WAITS_FOR_EVENT } from "./store.ts";
 
 /** Nothing is created for an epoch that is closed, nor over what a discarded run left. */
 const CREATE = `INSERT INTO run (id, workflow, definition, status, body, checksum, wake_at, finished, created_at, updated_at, commit_no, epoch,
-    past_from, past_every, subject, tags, origin)
-  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14, ?15
+    past_from, past_every, subject, tags, origin, rank)
+  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, ?10, ?11, ?12, ?13, ?14, ?15, ?16
   WHERE (?10 = ${NOBODY} OR EXISTS (SELECT 1 FROM epoch WHERE id = ?10)) AND NOT EXISTS (SELECT 1 FROM trash WHERE run_id = ?1) ON CONFLICT (id) DO NOTHING`;
 const WRITE_TAG = "INSERT INTO tag (tag, at, run_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 
@@ -70,10 +70,10 @@ function writeRows(connection: SqliteConnection, commit: Commit): Outcome {
   return "committed";
 }
 
-function create(connection: SqliteConnection, { runId, epoch, at, run, facts, keepPast: kept }: Commit): boolean {
+function create(connection: SqliteConnection, { runId, epoch, at, run, facts, rank, keepPast: kept }: Commit): boolean {
   const { workflow, definition, status, body, checksum, wakeAt, finished } = run;
   const tags = [...new Set(facts?.tags)];
-  const lookedUp = [facts?.subject ?? null, JSON.stringify(tags), facts?.origin ?? null];
+  const lookedUp = [facts?.subject ?? null, JSON.stringify(tags), facts?.origin ?? null, rank ?? at];
   const owned = [epoch, kept === undefined ? null : 1, kept?.every ?? null];
   if (!connection.changed(CREATE, runId, workflow, definition, status, body, checksum, wakeAt, Number(finished), at, ...owned, ...lookedUp)) {
     if (hasLeftRows(connection, runId)) throw new LeftRowsError(runId);

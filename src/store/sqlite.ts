@@ -7,10 +7,11 @@
 import { systemClock } from "../clock.ts";
 import { isPawlError } from "../errors.ts";
 import type { FileOptions } from "./open-database.ts";
+import type { Amendment } from "./shared-record.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { sqliteFile } from "./sqlite-file.ts";
 import { LeftRowsError } from "./sqlite-prune.ts";
-import type { Amendment, Commit, Outcome, ScheduleChange, Store } from "./store.ts";
+import type { Commit, Outcome, ScheduleChange, Store } from "./store.ts";
 import { TurnPosts } from "./turn-posts.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Watcher } from "./watcher.ts";
@@ -26,7 +27,7 @@ const READS: ReadonlySet<string> = new Set<keyof Store>([
   ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readActorRange", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
   ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
   ...(["readEvent", "readDefinition", "definitionsOf", "countEnded", "readSchedules"] as const),
-  ...(["readChanges", "readLastChange", "readNotices", "readShared"] as const),
+  ...(["readChanges", "readLastChange", "readNotices", "readShared", "sharedSince"] as const),
 ]);
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */

@@ -7,6 +7,8 @@
  * 4. A run whose epoch is not open belongs to nobody, and can be claimed. No epoch is given twice.
  */
 
+import type { Amendment, SharedChanges, SharedRecord } from "./shared-record.ts";
+
 /**
  * The `wakeAt` of a run that waits for an event only: it sleeps like one with an instant, but no instant wakes it.
  * The next instant that `dueRuns` answers is never this one.
@@ -147,6 +149,8 @@ export interface Commit {
   readonly notices?: readonly Notice[];
   /** Of a commit that creates the run. */
   readonly facts?: RunFacts;
+  /** Of a commit that creates the run: the less, the sooner it is claimed. Default: `at`. */
+  readonly rank?: number;
   /** Nothing is kept when it is left out: of the commits before, none can be read. */
   readonly keepPast?: KeepPast;
 }
@@ -219,22 +223,6 @@ export interface ScheduleChange extends Omit<ScheduleRecord, "revision"> {
   readonly runs?: readonly Commit[];
 }
 
-/** A row that all workers share, for what none of them owns alone. Opaque here. */
-export interface SharedRecord {
-  readonly key: string;
-  readonly body: string;
-}
-
-/**
- * A shared row as it becomes of what it is: read, changed and written in one transaction, so that nobody writes in between.
- * `undefined` is no row. It is called within the transaction, and again when that has to be repeated: only the last call
- * counts, so it changes nothing else, and it must not throw. `isOpen` tells of an epoch whether it is open.
- */
-export interface Amendment {
-  readonly key: string;
-  readonly amend: (body: string | undefined, isOpen: (epoch: number) => boolean) => string | undefined;
-}
-
 export interface Store {
   // ---- epochs
 
@@ -265,8 +253,9 @@ export interface Store {
   reopen(commit: Commit): Promise<Outcome>;
   /**
    * Takes over unfinished runs whose epoch is not open, that have one of these definitions and are ready (no `wakeAt`)
-   * or due (`wakeAt` <= `now`); counts a suspicion for each. Suspects come last and one at a time. Sleeping runs stay as
-   * they are. An epoch that is not open gets none.
+   * or due (`wakeAt` <= `now`); counts a suspicion for each. Those that are ready come first, by rank and id, whosever
+   * they were; then those that are due, by their instants. Suspects come last and one at a time. Sleeping runs stay as they
+   * are. An epoch that is not open gets none.
    */
   claim(epoch: number, definitions: readonly string[], at: number, now: number, limit: number): Promise<RunRecord[]>;
   /**
@@ -354,6 +343,8 @@ export interface Store {
   amend(amendments: readonly Amendment[]): Promise<void>;
   /** By key. */
   readShared(): Promise<SharedRecord[]>;
+  /** What became of them after the change of this number; 0: since there are any. */
+  sharedSince(number: number): Promise<SharedChanges>;
 
   // ---- schedules
 

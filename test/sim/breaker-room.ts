@@ -8,7 +8,7 @@ import { type Admission, Breakers } from "../../src/run/breakers.ts";
 import type { BreakerTransition } from "../../src/run/breaker-row.ts";
 import { SharedRows } from "../../src/run/shared-rows.ts";
 import { SteadyTime } from "../../src/run/steady-time.ts";
-import type { Amendment } from "../../src/store/store.ts";
+import type { Amendment } from "../../src/store/shared-record.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 
 /** What becomes of a write: the process may die around it, or not learn what became of it. */

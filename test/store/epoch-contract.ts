@@ -108,6 +108,38 @@ function claimTests(opened: Opened): void {
     expect(await store.readRun("second-asleep")).toMatchObject({ epoch: second, suspicion: 0 });
   });
 
+  test("runs that are ready are claimed by rank, whosever they were and of whichever definition; then those that are due", async () => {
+    const { store, epoch } = opened;
+    const gone = await store.openEpoch(NOW, "{}");
+    const free = (id: string, rank: number | undefined, of: { owner?: number; definition?: string; wakeAt?: number } = {}): Commit => {
+      const { owner = NOBODY, definition = "hash", wakeAt = null } = of;
+      return commitOf(id, 0, owner, { run: { definition, wakeAt }, ...(rank !== undefined && { rank }) });
+    };
+    await store.commit([
+      ...[free("a-last", NOW + 9), free("b-fourth", NOW, { definition: "other" }), free("c-third", undefined), free("d-first", NOW - 60_000)],
+      ...[free("e-due-later", NOW - 99, { wakeAt: NOW - 1 }), free("f-due", NOW, { wakeAt: NOW - 2 }), free("g-second", NOW - 5, { owner: gone })],
+      ...[free("h-fifth", NOW + 1, { definition: "other", owner: gone }), free("own", NOW - 999, { owner: epoch })],
+    ]);
+    await store.closeEpoch(gone);
+    const claims: string[][] = [];
+    for (const limit of [1, 2, 3, 3]) claims.push((await store.claim(epoch, ["other", "hash"], NOW, NOW, limit)).map(({ id }) => id));
+    expect(claims).toEqual([["d-first"], ["g-second", "b-fourth"], ["c-third", "h-fifth", "a-last"], ["f-due", "e-due-later"]]);
+  });
+
+  test("a run keeps its rank when it is given up or taken up again; those that may have crashed their worker come last", async () => {
+    const { store, epoch } = opened;
+    const of = (id: string, rank: number): Commit => commitOf(id, 0, NOBODY, { rank });
+    await store.commit([of("a", 3), of("b", 2), of("c", 1)]);
+    const claimed = async (limit: number): Promise<string[]> => (await store.claim(epoch, KNOWN, NOW, NOW, limit)).map(({ id }) => id);
+    expect(await claimed(3)).toEqual(["c", "b", "a"]);
+    await store.absolve(epoch, ["a", "b"]);
+    await store.commit([commitOf("b", 1, epoch, { rank: 9, run: { finished: true } })]);
+    expect(await store.reopen(commitOf("b", 2, epoch, { rank: 9 }))).toBe("committed");
+    await store.release(epoch, ["a", "c"]);
+    expect(await claimed(3)).toEqual(["b", "a"]);
+    expect(await claimed(3)).toEqual(["c"]);
+  });
+
   test("two that claim at the same time never get the same run", async () => {
     const { store, epoch } = opened;
     const second = await store.openEpoch(NOW, "{}");

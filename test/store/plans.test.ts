@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
-import { type Commit, type RunFilter, type Store, WAITS_FOR_EVENT } from "../../src/store/store.ts";
+import { type Commit, NOBODY, type RunFilter, type Store, WAITS_FOR_EVENT } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { commitOf } from "./commit-of.ts";
 
@@ -108,6 +108,11 @@ async function ask(): Promise<void> {
   await store.pastCommits("event7");
   await store.readChanges(await store.readLastChange(), 10);
   await store.addNotice({ id: "event7:4:x", runId: "event7", at: NOW, body: "{}" });
+  await store.amend([
+    { key: "a", amend: () => "x" },
+    { key: "a", amend: () => undefined },
+  ]);
+  await store.sharedSince(1);
   await store.forgetNotices((await store.readNotices(0, 10)).map(({ number }) => number));
 }
 
@@ -165,9 +170,9 @@ describe.each([
     const statements = asked.filter((sql) => !/FROM run INDEXED BY run_created ORDER BY/.test(sql));
     expect(statements.length).toBeGreaterThanOrEqual(20);
     for (const sql of statements) {
-      const steps = planOf(sql).filter((step) => !/^(MULTI-INDEX|SCAN (wanted|level|gap|json_each|addressed|ended)\b)/.test(step));
+      const steps = planOf(sql).filter((step) => !/^(MULTI-INDEX|SCAN (wanted|level|gap|free|json_each|addressed|ended)\b)/.test(step));
       expect(
-        steps.filter((step) => /TEMP B-TREE|SCAN (run|inbox|event|definition|actor|answer|past|tag|history|notice)\b/.test(step)),
+        steps.filter((step) => /TEMP B-TREE|SCAN (run|inbox|event|definition|actor|answer|past|tag|history|notice|shared)\b/.test(step)),
         sql,
       ).toEqual([]);
       // The open epochs and the discarded runs are few, and are read from their beginning.
@@ -184,14 +189,17 @@ describe.each([
   test("runs are sought by definition and by owner, each with all terms of its index", async () => {
     const plans = await plansOf(ask);
     for (const [plan, count] of [
-      [/^SCAN gap VIRTUAL TABLE INDEX 1:; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch>\? AND epoch<\?\)$/, 1],
-      [/SCAN gap \S+ \S+ \S+ \S+; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch>\? AND epoch<\?\)$/, 2],
+      [/^SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch=\? AND rank<\?\)$/, 1],
+      [/SCAN gap \S+ \S+ \S+ \S+; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch>\? AND epoch<\?\)$/, 1],
+      [/(?:SUBQUERY \d; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch>\? AND epoch<\?\); .*){2}SCAN free$/, 1],
       [/SCAN wanted \S+ \S+ \S+ \S+; SEARCH run USING INDEX run_definition_ready \(definition=\? AND suspicion=\? AND epoch=\?\)$/, 1],
       [/SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\); LIST/, 2],
       [/SUBQUERY \d; SEARCH run USING COVERING INDEX run_definition_wake \(definition=\? AND suspicion=\? AND wake_at>\? AND wake_at<\?\)$/, 1],
       [/^SEARCH run USING INDEX run_wake \(epoch=\? AND \(wake_at,id\)>\(\?,\?\) AND wake_at<\?\)$/, 1],
       [/^SEARCH run USING INDEX run_ready \(epoch=\? AND id>\?\)$/, 1],
       [/^SEARCH run USING PRIMARY KEY \(id>\? AND id<\?\)$/, 1],
+      [/^SEARCH shared USING INDEX shared_change \(change_no>\?\)$/, 1],
+      [/^SEARCH shared USING INDEX shared_gone \(change_no<\?\); SCALAR SUBQUERY 1; SEARCH shared USING COVERING INDEX shared_change$/, 1],
       [/^SEARCH definition USING COVERING INDEX definition_workflow \(workflow=\?\)$/, 1],
       [/^SEARCH inbox USING INTEGER PRIMARY KEY \(rowid>\?\)$/, 1],
       [/^SEARCH answer USING COVERING INDEX answer_at \(at<\?\)$/, 1],
@@ -227,6 +235,21 @@ test("a claim reads the rows that it takes, and no others", async () => {
   expect(statements.filter((sql) => sql.startsWith("UPDATE"))).toHaveLength(10);
   const looks = 2 + 1;
   expect(statements.length).toBeLessThanOrEqual(looks + 3 + 10 + 2 * KNOWN.length);
+});
+
+test("a claim of the first of many that are nobody's takes as many steps as one of a few, whoever had them", async () => {
+  const gone = [await store.openEpoch(NOW, "{}"), await store.openEpoch(NOW, "{}")];
+  const ready = (of: string, count: number): Promise<unknown> =>
+    store.commit(Array.from({ length: count }, (_, n) => commitOf(`${of}${n}`, 0, [NOBODY, ...gone][n % 3]!, { run: { definition: of }, rank: -n })));
+  await Promise.all([ready("few", 15), ready("many", 3_000)]);
+  for (const id of gone) await store.closeEpoch(id);
+  const steps = async (of: string): Promise<number> => {
+    let claimed: string[] = [];
+    const statements = await executed(async () => (claimed = (await store.claim(epoch, [of], NOW, NOW, 3)).map(({ id }) => id)));
+    expect(claimed).toEqual(Array.from({ length: 3 }, (_, n) => `${of}${(of === "few" ? 14 : 2_999) - n}`));
+    return statements.length;
+  };
+  expect(await steps("many")).toBe(await steps("few"));
 });
 
 test("who finds nothing to claim, sweep or forget does not lock the file", async () => {

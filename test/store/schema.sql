@@ -7,10 +7,10 @@ CREATE TABLE history ( run_id TEXT NOT NULL, commit_no INTEGER NOT NULL, at INTE
 CREATE TABLE inbox ( number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, body TEXT NOT NULL ) STRICT;
 CREATE TABLE notice ( number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL ) STRICT;
 CREATE TABLE past ( run_id TEXT NOT NULL, key TEXT NOT NULL, commit_no INTEGER NOT NULL, until INTEGER NOT NULL, status TEXT NOT NULL, body ANY NOT NULL, output ANY, checksum INTEGER NOT NULL, PRIMARY KEY (run_id, until, key) ) STRICT, WITHOUT ROWID;
-CREATE TABLE run ( id TEXT PRIMARY KEY, workflow TEXT NOT NULL, definition TEXT NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL, wake_at INTEGER, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, commit_no INTEGER NOT NULL, epoch INTEGER NOT NULL, finished INTEGER NOT NULL, suspicion INTEGER NOT NULL DEFAULT 0, suspected_at INTEGER NOT NULL DEFAULT 0, reason TEXT , subject TEXT, tags TEXT NOT NULL DEFAULT '[]', origin TEXT, past_from INTEGER, past_every INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE run ( id TEXT PRIMARY KEY, workflow TEXT NOT NULL, definition TEXT NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL, wake_at INTEGER, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, commit_no INTEGER NOT NULL, epoch INTEGER NOT NULL, finished INTEGER NOT NULL, suspicion INTEGER NOT NULL DEFAULT 0, suspected_at INTEGER NOT NULL DEFAULT 0, reason TEXT , subject TEXT, tags TEXT NOT NULL DEFAULT '[]', origin TEXT, past_from INTEGER, past_every INTEGER, rank INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 CREATE TABLE schedule ( name TEXT PRIMARY KEY, revision INTEGER NOT NULL, next_at INTEGER, body TEXT NOT NULL, checksum INTEGER NOT NULL ) STRICT, WITHOUT ROWID;
 CREATE TABLE sequence ( last INTEGER NOT NULL ) STRICT;
-CREATE TABLE shared ( key TEXT PRIMARY KEY, body TEXT NOT NULL ) STRICT, WITHOUT ROWID;
+CREATE TABLE shared ( key TEXT PRIMARY KEY, body TEXT, change_no INTEGER NOT NULL ) STRICT, WITHOUT ROWID;
 CREATE TABLE tag ( tag TEXT NOT NULL, at INTEGER NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (tag, at, run_id) ) STRICT, WITHOUT ROWID;
 CREATE TABLE trash ( run_id TEXT PRIMARY KEY ) STRICT, WITHOUT ROWID;
 CREATE INDEX answer_at ON answer (at);
@@ -18,7 +18,7 @@ CREATE INDEX definition_workflow ON definition (workflow);
 CREATE INDEX history_sequence ON history (sequence);
 CREATE INDEX inbox_run ON inbox (run_id);
 CREATE INDEX run_created ON run (created_at, id);
-CREATE INDEX run_definition_ready ON run (definition, suspicion, epoch) WHERE finished = 0 AND wake_at IS NULL;
+CREATE INDEX run_definition_ready ON run (definition, suspicion, epoch, rank) WHERE finished = 0 AND wake_at IS NULL;
 CREATE INDEX run_definition_wake ON run (definition, suspicion, wake_at, epoch) WHERE finished = 0 AND wake_at IS NOT NULL;
 CREATE INDEX run_ended_definition ON run (definition, updated_at, id) WHERE finished = 1;
 CREATE INDEX run_ended_status ON run (status, workflow, updated_at, id) WHERE finished = 1;
@@ -26,3 +26,5 @@ CREATE INDEX run_ready ON run (epoch, id) WHERE finished = 0 AND wake_at IS NULL
 CREATE INDEX run_state ON run (finished, status, workflow, created_at, id);
 CREATE INDEX run_subject ON run (subject, created_at, id) WHERE subject IS NOT NULL;
 CREATE INDEX run_wake ON run (epoch, wake_at) WHERE finished = 0 AND wake_at IS NOT NULL;
+CREATE INDEX shared_change ON shared (change_no);
+CREATE INDEX shared_gone ON shared (change_no) WHERE body IS NULL;

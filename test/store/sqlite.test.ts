@@ -10,6 +10,7 @@ import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { APPLICATION_ID, MIGRATIONS } from "../../src/store/migrations.ts";
+import { SHARED_CHANGES_KEPT } from "../../src/store/shared-record.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { NOBODY, type Store } from "../../src/store/store.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -184,6 +185,36 @@ describe("an SQLite file", () => {
     expect(await store.inboxRuns("", 10)).toEqual(["asleep"]);
     expect(await store.claimRun(epoch, "asleep", 10)).toMatchObject({ epoch, wakeAt: 5000, checksum: 8 });
     expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+  });
+
+  test("rows that workers shared before their changes had numbers are told of, and go on", async () => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    const older = new DatabaseSync(path);
+    older.exec(`PRAGMA journal_mode = WAL; ${MIGRATIONS.slice(0, 3).join(";")}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 3`);
+    older.exec("INSERT INTO shared VALUES ('b', '2'), ('a', '1')");
+    older.close();
+    const { store, database } = openWithConnection();
+    expect(await store.sharedSince(0)).toEqual({
+      rows: [
+        { key: "a", body: "1" },
+        { key: "b", body: "2" },
+      ],
+      number: 2,
+      isAll: false,
+    });
+    await store.amend([{ key: "a", amend: (body) => `${body}1` }]);
+    expect(await store.sharedSince(2)).toEqual({ rows: [{ key: "a", body: "11" }], number: 3, isAll: false });
+    expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+  });
+
+  test("of shared rows that are gone only those of the last changes are kept", async () => {
+    const { store, database } = openWithConnection();
+    const keys = Array.from({ length: SHARED_CHANGES_KEPT }, (_, n) => `row${n}`);
+    for (const amend of [(): string => "x", (): undefined => undefined]) await store.amend(keys.map((key) => ({ key, amend })));
+    const gone = (): unknown => database.prepare("SELECT count(*) AS n, min(change_no) AS first FROM shared").get();
+    expect(gone()).toEqual({ n: SHARED_CHANGES_KEPT, first: SHARED_CHANGES_KEPT + 1 });
+    for (const body of ["x", undefined, "y", undefined]) await store.amend([{ key: "more", amend: () => body }]);
+    expect(gone()).toEqual({ n: SHARED_CHANGES_KEPT - 3 + 1, first: SHARED_CHANGES_KEPT + 4 });
   });
 
   test("a client brings a file of an older schema up to date", async () => {
