@@ -40,7 +40,7 @@ type TimeSeams = Pick<RunSeams, "steadyNow" | "epoch" | "lagOf">;
 const GOES_ON: ReadonlySet<string> = new Set(["backingOff", "recovering"]);
 
 export function restoreNodes(stored: readonly StoredNode[], seams: TimeSeams, parts: Parts): void {
-  const { rows, graph, failures, results, groups, events, nodes, timers, edited } = parts;
+  const { graph, failures, results, groups, events, nodes, timers, edited } = parts;
   const now = seams.steadyNow();
   const waiting = stored.map((node) => begunHere(node, now, seams, parts));
   for (const of of waiting.toSorted((a, b) => a.commitNo - b.commitNo)) {
