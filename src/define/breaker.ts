@@ -47,7 +47,9 @@ export interface BreakerOptions {
   readonly successThreshold?: number | undefined;
   /**
    * What an open breaker means for an attempt: it fails with kind `circuitOpen`, and what is said by `onFail` follows
-   * ('fail', default); or it waits in the queue until it may be made ('wait').
+   * ('fail', default); or it waits in the queue until it may be made ('wait'). The wait is no attempt, but the call that tries
+   * whether the service is back is one of its node's `maxAttempts`, like any other: a node that waits alone for a service that
+   * stays down makes them all, one each `openFor`, and has then failed.
    */
   readonly onOpen?: "fail" | "wait" | undefined;
   /**

@@ -21,6 +21,7 @@ export interface TimerSeams {
   readonly clock: Clock;
   readonly epoch: number;
   readonly startedAt: number;
+  lagOf(epoch: number): number;
   steadyNow(): number;
 }
 
@@ -52,13 +53,28 @@ export class ActorTimers {
     this.#watch(source, timer);
   }
 
-  /** Takes up the timers of an actor that came back. Those that restart count from this worker's start. */
-  restore(actor: Actor): void {
-    const { epoch, startedAt } = this.#seams;
-    actor.timers = actor.timers.map((timer) =>
-      timer.policy === "restart" && timer.epoch !== epoch ? { ...timer, epoch, dueAt: Math.max(timer.dueAt, startedAt + timer.delayMs) } : timer,
-    );
+  /** Takes up the timers of an actor that came back. Answers whether its row is to say of any that it is due at another instant. */
+  restore(actor: Actor): boolean {
+    let isToBeSaid = false;
+    actor.timers = actor.timers.map((timer) => {
+      const here = this.#here(timer);
+      isToBeSaid ||= here.dueAt !== timer.dueAt && timer.policy === "remaining";
+      return here;
+    });
     for (const timer of actor.timers) this.#watch(actor, timer);
+    return isToBeSaid;
+  }
+
+  /**
+   * Lengths that began by another worker's time go on by the time here; those that restart count from this worker's start. When
+   * the clock was set back since one began, and nobody knows by how much, it begins anew now.
+   */
+  #here(timer: ActorTimer): ActorTimer {
+    const { epoch, startedAt } = this.#seams;
+    if (timer.policy === "deadline" || timer.epoch === epoch) return timer;
+    const dueAt = Math.min(timer.dueAt + this.#seams.lagOf(timer.epoch), this.#seams.steadyNow() + timer.delayMs);
+    if (timer.policy === "remaining") return dueAt === timer.dueAt ? timer : { ...timer, epoch, dueAt };
+    return { ...timer, epoch, dueAt: Math.max(dueAt, startedAt + timer.delayMs) };
   }
 
   /** A timer that fired and was not heard is due again. */

@@ -1,8 +1,10 @@
 /**
  * Services that said when to come back, as by a 429 with Retry-After: until then no attempt that uses them begins.
  * 1. It holds here at once, and in all workers when it is written, with the attempt that was refused; also after a restart.
- * 2. Nothing holds for longer than the service said, whatever a clock says; and nothing for longer than five minutes: then
- *    it is asked again, for what one attempt was told need not hold for all.
+ * 2. Lengths are measured by this worker's steady time, from when it hears of them: whatever is done to clocks, nothing holds
+ *    for longer than the service said, or for less while this worker sees it. What was said before it came holds by the wall
+ *    clock, and no longer than for those who heard it; they say it again when somebody takes it for over that is not.
+ * 3. Nothing holds for longer than five minutes: then it is asked again, for what one attempt was told need not hold for all.
  */
 import type { Store } from "../store/store.ts";
 import { type SharedRows, readSharedValues } from "./shared-rows.ts";
@@ -12,10 +14,13 @@ const HELD_MAX_MS = 300_000;
 /** What is said of the same service within a second is about the same, and not written again. */
 const WRITTEN_EVERY_MS = 1_000;
 
-interface BusyRow {
-  /** When it was said, and for how long it holds. */
+/** When something was said, by the time of whoever heard it, and for how long it holds. */
+interface Said {
   readonly at: number;
   readonly forMs: number;
+}
+
+interface BusyRow extends Said {
   /** The agents that wait for it. */
   readonly agents: readonly string[];
 }
@@ -26,11 +31,22 @@ interface BusySeams {
   readonly after: (ms: number, call: () => void) => () => void;
 }
 
+interface Hold {
+  /** What was said, as its row has it. */
+  readonly of: Said;
+  readonly until: number;
+  /** It was said while this worker was there. */
+  readonly isHeard: boolean;
+}
+
 export class BusyServices {
   readonly #seams: BusySeams;
-  readonly #until = new Map<string, number>();
+  readonly #holds = new Map<string, Hold>();
   readonly #timers = new Map<string, () => void>();
   readonly #listeners = new Set<(service: string) => void>();
+  /** The rows as they were seen. */
+  readonly #seen = new Map<string, BusyRow>();
+  #isThere = false;
 
   constructor(seams: BusySeams) {
     this.#seams = seams;
@@ -39,8 +55,13 @@ export class BusyServices {
     });
   }
 
+  /** What was said before is known: from now on what is new was said just now. */
+  begin(): void {
+    this.#isThere = true;
+  }
+
   isBusy(service: string): boolean {
-    return this.#until.has(service);
+    return this.#holds.has(service);
   }
 
   /** Calls back when it is no longer busy. */
@@ -50,25 +71,24 @@ export class BusyServices {
 
   /** It told an attempt of this agent to come back after so long. */
   says(service: string, agent: string, ms: number): void {
-    const [at, forMs] = [this.#seams.now(), Math.min(ms, HELD_MAX_MS)];
-    this.#hold(service, at + forMs);
+    const said = { at: this.#seams.now(), forMs: Math.min(ms, HELD_MAX_MS) };
+    const [known, seen, until] = [this.#holds.get(service), this.#seen.get(service), said.at + said.forMs];
+    const isSaid = known?.isHeard === true && known.until > until - WRITTEN_EVERY_MS;
+    this.#hold(service, { of: said, until, isHeard: true });
     this.#change(service, (row) => {
-      if (row !== undefined && row.at + row.forMs > at + forMs - WRITTEN_EVERY_MS) return withAgent(row, agent);
-      return { at, forMs, agents: [...new Set([...(row?.agents ?? []), agent])] };
+      // what others wrote was said just now, too
+      if (row !== undefined && (isSaid || (!isSame(row, seen) && row.forMs >= said.forMs))) return withAgent(row, agent);
+      return { ...said, agents: [...new Set([...(row?.agents ?? []), agent])] };
     });
   }
 
   /** This agent waits for it. */
   awaits(service: string, agent: string): void {
-    if (this.#row(service)?.agents.includes(agent) === false) this.#change(service, (row) => row && withAgent(row, agent));
+    if (this.#seen.get(service)?.agents.includes(agent) === false) this.#change(service, (row) => row && withAgent(row, agent));
   }
 
   stop(): void {
     for (const cancel of this.#timers.values()) cancel();
-  }
-
-  #row(service: string): BusyRow | undefined {
-    return this.#seams.shared.get(KEY + service) as BusyRow | undefined;
   }
 
   #change(service: string, change: (row: BusyRow | undefined) => BusyRow | undefined): void {
@@ -76,39 +96,66 @@ export class BusyServices {
   }
 
   #see(service: string): void {
-    const row = this.#row(service);
-    if (row === undefined) return;
+    const [row, seen] = [this.#seams.shared.get(KEY + service) as BusyRow | undefined, this.#seen.get(service)];
+    if (row === undefined) {
+      this.#seen.delete(service);
+      return this.#gone(service, seen);
+    }
+    this.#seen.set(service, row);
+    if (isSame(row, seen) || isSame(row, this.#holds.get(service)?.of)) return;
     const now = this.#seams.now();
-    const leftMs = Math.min(row.at + row.forMs - now, row.forMs);
-    if (leftMs > 0) this.#hold(service, now + leftMs);
-    else this.#forget(service);
+    const leftMs = this.#isThere ? row.forMs : Math.min(row.at + row.forMs - now, row.forMs);
+    if (leftMs > 0) this.#hold(service, { of: row, until: now + leftMs, isHeard: this.#isThere });
+    else this.#forget(service, row);
   }
 
-  #hold(service: string, until: number): void {
-    const known = this.#until.get(service);
-    if (known !== undefined && known >= until) return;
-    this.#until.set(service, until);
-    if (known === undefined) this.#watch(service);
+  /** Somebody took it for over. */
+  #gone(service: string, seen: BusyRow | undefined): void {
+    const hold = this.#holds.get(service);
+    if (hold === undefined || seen === undefined) return;
+    if (!hold.isHeard) return this.#over(service);
+    const at = this.#seams.now();
+    const of = { at, forMs: hold.until - at };
+    if (of.forMs <= WRITTEN_EVERY_MS) return;
+    this.#holds.set(service, { ...hold, of });
+    this.#change(service, (row) => row ?? { ...of, agents: seen.agents });
+  }
+
+  #hold(service: string, hold: Hold): void {
+    const known = this.#holds.get(service);
+    if (known !== undefined && known.until >= hold.until && (known.isHeard || !hold.isHeard)) return;
+    this.#timers.get(service)?.();
+    this.#holds.set(service, hold);
+    this.#watch(service);
   }
 
   #watch(service: string): void {
-    const leftMs = this.#until.get(service)! - this.#seams.now();
-    if (leftMs > 0)
-      return void this.#timers.set(
-        service,
-        this.#seams.after(Math.ceil(leftMs), () => this.#watch(service)),
-      );
+    const leftMs = this.#holds.get(service)!.until - this.#seams.now();
+    if (leftMs <= 0) return this.#over(service);
+    this.#timers.set(
+      service,
+      this.#seams.after(Math.ceil(leftMs), () => this.#watch(service)),
+    );
+  }
+
+  #over(service: string): void {
+    this.#timers.get(service)?.();
     this.#timers.delete(service);
-    this.#until.delete(service);
-    this.#forget(service);
+    const { of } = this.#holds.get(service)!;
+    this.#holds.delete(service);
+    this.#forget(service, of);
     for (const listener of this.#listeners) listener(service);
   }
 
-  /** It is over, unless somebody was told otherwise meanwhile. Whatever the clock says: it was waited for as long as was said. */
-  #forget(service: string): void {
-    const over = this.#row(service);
-    this.#change(service, (row) => (row?.at === over?.at && row?.forMs === over?.forMs ? undefined : row));
+  /** It is over, unless somebody was told otherwise meanwhile. */
+  #forget(service: string, over: Said): void {
+    const seen = this.#seen.get(service);
+    this.#change(service, (row) => (isSame(row, over) || isSame(row, seen) ? undefined : row));
   }
+}
+
+function isSame(said: Said | undefined, other: Said | undefined): boolean {
+  return said?.at === other?.at && said?.forMs === other?.forMs;
 }
 
 function withAgent(row: BusyRow, agent: string): BusyRow {

@@ -35,7 +35,7 @@ const WITHOUT_REASON: ReadonlySet<string> = new Set(["completed", "notTaken"]);
 export class DagRows {
   readonly history = new HistoryWriter();
   readonly runId: string;
-  readonly #seams: Pick<RunSeams, "clock" | "steadyNow">;
+  readonly #seams: Pick<RunSeams, "clock" | "steadyNow" | "epoch">;
   readonly #edited: EditedInputs;
   /** Is told what happened to attempts, once that is durable. */
   readonly #count: ((mark: AttemptMark) => void) | undefined;
@@ -44,7 +44,7 @@ export class DagRows {
   /** Of the commit that is under way. */
   #taken: AttemptMark[] = [];
 
-  constructor(runId: string, workflow: string, edited: EditedInputs, seams: Pick<RunSeams, "clock" | "steadyNow" | "attempts">) {
+  constructor(runId: string, workflow: string, edited: EditedInputs, seams: Pick<RunSeams, "clock" | "steadyNow" | "epoch" | "attempts">) {
     this.runId = runId;
     this.#edited = edited;
     this.#seams = seams;
@@ -83,7 +83,9 @@ export class DagRows {
     const { node, snapshot } = actor;
     const { value, context } = snapshot;
     if (this.#count !== undefined) this.#marks.push(...attemptEnded(actor, this.#seams.clock.now()));
-    this.add(nodeRow(this.runId, actor, value === "backingOff" ? this.#seams.steadyNow() : this.#seams.clock.now(), output, this.#edited.of(node.index)));
+    const { clock, epoch } = this.#seams;
+    const endedAt = value === "backingOff" ? this.#seams.steadyNow() : clock.now();
+    this.add(nodeRow(this.runId, actor, { endedAt, epoch }, output, this.#edited.of(node.index)));
     if (actor.overridden !== undefined) this.history.overridden(node.id, actor.overridden);
     if (value === "recovering") return this.history.actionBegins(node.id, context.attempt, context.failure!);
     const type = node.undoes !== undefined ? UNDO_EVENTS[value]! : isTurned ? "node.alternative" : NODE_EVENTS[value]!;
@@ -99,7 +101,8 @@ export class DagRows {
   opened(node: RunNode, since: number, opened?: number): void {
     const { id, kind, branches } = node;
     const due = dueOf(node, since);
-    this.written(node, "running", { attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due });
+    const { epoch } = this.#seams;
+    this.written(node, "running", { attempt: 0, startedAt: since, ...(opened !== undefined && { opened }), ...due, ...(kind === "event" && { epoch }) });
     const branch = branches?.[opened ?? -1]?.name;
     this.history.started(id, { ...(kind === "map" && { items: opened ?? 0 }), ...(branch !== undefined && { branch }), ...due });
   }

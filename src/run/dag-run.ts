@@ -383,7 +383,7 @@ export class DagRun implements GatedRun {
     this.#stages.restore(stages);
     const parts = { graph: this.#graph, failures: this.#failures, results: this.#results, groups: this.#groups, events: this.#events };
     const more = { edited: this.#edited, nodes: this.#nodes, timers: this.#timers, rows: this.#rows, unwinding: this.#unwinding };
-    restoreNodes(nodes, this.#seams.steadyNow(), { ...parts, ...more, state: body.state, nextCommitNo: this.commitNo + 1 });
+    restoreNodes(nodes, this.#seams, { ...parts, ...more, state: body.state, nextCommitNo: this.commitNo + 1 });
   }
 
   resume(): void {

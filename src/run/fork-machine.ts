@@ -8,7 +8,7 @@
  */
 import { followPath } from "../define/template.ts";
 import { PawlError } from "../errors.ts";
-import { type ActorRecord, type RunRecord, type Store, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
+import { type ActorRecord, NOBODY, type RunRecord, type Store, type StoredActor, WAITS_FOR_EVENT } from "../store/store.ts";
 import type { ActorBody } from "./actor-table.ts";
 import { checkCommitNo, hasEnded, rowsAt } from "./checkpoints.ts";
 import { decode, encode } from "./codec.ts";
@@ -127,7 +127,7 @@ function remainingMs({ dueAt }: ActorTimer, at: number): number {
 
 /** One that would count anew from the start of a worker has begun to count: it goes on like a length. */
 function movedTimer(timer: ActorTimer, at: number, now: number): ActorTimer {
-  return { ...timer, dueAt: now + remainingMs(timer, at), policy: timer.policy === "restart" ? "remaining" : timer.policy };
+  return { ...timer, epoch: NOBODY, dueAt: now + remainingMs(timer, at), policy: timer.policy === "restart" ? "remaining" : timer.policy };
 }
 
 function movedRow(runId: string, row: StoredActor, body: ActorBody | undefined, output: string | null, at: number, now: number): ActorRecord {

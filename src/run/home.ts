@@ -110,8 +110,7 @@ export class Home implements RunHome {
     const { store, clock, pid = 0, leaseMs } = this.#seams;
     const peers = new Peers(
       store,
-      clock,
-      { pid, leaseMs },
+      { clock, times: worker.peerTimes, pid, leaseMs },
       {
         looked: () => recovery.share(),
         freed: () => (worker.protection.freed(), recovery.freed()),

@@ -93,6 +93,8 @@ export interface RunSeams {
   readonly services: StepServices | undefined;
   /** Wall time as it was at the start, grown by monotonic time: for lengths that rows remember. Never jumps. */
   steadyNow(): number;
+  /** What is to be added to an instant of steady time that the worker of this epoch wrote, in ms; 0 when it is not known. */
+  lagOf(epoch: number | undefined): number;
   /** Steady time when the worker started. */
   readonly startedAt: number;
   /** Something is to be applied. */
@@ -131,6 +133,7 @@ export function unhosted({ clock, random, attempts, epoch, startedAt, services }
     startedAt,
     services,
     steadyNow: () => startedAt,
+    lagOf: () => 0,
     wake: nothing,
     released: nothing,
     protection: undefined,

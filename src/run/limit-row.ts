@@ -1,6 +1,7 @@
 /**
  * The row of a limit: what each worker has of it, and whose part is how large. Knows no worker's memory.
  */
+import type { RowTime } from "./row-time.ts";
 import { type WindowUseRow, usedStill } from "./window-use.ts";
 
 export interface ShareRow {
@@ -78,11 +79,14 @@ export function rowOf(row: LimitRow): LimitRow | undefined {
 }
 
 /** The row without what workers had of it that are gone; the very same when there is nothing of that kind. */
-export function swept(row: LimitRow | undefined, isOpen: (epoch: number) => boolean, now: number): LimitRow | undefined {
-  if (row === undefined) return undefined;
-  const shares = sharesStill(row, isOpen, Math.max(now, row.at ?? 0));
+export function swept(row: LimitRow, isOpen: (epoch: number) => boolean, time: RowTime): LimitRow | undefined {
+  time.sees(row);
+  const { now } = time;
+  const shares = sharesStill(row, isOpen, now, (id) => time.lagOf(id));
   const isClean = Object.keys(row.shares).every((id) => shares[id] !== undefined && (row.shares[id]!.isGone || isOpen(Number(id))));
-  return isClean ? row : rowOf({ ...row, shares });
+  if (isClean) return row;
+  for (const id in shares) if (shares[id]!.at === now) time.owns(id, now);
+  return rowOf({ ...row, ...(row.says.perMs !== undefined && { at: now }), shares });
 }
 
 /** What counts still of what a worker used that is gone. */

@@ -67,14 +67,14 @@ export class Limit {
   /** Whose turn it is has changed since it was written. */
   #passesTurn = false;
 
-  constructor(key: string, policy: LimitPolicy, seams: LimitSeams) {
+  constructor(key: string, policy: LimitPolicy, seams: LimitSeams, time = new RowTime(seams.now)) {
     this.key = key;
     this.name = readLimitKey(key).name;
     this.#policy = policy;
     this.#seams = seams;
     this.#window = policy.perMs === undefined ? undefined : new WindowUse(policy.perMs);
     this.#row = this.#noRow;
-    this.#time = new RowTime(seams.now);
+    this.#time = time;
   }
 
   get #noRow(): LimitRow {

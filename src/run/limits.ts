@@ -4,11 +4,13 @@
  * 1. What the rows say of the use here is at most a second old.
  * 2. A limit that nobody uses here for a minute is given up, and a row that nobody has a share of is deleted; so tenants that
  *    come and go leave nothing behind. What workers had that are gone is swept by whoever is there.
+ * 3. What a row of a window says is laid over the time here from when the row is first seen, whoever uses it.
  */
 import type { LimitPolicy } from "../define/limits.ts";
 import { Limit, TOLD_EVERY_MS } from "./limit.ts";
 import { LIMIT_KEY, agentLimitKey, limitKey, readLimitKey } from "./limit-key.ts";
 import { type LimitRow, sharesLeft, swept } from "./limit-row.ts";
+import { RowTime } from "./row-time.ts";
 import type { Change, SharedRows } from "./shared-rows.ts";
 
 /** How long a limit is kept that nobody uses, and how often it is looked for such. */
@@ -40,6 +42,9 @@ export class Limits {
   #unused = new Set<Limit>();
   /** Rows that are of no limit here, in which there may be something of workers that are gone. */
   #strays = new Set<string>();
+  /** Of rows of windows: by how much their instants are others than here. */
+  readonly #times = new Map<string, RowTime>();
+  #isThere = false;
   #isFreed = false;
   #cancelTelling: (() => void) | undefined;
   #cancelSweep: (() => void) | undefined;
@@ -53,11 +58,16 @@ export class Limits {
     this.#policies = new Map((policies ?? []).map((policy) => [policy.name, policy]));
     seams.shared.onChange((key) => {
       const limit = this.#limits.get(key);
-      if (limit === undefined) return;
+      if (limit === undefined) return this.#seeTime(key);
       limit.see(seams.shared.get(key) as LimitRow | undefined);
       this.touch(limit);
       seams.changed(limit);
     });
+  }
+
+  /** What was there before is known: from now on what is new was written just now. */
+  begin(): void {
+    this.#isThere = true;
   }
 
   get policies(): readonly LimitPolicy[] {
@@ -81,11 +91,28 @@ export class Limits {
   #limit(key: string, policy: LimitPolicy): Limit {
     const known = this.#limits.get(key);
     if (known !== undefined) return known;
-    const limit = new Limit(key, policy, this.#seams);
+    const limit = new Limit(key, policy, this.#seams, this.#timeOf(key));
     limit.see(this.#seams.shared.get(key) as LimitRow | undefined);
     this.#limits.set(key, limit);
     this.#sweepLater();
     return limit;
+  }
+
+  #timeOf(key: string): RowTime {
+    const known = this.#times.get(key);
+    if (known !== undefined) return known;
+    const time = new RowTime(this.#seams.now);
+    if (this.#isThere) time.seeShares({});
+    this.#times.set(key, time);
+    return time;
+  }
+
+  /** Of a row that is of no limit here. */
+  #seeTime(key: string): void {
+    if (!key.startsWith(LIMIT_KEY)) return;
+    const row = this.#seams.shared.get(key) as LimitRow | undefined;
+    if (row === undefined) this.#times.delete(key);
+    else if (row.says.perMs !== undefined) this.#timeOf(key).sees(row);
   }
 
   /** What is used or wanted of it has changed. */
@@ -213,10 +240,11 @@ export class Limits {
     this.#old.delete(limit);
     this.#unused.delete(limit);
     if (this.#seams.shared.get(limit.key) !== undefined) this.#strays.add(limit.key);
+    else this.#times.delete(limit.key);
   }
 
   #sweepStrays(): void {
-    const { shared, now } = this.#seams;
+    const { shared } = this.#seams;
     const strays = [...this.#strays];
     this.#strays = new Set();
     for (const key of strays) {
@@ -224,7 +252,7 @@ export class Limits {
       if (row === undefined || this.#limits.has(key)) continue;
       this.#change(
         key,
-        (found, isOpen) => swept(found, isOpen, now()),
+        (found, isOpen) => found && swept(found, isOpen, this.#timeOf(key)),
         () => this.#stray(key),
       );
     }

@@ -372,7 +372,7 @@ export class MachineRun implements GatedRun {
     const cascade = valueIn(rows, CASCADE_KEY);
     this.#writer.restored(cascade, valueIn(rows, REDO_KEY), rows);
     if (cascade !== undefined) this.#cascade.resume(framesOf(cascade, this.table));
-    for (const actor of this.table.actors.values()) this.#timers.restore(actor);
+    for (const actor of this.table.actors.values()) if (this.#timers.restore(actor)) this.#writer.changed(actor);
   }
 
   migrated(): void {

@@ -154,7 +154,13 @@ export function openingOf(runId: string, actor: NodeActor): { readonly childRun?
 }
 
 /** The row of a node that has ended, or backs off, at this instant. */
-export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output: string | null, edited: EditedInput | undefined): ActorRecord {
+export function nodeRow(
+  runId: string,
+  actor: NodeActor,
+  { endedAt, epoch }: { readonly endedAt: number; readonly epoch: number },
+  output: string | null,
+  edited: EditedInput | undefined,
+): ActorRecord {
   const { node, snapshot, since, overridden } = actor;
   const { attempt, failure, backoffMs } = snapshot.context;
   const { recovers } = node;
@@ -166,6 +172,7 @@ export function nodeRow(runId: string, actor: NodeActor, endedAt: number, output
     ...countsOf(snapshot.context),
     ...(recovers !== undefined && { recovers: { action: recovers.action, alternative: recovers.alternative } }),
     ...((snapshot.value === "backingOff" || snapshot.value === "recovering") && { backoffMs }),
+    ...(snapshot.value === "backingOff" && { epoch }),
     ...childRunOf(runId, actor),
     ...(overridden !== undefined && { overridden }),
     ...(actor.isDegraded && { degraded: true }),

@@ -11,6 +11,7 @@ import type { AgentUse, LimitPolicy } from "../define/limits.ts";
 import { PawlError } from "../errors.ts";
 import type { EpochRecord, Store } from "../store/store.ts";
 import type { HealthReport } from "./health.ts";
+import type { PeerTimes } from "./peer-times.ts";
 
 /** How long a worker may be silent before others take its runs. */
 export const LEASE_MS = 15_000;
@@ -39,6 +40,8 @@ export interface WorkerFacts {
   readonly notifies: boolean;
   /** How long it lets others be silent. */
   readonly leaseMs: number;
+  /** Its steady time when it said this. */
+  readonly at?: number | undefined;
   /** So many more runs it could take on; 0 while it has enough. */
   readonly wants: number;
   /** So many runs it works on at the same time. */
@@ -64,6 +67,14 @@ interface Peer {
   silentMs: number;
 }
 
+interface PeersSeams {
+  readonly clock: Clock;
+  /** Is told what others say of their time. */
+  readonly times: PeerTimes;
+  readonly pid: number;
+  readonly leaseMs?: number | undefined;
+}
+
 export interface PeersHooks {
   /** Others are there, and were looked at. */
   looked(): Promise<void>;
@@ -86,11 +97,12 @@ export function readFacts({ facts }: EpochRecord): WorkerFacts {
     waits = [],
     notifies = false,
     leaseMs = LEASE_MS,
+    at,
     wants = 0,
     activeRunsMax = 0,
     health,
   } = JSON.parse(facts) as Partial<WorkerFacts>;
-  return { pid, definitions, migrates, schedules, limits, uses, waits, notifies, leaseMs, wants, activeRunsMax, health };
+  return { pid, definitions, migrates, schedules, limits, uses, waits, notifies, leaseMs, at, wants, activeRunsMax, health };
 }
 
 /** The workers whose processes are there. */
@@ -112,6 +124,8 @@ export class Peers {
   readonly #peers = new Map<number, Peer>();
   /** What workers beside this one were given, also those that are gone: one may be about to come back. */
   readonly #known = new Set<string>();
+  readonly #times: PeerTimes;
+  #hasRead = false;
   #beatAt = 0;
   #facts: WorkerFacts;
   #told = "";
@@ -122,10 +136,11 @@ export class Peers {
   #isClosed = false;
   epoch = 0;
 
-  constructor(store: Store, clock: Clock, { pid, leaseMs = LEASE_MS }: { readonly pid: number; readonly leaseMs?: number | undefined }, hooks: PeersHooks) {
+  constructor(store: Store, { clock, times, pid, leaseMs = LEASE_MS }: PeersSeams, hooks: PeersHooks) {
     if (!(leaseMs >= 1_000)) throw new PawlError("PAWL_INVALID_VALUE", { message: `leaseMs is ${leaseMs}, but must be at least 1000` });
     this.#store = store;
     this.#clock = clock;
+    this.#times = times;
     this.#leaseMs = leaseMs;
     this.#hooks = hooks;
     this.#facts = { pid, definitions: [], migrates: [], schedules: [], limits: [], uses: [], waits: [], notifies: false, leaseMs, wants: 0, activeRunsMax: 0 };
@@ -135,7 +150,7 @@ export class Peers {
   async open(): Promise<number> {
     this.#told = JSON.stringify(this.#facts);
     const lost = this.epoch;
-    this.epoch = await this.#store.openEpoch(this.#clock.now(), this.#told);
+    this.epoch = await this.#store.openEpoch(this.#clock.now(), this.#timed);
     this.#beatAt = this.#clock.mono();
     if (lost !== 0) await this.#store.closeEpoch(lost);
     await this.#read();
@@ -196,8 +211,11 @@ export class Peers {
       if (record.id === this.epoch) continue;
       const known = this.#peers.get(record.id);
       const facts = readFacts(record);
+      const isNew = known === undefined ? this.#hasRead : known.beat !== record.beat;
+      if (facts.at !== undefined) this.#times.hears(record.id, facts.at, isNew);
       this.#peers.set(record.id, { facts, beat: record.beat, silentMs: known?.beat === record.beat ? known.silentMs : 0 });
     }
+    this.#hasRead = true;
     this.#keepLooking();
     if (wasFreed) this.#hooks.freed();
     return ids.has(this.epoch);
@@ -260,10 +278,15 @@ export class Peers {
 
   async #beat(): Promise<void> {
     if (this.#isClosed || this.epoch === 0) return;
-    const facts = JSON.stringify(this.#facts);
-    if (!(await this.#store.beat(this.epoch, facts))) return this.refresh();
-    this.#told = facts;
+    const told = JSON.stringify(this.#facts);
+    if (!(await this.#store.beat(this.epoch, this.#timed))) return this.refresh();
+    this.#told = told;
     this.#beatAt = this.#clock.mono();
+  }
+
+  /** What it says of itself, with the instant at which it does. */
+  get #timed(): string {
+    return JSON.stringify({ ...this.#facts, at: Math.ceil(this.#times.now) });
   }
 
   /** Looks no more, and lets others have what this worker still owns. */

@@ -79,6 +79,8 @@ export class Protection {
   /** This worker has its epoch: from now on it may write. */
   async begin(definitions: Iterable<Definition>): Promise<void> {
     await this.refresh();
+    this.limits.begin();
+    this.busy.begin();
     for (const definition of definitions) this.declare(definition);
     this.#notices?.begin();
     this.freed();

@@ -9,9 +9,10 @@ import { startsLater } from "./delayed-start.ts";
 import { InboxDelivery } from "./inbox-delivery.ts";
 import { MachineRun } from "./machine-run.ts";
 import { isOrphan, parentOf } from "./orphans.ts";
+import { MisplacedRuns } from "./misplaced-runs.ts";
 import type { Peers } from "./peers.ts";
 import { isOver } from "./view.ts";
-import { CLOCK_TOLERANCE_MS, type Worker } from "./worker.ts";
+import type { Worker } from "./worker.ts";
 
 /** Runs loaded between two turns of the event loop. */
 const BATCH = 100;
@@ -43,8 +44,7 @@ export class Recovery {
   readonly #inbox: InboxDelivery;
   /** The newest row of any inbox that was looked at. */
   #inboxNumber = 0;
-  /** How far runs were looked at for instants that a clock has left behind. */
-  #walkedTo = "";
+  readonly #misplaced: MisplacedRuns;
   /** Runs that cannot go on with the definitions that are registered, and why. */
   readonly parked = new Map<string, PawlError>();
   onParked: ((runId: string) => void) | undefined;
@@ -58,6 +58,7 @@ export class Recovery {
     this.#store = store;
     this.#workflows = workflows;
     this.#peers = peers;
+    this.#misplaced = new MisplacedRuns(worker, store, async (runId) => this.#isStopped || this.ensure(runId));
     this.#inbox = new InboxDelivery(store, worker.clock, (runId) => {
       const run = worker.runs.get(runId);
       const definition = run === undefined ? undefined : workflows.get(run.definitionHash);
@@ -79,7 +80,7 @@ export class Recovery {
 
   /** Begins when whoever opened has had a chance to listen. */
   begin(): void {
-    this.#worker.clock.soon(() => this.#spawn(this.#wakeDue().then(() => this.#deliverInboxes())));
+    this.#worker.clock.soon(() => this.freed());
     this.#scheduleReconcile();
   }
 
@@ -227,25 +228,11 @@ export class Recovery {
   async reconcile(): Promise<void> {
     if (this.#worker.stopped !== undefined) return;
     await this.#peers.refresh();
-    await this.#wakeDue();
-    await this.#wakeMisplaced();
+    await this.#wakeAll();
     await this.#loadForgotten();
     await this.#store.forgetAnswers(this.#worker.clock.now() - ANSWERS_KEPT_MS, SWEEP);
-    await this.#deliverInboxes();
     for (const run of [...this.#worker.runs.values()]) run.reconcile();
     this.onReconciled?.();
-  }
-
-  /**
-   * The wall clock was set back since a sleeping run was written: what it waits for is a length, perhaps, of which the
-   * instant in its row knows nothing. It is loaded to find out. Some runs are looked at each time, all in turn.
-   */
-  async #wakeMisplaced(): Promise<void> {
-    const worker = this.#worker;
-    const { sleepers, last } = await worker.attempt(() => this.#store.walkSleepers(this.#walkedTo, SWEEP));
-    this.#walkedTo = last ?? "";
-    const now = worker.latestNow();
-    for (const { id, updatedAt } of sleepers) if (updatedAt > now + CLOCK_TOLERANCE_MS && !this.#isStopped) await this.ensure(id);
   }
 
   /** Runs that this worker owns and that could work, but are not in memory. */
@@ -344,9 +331,15 @@ export class Recovery {
     return this.#inbox.settled(runId);
   }
 
+  async #wakeAll(): Promise<void> {
+    await this.#wakeDue();
+    await this.#misplaced.wake();
+    await this.#deliverInboxes();
+  }
+
   /** Runs of an epoch that was closed are anybody's. */
   freed(): void {
-    if (!this.#isStopped) this.#spawn(this.#wakeDue().then(() => this.#deliverInboxes()));
+    if (!this.#isStopped) this.#spawn(this.#wakeAll());
   }
 
   /** What waits here for its turn goes to those who have nothing to do, unless enough lies there already. */

@@ -8,6 +8,7 @@ import type { EventNodes } from "./event-nodes.ts";
 import type { Failures } from "./failures.ts";
 import type { Graph, RunNode } from "./graph.ts";
 import type { Groups } from "./groups.ts";
+import type { RunSeams } from "./hosted-run.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import { contextOf, isOwnRun, newNode, restoredBackoffs } from "./node-actor.ts";
 import type { NodeTimers } from "./node-timers.ts";
@@ -33,13 +34,15 @@ interface Parts {
   readonly nextCommitNo: number;
 }
 
+type TimeSeams = Pick<RunSeams, "steadyNow" | "epoch" | "lagOf">;
+
 /** A call that is none of these waits for its end. */
 const GOES_ON: ReadonlySet<string> = new Set(["backingOff", "recovering"]);
 
-/** `now` is in steady time. */
-export function restoreNodes(stored: readonly StoredNode[], now: number, parts: Parts): void {
-  const { rows, graph, failures, results, groups, events, nodes, timers, edited } = parts;
-  const waiting = stored.map((node) => begunBy(node, now, rows, graph));
+export function restoreNodes(stored: readonly StoredNode[], seams: TimeSeams, parts: Parts): void {
+  const { graph, failures, results, groups, events, nodes, timers, edited } = parts;
+  const now = seams.steadyNow();
+  const waiting = stored.map((node) => begunHere(node, now, seams, parts));
   for (const of of waiting.toSorted((a, b) => a.commitNo - b.commitNo)) {
     const { index, status, body, early } = of;
     const node = graph.node(index);
@@ -94,15 +97,18 @@ function restoreCutOff(node: RunNode, { status, body }: StoredNode, { rows, node
 }
 
 /**
- * When the clock was set back since a wait began, it begins anew now, with a row that says so: else it would begin anew
- * each time that its run comes back.
+ * A wait that began by another worker's time goes on by the time here. When the clock was set back since it began, and nobody
+ * knows by how much, it begins anew now. A row says so: else it would begin anew each time that its run comes back.
  */
-function begunBy(stored: StoredNode, now: number, rows: DagRows, graph: Graph): StoredNode {
+function begunHere(stored: StoredNode, now: number, seams: TimeSeams, { rows, graph }: Parts): StoredNode {
   const { index, status, body } = stored;
   const node = graph.node(index);
   const begunAt = status === "backingOff" ? body.endedAt : status === "running" && node.kind === "event" ? body.startedAt : undefined;
-  if (begunAt === undefined || begunAt <= now) return stored;
-  const anew = { ...body, startedAt: Math.min(body.startedAt, now), ...(status === "backingOff" ? { endedAt: now } : dueOf(node, now)) };
-  rows.written(node, status, anew);
-  return { ...stored, body: anew };
+  if (begunAt === undefined) return stored;
+  const at = Math.min(begunAt + seams.lagOf(body.epoch), now);
+  if (at === begunAt) return stored;
+  const anew = status === "backingOff" ? { startedAt: Math.min(body.startedAt, now), endedAt: at } : { startedAt: at, ...dueOf(node, at) };
+  const moved = { ...body, ...anew, epoch: seams.epoch };
+  rows.written(node, status, moved);
+  return { ...stored, body: moved };
 }

@@ -55,6 +55,12 @@ export class RowTime {
     return true;
   }
 
+  /** The row is this now. */
+  sees({ at, shares }: { readonly at?: number; readonly shares: Readonly<Record<string, Written>> }): void {
+    this.advance(at);
+    this.seeShares(shares);
+  }
+
   /** What was written while this worker looks was written just now, whatever instant it says. */
   seeShares(others: Readonly<Record<string, Written>>): void {
     for (const id of this.#lags.keys()) if (others[id] === undefined) this.#lags.delete(id);

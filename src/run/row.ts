@@ -62,6 +62,8 @@ export interface NodeBody {
   readonly opened?: number;
   /** Of an event that is awaited: when its timeout strikes. */
   readonly dueAt?: number;
+  /** While it waits for a length of time: the epoch of the worker whose steady time these instants are of. */
+  readonly epoch?: number;
   /** Of a call that is a run of its own: that run's id. */
   readonly childRun?: string;
   /** Somebody said how it ends. */
@@ -148,7 +150,10 @@ export function nodeBodyText(body: NodeBody): string {
     body.backoffMs !== undefined
   )
     return encode(body);
-  const opened = (body.opened === undefined ? "" : `,"opened":${body.opened}`) + (body.dueAt === undefined ? "" : `,"dueAt":${body.dueAt}`);
+  const opened =
+    (body.opened === undefined ? "" : `,"opened":${body.opened}`) +
+    (body.dueAt === undefined ? "" : `,"dueAt":${body.dueAt}`) +
+    (body.epoch === undefined ? "" : `,"epoch":${body.epoch}`);
   return `{"attempt":${body.attempt},"startedAt":${body.startedAt}${body.endedAt === undefined ? "" : `,"endedAt":${body.endedAt}`}${opened}}`;
 }
 

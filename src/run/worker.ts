@@ -14,6 +14,7 @@ import { isWanted, parentsOf } from "./child-address.ts";
 import { Commits, type PendingCommit } from "./commits.ts";
 import type { DropCode, HostedRun, RunSeams } from "./hosted-run.ts";
 import { IdleRuns } from "./idle-runs.ts";
+import { PeerTimes } from "./peer-times.ts";
 import { Permits } from "./permits.ts";
 import { Protection, type ProtectionOptions } from "./protection.ts";
 import { QueueOfOnes } from "./queue.ts";
@@ -43,6 +44,8 @@ export class Worker implements RunSeams {
   readonly #onFatal: (error: PawlError) => void;
   readonly permits: Permits;
   readonly #time: SteadyTime;
+  readonly peerTimes = new PeerTimes(() => this.steadyNow());
+  readonly lagOf = (epoch: number | undefined): number => this.peerTimes.lagOf(epoch);
   readonly #committedListeners = new Set<(run: HostedRun, commit: Commit) => void>();
   readonly #droppedListeners = new Set<(runId: string, error: PawlError) => void>();
   readonly #dirty = new QueueOfOnes<HostedRun>();

@@ -95,6 +95,17 @@ scene("nodes wait while it is open where that is said; probes go ahead one by on
   }
 });
 
+scene("each probe is one of its node's attempts: one that waits alone makes them all, and has failed (workers: %i)", async (workers) => {
+  const room = new MachineRoom();
+  const it = service({ failureThreshold: 1, openFor: "60s", onOpen: "wait" }, { maxAttempts: 4 });
+  it.clock = room.clock;
+  const flow = anyWorkflow("flow", (wf) => wf.node("n", it.agent, {}).result);
+  const [run] = await startEach(room, await room.bootAll(workers, [flow]), flow, 1);
+  expect(await room.settled(run!.ended())).toMatchObject({ status: "failed" });
+  const waits = it.calls.slice(1).map((at, i) => Math.floor((at - it.calls[i]!) / 60_000));
+  expect(waits).toEqual([1, 1, 1]);
+});
+
 test("it stays open for those that come after a restart, and for other workers", async () => {
   const room = new MachineRoom();
   const it = service({ failureThreshold: 3, openFor: "60s" });

@@ -92,6 +92,55 @@ test("it holds after a restart, too", async () => {
   expect(calls).toHaveLength(3);
 });
 
+const HOUR = 3_600_000;
+
+test.each([-HOUR, HOUR])("it holds for as long in a worker that came after the clock was set by %d ms", async (setMs) => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy");
+  const first = await room.boot([flowOf(agent)]);
+  room.clock.wallOffsetMs += setMs;
+  const second = await room.boot([flowOf(agent)]);
+  await start(room, first, agent, "a");
+  await room.clock.advance(1_000);
+  await start(room, second, agent, "b");
+  await room.clock.advance(WAIT_MS - 2_000);
+  expect(calls).toHaveLength(1);
+  await room.clock.advance(2_000);
+  expect(calls).toHaveLength(3);
+  expect(await room.store.readShared()).toEqual([]);
+});
+
+test.each([-HOUR, HOUR])("in one that comes meanwhile, too, as soon as it hears that it is not over, and no longer; set by %d ms", async (setMs) => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy");
+  const first = await room.boot([flowOf(agent)]);
+  await start(room, first, agent, "a");
+  await room.clock.advance(10_000);
+  room.clock.wallOffsetMs += setMs;
+  const second = await room.boot([flowOf(agent)]);
+  await room.clock.advance(1_000);
+  await start(room, second, agent, "b");
+  await room.clock.advance(WAIT_MS - 12_000);
+  expect(calls).toHaveLength(1);
+  await room.clock.advance(2_000);
+  expect(calls).toHaveLength(3);
+  expect(await room.store.readShared()).toEqual([]);
+});
+
+test("what was said before the clock was set back holds no longer than it was to, from when its worker begins again", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy");
+  const first = await room.boot([flowOf(agent)]);
+  await start(room, first, agent, "a");
+  first.kill();
+  room.clock.wallOffsetMs -= HOUR;
+  await start(room, await room.boot([flowOf(agent)]), agent, "b");
+  await room.clock.advance(WAIT_MS - 1_000);
+  expect(calls).toHaveLength(1);
+  await room.clock.advance(2_000);
+  expect(calls).toHaveLength(3);
+});
+
 test("what one attempt is told for a day holds others for five minutes at most", async () => {
   const room = new MachineRoom();
   const { agent, calls } = busyOnce(room, "busy", {}, 86_400_000);

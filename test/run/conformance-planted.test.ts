@@ -174,7 +174,7 @@ const STORED: Readonly<Record<string, Plant>> = {
 };
 
 const ENGINE: Readonly<Record<string, Plant>> = {
-  "timers are not taken up when a run comes back": () => void vi.spyOn(ActorTimers.prototype, "restore").mockImplementation(() => {}),
+  "timers are not taken up when a run comes back": () => void vi.spyOn(ActorTimers.prototype, "restore").mockReturnValue(false),
   "timers fire early": () => {
     const { set } = ActorTimers.prototype;
     vi.spyOn(ActorTimers.prototype, "set").mockImplementation(function (this: ActorTimers, scheduled, number, event) {
@@ -185,8 +185,9 @@ const ENGINE: Readonly<Record<string, Plant>> = {
     const { restore, remove } = ActorTimers.prototype;
     const cameBack = new WeakSet<ActorTimer>();
     vi.spyOn(ActorTimers.prototype, "restore").mockImplementation(function (this: ActorTimers, actor) {
-      restore.call(this, actor);
+      const isToBeSaid = restore.call(this, actor);
       for (const timer of actor.timers) cameBack.add(timer);
+      return isToBeSaid;
     });
     vi.spyOn(ActorTimers.prototype, "remove").mockImplementation(function (this: ActorTimers, actor, isVoid) {
       const isCancel = (timer: ActorTimer): boolean => isVoid({ ...timer }) && !isVoid({} as ActorTimer);

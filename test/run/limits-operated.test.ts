@@ -182,6 +182,23 @@ test("what workers had that are gone is swept by whoever comes, and what they us
   expect(await room.store.readShared()).toEqual([]);
 });
 
+test.each([-3_600_000, 3_600_000])("whoever sweeps it came after the clock was set by %d ms: it counts for as long", async (setMs) => {
+  const room = new MachineRoom();
+  const { agent, running } = held({ uses: { tokens: 50 } });
+  const flow = wide(agent, 2);
+  const first = await room.boot([flow], { limits: { tokens: { max: 100, per: "10m" } } });
+  room.clock.wallOffsetMs += setMs;
+  await room.boot([]);
+  await start(room, first, flow, "r");
+  await room.clock.until(() => running() === 2);
+  await room.clock.advance(200_000);
+  first.kill();
+  await room.clock.advance(395_000);
+  expect((await room.store.readShared()).map(({ key }) => key)).toEqual(["limit:tokens"]);
+  await room.clock.advance(105_000);
+  expect(await room.store.readShared()).toEqual([]);
+});
+
 test("for whom a run works and how urgent it is shows in its view, and its forks and its own runs keep it", async () => {
   const room = new MachineRoom();
   const inner = anyWorkflow(

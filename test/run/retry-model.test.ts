@@ -7,14 +7,15 @@ import { expect, test } from "vitest";
 import { AgentError } from "../../src/errors.ts";
 import { cases } from "../sim/cases.ts";
 import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
+import type { SimProcess } from "../sim/process.ts";
 import { CALL_MS, type Outcome, type RetryPlan, expectedOf } from "../sim/retry-model.ts";
 
 /** What a timer and a commit may take in simulated time. */
 const SLACK_MS = 20;
-/** What it may take until another worker knows that one is gone. */
-const TAKE_OVER_MS = 5_000;
-/** What it may take until a run is looked at whose instant a clock that was set back has left behind. */
-const LOOK_MS = 30_000;
+/** What it may take until another worker knows that one is gone, and by how much it heard too late of its time. */
+const TAKE_OVER_MS = 1_000;
+/** Workers that were there together for so long know each other's time. */
+const ACQUAINTED_MS = 1_000;
 
 const failing = fc.record(
   {
@@ -55,22 +56,34 @@ interface Call {
   readonly at: number;
   /** Its worker died before it answered. */
   isCut: boolean;
+  owner?: SimProcess;
+}
+
+/** When a worker began, how far its clock had been set by then, and when it died. */
+interface Life {
+  readonly bootAt: number;
+  readonly setMs: number;
+  diedAt: number;
 }
 
 class History {
   readonly room = new MachineRoom();
   readonly calls: Call[] = [];
   readonly #plan: RetryPlan;
-  /** After which attempts its worker died in the wait: when another was there the last time, and how far the clock had been set. */
-  readonly lost = new Map<number, { bootAt: number; forwardMs: number; looks: number }>();
-
-  /** When workers began whose clock had been set back: what a service asked for is waited for anew. */
+  readonly #lives = new Map<SimProcess, Life>();
+  /** After which attempts its worker died in the wait, and when there was another for certain. */
+  readonly lost = new Map<number, { readonly owner: SimProcess; readonly bootAt: number }>();
+  /** When workers began whose clock had been set back: what a service asked for before is waited for anew. */
   readonly #setBackAt: number[] = [];
-  /** A worker lives that has another time than those that came later: each may wait for a busy service as long as that said. */
-  #clocksDiffer = false;
 
   constructor(plan: RetryPlan) {
     this.#plan = plan;
+  }
+
+  #noteLife(process: SimProcess): SimProcess {
+    const { clock } = this.room;
+    this.#lives.set(process, { bootAt: clock.mono(), setMs: clock.wallOffsetMs, diedAt: Infinity });
+    return process;
   }
 
   async play(workers: number, deaths: readonly Death[]): Promise<void> {
@@ -95,14 +108,16 @@ class History {
     );
     const flow = anyWorkflow("flow", (wf) => wf.node("n", agent, {}).result);
     const crew = await room.bootAll(workers, [flow]);
+    for (const process of crew.processes) this.#noteLife(process);
     const { pawl: eyes } = await room.boot([], { execute: false });
     await room.settled(crew.next.pawl.start(flow, { id: "r", input: null }));
     let isEnded = false;
     void (await eyes.run("r")).ended().then(() => (isEnded = true));
     const left = [...deaths];
-    const sets: number[] = [];
     for (let seen = 0; ;) {
       await room.clock.until(() => isEnded || calls.length > seen);
+      const owner = await room.ownerOf("r");
+      for (const call of calls) call.owner ??= owner;
       if (isEnded) return;
       const call = calls[seen++]!;
       const at = left.findIndex(({ attempt }) => attempt === call.attempt);
@@ -113,21 +128,15 @@ class History {
       // it may be over, or tried again
       if (isEnded || calls.length > seen || (during === "call" && room.clock.mono() >= call.at + takesMs)) continue;
       call.isCut = during === "call";
-      const owner = await room.ownerOf("r");
       owner.kill();
+      this.#lives.get(owner)!.diedAt = room.clock.mono();
       await room.clock.advance(deadMs);
       room.clock.wallOffsetMs += setMs;
-      sets.push(setMs);
-      crew.processes[crew.processes.indexOf(owner)] = await room.boot([flow]);
-      if (sets.some((ms) => ms < 0)) this.#setBackAt.push(room.clock.mono());
-      this.#clocksDiffer ||= workers > 1 && sets.some((ms) => ms !== 0);
-      if (during === "call") continue;
-      // the time of a worker that lived while the clock was set differs by as much from that of one that came later, either way
-      const known = workers === 1 ? [setMs] : sets;
-      const { forwardMs = 0, looks = 0 } = this.lost.get(call.attempt) ?? {};
-      const isBehind = known.some((ms) => ms < 0);
-      const forward = known.reduce((sum, ms) => sum + (workers === 1 ? Math.max(0, ms) : Math.abs(ms)), 0);
-      this.lost.set(call.attempt, { bootAt: room.clock.mono(), forwardMs: forwardMs + forward, looks: looks + (isBehind ? 1 : 0) });
+      const next = this.#noteLife(await room.boot([flow]));
+      crew.processes[crew.processes.indexOf(owner)] = next;
+      const { bootAt, setMs: nowMs } = this.#lives.get(next)!;
+      if ([...this.#lives.values()].some((life) => life.setMs > nowMs)) this.#setBackAt.push(bootAt);
+      if (during === "wait") this.lost.set(call.attempt, { owner, bootAt });
     }
   }
 
@@ -137,27 +146,30 @@ class History {
     const answered = this.calls.filter(({ isCut }) => !isCut);
     expect(answered.map(({ attempt }) => attempt)).toEqual(attempts.map((_, i) => i + 1));
     let heldMs = 0;
-    let heldUntil = 0;
     for (const [i, { takesMs, waitMs }] of attempts.entries()) {
       const endedAt = answered[i]!.at + takesMs;
-      // a worker that lived while the clock was set still knows until when the service wants to be left alone
       const outcome = this.#plan.outcomes[i];
-      if (outcome?.do === "fail" && outcome.kind === "resource") {
-        heldMs = Math.max(heldMs, outcome.retryAfterMs ?? 0);
-        heldUntil = Math.max(heldUntil, endedAt + heldMs);
-      }
+      if (outcome?.do === "fail" && outcome.kind === "resource") heldMs = Math.max(heldMs, outcome.retryAfterMs ?? 0);
       if (waitMs === undefined) continue;
       const next = this.calls.find(({ attempt }) => attempt === i + 2)!;
-      const waitedMs = next.at - endedAt;
-      const { bootAt = endedAt, forwardMs = 0, looks = 0 } = this.lost.get(i + 1) ?? {};
-      // what the clock jumped forward while nobody was there counts as waited; what it was set back to, nobody can tell: all is waited for anew
-      const mostMs = looks > 0 ? bootAt - endedAt + waitMs.most + looks * LOOK_MS : Math.max(bootAt - endedAt, waitMs.most);
-      expect(waitedMs).toBeGreaterThanOrEqual(waitMs.least - forwardMs);
-      for (const at of this.#setBackAt) if (heldMs > 0 && at < next.at) heldUntil = Math.max(heldUntil, at + heldMs);
-      expect(waitedMs).toBeLessThanOrEqual(
-        Math.max(mostMs + (this.#clocksDiffer ? heldMs : 0), heldUntil - endedAt) + SLACK_MS + (bootAt > endedAt ? TAKE_OVER_MS : 0),
-      );
+      const lost = this.lost.get(i + 1);
+      const begun = lost === undefined ? { least: endedAt, most: endedAt } : this.#begun(endedAt, lost.owner, next.owner!);
+      expect(next.at).toBeGreaterThanOrEqual(begun.least + waitMs.least);
+      let latest = Math.max(begun.most + waitMs.most, lost?.bootAt ?? 0) + (lost === undefined ? 0 : TAKE_OVER_MS);
+      for (const at of this.#setBackAt) if (heldMs > 0 && at < next.at) latest = Math.max(latest, at + heldMs);
+      expect(next.at).toBeLessThanOrEqual(latest + SLACK_MS);
     }
+  }
+
+  /**
+   * When the wait began, as the worker has it that went on. Who had met the other knows that well. Else what the clock jumped
+   * forward counts as waited, and what it was set back nobody can tell: all is waited for anew, at most.
+   */
+  #begun(endedAt: number, before: SimProcess, after: SimProcess): { readonly least: number; readonly most: number } {
+    const [was, is] = [this.#lives.get(before)!, this.#lives.get(after)!];
+    const forwardMs = is.setMs - was.setMs;
+    if (was.diedAt - Math.max(was.bootAt, is.bootAt) >= ACQUAINTED_MS) return { least: endedAt, most: endedAt };
+    return { least: endedAt - Math.max(0, forwardMs), most: Math.min(endedAt - Math.min(0, forwardMs), Math.max(was.diedAt, is.bootAt) + TAKE_OVER_MS) };
   }
 }
 
