@@ -245,7 +245,7 @@ function amendedRow(row: Row, epoch: number, changes: readonly NumberedChange[],
   if (value === undefined) return { body: undefined, row: undefined };
   if (value === row.of && body !== undefined) return { body, row };
   const open = Object.entries(row.last).filter(([id]) => isOpen(Number(id)));
-  const last = { ...Object.fromEntries(open), [epoch]: Math.max(done, changes.at(-1)?.number ?? 0) };
+  const last = { ...Object.fromEntries(open), [epoch]: changes.at(-1)!.number };
   const amended = { of: value, last };
   return { body: JSON.stringify(amended), row: amended };
 }

@@ -107,6 +107,15 @@ class Outage {
     await this.until(() => this.provider.calls.length > before, "it was tried");
   }
 
+  /** All know that it is open: it is tried so many times more, and nobody calls but who tries. */
+  async isTriedInVain(times: number): Promise<void> {
+    const [tried, before] = [this.timesTried, this.provider.calls.length];
+    await this.until(() => this.timesTried >= tried + times, "it was tried again and again");
+    const calls = this.provider.calls.length - before;
+    // one may be under way to it already
+    expect(calls).toBeLessThanOrEqual(1 + this.timesTried - tried);
+  }
+
   /** All is well again, and all that was to be done is done. */
   async ends(): Promise<void> {
     this.provider.become("up");
@@ -138,6 +147,7 @@ test("a breaker that worker processes share stays what it is when they are kille
     const killed = outage.killed - killedBefore;
     // who is killed while it tries has tried in vain
     expect(calls).toBeLessThanOrEqual(BREAKER.failureThreshold + (workers - 1) * CALLS_BEFORE_IT_IS_KNOWN + probes + killed);
+    await outage.isTriedInVain(10);
     await outage.ends();
     for (const [name, count] of Object.entries({ calls, probes, killed })) seen[name as keyof typeof seen] += count;
   });

@@ -197,6 +197,21 @@ describe("a probe that is lost gives its place back", () => {
   });
 });
 
+test("who saw that all places were taken asks for none before one may be free again", async () => {
+  const { second } = await firstProbes();
+  expect([second.breakers.admit("api"), second.shared.isDirty]).toEqual(["no", false]);
+});
+
+test("a worker asks for one place at a time, and others have the rest", async () => {
+  const { room, all } = await opened({ halfOpenMax: 2 }, 2);
+  const [first, second] = all as [BreakerWorker, BreakerWorker];
+  await room.pass(OPEN_MS);
+  expect([first.breakers.admit("api"), first.breakers.admit("api")]).toEqual(["asks", "asks"]);
+  await room.pump();
+  expect(await room.admit(second, "api")).toBe("probe");
+  expect([await room.admit(first, "api"), await room.admit(first, "api")]).toEqual(["probe", "no"]);
+});
+
 test("a lease is granted once, though nobody knew whether it was written", async () => {
   for (const fault of ["unknownApplied", "unknownLost"] as const) {
     const { room, all } = await opened();
@@ -274,7 +289,7 @@ test("a breaker has the same numbers wherever it is named in a process; another 
 
 test("a row that cannot be read is a breaker that is closed", async () => {
   const { room, all } = await opened();
-  for (const body of ['{"of":{"state":"ajar"},"last":{}}', '{"of":7,"last":{}}', "{"]) {
+  for (const body of ['{"of":{"state":"ajar"},"last":{}}', '{"of":{"state":"open","leases":[],"at":0},"last":{}}', '{"of":7,"last":{}}', "{"]) {
     await room.store.amend([{ key: "breaker:api", amend: () => body }]);
     await all[0]!.shared.refresh();
     expect(all[0]!.breakers.admit("api")).toBe("yes");

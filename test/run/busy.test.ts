@@ -7,6 +7,10 @@ import type { BreakerOption } from "../../src/define/breaker.ts";
 import type { UseOptions } from "../../src/define/limits.ts";
 import { AgentError } from "../../src/errors.ts";
 import { z } from "zod";
+import { BusyServices } from "../../src/run/busy.ts";
+import { SharedRows } from "../../src/run/shared-rows.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
+import { HandClock } from "../sim/breaker-room.ts";
 import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
 import type { SimProcess } from "../sim/process.ts";
 
@@ -61,6 +65,9 @@ test("agents that share a breaker are held together", async () => {
   await start(room, process, agent, "a");
   await start(room, process, same, "b");
   expect([calls.length, called]).toEqual([1, 0]);
+  await room.clock.advance(1_000);
+  const [cause] = (await (await process.pawl.run("b")).why()).causes;
+  expect(cause).toMatchObject({ kind: "limit", node: "n", until: room.clock.now() - room.clock.mono() + calls[0]! + WAIT_MS });
   await room.clock.advance(WAIT_MS + 1_000);
   expect([calls.length, called]).toEqual([2, 1]);
 });
@@ -139,6 +146,69 @@ test("what was said before the clock was set back holds no longer than it was to
   expect(calls).toHaveLength(1);
   await room.clock.advance(2_000);
   expect(calls).toHaveLength(3);
+});
+
+test("who comes when it is over finds nothing of it, and leaves nothing", async () => {
+  const room = new MachineRoom();
+  const { agent, calls } = busyOnce(room, "busy");
+  const process = await room.boot([flowOf(agent)]);
+  await start(room, process, agent, "a");
+  expect(await room.store.readShared()).toHaveLength(1);
+  process.kill();
+  await room.clock.advance(WAIT_MS);
+  await room.boot([flowOf(agent)]);
+  await room.clock.advance(1_000);
+  expect([calls.length, await room.store.readShared()]).toEqual([2, []]);
+});
+
+test("of what attempts are told that run beside each other the longest holds, also after a restart", async () => {
+  const room = new MachineRoom();
+  const told = [30_000, 60_000, 5_000];
+  const calls: number[] = [];
+  const agent = anyAgent("busy", async () => {
+    const nth = calls.push(room.clock.mono()) - 1;
+    if (told[nth] === undefined) return;
+    await new Promise<void>((resolve) => room.clock.after(500 + nth * 100, resolve));
+    throw new AgentError("429 Too Many Requests", { kind: "resource", retryAfterMs: told[nth] });
+  });
+  let process = await room.boot([flowOf(agent)]);
+  for (const id of ["a", "b", "c"]) await start(room, process, agent, id);
+  await room.clock.advance(1_000);
+  expect(calls).toHaveLength(3);
+  await start(room, process, agent, "d");
+  await room.clock.advance(32_000);
+  expect(calls).toHaveLength(3);
+  process.kill();
+  process = await room.boot([flowOf(agent)]);
+  await start(room, process, agent, "e");
+  await room.clock.advance(25_000);
+  expect(calls).toHaveLength(3);
+  await room.clock.advance(5_000);
+  expect(calls).toHaveLength(8);
+});
+
+test("who forgets what is over does not forget what was said meanwhile", async () => {
+  const [clock, store, quiet] = [new HandClock(), new MemoryStore(), (): void => {}];
+  const make = async (): Promise<{ shared: SharedRows; busy: BusyServices }> => {
+    const epoch = await store.openEpoch(0, "{}");
+    const shared = new SharedRows(store, { debug: quiet, info: quiet, warn: quiet, error: quiet }, { epoch: () => epoch, wantsWrite: quiet });
+    return { shared, busy: new BusyServices({ shared, now: () => clock.now(), after: (ms, call) => clock.after(ms, call) }) };
+  };
+  const write = async ({ shared }: { shared: SharedRows }): Promise<void> => {
+    await store.amend(shared.take());
+    shared.written();
+  };
+  const [first, second] = [await make(), await make()];
+  first.busy.says("service", "agent", WAIT_MS);
+  await write(first);
+  await second.shared.refresh();
+  second.busy.says("service", "agent", 2 * WAIT_MS);
+  while (clock.step(WAIT_MS));
+  expect([first.busy.isBusy("service"), second.busy.isBusy("service")]).toEqual([false, true]);
+  await write(second);
+  await write(first);
+  await first.shared.refresh();
+  expect(first.busy.isBusy("service")).toBe(true);
 });
 
 test("what one attempt is told for a day holds others for five minutes at most", async () => {

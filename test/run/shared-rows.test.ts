@@ -23,11 +23,13 @@ class CountedStore extends MemoryStore {
   }
 }
 
-async function makeRows(): Promise<{ readonly store: CountedStore; readonly rows: SharedRows }> {
-  const store = new CountedStore();
+async function makeRows(store = new CountedStore()): Promise<{ readonly store: CountedStore; readonly rows: SharedRows; readonly epoch: number }> {
   const epoch = await store.openEpoch(0, "{}");
-  return { store, rows: new SharedRows(store, log, { epoch: () => epoch, wantsWrite: quiet }) };
+  return { store, epoch, rows: new SharedRows(store, log, { epoch: () => epoch, wantsWrite: quiet }) };
 }
+
+/** The row as it is stored. */
+const bodyOf = async (store: MemoryStore, of: string): Promise<string | undefined> => (await store.readShared()).find(({ key }) => key === of)?.body;
 
 const after = (word: string) => (value: string | undefined) => `${value ?? ""}${word}`;
 
@@ -283,6 +285,58 @@ test("what says how things are here is said again, as they are by then, when it 
   await store.amend(rows.take());
   rows.written();
   expect(rows.get("x")).toBe("a:late");
+});
+
+test("what was said while nobody knew whether more was written comes after that, and both count once", async () => {
+  const { store, rows } = await makeRows();
+  rows.change("x", after("a"));
+  const amendments = rows.take();
+  rows.change("x", after("b"));
+  await store.amend(amendments);
+  rows.notWritten();
+  for (let time = 0; time < 2; time++) {
+    await store.amend(rows.take());
+    rows.notWritten();
+  }
+  await rows.refresh();
+  expect(rows.get("x")).toBe("ab");
+});
+
+test("what changes nothing leaves the row to the letter, and of workers that are gone nothing stays in it", async () => {
+  const { store, rows, epoch } = await makeRows();
+  rows.change("x", after("a"));
+  await store.amend(rows.take());
+  rows.written();
+  const body = await bodyOf(store, "x");
+  rows.change("x", (value) => value);
+  await store.amend(rows.take());
+  expect(await bodyOf(store, "x")).toBe(body);
+  await store.closeEpoch(epoch);
+  const next = await makeRows(store);
+  next.rows.change("x", after("b"));
+  await store.amend(next.rows.take());
+  expect(JSON.parse((await bodyOf(store, "x"))!)).toEqual({ of: "ab", last: { [next.epoch]: 1 } });
+});
+
+test.each(["written", "notWritten"] as const)("a worker that others took for dead changes nothing, and hears that it did not (%s)", async (outcome) => {
+  const { store, rows, epoch } = await makeRows();
+  const told: [string, boolean][] = [];
+  const change = (word: string): void => rows.change("x", after(word), (isWritten) => told.push([word, isWritten]));
+  change("a");
+  await store.closeEpoch(epoch);
+  await store.amend(rows.take());
+  change("b");
+  rows[outcome]();
+  expect(told).toEqual([["a", false]]);
+  rows.lost();
+  expect([told, rows.isDirty, await store.readShared()]).toEqual([
+    [
+      ["a", false],
+      ["b", false],
+    ],
+    false,
+    [],
+  ]);
 });
 
 test("who waits to know more waits no longer when all ends", async () => {
