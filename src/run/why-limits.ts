@@ -76,7 +76,7 @@ function draftOf(asking: Asking, waiting: Waiting, lane: Lane): Draft {
   const set = setFrom === undefined ? "" : `, which was set instead of ${setFrom}`;
   const parts = [
     `${waitingText(callers)} "${name}"${whose}: ${used} of ${max}${within} ${used === 1 ? "is" : "are"} used${set}`,
-    `${view.waiting} are waited for, ${amount} by each of these`,
+    `all that wait need ${view.waiting}, each of these ${amount}`,
     ...queueTexts(asking, waiting, lane),
   ];
   const until = used + amount > max ? freeAt : undefined;

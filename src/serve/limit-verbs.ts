@@ -9,7 +9,7 @@ const EXIT_CODES = "\nExit codes: 0 done, 2 wrong command, 5 no such limit, 70 s
 const LIMIT_MAX = Number.MAX_SAFE_INTEGER;
 
 export function declareLimitVerbs(program: Command, done: Done): void {
-  const limits = program.command("limits").description("how much of what agents use may be used: ls, set, reset").helpCommand(false);
+  const limits = program.command("limits").description("limits of what agents use, for all workers: ls, set, reset").helpCommand(false);
   limits.addHelpText("after", examples("pawl limits ls", "pawl limits set llmTokens 20000"));
   limits.addHelpText(
     "after",
@@ -22,15 +22,15 @@ export function declareLimitVerbs(program: Command, done: Done): void {
     .action(async (options: LimitVerbOptions) => done(await (await import("./limits.ts")).listLimits(options)));
   const set = limits
     .command("set <limit>")
-    .argument("<max>", "so much at once, or within its time", wholeNumber(1, LIMIT_MAX))
-    .description("set a limit for all workers, in the place of what the code says; what runs goes on")
-    .option("--tenant <tenant>", "of a limit for each tenant: whose")
+    .argument("<max>", "a whole number: at most so much at once, or within the limit's window", wholeNumber(1, LIMIT_MAX))
+    .description("set a limit for all workers, instead of what the code says; running attempts go on")
+    .option("--tenant <tenant>", "the tenant, of a limit that each tenant has")
     .addHelpText("after", examples("pawl limits set agent:searcher 2", "pawl limits set apiCalls 5 --tenant acme --json"))
     .action(async (name: string, max: number, options: LimitVerbOptions) => done(await (await import("./limits.ts")).setLimit(name, max, options)));
   const reset = limits
     .command("reset <limit>")
-    .description("take back what was set: the limit is what the code says")
-    .option("--tenant <tenant>", "of a limit for each tenant: whose")
+    .description("undo `set`: the limit is what the code says")
+    .option("--tenant <tenant>", "the tenant, of a limit that each tenant has")
     .addHelpText("after", examples("pawl limits reset agent:searcher", "pawl limits reset apiCalls --tenant acme --json"))
     .action(async (name: string, options: LimitVerbOptions) => done(await (await import("./limits.ts")).resetLimit(name, options)));
   for (const command of [ls, set, reset]) onStore(command).addHelpText("after", EXIT_CODES);

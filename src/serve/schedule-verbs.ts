@@ -8,7 +8,7 @@ import { type Done, examples, onStore } from "./verb-parts.ts";
 const EXIT_CODES = "\nExit codes: 0 done, 2 wrong command, 5 no such schedule, 70 store failed";
 
 export function declareScheduleVerbs(program: Command, done: Done): void {
-  const schedules = program.command("schedules").description("what is started at certain times: ls, run").helpCommand(false);
+  const schedules = program.command("schedules").description("schedules, which start runs at certain times: ls, run").helpCommand(false);
   schedules.addHelpText("after", examples("pawl schedules ls", "pawl schedules run nightly"));
   schedules.addHelpText("after", "\nA module exports a schedule beside its workflow, and `pawl work FILE` serves it.");
   const ls = schedules

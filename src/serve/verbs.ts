@@ -36,8 +36,6 @@ export function declareVerbs(program: Command, done: Done): void {
   declareStart(program, done);
   program.commandsGroup("Schedules:");
   declareScheduleVerbs(program, done);
-  program.commandsGroup("Limits:");
-  declareLimitVerbs(program, done);
   program.commandsGroup("Look:");
   declareLs(program, done);
   declareShow(program, done);
@@ -48,6 +46,7 @@ export function declareVerbs(program: Command, done: Done): void {
   program.commandsGroup("Control a run:");
   declareRunVerbs(program, done);
   program.commandsGroup("Protection:");
+  declareLimitVerbs(program, done);
   declareBreakerVerbs(program, done);
   program.commandsGroup("Definitions:");
   declareCheck(program, done);

@@ -249,10 +249,10 @@ test("why names the limit that nodes wait for, how much of it is used, and the r
       pawl === looker
         ? "2 wait in its worker, which alone knows their order; all of them have had their turn in about"
         : "first of the 2 that wait in its worker; its turn is in about";
-    expect(agent!.message).toContain('s3, s4: wait for "agent:slots": 2 of 2 are used; 2 are waited for, 1 by each of these');
+    expect(agent!.message).toContain('s3, s4: wait for "agent:slots": 2 of 2 are used; all that wait need 2, each of these 1');
     expect(agent!.message).toContain(pace);
     expect(agent!.next).toContain("`pawl limits set agent:slots 4`");
-    expect(window!.message).toContain('t1: waits for "tokens": 60 of 100 within 60 s are used; 60 are waited for');
+    expect(window!.message).toContain('t1: waits for "tokens": 60 of 100 within 60 s are used; all that wait need 60, each of these 60');
     expect(window!.until).toBeGreaterThan(room.clock.now() + 50_000);
     expect((await (await pawl.run("r")).nodes()).filter(({ status }) => status === "queued")).toHaveLength(3);
   }
@@ -328,7 +328,7 @@ scene("why names the limit that a step of a machine waits for, its place in the 
   await room.settled(process!.pawl.start(machine, { id: "m", priority: -1 }));
   await room.clock.advance(2_000);
   const whyOf = async (pawl: SimProcess["pawl"], id: string): Promise<readonly Cause[]> => (await (await pawl.run(id)).why()).causes;
-  const queue = "is used; 4 are waited for, 1 by each of these; ";
+  const queue = "is used; all that wait need 4, each of these 1; ";
   expect(await whyOf(process!.pawl, "m")).toMatchObject([
     {
       kind: "limit",

@@ -47,13 +47,13 @@ test("it is said which limit and which breaker, how many wait, until when, for w
     /^├ circuitOpen {2}d: waits for the circuit breaker "api", which is open since \S+ \(1 failure, the last of them PAWL_AGENT_HTTP .* 503\); a call tries from /m,
   );
   expect(why).toMatch(
-    /^. limit {2}\w, \w: wait for "agent:slow": 1 of 1 is used; 2 are waited for, 1 by each of these; 2 wait in its worker, which alone knows their order; .*the run has tenant "acme" and priority 3$/m,
+    /^. limit {2}\w, \w: wait for "agent:slow": 1 of 1 is used; all that wait need 2, each of these 1; 2 wait in its worker, which alone knows their order; .*the run has tenant "acme" and priority 3$/m,
   );
   const { stdout: show } = await folder.pawl("show", ...words);
   expect(show).toMatch(/^d: waits for the circuit breaker "api".*\n {2}`pawl breaker reset api --store .pawl\/pawl.db` lets calls through at once; /m);
   expect(show).toMatch(/^\w, \w: wait for "agent:slow".*\n {2}`pawl limits set agent:slow 2 --store .pawl\/pawl.db` if there may be more; /m);
   for (const id of ["m-1", "m-2"]) await folder.pawl("start", "asking.ts", "--id", id);
-  const held = 'ask: waits, unless it has begun, for "agent:lone": 1 of 1 is used; 1 are waited for, 1 by each of these; 1 wait in its worker';
+  const held = 'ask: waits, unless it has begun, for "agent:lone": 1 of 1 is used; all that wait need 1, each of these 1; 1 wait in its worker';
   await vi.waitFor(async () => expect((await folder.pawl("why", "m-2")).stdout).toContain(`limit  ${held}`), { timeout: 30_000 });
   expect((await folder.pawl("show", "m-2")).stdout).toMatch(new RegExp(`^${held}.*\n {2}\`pawl limits set agent:lone 2\` if there may be more; `, "m"));
   expect((await folder.pawl("limits", "ls")).stdout).toMatch(/^agent:slow +1 +1 +2(, about \S+s)? /m);

@@ -9,10 +9,9 @@ import { HELD, makeFolder } from "./command.ts";
 
 const EXECUTE = ["run", "work", "start"];
 const TIMES = ["schedules"];
-const LIMITS = ["limits"];
 const LOOK = ["ls", "show", "watch", "tail", "inspect", "why", "failures", "counts", "health", "timeouts"];
 const ACT = ["send", "cancel", "pause", "resume", "retry", "override", "fork"];
-const PROTECT = ["breaker"];
+const PROTECT = ["limits", "breaker"];
 const DEFINE = ["check", "graph", "schema"];
 const KEEP_HOUSE = ["prune", "backup", "restore", "doctor"];
 
@@ -25,7 +24,6 @@ test("--help lists every verb, in groups", async () => {
   expect(groups.slice(1, -1)).toEqual([
     ["Execute", EXECUTE],
     ["Schedules", TIMES],
-    ["Limits", LIMITS],
     ["Look", LOOK],
     ["Control a run", ACT],
     ["Protection", PROTECT],
