@@ -23,7 +23,8 @@ export interface KnownLimits {
   readonly uses: ReadonlyMap<string, AgentUse>;
   /** By their keys. */
   readonly rows: ReadonlyMap<string, LimitRow>;
-  readonly isOpen: (epoch: number) => boolean;
+  /** Of each worker whose epoch is open, by that: its process. */
+  readonly pids: ReadonlyMap<number, number>;
 }
 
 /** Those of workers whose epochs are open, and those of which there are rows. */
@@ -37,7 +38,10 @@ export async function knownLimits(store: Store): Promise<KnownLimits> {
     policies.set(name, { name, max: row.says.max, perMs: row.says.perMs, isPerTenant });
   }
   const epochs = await store.readEpochs();
-  for (const facts of epochs.map(readFacts)) {
+  const pids = new Map<number, number>();
+  for (const record of epochs) {
+    const facts = readFacts(record);
+    pids.set(record.id, facts.pid);
     for (const policy of facts.limits) policies.set(policy.name, { ...policy, perMs: policy.perMs ?? undefined });
     for (const use of facts.uses) {
       uses.set(use.agent, use);
@@ -46,8 +50,7 @@ export async function knownLimits(store: Store): Promise<KnownLimits> {
       policies.set(name, { name, max: use.concurrency, perMs: undefined, isPerTenant: false });
     }
   }
-  const open = new Set(epochs.map(({ id }) => id));
-  return { policies, uses, rows, isOpen: (epoch) => open.has(epoch) };
+  return { policies, uses, rows, pids };
 }
 
 /** Throws PAWL_UNKNOWN_LIMIT. */

@@ -167,7 +167,7 @@ export class SharedRows {
       const [own, from] = [new Set<string>(), this.#readTo];
       this.#reads.add(own);
       try {
-        const changes = await this.#store.sharedSince(from);
+        const changes = await this.#store.readSharedSince(from);
         // another read that ended meanwhile has seen more, or less
         isBehind = from !== this.#readTo || this.#seeAll(changes, own);
         if (!isBehind) this.#readTo = changes.number;

@@ -344,7 +344,7 @@ export interface Store {
   /** By key. */
   readShared(): Promise<SharedRecord[]>;
   /** What became of them after the change of this number; 0: since there are any. */
-  sharedSince(number: number): Promise<SharedChanges>;
+  readSharedSince(number: number): Promise<SharedChanges>;
 
   // ---- schedules
 

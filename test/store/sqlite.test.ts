@@ -192,7 +192,7 @@ describe("an SQLite file", () => {
     older.exec("INSERT INTO shared VALUES ('b', '2'), ('a', '1')");
     older.close();
     const { store, database } = openWithConnection();
-    expect(await store.sharedSince(0)).toEqual({
+    expect(await store.readSharedSince(0)).toEqual({
       rows: [
         { key: "a", body: "1" },
         { key: "b", body: "2" },
@@ -201,7 +201,7 @@ describe("an SQLite file", () => {
       isAll: false,
     });
     await store.amend([{ key: "a", amend: (body) => `${body}1` }]);
-    expect(await store.sharedSince(2)).toEqual({ rows: [{ key: "a", body: "11" }], number: 3, isAll: false });
+    expect(await store.readSharedSince(2)).toEqual({ rows: [{ key: "a", body: "11" }], number: 3, isAll: false });
     expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
   });
 
