@@ -46,7 +46,13 @@ test("it is said which limit and which breaker, how many wait, until when, for w
   const { pid } = worker.process;
   expect((await folder.pawl("limits", "ls")).stdout).toMatch(new RegExp(`^agent:slow +1 +1 +2(, about \\S+s)? +${pid}: 1/1$`, "m"));
   const [limit] = JSON.parse((await folder.pawl("limits", "ls", "--json")).stdout) as object[];
-  expect(limit).toMatchObject({ name: "agent:slow", used: 1, waiting: 2, nodes: 2, shares: [{ epoch: expect.any(Number) as number, pid, share: 1, used: 1, nodes: 2 }] });
+  expect(limit).toMatchObject({
+    name: "agent:slow",
+    used: 1,
+    waiting: 2,
+    nodes: 2,
+    shares: [{ epoch: expect.any(Number) as number, pid, share: 1, used: 1, nodes: 2 }],
+  });
   expect((await folder.pawl("breaker", "ls")).stdout).toMatch(/^api +open .* a call tries from .* PAWL_AGENT_HTTP the service answered with status 503$/m);
   const [breaker] = JSON.parse((await folder.pawl("breaker", "ls", "--json")).stdout) as object[];
   expect(breaker).toMatchObject({ state: "open", lastFailure: { code: "PAWL_AGENT_HTTP" } });
