@@ -7,8 +7,7 @@
  * 3. A worker whose epoch is closed changes nothing.
  */
 import type { Log } from "../define/agent.ts";
-import type { Amendment, SharedChanges } from "../store/shared-record.ts";
-import type { Store } from "../store/store.ts";
+import type { Amendment, SharedChanges, Store } from "../store/store.ts";
 
 /** What becomes of a row's value; `undefined` is none. Pure: it is called again when a transaction has to be repeated. */
 export type Change<Value> = (value: Value | undefined, isOpen: (epoch: number) => boolean) => Value | undefined;

@@ -9,6 +9,8 @@
 
 import type { Amendment, SharedChanges, SharedRecord } from "./shared-record.ts";
 
+export type { Amendment, SharedChanges } from "./shared-record.ts";
+
 /**
  * The `wakeAt` of a run that waits for an event only: it sleeps like one with an instant, but no instant wakes it.
  * The next instant that `dueRuns` answers is never this one.
