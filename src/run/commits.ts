@@ -5,8 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { PawlError, isPawlError } from "../errors.ts";
-import type { Amendment } from "../store/shared-record.ts";
-import type { Commit, Outcome, Store } from "../store/store.ts";
+import type { Amendment, Commit, Outcome, Store } from "../store/store.ts";
 import type { AttemptSeams } from "./attempt.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import type { SharedRows } from "./shared-rows.ts";

@@ -25,7 +25,8 @@ export interface KnownLimits {
   readonly rows: ReadonlyMap<string, LimitRow>;
   /** The names of those of which workers were given different numbers. */
   readonly differing: ReadonlySet<string>;
-  readonly isOpen: (epoch: number) => boolean;
+  /** Of each worker whose epoch is open, by that: its process. */
+  readonly pids: ReadonlyMap<number, number>;
 }
 
 /** Those of workers whose epochs are open, and those of which there are rows. */
@@ -39,14 +40,16 @@ export async function knownLimits(store: Store): Promise<KnownLimits> {
     policies.set(name, { name, max: row.says.max, perMs: row.says.perMs, isPerTenant });
   }
   const epochs = await store.readEpochs();
-  const [given, differing] = [new Map<string, string>(), new Set<string>()];
+  const [given, differing, pids] = [new Map<string, string>(), new Set<string>(), new Map<number, number>()];
   const give = (policy: LimitPolicy): void => {
     const numbers = JSON.stringify([policy.max, policy.perMs, policy.isPerTenant]);
     if ((given.get(policy.name) ?? numbers) !== numbers) differing.add(policy.name);
     given.set(policy.name, numbers);
     policies.set(policy.name, policy);
   };
-  for (const facts of epochs.map(readFacts)) {
+  for (const record of epochs) {
+    const facts = readFacts(record);
+    pids.set(record.id, facts.pid);
     for (const policy of facts.limits) give({ ...policy, perMs: policy.perMs ?? undefined });
     for (const use of facts.uses) {
       uses.set(use.agent, use);
@@ -54,8 +57,7 @@ export async function knownLimits(store: Store): Promise<KnownLimits> {
       give({ name: agentLimitName(use.agent), max: use.concurrency, perMs: undefined, isPerTenant: false });
     }
   }
-  const open = new Set(epochs.map(({ id }) => id));
-  return { policies, uses, rows, differing, isOpen: (epoch) => open.has(epoch) };
+  return { policies, uses, rows, differing, pids };
 }
 
 /** Throws PAWL_UNKNOWN_LIMIT. */

@@ -19,6 +19,8 @@ import type { Worker } from "./worker.ts";
 export interface LimitShare {
   /** The worker; see `pawl.workers()`. */
   readonly epoch: number;
+  /** Its process. */
+  readonly pid: number;
   /** It may use so much without asking. */
   readonly share: number;
   readonly used: number;
@@ -86,12 +88,12 @@ export function viewLimit({ now, worker }: Looking, known: KnownLimits, key: str
   const row = known.rows.get(key) ?? noRow(policy);
   const here = worker?.protection.limits.all.get(key);
   const { max = policy.max } = row;
-  const [shares, perMs] = [sharesStill(row, known.isOpen, now()), policy.perMs];
+  const [shares, perMs] = [sharesStill(row, (epoch) => known.pids.has(epoch), now()), policy.perMs];
   const all = Object.entries(shares).map(([id, share]) => {
     const isHere = here !== undefined && Number(id) === worker?.epoch;
     const { used, waiting, nodes, everyMs } = isHere ? ownUse(here) : writtenUse(share);
     const freeAt = perMs === undefined ? undefined : nextExpiryOf(share.used, perMs, now());
-    return { epoch: Number(id), share: share.share, used, waiting, nodes, everyMs, isGone: share.isGone, freeAt };
+    return { epoch: Number(id), pid: known.pids.get(Number(id)) ?? 0, share: share.share, used, waiting, nodes, everyMs, isGone: share.isGone, freeAt };
   });
   const sum = (amounts: readonly number[]): number => amounts.reduce((a, b) => a + b, 0);
   const freeAts = all.flatMap(({ freeAt }) => (freeAt === undefined ? [] : [freeAt]));

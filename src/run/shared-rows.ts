@@ -7,8 +7,7 @@
  * 3. A worker whose epoch is closed changes nothing.
  */
 import type { Log } from "../define/agent.ts";
-import type { Amendment, SharedChanges } from "../store/shared-record.ts";
-import type { Store } from "../store/store.ts";
+import type { Amendment, SharedChanges, Store } from "../store/store.ts";
 
 /** What becomes of a row's value; `undefined` is none. Pure: it is called again when a transaction has to be repeated. */
 export type Change<Value> = (value: Value | undefined, isOpen: (epoch: number) => boolean) => Value | undefined;
@@ -167,7 +166,7 @@ export class SharedRows {
       const [own, from] = [new Set<string>(), this.#readTo];
       this.#reads.add(own);
       try {
-        const changes = await this.#store.sharedSince(from);
+        const changes = await this.#store.readSharedSince(from);
         // another read that ended meanwhile has seen more, or less
         isBehind = from !== this.#readTo || this.#seeAll(changes, own);
         if (!isBehind) this.#readTo = changes.number;

@@ -37,7 +37,7 @@ function tableOf(limits: readonly LimitView[]): (string | Cell)[][] {
     String(limit.used),
     limit.waiting === 0 ? "0" : { text: waitingText(limit), style: "yellow" as const },
     limit.freeAt === undefined ? "" : dateAndTime(limit.freeAt),
-    limit.shares.map(({ epoch, share, used }) => `${epoch}: ${used}/${share}`).join(", "),
+    limit.shares.map(({ pid, share, used }) => `${pid}: ${used}/${share}`).join(", "),
   ]);
   return [["LIMIT", ...(hasTenants ? ["TENANT"] : []), "MAX", "USED", "WAITING", "FREE AT", "WORKERS"], ...rows];
 }

@@ -98,7 +98,7 @@ export class MemoryStore implements Store {
     return this.#shared.read();
   }
 
-  async sharedSince(number: number): Promise<SharedChanges> {
+  async readSharedSince(number: number): Promise<SharedChanges> {
     return this.#shared.since(number);
   }
 

@@ -31,11 +31,11 @@ export function applyAmendments(connection: SqliteConnection, amendments: readon
   }
 }
 
-export function sqliteShared(connection: SqliteConnection): Calls<"amend" | "readShared" | "sharedSince"> {
+export function sqliteShared(connection: SqliteConnection): Calls<"amend" | "readShared" | "readSharedSince"> {
   return {
     amend: (amendments) => connection.write(() => applyAmendments(connection, amendments)),
     readShared: () => connection.read(() => connection.all<SharedRecord>(READ_ALL)),
-    sharedSince: (number) => connection.snapshot(() => since(connection, number)),
+    readSharedSince: (number) => connection.snapshot(() => since(connection, number)),
   };
 }
 

@@ -27,7 +27,7 @@ const READS: ReadonlySet<string> = new Set<keyof Store>([
   ...(["readEpochs", "isAbandoned", "hasUnowned", "readRun", "readActors", "readActorRange", "readPast", "firstPast", "pastCommits", "readHistory"] as const),
   ...(["listRuns", "endedStatuses", "dueRuns", "readyRuns", "walkSleepers", "readInbox", "inboxRuns", "inboxSince", "readReplies"] as const),
   ...(["readEvent", "readDefinition", "definitionsOf", "countEnded", "readSchedules"] as const),
-  ...(["readChanges", "readLastChange", "readNotices", "readShared", "sharedSince"] as const),
+  ...(["readChanges", "readLastChange", "readNotices", "readShared", "readSharedSince"] as const),
 ]);
 
 /** Opens a file as a store; creates it unless it must exist. Throws PAWL_STORE_FOREIGN, _NEWER, _UNREADABLE. */

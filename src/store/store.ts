@@ -9,6 +9,8 @@
 
 import type { Amendment, SharedChanges, SharedRecord } from "./shared-record.ts";
 
+export type { Amendment, SharedChanges } from "./shared-record.ts";
+
 /**
  * The `wakeAt` of a run that waits for an event only: it sleeps like one with an instant, but no instant wakes it.
  * The next instant that `dueRuns` answers is never this one.
@@ -344,7 +346,7 @@ export interface Store {
   /** By key. */
   readShared(): Promise<SharedRecord[]>;
   /** What became of them after the change of this number; 0: since there are any. */
-  sharedSince(number: number): Promise<SharedChanges>;
+  readSharedSince(number: number): Promise<SharedChanges>;
 
   // ---- schedules
 

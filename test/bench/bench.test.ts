@@ -26,7 +26,12 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   shapes: ["map of 10", "map of 100", "loop of 10", "loop of 50", "50 steps in an agent", "50 nodes of a chain"],
   stream: ["x 20: nobody streams", "beside an agent that streams to 10 readers", "chunks heard", "nobody listens", "one reader a run"],
   health: ["20 runs in memory: a look"],
-  protection: ["chain of 50: nothing on", "layers of 50: breaker and limits on", "1000 wait, 50 at once, two workers"],
+  protection: [
+    "chain of 50: nothing on",
+    "layers of 50: breaker and limits on",
+    "1000 wait, 50 at once, two workers",
+    "1000 shared rows, one changed: to know it",
+  ],
   metering: ["x 20: counted", "floor: the same, nothing counted"],
   overhead: ["2 in a row: pawl, all on", "info: pawl, nothing on", "floor: bare promises and a commit", "2 in a row: bare promises"],
   disk: ["this disk: caller", "this disk: thread: longest", "+5 ms per fsync: caller", "+5 ms per fsync: thread: longest"],

@@ -1,6 +1,6 @@
 /**
  * What protection costs: per node when breaker and limits are on and nobody waits; per grant when many wait, each run with a
- * priority of its own, in one worker and in two.
+ * priority of its own, in one worker and in two; and what it asks of the store however many rows are there.
  * Judged by CPU time, of which waiting for the disk and for other work on the machine is no part; wall time stands beside it.
  * NOT measured: agents that take time, of which `overhead` tells.
  */
@@ -9,6 +9,7 @@ import { type Pawl, agent, open, workflow } from "pawl";
 import { z } from "zod";
 import { runAll, step, withPawl, workflowOf } from "./durable.ts";
 import { chain, layered } from "./graphs.ts";
+import { growths } from "./growth.ts";
 import { type Benchmark, type Contender, type Row, type Settings, inTemporaryFolder, judged, medianRatio, race, rowOf, timed } from "./harness.ts";
 
 /** How much dearer a node may be with breaker and limits than without. */
@@ -27,7 +28,7 @@ export const protection: Benchmark = {
   name: "protection",
   title: "protection: limits and circuit breakers",
   async run(settings) {
-    return [...(await costs(settings)), ...(await grants(settings, 1)), ...(await grants(settings, 2))];
+    return [...(await costs(settings)), ...(await grants(settings, 1)), ...(await grants(settings, 2)), ...(await growths(settings))];
   },
 };
 

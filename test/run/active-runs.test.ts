@@ -295,6 +295,59 @@ test("each worker has its own places: what is pending in one goes to another tha
   expect(calls().map(String).toSorted()).toEqual(Array.from({ length: 9 }, (_, n) => `r${n}`));
 });
 
+test("of runs that are nobody's two workers take the most urgent first, and then the oldest, also of what a dead one had", async () => {
+  for (const dies of [false, true]) {
+    const room = new MachineRoom();
+    const { flow, calls, endOne } = heldFlow();
+    const boot = () => room.boot([flow], { maxActiveRuns: 1 });
+    const [first] = [await boot(), await boot()];
+    const client = await room.boot([], { execute: false });
+    const come = async (id: string, priority?: number): Promise<void> => {
+      await begin(room, client, flow, id, priority === undefined ? {} : { priority });
+      await room.clock.advance(1_000);
+    };
+    for (const id of ["z", "y", "x", "w", "v", "u"]) await come(id);
+    await come("less", -1);
+    await come("more", 1);
+    await come("urgent", 5);
+    expect(calls(), "each works on one run, and has another in line").toEqual(["z", "x"]);
+    if (dies) first.kill();
+    await room.clock.advance(1_000);
+    const begun = dies ? ["z", "x", "w", "urgent", "more", "z", "y", "v", "u", "less"] : ["z", "x", "y", "w", "urgent", "more", "v", "u", "less"];
+    if (dies) endOne();
+    for (let n = dies ? 2 : 1; n <= begun.length; n++) {
+      await room.clock.until(() => calls().length >= n);
+      endOne();
+    }
+    for (const id of begun) await room.settled((await client.pawl.run(id)).result());
+    expect(calls()).toEqual(begun);
+  }
+});
+
+test("runs that a worker began and left are taken on by the next one in the order in which they would have gone on there", async () => {
+  const room = new MachineRoom();
+  const { flow, calls, endOne } = heldFlow("inner");
+  const outer = anyWorkflow("outer", (wf) => wf.run("child", flow, wf.input).result);
+  const [first] = [await room.boot([outer, flow], { maxActiveRuns: 1 })];
+  await begin(room, first, outer, "outer");
+  await room.clock.until(() => calls().length === 1);
+  await room.clock.advance(1_000);
+  await begin(room, first, flow, "z");
+  await room.clock.advance(1_000);
+  await begin(room, first, flow, "a");
+  await begin(room, first, flow, "urgent", { priority: 5 });
+  first.kill();
+  const second = await room.boot([outer, flow], { maxActiveRuns: 1 });
+  const begun = ["urgent", "outer", "z", "a"];
+  for (const [n] of begun.entries()) {
+    if (n === 0) endOne();
+    await room.clock.until(() => calls().length === n + 2);
+    endOne();
+  }
+  for (const id of begun) await room.settled((await second.pawl.run(id)).result());
+  expect(calls()).toEqual(["outer", ...begun]);
+});
+
 test("the number can be changed while runs are active: more begin at once, those beyond a lower one go on", async () => {
   const room = new MachineRoom();
   const { flow, calls, endOne } = heldFlow();

@@ -549,8 +549,8 @@ test("whoever looks at the rows does not wait for one that is being written, and
   second.breakers.force("mail", "open");
   await room.write(second);
   let reads = 0;
-  const read = room.store.sharedSince.bind(room.store);
-  room.store.sharedSince = (number) => (++reads > 10 ? Promise.reject(new Error("it reads again and again")) : read(number));
+  const read = room.store.readSharedSince.bind(room.store);
+  room.store.readSharedSince = (number) => (++reads > 10 ? Promise.reject(new Error("it reads again and again")) : read(number));
   await first.shared.refresh();
   expect(first.breakers.views().map(({ name, state }) => `${name} ${state}`)).toEqual(["api closed", "mail forcedOpen"]);
   await room.store.amend(amendments);

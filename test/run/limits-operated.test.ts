@@ -36,9 +36,9 @@ scene("limits are seen from any process: how much is used, by whom, what waits, 
   await room.clock.advance(2_000);
   for (const pawl of [looker, worker.pawl]) {
     const [agent, , window] = await room.settled(pawl.limits());
-    const { epoch } = (await pawl.workers())[0]!;
+    const { epoch, pid } = (await pawl.workers())[0]!;
     expect(agent).toMatchObject({ name: "agent:slots", max: 2, setFrom: undefined, perMs: undefined, used: 2, waiting: 3, freeAt: undefined });
-    expect(agent).toMatchObject({ nodes: 3, shares: [{ epoch, share: 2, used: 2, waiting: 3, nodes: 3 }] });
+    expect(agent).toMatchObject({ nodes: 3, shares: [{ epoch, pid, share: 2, used: 2, waiting: 3, nodes: 3 }] });
     expect(window).toMatchObject({ name: "tokens", max: 100, perMs: 60_000, used: 80, waiting: 40 });
     expect(window!.freeAt! - began).toBeGreaterThanOrEqual(60_000);
     expect(window!.freeAt! - began).toBeLessThan(62_001);

@@ -17,9 +17,9 @@ const READS_MAX = 100;
 class CountedStore extends MemoryStore {
   reads = 0;
 
-  override async sharedSince(number: number): ReturnType<MemoryStore["sharedSince"]> {
+  override async readSharedSince(number: number): ReturnType<MemoryStore["readSharedSince"]> {
     if (++this.reads > READS_MAX) throw new Error("it reads for ever");
-    return super.sharedSince(number);
+    return super.readSharedSince(number);
   }
 }
 
@@ -74,9 +74,9 @@ test("what was written here while it was read is not taken back by what was read
 
 /** Ends a read when it is told to, with what there was when it began. */
 async function delayedRead(store: CountedStore, number: number): Promise<() => void> {
-  const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<MemoryStore["sharedSince"]>>>();
-  const found = await store.sharedSince(number);
-  vi.spyOn(store, "sharedSince").mockImplementationOnce(() => promise);
+  const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<MemoryStore["readSharedSince"]>>>();
+  const found = await store.readSharedSince(number);
+  vi.spyOn(store, "readSharedSince").mockImplementationOnce(() => promise);
   return () => resolve(found);
 }
 
@@ -122,10 +122,10 @@ test("who reads again is told only of what changed since, also of what is gone, 
   await changeShared(store, "row3", () => undefined);
   const told: (string | undefined)[] = [];
   rows.onChange((key) => told.push(key));
-  const read = vi.spyOn(store, "sharedSince");
+  const read = vi.spyOn(store, "readSharedSince");
   await rows.refresh();
   expect(told).toEqual(["row2", "row3"]);
-  expect((await (read.mock.results[0]!.value as ReturnType<MemoryStore["sharedSince"]>)).rows.map(({ key }) => key)).toEqual(["row1", "row2", "row3"]);
+  expect((await (read.mock.results[0]!.value as ReturnType<MemoryStore["readSharedSince"]>)).rows.map(({ key }) => key)).toEqual(["row1", "row2", "row3"]);
   expect({ two: rows.get("row2"), three: rows.get("row3"), all: [...rows.keys].length }).toEqual({ two: "ab", three: undefined, all: 99 });
 });
 
@@ -136,7 +136,7 @@ test("what was passed over because it was being written is read when the next re
   await changeShared<string>(store, "mine", after("b"));
   const refreshed = rows.refresh();
   await nextLoop();
-  vi.spyOn(store, "sharedSince").mockRejectedValueOnce(new Error("busy"));
+  vi.spyOn(store, "readSharedSince").mockRejectedValueOnce(new Error("busy"));
   rows.notWritten();
   await expect(refreshed).rejects.toThrow("busy");
   expect(amendments).toHaveLength(1);
@@ -181,8 +181,8 @@ class Plot {
   constructor(epoch: number, store: MemoryStore) {
     this.store = store;
     this.rows = new SharedRows(store, log, { epoch: () => epoch, wantsWrite: quiet });
-    const read = store.sharedSince.bind(store);
-    store.sharedSince = async (number) => {
+    const read = store.readSharedSince.bind(store);
+    store.readSharedSince = async (number) => {
       const found = await read(number);
       const { promise, resolve, reject } = Promise.withResolvers<typeof found>();
       this.#reads.push({ ends: () => resolve(found), fails: () => reject(new Error("busy")) });

@@ -56,9 +56,17 @@ test("it is said which limit and which breaker, how many wait, until when, for w
   const held = 'ask: waits, unless it has begun, for "agent:lone": 1 of 1 is used; all that wait need 1, each of these 1; 1 wait in its worker';
   await vi.waitFor(async () => expect((await folder.pawl("why", "m-2")).stdout).toContain(`limit  ${held}`), { timeout: 30_000 });
   expect((await folder.pawl("show", "m-2")).stdout).toMatch(new RegExp(`^${held}.*\n {2}\`pawl limits set agent:lone 2\` if there may be more; `, "m"));
-  expect((await folder.pawl("limits", "ls")).stdout).toMatch(/^agent:slow +1 +1 +2(, about \S+s)? /m);
-  const limit = (JSON.parse((await folder.pawl("limits", "ls", "--json")).stdout) as { name: string }[]).find(({ name }) => name === "agent:slow");
-  expect(limit).toMatchObject({ name: "agent:slow", used: 1, waiting: 2, nodes: 2, shares: [{ share: 1, used: 1, nodes: 2 }] });
+  const { pid } = worker.process;
+  expect((await folder.pawl("limits", "ls")).stdout).toMatch(new RegExp(`^agent:slow +1 +1 +2(, about \\S+s)? +${pid}: 1/1$`, "m"));
+  const limits = JSON.parse((await folder.pawl("limits", "ls", "--json")).stdout) as { name: string }[];
+  const limit = limits.find(({ name }) => name === "agent:slow");
+  expect(limit).toMatchObject({
+    name: "agent:slow",
+    used: 1,
+    waiting: 2,
+    nodes: 2,
+    shares: [{ epoch: expect.any(Number) as number, pid, share: 1, used: 1, nodes: 2 }],
+  });
   expect((await folder.pawl("breaker", "ls")).stdout).toMatch(/^api +open .* a call tries from .* PAWL_AGENT_HTTP the service answered with status 503$/m);
   const [breaker] = JSON.parse((await folder.pawl("breaker", "ls", "--json")).stdout) as object[];
   expect(breaker).toMatchObject({ state: "open", lastFailure: { code: "PAWL_AGENT_HTTP" } });

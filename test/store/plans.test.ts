@@ -112,7 +112,7 @@ async function ask(): Promise<void> {
     { key: "a", amend: () => "x" },
     { key: "a", amend: () => undefined },
   ]);
-  await store.sharedSince(1);
+  await store.readSharedSince(1);
   await store.forgetNotices((await store.readNotices(0, 10)).map(({ number }) => number));
 }
 

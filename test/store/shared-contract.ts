@@ -38,7 +38,7 @@ export function sharedContract(name: string, makePlace: () => Promise<Place>): v
     });
 
     const toldSince = async (number: number): Promise<{ rows: Record<string, string | null>; number: number; isAll: boolean }> => {
-      const told = await opened.store.sharedSince(number);
+      const told = await opened.store.readSharedSince(number);
       return { ...told, rows: Object.fromEntries(told.rows.map(({ key, body }): [string, string | null] => [key, body])) };
     };
 
@@ -49,7 +49,7 @@ export function sharedContract(name: string, makePlace: () => Promise<Place>): v
       expect(await toldSince(number)).toEqual({ rows: {}, number, isAll: false });
       await opened.store.commit([commitOf("r", 0, opened.epoch)], [count("b"), gone("c"), count("b"), gone("d"), gone("none")]);
       await opened.store.amend([count("d"), { key: "a", amend: (body) => body }]);
-      const told = await opened.store.sharedSince(number);
+      const told = await opened.store.readSharedSince(number);
       expect(told.rows).toEqual([
         { key: "c", body: null },
         { key: "b", body: "3" },

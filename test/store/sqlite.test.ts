@@ -194,7 +194,7 @@ describe("an SQLite file", () => {
     older.exec("INSERT INTO shared VALUES ('b', '2'), ('a', '1')");
     older.close();
     const { store, database } = openWithConnection();
-    expect(await store.sharedSince(0)).toEqual({
+    expect(await store.readSharedSince(0)).toEqual({
       rows: [
         { key: "a", body: "1" },
         { key: "b", body: "2" },
@@ -203,8 +203,26 @@ describe("an SQLite file", () => {
       isAll: false,
     });
     await store.amend([{ key: "a", amend: (body) => `${body}1` }]);
-    expect(await store.sharedSince(2)).toEqual({ rows: [{ key: "a", body: "11" }], number: 3, isAll: false });
+    expect(await store.readSharedSince(2)).toEqual({ rows: [{ key: "a", body: "11" }], number: 3, isAll: false });
     expect(dumpOf(database)).toBe(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+  });
+
+  test("each process is told of what the other changed, also of a row that was gone and is there again", async () => {
+    const [one, two] = [open(), open()];
+    const becomes = (store: Store, key: string, body: string | undefined): Promise<void> => store.amend([{ key, amend: () => body }]);
+    await becomes(one, "x", "1");
+    await becomes(one, "y", "1");
+    const { number } = await two.readSharedSince(0);
+    await becomes(one, "x", undefined);
+    expect(await two.readSharedSince(number)).toMatchObject({ rows: [{ key: "x", body: null }], isAll: false });
+    await becomes(two, "x", "2");
+    expect(await one.readSharedSince(number)).toMatchObject({ rows: [{ key: "x", body: "2" }], isAll: false });
+    const failing = one.amend([
+      { key: "y", amend: () => "3" },
+      { key: "z", amend: () => ({}) as unknown as string },
+    ]);
+    await expect(failing).rejects.toMatchObject({ code: "PAWL_STORE_FAILED" });
+    expect(await two.readSharedSince(number), "nothing of what was not committed").toMatchObject({ rows: [{ key: "x", body: "2" }] });
   });
 
   test("of shared rows that are gone only those of the last changes are kept", async () => {
