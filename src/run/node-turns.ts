@@ -119,7 +119,9 @@ export class NodeTurns {
     progress.runs(node.index);
     abandoned.addChildren([childRunId(id, node.node.id, node.snapshot.context.attempt)]);
     timers.clear(node);
-    const timer = (node.timer = { delayMs: Math.max(0, node.since + policyOf(node).timeoutMs - seams.clock.now()), event: TIMER.notStopped });
+    const { timeoutMs } = policyOf(node);
+    const delayMs = Math.min(timeoutMs, Math.max(0, node.since + timeoutMs - seams.clock.now()));
+    const timer = (node.timer = { delayMs, event: TIMER.notStopped });
     this.#host.act(() => {
       timers.arm(node, timer);
       calls.awaitEnd(node);

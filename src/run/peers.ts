@@ -125,6 +125,7 @@ export class Peers {
   /** What workers beside this one were given, also those that are gone: one may be about to come back. */
   readonly #known = new Set<string>();
   readonly #times: PeerTimes;
+  /** What is new was not there when it was last read. */
   #hasRead = false;
   #beatAt = 0;
   #facts: WorkerFacts;
@@ -152,6 +153,7 @@ export class Peers {
     const lost = this.epoch;
     this.epoch = await this.#store.openEpoch(this.#clock.now(), this.#timed);
     this.#beatAt = this.#clock.mono();
+    this.#hasRead = false;
     if (lost !== 0) await this.#store.closeEpoch(lost);
     await this.#read();
     await this.#closeAbandoned();

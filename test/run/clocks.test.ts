@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { setup } from "xstate";
 import { z } from "zod";
 import { durable } from "../../src/run/xstate/durable.ts";
-import { MachineRoom, anyAgent, anyWorkflow } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent, anyWorkflow, never } from "../sim/machine-room.ts";
 
 const HOUR = 3_600_000;
 const LENGTH_MS = 60_000;
@@ -112,4 +112,39 @@ test.each(Object.keys(LENGTHS))("%s lasts no longer than it was to when its work
   const leftMs = await endsIn(room);
   expect(leftMs).toBeGreaterThanOrEqual(LENGTH_MS - 20_000);
   expect(leftMs).toBeLessThan(LENGTH_MS + LATE_MS);
+});
+
+test("a run of its own that a dead worker began is waited for no longer than its timeout, also after the clock was set back", async () => {
+  const room = new MachineRoom();
+  const slowly = anyAgent("slowly", () => new Promise<void>((resolve) => room.clock.after(HOUR / 2, resolve)), { timeout: HOUR });
+  const inner = anyWorkflow("inner", (wf) => {
+    const done = wf.node(
+      "done",
+      anyAgent("done", () => 1),
+      1,
+      { compensate: slowly },
+    );
+    return wf.node("held", anyAgent("held", never), 1, { after: [done], timeout: "1s" }).result;
+  });
+  const flow = anyWorkflow("flow", (wf) => {
+    const before = wf.node(
+      "before",
+      anyAgent("before", () => 1),
+      1,
+      { compensate: anyAgent("undo", () => 0) },
+    );
+    return wf.run("own", inner, 1, { after: [before], timeout: LENGTH_MS }).result;
+  });
+  let mayDie = false;
+  const worker = await room.boot([flow, inner], {
+    fault: (_, commits) => (mayDie && commits.some(({ runId, run }) => runId === "r" && run.status === "compensating") ? "crashAfter" : undefined),
+  });
+  const run = await room.settled(worker.pawl.start(flow, { id: "r", input: 1 }));
+  await room.clock.advance(100);
+  mayDie = true;
+  void run.cancel().catch(() => {});
+  await room.clock.until(() => !worker.isAlive);
+  room.clock.wallOffsetMs -= HOUR;
+  await room.boot([flow, inner]);
+  expect(await endsIn(room)).toBeLessThan(LENGTH_MS + LATE_MS);
 });
