@@ -64,7 +64,7 @@ test("what was used is counted until its window is over, here and in the row, an
     }),
     cases({ short: 300, long: 100_000 }),
   );
-});
+}, 600_000);
 
 test("it is known to the millisecond when something counts no more", () => {
   const window = new WindowUse(60_000);
