@@ -123,7 +123,7 @@ export function partOf(max: number, others: Readonly<Record<string, Demand>>, ow
   if (!Object.values(others).some(({ want }) => want > 0)) return max;
   const first = turnOf(others, own, turn);
   const all = [...Object.entries(others).map(([id, demand]) => ({ ...demand, id: Number(id) })), own];
-  const demands = all.map(({ id, use, want, head, weight = 1 }) => ({ id, weight, demand: use + want, head: want > 0 ? head : 0 }));
+  const demands = all.map(({ id, use, want, head, weight = 1 }) => ({ id, weight, demand: use + want, head }));
   demands.sort((a, b) => a.demand / a.weight - b.demand / b.weight || a.id - b.id);
   const parts = new Map<number, number>();
   const divide = (left: number, among: typeof demands): number => {

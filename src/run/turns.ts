@@ -32,6 +32,8 @@ export class Turns {
   readonly #isHungry = new Set<HostedRun>();
   /** Runs with a place that have not begun. */
   readonly #beginners = new Queue<HostedRun>();
+  /** Who waits before the gate had the last turn. */
+  #hadGate = false;
 
   /** Throws PAWL_INVALID_VALUE. */
   constructor(permits: Permits, gate: Gate, activeRunsMax?: number) {
@@ -90,27 +92,31 @@ export class Turns {
       granting(run, work);
       if (isHosted(run)) this.#goesOn(run);
     };
+    const passes = (): boolean => this.#gate.grantOne(isHosted, gated);
+    const feeds = (): boolean => this.#feedOne(isHosted, granting);
     this.#gate.lookAgain();
     for (let left = budget; ;) {
       left = this.#admit(left, isHosted, grant);
       while (left > 0 && this.#gate.refuseLate(isHosted, gated)) left--;
       if (!this.#permits.isFree || left === 0) return left;
-      const isGated = this.#gate.grantOne(isHosted, gated);
-      if (isGated) left--;
-      if (!this.#permits.isFree || left === 0) return left;
-      const run = this.#nextHungry();
-      if (run === undefined && !isGated) return left;
-      if (run === undefined) continue;
-      if (!isHosted(run)) this.rests(run);
-      else if (!run.inFlight) {
-        if (run.queued > 0) {
-          left--;
-          granting(run, () => run.grant());
-        }
-        this.wants(run);
-        this.settles(run);
-      }
+      const [first, second] = this.#hadGate ? [feeds, passes] : [passes, feeds];
+      if (first()) this.#hadGate = !this.#hadGate;
+      else if (!second()) return left;
+      left--;
     }
+  }
+
+  /** The next run that waits for a permit has its turn; answers whether there was one. */
+  #feedOne(isHosted: (run: HostedRun) => boolean, grant: Grant): boolean {
+    const run = this.#nextHungry();
+    if (run === undefined) return false;
+    if (!isHosted(run)) this.rests(run);
+    else if (!run.inFlight) {
+      if (run.queued > 0) grant(run, () => run.grant());
+      this.wants(run);
+      this.settles(run);
+    }
+    return true;
   }
 
   /** Whoever has a place begins, or waits for a permit; that needs none. */

@@ -353,17 +353,33 @@ scene("an agent that is a machine of its own is limited in steps, too, and holds
   const inner = held({}, "inner");
   const child = wide(inner.agent, 1, "child");
   const agent: Agent = { ...anyAgent("outer", () => undefined, { concurrency: 2 }), work: { kind: "run", of: child } };
-  const machine = stepsOf(agent, 3);
-  const crew = await room.bootAll(workers, [machine, child], { maxConcurrentAttempts: 2 });
+  const machine = stepsOf(agent, 4);
+  const crew = await room.bootAll(workers, [machine, child], { maxConcurrentAttempts: 3 });
   await begin(room, crew.next, machine, "m");
   await room.clock.until(() => inner.calls().length === 2);
   await room.clock.advance(5_000);
   expect(inner.calls()).toHaveLength(2);
-  inner.endOne();
-  await room.clock.until(() => inner.calls().length === 3);
+  for (let n = 3; n <= 4; n++) {
+    inner.endOne();
+    await room.clock.until(() => inner.calls().length === n);
+  }
   inner.endAll();
   expect(await resultOf(room, crew.next, "m")).toEqual([]);
   await expectIdle(room, crew.next);
+});
+
+test("what a step took of a window that was sent away counts no more", async () => {
+  const room = new MachineRoom();
+  const calls: number[] = [];
+  const run = (): void => {
+    calls.push(room.clock.mono());
+    if (calls.length === 1) throw new AgentError("429 Too Many Requests", { kind: "resource", retryAfterMs: 30_000 });
+  };
+  const machine = stepsOf(anyAgent("busy", run, { uses: { tokens: 2 } }), 1);
+  const process = await room.boot([machine], { limits: { tokens: { max: 3, per: "10m" } } });
+  await begin(room, process, machine, "m");
+  await resultOf(room, process, "m");
+  expect(calls[1]! - calls[0]!).toBeLessThan(60_000);
 });
 
 test("a step that waits holds no permit that others need", async () => {
