@@ -15,6 +15,9 @@ import { Queue } from "./queue.ts";
 /** So long a wait counts as much as a priority of one more. */
 const AGEING_MS = 60_000;
 
+/** So often may it be a flow's turn in vain before what it finds is kept for it. */
+const PASSED_BY_MAX = 4;
+
 /** A run whose nodes, or steps, may wait here. */
 export interface GatedRun extends HostedRun {
   readonly plan?: Pick<Plan, "breaker">;
@@ -61,6 +64,10 @@ export class Flow {
   placed: Place | undefined;
   /** It claims the first so many of its needs: up to that for which it waits. */
   claimed = 0;
+  /** The first so many of those are kept for it: for one that was passed by too often. */
+  kept = 0;
+  /** So often it was its turn, since it was granted something, and something was lacking. */
+  passedBy = 0;
   count = 0;
   readonly lines = new Map<HostedRun, Line>();
   /** Those of them that have nodes; also some that have left. */
@@ -92,7 +99,16 @@ export class Flow {
   }
 
   get lacking(): Limit | undefined {
-    return this.needs.find(({ limit, amount }) => !limit.has(amount))?.limit;
+    return this.needs.find((need, at) => !this.finds(need, at))?.limit;
+  }
+
+  /** Is there enough of this one, its how manieth, beside what is kept for others? */
+  finds({ limit, amount }: Need, at: number): boolean {
+    return limit.has(amount, at < this.kept ? amount : 0);
+  }
+
+  get wasPassedBy(): boolean {
+    return this.passedBy >= PASSED_BY_MAX;
   }
 
   /** What asks for more than there ever is. */

@@ -26,6 +26,7 @@ import type { HostedRun } from "./hosted-run.ts";
 import { LateNodes } from "./late-nodes.ts";
 import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
+import { Outside } from "./outside.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
 import { turnsBefore } from "./queue-place.ts";
@@ -49,8 +50,7 @@ export class Gate {
   readonly #ready = new Heap<Place>();
   readonly #waiters = new Map<Limit, Heap<Place>>();
   readonly #claims: Claims;
-  /** Flows that wait for a breaker or a service that is busy. */
-  readonly #outside = new Map<string, Set<Flow>>();
+  readonly #outside: Outside;
   /** Flows whose runs are all being written. */
   #aside: Flow[] = [];
   readonly #timers = new Map<Limit, { readonly at: number; readonly cancel: () => void }>();
@@ -65,15 +65,10 @@ export class Gate {
     this.#flows = new Flows(seams.limits);
     this.#claims = new Claims((limit) => seams.limits.touch(limit));
     this.#late = new LateNodes(seams, (flow) => this.#count(flow, -1));
-    seams.breakers.onChange((name) => this.#goOn(`breaker ${name}`));
-    seams.busy.onOver((service) => this.#goOn(`service ${service}`));
-  }
-
-  #goOn(what: string): void {
-    const flows = this.#outside.get(what) ?? new Set();
-    this.#outside.delete(what);
-    for (const flow of flows) this.#placeAnew(flow);
-    this.#seams.wantsTick();
+    this.#outside = new Outside(seams, (flows) => {
+      for (const flow of flows) this.#placeAnew(flow);
+      seams.wantsTick();
+    });
   }
 
   /** Where nodes of this agent wait; undefined when they wait for nothing. */
@@ -120,6 +115,7 @@ export class Gate {
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
     this.#served = Math.max(this.#served, flow.tag);
     flow.tag = this.#served + flow.places;
+    this.#claims.useKept(flow);
     const taken = flow.needs.map(({ limit, amount }) => {
       const took = limit.take(amount);
       this.#seams.limits.touch(limit);
@@ -168,8 +164,10 @@ export class Gate {
     }
     if (flow.count > 0) return;
     for (const { limit } of flow.needs) limit.flows--;
-    this.#claims.claim(flow, 0);
+    const given = this.#claims.claim(flow, 0);
+    flow.passedBy = 0;
     this.#leavePlace(flow);
+    for (const limit of given) this.touched(limit);
   }
 
   /** Those that stand behind it no longer wait for it. */
@@ -191,7 +189,8 @@ export class Gate {
 
   /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
   #waitsFor(flow: Flow): Limit | undefined {
-    return flow.needs.find(({ limit, amount }) => !limit.has(amount) || (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag)?.limit;
+    const isBefore = (limit: Limit): boolean => (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag;
+    return flow.needs.find((need, at) => !flow.finds(need, at) || (at >= flow.kept && isBefore(need.limit)))?.limit;
   }
 
   #placeAnew(flow: Flow): void {
@@ -204,12 +203,17 @@ export class Gate {
     if (flow.placed !== undefined || flow.count === 0) return;
     flow.tag = Math.max(flow.tag, this.#served);
     const limit = flow.tooLarge === undefined ? this.#waitsFor(flow) : undefined;
-    this.#claims.claim(flow, limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit) + 1);
-    const place: Place = (flow.placed = { flow, limit });
-    if (limit === undefined) return this.#ready.push(place, flow.tag);
+    const found = limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit);
+    const given = this.#claims.claim(flow, limit === undefined ? found : found + 1, found);
+    this.#standAt(limit, (flow.placed = { flow, limit }));
+    for (const each of given) this.touched(each);
+  }
+
+  #standAt(limit: Limit | undefined, place: Place): void {
+    if (limit === undefined) return this.#ready.push(place, place.flow.tag);
     let waiters = this.#waiters.get(limit);
     if (waiters === undefined) this.#waiters.set(limit, (waiters = new Heap()));
-    waiters.push(place, flow.tag);
+    waiters.push(place, place.flow.tag);
     this.touched(limit);
   }
 
@@ -269,6 +273,7 @@ export class Gate {
       const pass = line === undefined ? undefined : this.#pass(flow);
       if (line !== undefined && pass === undefined) this.#stand(flow, line);
       const isGranted = pass !== undefined && this.#grantFrom(flow, line!, pass, grant);
+      if (line === undefined && !flow.canGo) flow.passedBy++;
       if (line !== undefined && pass === undefined) this.#waitOutside(flow);
       else if (flow.count > 0 && flow.canGo && line === undefined) this.#setAside(flow);
       else this.#place(flow);
@@ -278,19 +283,14 @@ export class Gate {
     return false;
   }
 
-  /** For a breaker, or a service that is busy; meanwhile it wants nothing of any limit. */
   #waitOutside(flow: Flow): void {
-    const { service, agent, breaker } = flow;
-    const isBusy = this.#seams.busy.isBusy(service);
-    const what = isBusy ? `service ${service}` : `breaker ${breaker!.name}`;
-    if (isBusy) this.#seams.busy.awaits(service, agent.name);
     flow.placed = { flow, limit: undefined };
     this.#claims.claim(flow, 0);
-    const flows = this.#outside.get(what) ?? new Set();
-    this.#outside.set(what, flows.add(flow));
+    this.#outside.wait(flow);
   }
 
   #setAside(flow: Flow): void {
+    this.#claims.claim(flow, flow.needs.length, flow.needs.length);
     flow.placed = { flow, limit: undefined };
     this.#aside.push(flow);
   }
@@ -336,7 +336,10 @@ export class Gate {
 
   /** Runs that were being written can be looked at again. */
   lookAgain(): void {
-    for (const flow of this.#aside.splice(0)) this.#placeAnew(flow);
+    for (const flow of this.#aside.splice(0)) {
+      this.#placeAnew(flow);
+      if (flow.placed?.limit !== undefined) flow.passedBy++;
+    }
   }
 
   /** None of its nodes waits here any more. */

@@ -14,6 +14,7 @@ import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
 import { FlowPlaces, namedFlows } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
+import { Pace } from "./pace.ts";
 import { RowTime } from "./row-time.ts";
 import { WindowUse, nextExpiryOf } from "./window-use.ts";
 
@@ -21,8 +22,6 @@ import { WindowUse, nextExpiryOf } from "./window-use.ts";
 export const TOLD_EVERY_MS = 1_000;
 /** So much of a window is written as used before it is: so not every attempt changes the row. After a crash it counts as used. */
 const WRITTEN_AHEAD = 0.01;
-/** Grants by whose instants it is estimated when the next ones are. */
-const GRANTS_KEPT = 20;
 
 interface LimitSeams {
   readonly now: () => number;
@@ -47,6 +46,8 @@ export class Limit {
   #want = 0;
   #nodes = 0;
   head = 0;
+  /** So much is kept for flows that were passed by, until they have all that they need. */
+  kept = 0;
   /** The flows that wait, by their numbers. */
   readonly waiters = new Set<number>();
   /** Of the row: do other workers want something, and the sum of their shares; unless one of them is gone, of which less counts as time passes. */
@@ -59,8 +60,8 @@ export class Limit {
   #knownPart: ({ readonly row: LimitRow; readonly part: number } & Pick<ShareRow, "use" | "want" | "head">) | undefined;
   /** So many flows need it, whatever they wait for first. */
   flows = 0;
-  /** When attempts were granted that use it, the newest last. */
-  readonly #grantedAt: number[] = [];
+  /** Of grants of it. */
+  readonly #pace = new Pace();
   #writtenAt = 0;
   readonly #time: RowTime;
   #isLeaving = false;
@@ -119,9 +120,12 @@ export class Limit {
     return this.#window?.sum(this.#seams.now()) ?? this.#held;
   }
 
-  /** Is there so much? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
-  has(amount: number): boolean {
-    const used = this.inUse() + amount;
+  /**
+   * Is there so much, beside what is kept for others? What is more than its part is left to those that want it. Whatever
+   * else waits here changes nothing.
+   */
+  has(amount: number, keptForIt = 0): boolean {
+    const used = this.inUse() + this.kept - keptForIt + amount;
     return (
       used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: Number.MAX_SAFE_INTEGER, head: amount }))
     );
@@ -134,15 +138,13 @@ export class Limit {
     if (this.#window === undefined) this.#held += amount;
     else this.#window.add(amount, at);
     this.#holders++;
-    this.#grantedAt.push(at);
-    if (this.#grantedAt.length > GRANTS_KEPT) this.#grantedAt.shift();
+    this.#pace.happened(at);
     return { limit: this, amount, at };
   }
 
   /** How long it takes from one grant to the next, as it was of late, in ms; undefined when too little is known. */
   get grantEveryMs(): number | undefined {
-    const [first, count] = [this.#grantedAt[0], this.#grantedAt.length];
-    return first === undefined || count < 2 ? undefined : (this.#seams.now() - first) / count;
+    return this.#pace.everyMs(this.#seams.now());
   }
 
   /** The attempt has ended. */
