@@ -48,6 +48,9 @@ export class Limit {
   head = 0;
   /** So much is kept for flows that were passed by, until they have all that they need. */
   kept = 0;
+  /** Others go first: here nothing is wanted. And how often that was since something was granted. */
+  isAside = false;
+  asides = 0;
   /** The flows that wait, by their numbers. */
   readonly waiters = new Set<number>();
   /** Of the row: do other workers want something, and the sum of their shares; unless one of them is gone, of which less counts as time passes. */
@@ -134,10 +137,11 @@ export class Limit {
   /** Takes what `has` said is there; answers what corrects or returns it. */
   take(amount: number): Taken {
     const at = this.#seams.now();
-    if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#turnLength && this.#row.turn === this.#id;
+    if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#places.turnLength(String(this.#id)) && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
     else this.#window.add(amount, at);
     this.#holders++;
+    this.asides = 0;
     this.#pace.happened(at);
     return { limit: this, amount, at };
   }
@@ -208,13 +212,6 @@ export class Limit {
     return this.#othersWant;
   }
 
-  /** So many attempts begin here until the turn is another's: as many as this worker counts for more than who counts for least. */
-  get #turnLength(): number {
-    const own = this.#places.weight(String(this.#id));
-    const wanting = Object.keys(this.#row.shares).filter((id) => this.#row.shares[id]!.want > 0);
-    return Math.max(1, Math.round(own / Math.min(own, ...wanting.map((id) => this.#places.weight(id)))));
-  }
-
   /** At how many workers this flow waits for it, as far as is known here. */
   placesOf(flow: number): number {
     return this.#othersWant ? this.#places.of(flow) : 1;
@@ -225,7 +222,8 @@ export class Limit {
   }
 
   get #own(): Pick<ShareRow, "use" | "want" | "head"> {
-    return { use: this.inUse(), want: this.#want, head: this.head };
+    const [want, head] = this.isAside ? [0, 0] : [this.#want, this.head];
+    return { use: this.inUse(), want, head };
   }
 
   /** What people are told of the queue here. */
@@ -245,7 +243,7 @@ export class Limit {
     const known = this.#knownPart;
     if (known?.row === this.#row && known.use === use && known.want === want && known.head === head) return known.part;
     const own = { id: this.#id, use, want, head, weight: this.#places.weight(String(this.#id)) };
-    const fair = partOf(this.max, weighted(this.#others, this.#places), own, this.#row.turn);
+    const fair = partOf(this.max, this.#places.weighed(this.#others), own, this.#row.turn);
     const part = Math.max(0, Math.min(fair, this.max - this.#othersShares));
     // what workers used that are gone gets less as time passes
     const isSteady = sharesNow(this.#row, this.#time.now) === this.#row.shares;
@@ -289,14 +287,14 @@ export class Limit {
   review(wasFreed = false): boolean {
     if (this.#state === "writing") return false;
     const own = this.#row.shares[this.#id];
-    const [inUse, part] = [this.inUse(), this.#part];
-    const isShort = this.#want > 0 && !this.has(this.head);
+    const [{ use, want, head }, part] = [this.#own, this.#part];
+    const isShort = want > 0 && !this.has(head);
     const mayGain = wasFreed || part > this.#cap;
-    const isToBeTold = own === undefined || own.head !== this.head || this.#want >= 2 * own.want;
+    const isToBeTold = own === undefined || own.head !== head || want >= 2 * own.want;
     const passes = this.#passesTurn && this.#othersWant;
     this.#tell(this.#cap > part ? "limit.over" : isShort ? "limit.short" : "limit.enough");
-    if (this.#cap > Math.max(inUse, part)) return this.#tell("limit.spare");
-    if (this.#want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
+    if (this.#cap > Math.max(use, part)) return this.#tell("limit.spare");
+    if (want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
     if (this.isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
     return isShort && (mayGain || isToBeTold) && this.#tell("limit.wanting");
   }
@@ -320,14 +318,17 @@ export class Limit {
   isOld(ms: number): boolean {
     const own = this.#row.shares[this.#id];
     if (own === undefined || this.#state === "writing" || this.#seams.now() - this.#writtenAt < ms) return false;
-    return own.want !== this.#want || (this.#window?.isOld ?? own.use !== this.#held);
+    return own.want !== this.#own.want || (this.#window?.isOld ?? own.use !== this.#held);
   }
 
   /** What becomes of the row. It is called within a transaction, and may be called in several: it says how things are here then. */
   change(): (row: LimitRow | undefined, isOpen: (epoch: number) => boolean) => LimitRow | undefined {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
-    if (passes) this.#takenSinceTurn = Math.min(this.#takenSinceTurn - this.#turnLength, this.#turnLength);
+    if (passes) {
+      const turnLength = this.#places.turnLength(String(id));
+      this.#takenSinceTurn = Math.min(this.#takenSinceTurn - turnLength, turnLength);
+    }
     this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
@@ -339,12 +340,12 @@ export class Limit {
       const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
       for (const other in others) if (others[other]!.at === now) this.#time.owns(other, now);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
-      const flows = namedFlows(this.waiters);
+      const flows = this.isAside ? [] : namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
       const turn = turnOf(others, { id, ...own }, passes && row.turn === id ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const places = new FlowPlaces({ ...others, [id]: own });
-      const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);
+      const part = partOf(max, places.weighed(others), { id, ...own, weight: places.weight(String(id)) }, turn);
       const share = Math.max(floor, own.use, Math.min(free, part));
       const ahead = Math.min(Math.floor(max * WRITTEN_AHEAD), share - own.use);
       const used = this.#window === undefined ? {} : { used: this.#window.row(this.#seams.now(), this.#time.behindMs, ahead), at: now };
@@ -364,7 +365,8 @@ export class Limit {
     const { max } = this.#row;
     this.#keep({ ...this.#noRow, ...(max !== undefined && { max }) });
     this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
-    this.#passesTurn = false;
+    this.#passesTurn = this.isAside = false;
+    this.asides = 0;
     this.#window?.clear();
   }
 
@@ -385,10 +387,6 @@ export class Limit {
   get isShared(): boolean {
     return this.#row.shares[this.#id] !== undefined;
   }
-}
-
-function weighted(others: Readonly<Record<string, ShareRow>>, places: FlowPlaces): Record<string, ShareRow & { readonly weight: number }> {
-  return Object.fromEntries(Object.entries(others).map(([id, share]) => [id, { ...share, weight: places.weight(id) }]));
 }
 
 /** What an attempt has of a limit. */

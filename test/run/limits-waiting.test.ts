@@ -27,3 +27,44 @@ scene("who needs two limits is not passed by for ever by those who need one of t
   expect(both.calls()).toHaveLength(1);
   expect(rounds).toBeLessThan(10);
 });
+
+/** Two workers of which the first may have one attempt at a time, has begun another one, and has nodes that wait for the limit. */
+async function busyWorker(other: ReturnType<typeof held>, limited: ReturnType<typeof held>) {
+  const room = new MachineRoom();
+  const busy = await room.boot([], { maxConcurrentAttempts: 1 });
+  const free = await room.boot([]);
+  await start(room, free, wide(limited.agent, 30, "theirs"), "theirs");
+  await room.clock.until(() => limited.running() === 1);
+  await start(room, busy, wide(limited.agent, 3, "mine"), "mine");
+  await room.clock.advance(500);
+  await start(room, busy, wide(other.agent, 30, "other"), "other");
+  await room.clock.until(() => other.running() === 1);
+  return { room, busy, free };
+}
+
+test("a worker that can start nothing lets others go first", async () => {
+  const [other, limited] = [held({}, "other"), held({ concurrency: 1 }, "limited")];
+  const { room } = await busyWorker(other, limited);
+  for (let ended = 1; ended <= 5; ended++) {
+    limited.endOne();
+    await room.clock.advance(1_500);
+    expect(limited.calls()).toHaveLength(1 + ended);
+  }
+  expect(limited.calls().every((call) => call.startsWith("theirs"))).toBe(true);
+});
+
+test("a worker that let others go first has its turn when it can start something, and does not stand aside for ever", async () => {
+  const [other, limited] = [held({}, "other"), held({ concurrency: 1 }, "limited")];
+  const { room } = await busyWorker(other, limited);
+  const mine = (): number => limited.calls().filter((call) => call.startsWith("mine")).length;
+  let rounds = 0;
+  for (; rounds < 40 && mine() < 2; rounds++) {
+    // others are always there for the permit; the limit is never free when it is
+    await room.clock.advance(1_500);
+    limited.endOne();
+    await room.clock.advance(1_500);
+    other.endOne();
+    console.log(rounds, limited.calls().at(-1), other.calls().at(-1));
+  }
+  expect(mine()).toBe(2);
+});

@@ -63,8 +63,14 @@ class Peer {
     this.pump();
   }
 
+  /** It can grant nothing, and others go first; or it can again. */
+  stepsAside(): void {
+    this.limit.isAside = !this.limit.isAside;
+    this.pump();
+  }
+
   pump(): void {
-    while (this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
+    while (!this.limit.isAside && this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
       const amount = this.queue.shift()!;
       this.#checkDebt(amount);
       const grant = { epoch: this.epoch, amount, actual: amount, at: this.#plot.now, allowed: this.#plot.knownMax, number: ++this.#plot.granted };
@@ -237,6 +243,7 @@ export class LimitPlot {
 
   /** Goes on until nothing waits, each ending at once what it begins; answers how much waits even so. */
   async settle(): Promise<number> {
+    for (const { limit } of this.peers) limit.isAside = false;
     const isWaited = (): boolean => this.peers.some(({ queue }) => queue.length > 0);
     for (let round = 0; round < 400 && isWaited(); round++) {
       for (const peer of this.peers) {
