@@ -58,8 +58,9 @@ export class Flow {
   readonly number: number;
   /** What it calls, by the name that those share who hear of each other when it is busy. */
   readonly service: string;
-  /** Whose turn it is: the least. */
+  /** Whose turn it is: the least; of equals who came first. */
   tag = 0;
+  cameAs = 0;
   /** Where it waits: for its turn, a limit, or something else. */
   placed: Place | undefined;
   /** It claims the first so many of its needs: up to that for which it waits. */
@@ -88,9 +89,8 @@ export class Flow {
     return this.agent.guard?.queueTimeoutMs;
   }
 
-  /** Has it enough of everything, or asks for more than there ever is? */
-  get canGo(): boolean {
-    return this.lacking === undefined || this.tooLarge !== undefined;
+  comesBefore(other: Flow): boolean {
+    return this.tag < other.tag || (this.tag === other.tag && this.cameAs < other.cameAs);
   }
 
   /** It waits at so many workers, and so has its turn less often at each. */

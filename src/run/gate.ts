@@ -59,6 +59,7 @@ export class Gate {
   #waiting = 0;
   /** The tag of the flow that was served last. */
   #served = 0;
+  #came = 0;
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
@@ -66,7 +67,10 @@ export class Gate {
     this.#claims = new Claims((limit) => seams.limits.touch(limit));
     this.#late = new LateNodes(seams, (flow) => this.#count(flow, -1));
     this.#outside = new Outside(seams, (flows) => {
-      for (const flow of flows) this.#placeAnew(flow);
+      for (const flow of flows) {
+        this.#standBehind(flow, Math.max(flow.tag, this.#served));
+        this.#placeAnew(flow);
+      }
       seams.wantsTick();
     });
   }
@@ -93,11 +97,20 @@ export class Gate {
 
   /** Leave at once, if nobody waits before; else the node is to be parked. */
   tryPass(flow: Flow): Pass | undefined {
-    if (flow.tooLarge === undefined) {
-      const isTurnOfOthers = flow.needs.length > 0 && this.#ready.length > 0;
-      if (flow.count > 0 || isTurnOfOthers || this.#waitsFor(flow) !== undefined) return undefined;
-    }
+    this.#comes(flow);
+    const isTurnOfOthers = flow.needs.length > 0 && this.#ready.length > 0;
+    if (flow.tooLarge === undefined && (flow.count > 0 || isTurnOfOthers || this.#waitsFor(flow) !== undefined)) return undefined;
     return this.#pass(flow);
+  }
+
+  /** Who did not wait before has no turn that it did not take. */
+  #comes(flow: Flow): void {
+    if (flow.count === 0) this.#standBehind(flow, Math.max(flow.tag, this.#served));
+  }
+
+  #standBehind(flow: Flow, tag: number): void {
+    flow.tag = tag;
+    flow.cameAs = ++this.#came;
   }
 
   /** A service told an attempt of this agent to come back after so long: that holds for all that use it. */
@@ -114,7 +127,7 @@ export class Gate {
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
     this.#served = Math.max(this.#served, flow.tag);
-    flow.tag = this.#served + flow.places;
+    this.#standBehind(flow, this.#served + flow.places);
     this.#claims.useKept(flow);
     const taken = flow.needs.map(({ limit, amount }) => {
       const took = limit.take(amount);
@@ -149,6 +162,7 @@ export class Gate {
     line.nodes.push(parked);
     const flows = this.#flowsOf.get(run) ?? new Set();
     this.#flowsOf.set(run, flows.add(flow));
+    this.#comes(flow);
     this.#count(flow, 1);
     this.#place(flow);
     this.#late.watch(flow);
@@ -189,8 +203,9 @@ export class Gate {
 
   /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
   #waitsFor(flow: Flow): Limit | undefined {
-    const isBefore = (limit: Limit): boolean => (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag;
-    return flow.needs.find((need, at) => !flow.finds(need, at) || (at >= flow.kept && isBefore(need.limit)))?.limit;
+    if (flow.tooLarge !== undefined) return undefined;
+    const isOthers = (limit: Limit): boolean => this.#firstAt(limit)?.flow.comesBefore(flow) === true;
+    return flow.needs.find((need, at) => !flow.finds(need, at) || (at >= flow.kept && isOthers(need.limit)))?.limit;
   }
 
   #placeAnew(flow: Flow): void {
@@ -201,8 +216,7 @@ export class Gate {
   /** It waits for its turn, or for what it lacks. */
   #place(flow: Flow): void {
     if (flow.placed !== undefined || flow.count === 0) return;
-    flow.tag = Math.max(flow.tag, this.#served);
-    const limit = flow.tooLarge === undefined ? this.#waitsFor(flow) : undefined;
+    const limit = this.#waitsFor(flow);
     const found = limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit);
     const given = this.#claims.claim(flow, limit === undefined ? found : found + 1, found);
     this.#standAt(limit, (flow.placed = { flow, limit }));
@@ -269,13 +283,14 @@ export class Gate {
         continue;
       }
       flow.placed = undefined;
-      const line = flow.count > 0 && flow.canGo ? this.#firstLine(flow) : undefined;
+      const waits = this.#waitsFor(flow) !== undefined;
+      const line = flow.count > 0 && !waits ? this.#firstLine(flow) : undefined;
       const pass = line === undefined ? undefined : this.#pass(flow);
       if (line !== undefined && pass === undefined) this.#stand(flow, line);
       const isGranted = pass !== undefined && this.#grantFrom(flow, line!, pass, grant);
-      if (line === undefined && !flow.canGo) flow.passedBy++;
+      if (waits) flow.passedBy++;
       if (line !== undefined && pass === undefined) this.#waitOutside(flow);
-      else if (flow.count > 0 && flow.canGo && line === undefined) this.#setAside(flow);
+      else if (flow.count > 0 && !waits && line === undefined) this.#setAside(flow);
       else this.#place(flow);
       for (const { limit } of flow.needs) this.touched(limit);
       if (isGranted) return true;

@@ -2,7 +2,9 @@
  * Nobody waits for ever for a limit: not who needs several, each of which is there at another moment, and not behind a
  * worker that can start nothing.
  */
+import fc from "fast-check";
 import { expect, test } from "vitest";
+import { cases } from "../sim/cases.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom } from "../sim/machine-room.ts";
 
@@ -67,4 +69,44 @@ test("a worker that let others go first has its turn when it can start something
     console.log(rounds, limited.calls().at(-1), other.calls().at(-1));
   }
   expect(mine()).toBe(2);
+});
+
+const NAMES = ["a", "b", "c"] as const;
+const needs = fc.array(fc.nat(2), { minLength: 3, maxLength: 3 }).filter((amounts) => amounts.some((amount) => amount > 0));
+
+test("whatever many need, each of them has its turn again and again, in whatever order attempts end", async () => {
+  const plans = fc.record({
+    agents: fc.array(fc.record({ amounts: needs, worker: fc.nat(1) }), { minLength: 3, maxLength: 5 }),
+    workers: fc.integer({ min: 1, max: 2 }),
+    ends: fc.infiniteStream(fc.nat(99)),
+  });
+  await fc.assert(
+    fc.asyncProperty(plans, async ({ agents, workers, ends }) => {
+      const room = new MachineRoom();
+      const limits = Object.fromEntries(NAMES.map((name) => [name, { max: 2 }]));
+      const crew = await room.bootAll(workers, [], { limits });
+      const all = agents.map(({ amounts }, n) =>
+        held({ uses: Object.fromEntries(amounts.flatMap((amount, at) => (amount > 0 ? [[NAMES[at], amount]] : []))) }, `agent${n}`),
+      );
+      for (const [n, { agent }] of all.entries()) {
+        const process = crew.processes[agents[n]!.worker % workers]!;
+        await start(room, process, wide(agent, 120, agent.name), agent.name);
+      }
+      let longest = 0;
+      const gaps = all.map(() => 0);
+      const last = all.map(() => 0);
+      for (let ended = 1; ended <= 120; ended++) {
+        await room.clock.advance(300);
+        for (const [n, { running }] of all.entries()) if (running() > 0) last[n] = ended;
+        longest = Math.max(longest, ended - Math.min(...last));
+        for (const n of all.keys()) gaps[n] = Math.max(gaps[n]!, ended - last[n]!);
+        const running = all.filter((each) => each.running() > 0);
+        running[ends.next().value! % running.length]!.endOne();
+      }
+      if (process.env['SHOW']) console.log('longest', longest);
+      if (longest >= 60) console.log("longest", longest, workers, JSON.stringify(agents), JSON.stringify(gaps));
+      expect(longest).toBeLessThan(60);
+    }),
+    cases({ short: 30, long: 800 }),
+  );
 });
