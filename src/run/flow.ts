@@ -104,7 +104,7 @@ export class Flow {
 
   /** Is there enough of this one, its how manieth, beside what is kept for others? */
   finds({ limit, amount }: Need, at: number): boolean {
-    return limit.has(amount, at < this.kept ? amount : 0);
+    return at < this.kept ? limit.hasKept : limit.has(amount);
   }
 
   get wasPassedBy(): boolean {

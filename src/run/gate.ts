@@ -30,7 +30,9 @@ import { Outside } from "./outside.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
 import { turnsBefore } from "./queue-place.ts";
+import { TurnOrder } from "./turn-order.ts";
 import type { Grant } from "./turns.ts";
+import { Waiters } from "./waiters.ts";
 
 interface GateSeams {
   readonly limits: Limits;
@@ -48,7 +50,7 @@ export class Gate {
   readonly #seams: GateSeams;
   readonly #flows: Flows;
   readonly #ready = new Heap<Place>();
-  readonly #waiters = new Map<Limit, Heap<Place>>();
+  readonly #waiters = new Waiters();
   readonly #claims: Claims;
   readonly #outside: Outside;
   /** Flows whose runs are all being written. */
@@ -57,9 +59,7 @@ export class Gate {
   readonly #flowsOf = new Map<HostedRun, Set<Flow>>();
   readonly #late: LateNodes;
   #waiting = 0;
-  /** The tag of the flow that was served last. */
-  #served = 0;
-  #came = 0;
+  readonly #order = new TurnOrder();
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
@@ -68,7 +68,7 @@ export class Gate {
     this.#late = new LateNodes(seams, (flow) => this.#count(flow, -1));
     this.#outside = new Outside(seams, (flows) => {
       for (const flow of flows) {
-        this.#standBehind(flow, Math.max(flow.tag, this.#served));
+        this.#order.comes(flow);
         this.#placeAnew(flow);
       }
       seams.wantsTick();
@@ -97,20 +97,10 @@ export class Gate {
 
   /** Leave at once, if nobody waits before; else the node is to be parked. */
   tryPass(flow: Flow): Pass | undefined {
-    this.#comes(flow);
+    if (flow.count === 0) this.#order.comes(flow);
     const isTurnOfOthers = flow.needs.length > 0 && this.#ready.length > 0;
     if (flow.tooLarge === undefined && (flow.count > 0 || isTurnOfOthers || this.#waitsFor(flow) !== undefined)) return undefined;
     return this.#pass(flow);
-  }
-
-  /** Who did not wait before has no turn that it did not take. */
-  #comes(flow: Flow): void {
-    if (flow.count === 0) this.#standBehind(flow, Math.max(flow.tag, this.#served));
-  }
-
-  #standBehind(flow: Flow, tag: number): void {
-    flow.tag = tag;
-    flow.cameAs = ++this.#came;
   }
 
   /** A service told an attempt of this agent to come back after so long: that holds for all that use it. */
@@ -126,8 +116,7 @@ export class Gate {
     const admitted = breaker === undefined ? "yes" : this.#seams.breakers.admit(breaker.name, agent.policy.timeoutMs);
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
-    this.#served = Math.max(this.#served, flow.tag);
-    this.#standBehind(flow, this.#served + flow.places);
+    this.#order.serve(flow);
     this.#claims.useKept(flow);
     const taken = flow.needs.map(({ limit, amount }) => {
       const took = limit.take(amount);
@@ -162,7 +151,7 @@ export class Gate {
     line.nodes.push(parked);
     const flows = this.#flowsOf.get(run) ?? new Set();
     this.#flowsOf.set(run, flows.add(flow));
-    this.#comes(flow);
+    if (flow.count === 0) this.#order.comes(flow);
     this.#count(flow, 1);
     this.#place(flow);
     this.#late.watch(flow);
@@ -191,20 +180,10 @@ export class Gate {
     if (left !== undefined) this.touched(left);
   }
 
-  /** Who waits for it, and has not left. */
-  #firstAt(limit: Limit): Place | undefined {
-    const waiters = this.#waiters.get(limit);
-    for (let first = waiters?.peek(); first !== undefined; first = waiters!.peek()) {
-      if (first.flow.placed === first) return first;
-      waiters!.pop();
-    }
-    return undefined;
-  }
-
   /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
   #waitsFor(flow: Flow): Limit | undefined {
     if (flow.tooLarge !== undefined) return undefined;
-    const isOthers = (limit: Limit): boolean => this.#firstAt(limit)?.flow.comesBefore(flow) === true;
+    const isOthers = (limit: Limit): boolean => this.#waiters.first(limit)?.comesBefore(flow) === true;
     return flow.needs.find((need, at) => !flow.finds(need, at) || (at >= flow.kept && isOthers(need.limit)))?.limit;
   }
 
@@ -225,21 +204,18 @@ export class Gate {
 
   #standAt(limit: Limit | undefined, place: Place): void {
     if (limit === undefined) return this.#ready.push(place, place.flow.tag);
-    let waiters = this.#waiters.get(limit);
-    if (waiters === undefined) this.#waiters.set(limit, (waiters = new Heap()));
-    waiters.push(place, place.flow.tag);
+    this.#waiters.stand(limit, place);
     this.touched(limit);
   }
 
   /** There may be more, or less, of it. */
   touched(limit: Limit): void {
     this.#seams.limits.touch(limit);
-    const first = this.#firstAt(limit);
+    const first = this.#waiters.first(limit);
     if (first === undefined) {
       if (limit.isOver) this.#watchWindow(limit);
-    } else if (limit.has(first.flow.needOf(limit)) || first.flow.tooLarge !== undefined) {
-      this.#waiters.get(limit)!.pop();
-      this.#ready.push((first.flow.placed = { flow: first.flow, limit: undefined }), first.flow.tag);
+    } else if (limit.has(first.needOf(limit)) || first.tooLarge !== undefined) {
+      this.#ready.push((first.placed = { flow: first, limit: undefined }), first.tag);
       this.#seams.wantsTick();
     } else this.#watchWindow(limit);
     if (limit.isContended) this.#standBack(limit);
@@ -396,7 +372,7 @@ export class Gate {
     for (const limit of limits) {
       this.#timers.get(limit)?.cancel();
       this.#timers.delete(limit);
-      this.#waiters.delete(limit);
+      this.#waiters.forget(limit);
       this.#claims.forget(limit);
     }
     this.#flows.forget(({ needs }) => needs.some(({ limit }) => limits.has(limit)));

@@ -95,10 +95,6 @@ export class Limit {
     return Math.max(this.max, this.#policy.max);
   }
 
-  get state(): LimiterState {
-    return this.#state;
-  }
-
   get resource(): string {
     return this.#policy.name;
   }
@@ -115,23 +111,23 @@ export class Limit {
     return this.#nodes;
   }
 
-  get share(): number {
-    return this.#cap;
-  }
-
   inUse(): number {
     return this.#window?.sum(this.#seams.now()) ?? this.#held;
   }
 
-  /**
-   * Is there so much, beside what is kept for others? What is more than its part is left to those that want it. Whatever
-   * else waits here changes nothing.
-   */
-  has(amount: number, keptForIt = 0): boolean {
-    const used = this.inUse() + this.kept - keptForIt + amount;
-    return (
-      used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: Number.MAX_SAFE_INTEGER, head: amount }))
-    );
+  /** Is there so much, beside what is kept? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
+  has(amount: number): boolean {
+    const used = this.inUse() + this.kept + amount;
+    return this.#holds(used) && (!this.#othersWant || used <= this.#partOf({ use: this.#use, want: Number.MAX_SAFE_INTEGER, head: amount }));
+  }
+
+  /** Is what is kept still there? */
+  get hasKept(): boolean {
+    return this.#holds(this.inUse() + this.kept);
+  }
+
+  #holds(used: number): boolean {
+    return used <= this.#cap && used <= this.max - this.#othersShares;
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
@@ -221,9 +217,16 @@ export class Limit {
     return this.#othersSum ?? Object.values(this.#others).reduce((sum, { share }) => sum + share, 0);
   }
 
+  /** What is kept counts as used to other workers, so that it stays here. */
+  get #use(): number {
+    const inUse = this.inUse();
+    return this.isAside ? inUse : Math.max(inUse, Math.min(this.#cap, inUse + this.kept));
+  }
+
   get #own(): Pick<ShareRow, "use" | "want" | "head"> {
-    const [want, head] = this.isAside ? [0, 0] : [this.#want, this.head];
-    return { use: this.inUse(), want, head };
+    const use = this.#use;
+    if (this.isAside) return { use, want: 0, head: 0 };
+    return { use, want: Math.max(0, this.#want + this.inUse() - use), head: this.head };
   }
 
   /** What people are told of the queue here. */
@@ -237,9 +240,8 @@ export class Limit {
     return this.#partOf(this.#own);
   }
 
-  #partOf({ want, head }: Pick<ShareRow, "want" | "head">): number {
+  #partOf({ use, want, head }: Pick<ShareRow, "use" | "want" | "head">): number {
     if (!this.#othersWant) return Math.max(0, this.max - this.#othersShares);
-    const use = this.inUse();
     const known = this.#knownPart;
     if (known?.row === this.#row && known.use === use && known.want === want && known.head === head) return known.part;
     const own = { id: this.#id, use, want, head, weight: this.#places.weight(String(this.#id)) };
@@ -309,7 +311,7 @@ export class Limit {
     const { state, does } = limiterTurn(this.#state, LIMITER_FACT[event]);
     this.#state = state;
     this.#isLeaving = does === "leave";
-    if (does === "giveBack") this.#cap = Math.max(this.inUse(), this.#part);
+    if (does === "giveBack") this.#cap = Math.max(this.#use, this.#part);
     else if (this.#isLeaving) this.#cap = 0;
     return does !== undefined;
   }
@@ -318,7 +320,7 @@ export class Limit {
   isOld(ms: number): boolean {
     const own = this.#row.shares[this.#id];
     if (own === undefined || this.#state === "writing" || this.#seams.now() - this.#writtenAt < ms) return false;
-    return own.want !== this.#own.want || (this.#window?.isOld ?? own.use !== this.#held);
+    return own.want !== this.#own.want || (this.#window?.isOld ?? own.use !== this.#use);
   }
 
   /** What becomes of the row. It is called within a transaction, and may be called in several: it says how things are here then. */
