@@ -1,6 +1,7 @@
 /**
  * Which flows claim a limit: those that wait for it, and those that have it and wait for something else. What all of them
- * together want of it, and the most that one attempt of theirs needs, is what other workers are told.
+ * together want of it, and the most that one attempt of theirs needs, is what other workers are told. What a flow was passed
+ * by for too often is kept for it: nobody else here is granted that.
  */
 import type { Flow, Need } from "./flow.ts";
 import type { Limit } from "./limit.ts";

@@ -2,13 +2,17 @@
  * The gate: which of the nodes that wait for a limit is granted next.
  * 1. Nodes that use the same for the same tenant are one flow. A flow waits for the first limit that has too little for it,
  *    and takes from none before all have enough: so nobody who needs something else waits behind it.
- * 2. Flows take turns, whatever their lengths: no agent and no tenant starves another. Who comes to a limit stands behind
- *    those that wait for it, also if it needs less. Within a flow the run with the greater priority comes first; each minute
- *    of waiting counts as one more.
+ * 2. Flows take turns, whatever their lengths: no agent and no tenant starves another. Who comes to a limit, also from another
+ *    one, stands behind those that wait for it, also if it needs less. Within a flow the run with the greater priority comes
+ *    first; each minute of waiting counts as one more.
  * 3. A flow claims what it waits for, and what comes before that in the order in which all workers claim. So workers do not
  *    wait for each other in a circle; and what is claimed of a limit follows from what happens to those before it alone, so
  *    that it comes to rest.
- * 4. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
+ * 4. Who needs several limits is not passed by for ever by those who need one of them: when its turn has come in vain a few
+ *    times, what it has found of what it claims is kept for it until it has all, also if other workers want it. The longest
+ *    window comes first and what is held last: so nothing that is held is kept by who waits for time to pass, and of a window
+ *    no longer than another window takes that is not longer.
+ * 5. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Agent } from "../define/agent.ts";

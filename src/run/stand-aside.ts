@@ -1,7 +1,9 @@
 /**
  * A worker that could start nothing for a while stands aside: of limits that others want, too, it wants nothing any more, so
  * that they need not wait for its turn; it wants again as soon as a permit is free. What waits here keeps its place here.
- * Who starts something every now and then does not stand aside: of attempts that begin and end nothing is written for this.
+ * 1. Who starts something every now and then does not stand aside: when attempts begin and end nothing is written for this.
+ * 2. It does so a few times and no more until something is granted here of that limit: else others would be there first
+ *    whenever a permit is free, and what waits here would wait for ever.
  */
 import type { Limits } from "./limits.ts";
 import type { Permits } from "./permits.ts";

@@ -4,9 +4,10 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Agent } from "../../src/define/agent.ts";
 import { cases } from "../sim/cases.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
-import { MachineRoom } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent } from "../sim/machine-room.ts";
 import { seededRandom } from "../sim/random.ts";
 
 /** Scenes that are played by one worker, and by two. */
@@ -28,6 +29,24 @@ scene("who needs two limits is not passed by for ever by those who need one of t
     }
   expect(both.calls()).toHaveLength(1);
   expect(rounds).toBeLessThan(10);
+});
+
+scene("who waits for time to pass keeps nothing that is held; what has passed is kept until the rest is there (workers: %i)", async (workers) => {
+  const room = new MachineRoom();
+  const calls = { window: 0, held: 0, both: 0 };
+  const takes = (name: keyof typeof calls, ms: number, uses: Readonly<Record<string, number>>): Agent => {
+    const run = (): Promise<void> => new Promise((resolve) => void room.clock.after(ms, () => resolve(void calls[name]++)));
+    return anyAgent(name, run, { uses });
+  };
+  const crew = await room.bootAll(workers, [], { limits: { window: { max: 1, per: "10s" }, held: { max: 1 } } });
+  for (const agent of [takes("window", 10, { window: 1 }), takes("held", 1_000, { held: 1 })])
+    await start(room, crew.next, wide(agent, 200, agent.name), agent.name);
+  await room.clock.advance(2_000);
+  await start(room, crew.next, wide(takes("both", 10, { window: 1, held: 1 }), 2, "both"), "both");
+  await room.clock.advance(120_000);
+  expect(calls.both).toBe(2);
+  expect(calls.window).toBeGreaterThan(5);
+  expect(calls.held).toBeGreaterThan(90);
 });
 
 /** Two workers of which the first may have one attempt at a time, has begun another one, and has nodes that wait for the limit. */
@@ -60,7 +79,7 @@ test("a worker that let others go first has its turn when it can start something
   const { room } = await busyWorker(other, limited);
   const mine = (): number => limited.calls().filter((call) => call.startsWith("mine")).length;
   let rounds = 0;
-  for (; rounds < 40 && mine() < 2; rounds++) {
+  for (; rounds < 15 && mine() < 2; rounds++) {
     // others are always there for the permit; the limit is never free when it is
     await room.clock.advance(1_500);
     limited.endOne();
@@ -124,6 +143,6 @@ for (const [what, workers, agents] of [
   ["what is kept at one worker is not lost when it is another one's turn", 2, ["100@0", "002@0", "120@0", "011@1", "202@1"]],
 ] as const)
   test(what, async () => {
-    const plan = agents.map((agent) => ({ uses: [...agent.slice(0, 3)].map(Number), at: Number(agent.at(-1)) }));
+    const plan = agents.map((agent) => ({ uses: agent.slice(0, 3).split("").map(Number), at: Number(agent.at(-1)) }));
     for (const seed of [1, 4]) expect(await longestWait({ agents: plan, workers, seed })).toBeLessThan(50);
   });
