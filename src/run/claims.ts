@@ -1,6 +1,7 @@
 /**
  * Which flows claim a limit: those that wait for it, and those that have it and wait for something else. What all of them
- * together want of it, and the most that one attempt of theirs needs, is what other workers are told.
+ * together want of it, and the most that one attempt of theirs needs, is what other workers are told. What a flow was passed
+ * by for too often is kept for it: nobody else here is granted that.
  */
 import type { Flow, Need } from "./flow.ts";
 import type { Limit } from "./limit.ts";
@@ -18,10 +19,28 @@ export class Claims {
     return this.#flows.get(limit) ?? [];
   }
 
-  /** From now on the flow claims the first so many of its needs. */
-  claim(flow: Flow, upTo: number): void {
+  /**
+   * From now on the flow claims the first so many of its needs, and has the first `found` of them, which are kept for it if it was
+   * passed by too often. Answers those that no longer are: they may be enough for others.
+   */
+  claim(flow: Flow, upTo: number, found = 0): Limit[] {
     for (; flow.claimed < upTo; flow.claimed++) this.#claimOne(flow, flow.needs[flow.claimed]!, true);
     while (flow.claimed > upTo) this.#claimOne(flow, flow.needs[--flow.claimed]!, false);
+    return this.#keep(flow, flow.wasPassedBy ? found : 0);
+  }
+
+  #keep(flow: Flow, upTo: number): Limit[] {
+    const given = flow.needs.slice(upTo, flow.kept);
+    for (const { limit, amount } of given) limit.kept -= amount;
+    for (const { limit, amount } of flow.needs.slice(flow.kept, upTo)) limit.kept += amount;
+    flow.kept = upTo;
+    return given.map(({ limit }) => limit);
+  }
+
+  /** What is kept for it is to be taken now. */
+  useKept(flow: Flow): void {
+    flow.passedBy = 0;
+    this.#keep(flow, 0);
   }
 
   #claimOne(flow: Flow, { limit, amount }: Need, isClaimed: boolean): void {

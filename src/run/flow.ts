@@ -15,6 +15,9 @@ import { Queue } from "./queue.ts";
 /** So long a wait counts as much as a priority of one more. */
 const AGEING_MS = 60_000;
 
+/** So often may it be a flow's turn in vain before what it finds is kept for it. */
+const PASSED_BY_MAX = 4;
+
 /** A run whose nodes, or steps, may wait here. */
 export interface GatedRun extends HostedRun {
   readonly plan?: Pick<Plan, "breaker">;
@@ -55,12 +58,17 @@ export class Flow {
   readonly number: number;
   /** What it calls, by the name that those share who hear of each other when it is busy. */
   readonly service: string;
-  /** Whose turn it is: the least. */
+  /** Whose turn it is: the least; of equals who came first. */
   tag = 0;
+  cameAs = 0;
   /** Where it waits: for its turn, a limit, or something else. */
   placed: Place | undefined;
   /** It claims the first so many of its needs: up to that for which it waits. */
   claimed = 0;
+  /** The first so many of those are kept for it: for one that was passed by too often. */
+  kept = 0;
+  /** So often it was its turn, since it was granted something, and something was lacking. */
+  passedBy = 0;
   count = 0;
   readonly lines = new Map<HostedRun, Line>();
   /** Those of them that have nodes; also some that have left. */
@@ -81,9 +89,8 @@ export class Flow {
     return this.agent.guard?.queueTimeoutMs;
   }
 
-  /** Has it enough of everything, or asks for more than there ever is? */
-  get canGo(): boolean {
-    return this.lacking === undefined || this.tooLarge !== undefined;
+  comesBefore(other: Flow): boolean {
+    return this.tag < other.tag || (this.tag === other.tag && this.cameAs < other.cameAs);
   }
 
   /** It waits at so many workers, and so has its turn less often at each. */
@@ -92,7 +99,16 @@ export class Flow {
   }
 
   get lacking(): Limit | undefined {
-    return this.needs.find(({ limit, amount }) => !limit.has(amount))?.limit;
+    return this.needs.find((need, at) => !this.finds(need, at))?.limit;
+  }
+
+  /** Is there enough of this one, its how manieth, beside what is kept for others? */
+  finds({ limit, amount }: Need, at: number): boolean {
+    return at < this.kept ? limit.hasKept : limit.has(amount);
+  }
+
+  get wasPassedBy(): boolean {
+    return this.passedBy >= PASSED_BY_MAX;
   }
 
   /** What asks for more than there ever is. */

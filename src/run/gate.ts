@@ -2,13 +2,17 @@
  * The gate: which of the nodes that wait for a limit is granted next.
  * 1. Nodes that use the same for the same tenant are one flow. A flow waits for the first limit that has too little for it,
  *    and takes from none before all have enough: so nobody who needs something else waits behind it.
- * 2. Flows take turns, whatever their lengths: no agent and no tenant starves another. Who comes to a limit stands behind
- *    those that wait for it, also if it needs less. Within a flow the run with the greater priority comes first; each minute
- *    of waiting counts as one more.
+ * 2. Flows take turns, whatever their lengths: no agent and no tenant starves another. Who comes to a limit, also from another
+ *    one, stands behind those that wait for it, also if it needs less. Within a flow the run with the greater priority comes
+ *    first; each minute of waiting counts as one more.
  * 3. A flow claims what it waits for, and what comes before that in the order in which all workers claim. So workers do not
  *    wait for each other in a circle; and what is claimed of a limit follows from what happens to those before it alone, so
  *    that it comes to rest.
- * 4. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
+ * 4. Who needs several limits is not passed by for ever by those who need one of them: when its turn has come in vain a few
+ *    times, what it has found of what it claims is kept for it until it has all, also if other workers want it. The longest
+ *    window comes first and what is held last: so nothing that is held is kept by who waits for time to pass, and of a window
+ *    no longer than another window takes that is not longer.
+ * 5. What a grant costs grows with the logarithm of the number of flows and of runs, not with the number of nodes.
  */
 import type { Failure } from "../../machines/node.ts";
 import type { Agent } from "../define/agent.ts";
@@ -26,9 +30,12 @@ import type { HostedRun } from "./hosted-run.ts";
 import { LateNodes } from "./late-nodes.ts";
 import type { Limit } from "./limit.ts";
 import type { Limits } from "./limits.ts";
+import { Outside } from "./outside.ts";
 import { type Ended, type Outcome, Pass, type Through } from "./pass.ts";
 import { Queue } from "./queue.ts";
+import { TurnOrder } from "./turn-order.ts";
 import type { Grant } from "./turns.ts";
+import { Waiters } from "./waiters.ts";
 
 interface GateSeams {
   readonly limits: Limits;
@@ -46,33 +53,29 @@ export class Gate {
   readonly #seams: GateSeams;
   readonly #flows: Flows;
   readonly #ready = new Heap<Place>();
-  readonly #waiters = new Map<Limit, Heap<Place>>();
+  readonly #waiters = new Waiters();
   readonly #claims: Claims;
-  /** Flows that wait for a breaker or a service that is busy. */
-  readonly #outside = new Map<string, Set<Flow>>();
+  readonly #outside: Outside;
   /** Flows whose runs are all being written. */
   #aside: Flow[] = [];
   readonly #timers = new Map<Limit, { readonly at: number; readonly cancel: () => void }>();
   readonly #flowsOf = new Map<HostedRun, Set<Flow>>();
   readonly #late: LateNodes;
   #waiting = 0;
-  /** The tag of the flow that was served last. */
-  #served = 0;
+  readonly #order = new TurnOrder();
 
   constructor(seams: GateSeams) {
     this.#seams = seams;
     this.#flows = new Flows(seams.limits);
     this.#claims = new Claims((limit) => seams.limits.touch(limit));
     this.#late = new LateNodes(seams, (flow) => this.#count(flow, -1));
-    seams.breakers.onChange((name) => this.#goOn(`breaker ${name}`));
-    seams.busy.onOver((service) => this.#goOn(`service ${service}`));
-  }
-
-  #goOn(what: string): void {
-    const flows = this.#outside.get(what) ?? new Set();
-    this.#outside.delete(what);
-    for (const flow of flows) this.#placeAnew(flow);
-    this.#seams.wantsTick();
+    this.#outside = new Outside(seams, (flows) => {
+      for (const flow of flows) {
+        this.#order.comes(flow);
+        this.#placeAnew(flow);
+      }
+      seams.wantsTick();
+    });
   }
 
   /** Where nodes of this agent wait; undefined when they wait for nothing. */
@@ -97,10 +100,9 @@ export class Gate {
 
   /** Leave at once, if nobody waits before; else the node is to be parked. */
   tryPass(flow: Flow): Pass | undefined {
-    if (flow.tooLarge === undefined) {
-      const isTurnOfOthers = flow.needs.length > 0 && this.#ready.length > 0;
-      if (flow.count > 0 || isTurnOfOthers || this.#waitsFor(flow) !== undefined) return undefined;
-    }
+    if (flow.count === 0) this.#order.comes(flow);
+    const isTurnOfOthers = flow.needs.length > 0 && this.#ready.length > 0;
+    if (flow.tooLarge === undefined && (flow.count > 0 || isTurnOfOthers || this.#waitsFor(flow) !== undefined)) return undefined;
     return this.#pass(flow);
   }
 
@@ -117,8 +119,8 @@ export class Gate {
     const admitted = breaker === undefined ? "yes" : this.#seams.breakers.admit(breaker.name, agent.policy.timeoutMs);
     if (admitted === "asks" || (admitted === "no" && breaker!.onOpen === "wait")) return undefined;
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
-    this.#served = Math.max(this.#served, flow.tag);
-    flow.tag = this.#served + flow.places;
+    this.#order.serve(flow);
+    this.#claims.useKept(flow);
     const taken = flow.needs.map(({ limit, amount }) => {
       const took = limit.take(amount);
       this.#seams.limits.touch(limit);
@@ -152,6 +154,7 @@ export class Gate {
     line.nodes.push(parked);
     const flows = this.#flowsOf.get(run) ?? new Set();
     this.#flowsOf.set(run, flows.add(flow));
+    if (flow.count === 0) this.#order.comes(flow);
     this.#count(flow, 1);
     this.#place(flow);
     this.#late.watch(flow);
@@ -167,8 +170,10 @@ export class Gate {
     }
     if (flow.count > 0) return;
     for (const { limit } of flow.needs) limit.flows--;
-    this.#claims.claim(flow, 0);
+    const given = this.#claims.claim(flow, 0);
+    flow.passedBy = 0;
     this.#leavePlace(flow);
+    for (const limit of given) this.touched(limit);
   }
 
   /** Those that stand behind it no longer wait for it. */
@@ -178,19 +183,11 @@ export class Gate {
     if (left !== undefined) this.touched(left);
   }
 
-  /** Who waits for it, and has not left. */
-  #firstAt(limit: Limit): Place | undefined {
-    const waiters = this.#waiters.get(limit);
-    for (let first = waiters?.peek(); first !== undefined; first = waiters!.peek()) {
-      if (first.flow.placed === first) return first;
-      waiters!.pop();
-    }
-    return undefined;
-  }
-
   /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
   #waitsFor(flow: Flow): Limit | undefined {
-    return flow.needs.find(({ limit, amount }) => !limit.has(amount) || (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag)?.limit;
+    if (flow.tooLarge !== undefined) return undefined;
+    const isOthers = (limit: Limit): boolean => this.#waiters.first(limit)?.comesBefore(flow) === true;
+    return flow.needs.find((need, at) => !flow.finds(need, at) || (at >= flow.kept && isOthers(need.limit)))?.limit;
   }
 
   #placeAnew(flow: Flow): void {
@@ -201,26 +198,27 @@ export class Gate {
   /** It waits for its turn, or for what it lacks. */
   #place(flow: Flow): void {
     if (flow.placed !== undefined || flow.count === 0) return;
-    flow.tag = Math.max(flow.tag, this.#served);
-    const limit = flow.tooLarge === undefined ? this.#waitsFor(flow) : undefined;
-    this.#claims.claim(flow, limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit) + 1);
-    const place: Place = (flow.placed = { flow, limit });
-    if (limit === undefined) return this.#ready.push(place, flow.tag);
-    let waiters = this.#waiters.get(limit);
-    if (waiters === undefined) this.#waiters.set(limit, (waiters = new Heap()));
-    waiters.push(place, flow.tag);
+    const limit = this.#waitsFor(flow);
+    const found = limit === undefined ? flow.needs.length : flow.needs.findIndex((need) => need.limit === limit);
+    const given = this.#claims.claim(flow, limit === undefined ? found : found + 1, found);
+    this.#standAt(limit, (flow.placed = { flow, limit }));
+    for (const each of given) this.touched(each);
+  }
+
+  #standAt(limit: Limit | undefined, place: Place): void {
+    if (limit === undefined) return this.#ready.push(place, place.flow.tag);
+    this.#waiters.stand(limit, place);
     this.touched(limit);
   }
 
   /** There may be more, or less, of it. */
   touched(limit: Limit): void {
     this.#seams.limits.touch(limit);
-    const first = this.#firstAt(limit);
+    const first = this.#waiters.first(limit);
     if (first === undefined) {
       if (limit.isOver) this.#watchWindow(limit);
-    } else if (limit.has(first.flow.needOf(limit)) || first.flow.tooLarge !== undefined) {
-      this.#waiters.get(limit)!.pop();
-      this.#ready.push((first.flow.placed = { flow: first.flow, limit: undefined }), first.flow.tag);
+    } else if (limit.has(first.needOf(limit)) || first.tooLarge !== undefined) {
+      this.#ready.push((first.placed = { flow: first, limit: undefined }), first.tag);
       this.#seams.wantsTick();
     } else this.#watchWindow(limit);
     if (limit.isContended) this.#standBack(limit);
@@ -264,12 +262,14 @@ export class Gate {
         continue;
       }
       flow.placed = undefined;
-      const line = flow.count > 0 && flow.canGo ? this.#firstLine(flow) : undefined;
+      const waits = this.#waitsFor(flow) !== undefined;
+      const line = flow.count > 0 && !waits ? this.#firstLine(flow) : undefined;
       const pass = line === undefined ? undefined : this.#pass(flow);
       if (line !== undefined && pass === undefined) this.#stand(flow, line);
       const isGranted = pass !== undefined && this.#grantFrom(flow, line!, pass, grant);
+      if (waits) flow.passedBy++;
       if (line !== undefined && pass === undefined) this.#waitOutside(flow);
-      else if (flow.count > 0 && flow.canGo && line === undefined) this.#setAside(flow);
+      else if (flow.count > 0 && !waits && line === undefined) this.#setAside(flow);
       else this.#place(flow);
       for (const { limit } of flow.needs) this.touched(limit);
       if (isGranted) return true;
@@ -277,19 +277,14 @@ export class Gate {
     return false;
   }
 
-  /** For a breaker, or a service that is busy; meanwhile it wants nothing of any limit. */
   #waitOutside(flow: Flow): void {
-    const { service, agent, breaker } = flow;
-    const isBusy = this.#seams.busy.isBusy(service);
-    const what = isBusy ? `service ${service}` : `breaker ${breaker!.name}`;
-    if (isBusy) this.#seams.busy.awaits(service, agent.name);
     flow.placed = { flow, limit: undefined };
     this.#claims.claim(flow, 0);
-    const flows = this.#outside.get(what) ?? new Set();
-    this.#outside.set(what, flows.add(flow));
+    this.#outside.wait(flow);
   }
 
   #setAside(flow: Flow): void {
+    this.#claims.claim(flow, flow.needs.length, flow.needs.length);
     flow.placed = { flow, limit: undefined };
     this.#aside.push(flow);
   }
@@ -335,7 +330,10 @@ export class Gate {
 
   /** Runs that were being written can be looked at again. */
   lookAgain(): void {
-    for (const flow of this.#aside.splice(0)) this.#placeAnew(flow);
+    for (const flow of this.#aside.splice(0)) {
+      this.#placeAnew(flow);
+      if (flow.placed?.limit !== undefined) flow.passedBy++;
+    }
   }
 
   /** None of its nodes waits here any more. */
@@ -377,7 +375,7 @@ export class Gate {
     for (const limit of limits) {
       this.#timers.get(limit)?.cancel();
       this.#timers.delete(limit);
-      this.#waiters.delete(limit);
+      this.#waiters.forget(limit);
       this.#claims.forget(limit);
     }
     this.#flows.forget(({ needs }) => needs.some(({ limit }) => limits.has(limit)));

@@ -17,6 +17,7 @@ export function namedFlows(waiting: ReadonlySet<number>): number[] {
 }
 
 interface Waiting {
+  readonly want?: number;
   /** The flows that wait there. */
   readonly flows?: readonly number[] | undefined;
 }
@@ -46,5 +47,17 @@ export class FlowPlaces {
       this.#weights.set(id, weight);
     }
     return weight;
+  }
+
+  /** Each with how much it counts. */
+  weighed<Share>(shares: Readonly<Record<string, Share>>): Record<string, Share & { readonly weight: number }> {
+    return Object.fromEntries(Object.entries(shares).map(([id, share]) => [id, { ...share, weight: this.weight(id) }]));
+  }
+
+  /** So many attempts begin at this worker until the turn is another's: as many as it counts for more than who counts for least. */
+  turnLength(id: string): number {
+    const own = this.weight(id);
+    const wanting = Object.keys(this.#shares).filter((other) => (this.#shares[other]!.want ?? 0) > 0);
+    return Math.max(1, Math.round(own / Math.min(own, ...wanting.map((other) => this.weight(other)))));
   }
 }

@@ -24,7 +24,7 @@ export interface LimitShare {
   /** It may use so much without asking. */
   readonly share: number;
   readonly used: number;
-  /** What waits there, in the limit's own unit. */
+  /** What waits there for its turn, in the limit's own unit; nothing while that worker can start nothing, and others go first. */
   readonly waiting: number;
   /** How many nodes wait for that. */
   readonly nodes: number;

@@ -14,6 +14,7 @@ import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
 import { FlowPlaces, namedFlows } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
+import { Pace } from "./pace.ts";
 import { RowTime } from "./row-time.ts";
 import { WindowUse, nextExpiryOf } from "./window-use.ts";
 
@@ -21,8 +22,6 @@ import { WindowUse, nextExpiryOf } from "./window-use.ts";
 export const TOLD_EVERY_MS = 1_000;
 /** So much of a window is written as used before it is: so not every attempt changes the row. After a crash it counts as used. */
 const WRITTEN_AHEAD = 0.01;
-/** Grants by whose instants it is estimated when the next ones are. */
-const GRANTS_KEPT = 20;
 
 interface LimitSeams {
   readonly now: () => number;
@@ -47,6 +46,11 @@ export class Limit {
   #want = 0;
   #nodes = 0;
   head = 0;
+  /** So much is kept for flows that were passed by, until they have all that they need. */
+  kept = 0;
+  /** Others go first: here nothing is wanted. And how often that was since something was granted. */
+  isAside = false;
+  asides = 0;
   /** The flows that wait, by their numbers. */
   readonly waiters = new Set<number>();
   /** Of the row: do other workers want something, and the sum of their shares; unless one of them is gone, of which less counts as time passes. */
@@ -59,8 +63,8 @@ export class Limit {
   #knownPart: ({ readonly row: LimitRow; readonly part: number } & Pick<ShareRow, "use" | "want" | "head">) | undefined;
   /** So many flows need it, whatever they wait for first. */
   flows = 0;
-  /** When attempts were granted that use it, the newest last. */
-  readonly #grantedAt: number[] = [];
+  /** Of grants of it. */
+  readonly #pace = new Pace();
   #writtenAt = 0;
   readonly #time: RowTime;
   #isLeaving = false;
@@ -91,10 +95,6 @@ export class Limit {
     return Math.max(this.max, this.#policy.max);
   }
 
-  get state(): LimiterState {
-    return this.#state;
-  }
-
   get resource(): string {
     return this.#policy.name;
   }
@@ -111,38 +111,40 @@ export class Limit {
     return this.#nodes;
   }
 
-  get share(): number {
-    return this.#cap;
-  }
-
   inUse(): number {
     return this.#window?.sum(this.#seams.now()) ?? this.#held;
   }
 
-  /** Is there so much? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
+  /** Is there so much, beside what is kept? What is more than its part is left to those that want it. Whatever else waits here changes nothing. */
   has(amount: number): boolean {
-    const used = this.inUse() + amount;
-    return (
-      used <= this.#cap && used <= this.max - this.#othersShares && (!this.#othersWant || used <= this.#partOf({ want: Number.MAX_SAFE_INTEGER, head: amount }))
-    );
+    const used = this.inUse() + this.kept + amount;
+    return this.#holds(used) && (!this.#othersWant || used <= this.#partOf({ use: this.#use, want: Number.MAX_SAFE_INTEGER, head: amount }));
+  }
+
+  /** Is what is kept still there? */
+  get hasKept(): boolean {
+    return this.#holds(this.inUse() + this.kept);
+  }
+
+  #holds(used: number): boolean {
+    return used <= this.#cap && used <= this.max - this.#othersShares;
   }
 
   /** Takes what `has` said is there; answers what corrects or returns it. */
   take(amount: number): Taken {
     const at = this.#seams.now();
-    if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#turnLength && this.#row.turn === this.#id;
+    if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#places.turnLength(String(this.#id)) && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
     else this.#window.add(amount, at);
     this.#holders++;
-    this.#grantedAt.push(at);
-    if (this.#grantedAt.length > GRANTS_KEPT) this.#grantedAt.shift();
+    this.asides = 0;
+    this.#pace.happened(at);
     return { limit: this, amount, at };
   }
 
   /** How long it takes from one grant to the next, as it was of late, in ms; undefined when too little is known. */
   get grantEveryMs(): number | undefined {
-    const [first, count] = [this.#grantedAt[0], this.#grantedAt.length];
-    return first === undefined || count < 2 ? undefined : (this.#seams.now() - first) / count;
+    return this.#pace.everyMs(this.#seams.now());
   }
 
   /** The attempt has ended. */
@@ -206,13 +208,6 @@ export class Limit {
     return this.#othersWant;
   }
 
-  /** So many attempts begin here until the turn is another's: as many as this worker counts for more than who counts for least. */
-  get #turnLength(): number {
-    const own = this.#places.weight(String(this.#id));
-    const wanting = Object.keys(this.#row.shares).filter((id) => this.#row.shares[id]!.want > 0);
-    return Math.max(1, Math.round(own / Math.min(own, ...wanting.map((id) => this.#places.weight(id)))));
-  }
-
   /** At how many workers this flow waits for it, as far as is known here. */
   placesOf(flow: number): number {
     return this.#othersWant ? this.#places.of(flow) : 1;
@@ -222,8 +217,16 @@ export class Limit {
     return this.#othersSum ?? Object.values(this.#others).reduce((sum, { share }) => sum + share, 0);
   }
 
+  /** What is kept counts as used to other workers, so that it stays here. */
+  get #use(): number {
+    const inUse = this.inUse();
+    return this.isAside ? inUse : Math.max(inUse, Math.min(this.#cap, inUse + this.kept));
+  }
+
   get #own(): Pick<ShareRow, "use" | "want" | "head"> {
-    return { use: this.inUse(), want: this.#want, head: this.head };
+    const use = this.#use;
+    if (this.isAside) return { use, want: 0, head: 0 };
+    return { use, want: Math.max(0, this.#want + this.inUse() - use), head: this.head };
   }
 
   /** What people are told of the queue here. */
@@ -237,13 +240,12 @@ export class Limit {
     return this.#partOf(this.#own);
   }
 
-  #partOf({ want, head }: Pick<ShareRow, "want" | "head">): number {
+  #partOf({ use, want, head }: Pick<ShareRow, "use" | "want" | "head">): number {
     if (!this.#othersWant) return Math.max(0, this.max - this.#othersShares);
-    const use = this.inUse();
     const known = this.#knownPart;
     if (known?.row === this.#row && known.use === use && known.want === want && known.head === head) return known.part;
     const own = { id: this.#id, use, want, head, weight: this.#places.weight(String(this.#id)) };
-    const fair = partOf(this.max, weighted(this.#others, this.#places), own, this.#row.turn);
+    const fair = partOf(this.max, this.#places.weighed(this.#others), own, this.#row.turn);
     const part = Math.max(0, Math.min(fair, this.max - this.#othersShares));
     // what workers used that are gone gets less as time passes
     const isSteady = sharesNow(this.#row, this.#time.now) === this.#row.shares;
@@ -287,14 +289,14 @@ export class Limit {
   review(wasFreed = false): boolean {
     if (this.#state === "writing") return false;
     const own = this.#row.shares[this.#id];
-    const [inUse, part] = [this.inUse(), this.#part];
-    const isShort = this.#want > 0 && !this.has(this.head);
+    const [{ use, want, head }, part] = [this.#own, this.#part];
+    const isShort = want > 0 && !this.has(head);
     const mayGain = wasFreed || part > this.#cap;
-    const isToBeTold = own === undefined || own.head !== this.head || this.#want >= 2 * own.want;
+    const isToBeTold = own === undefined || own.head !== head || want >= 2 * own.want;
     const passes = this.#passesTurn && this.#othersWant;
     this.#tell(this.#cap > part ? "limit.over" : isShort ? "limit.short" : "limit.enough");
-    if (this.#cap > Math.max(inUse, part)) return this.#tell("limit.spare");
-    if (this.#want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
+    if (this.#cap > Math.max(use, part)) return this.#tell("limit.spare");
+    if (want === 0 && own !== undefined && own.want > 0) return this.#tell("limit.unwanted");
     if (this.isUnwritten || passes || this.isOld(TOLD_EVERY_MS)) return this.#tell("limit.used");
     return isShort && (mayGain || isToBeTold) && this.#tell("limit.wanting");
   }
@@ -309,7 +311,7 @@ export class Limit {
     const { state, does } = limiterTurn(this.#state, LIMITER_FACT[event]);
     this.#state = state;
     this.#isLeaving = does === "leave";
-    if (does === "giveBack") this.#cap = Math.max(this.inUse(), this.#part);
+    if (does === "giveBack") this.#cap = Math.max(this.#use, this.#part);
     else if (this.#isLeaving) this.#cap = 0;
     return does !== undefined;
   }
@@ -318,14 +320,17 @@ export class Limit {
   isOld(ms: number): boolean {
     const own = this.#row.shares[this.#id];
     if (own === undefined || this.#state === "writing" || this.#seams.now() - this.#writtenAt < ms) return false;
-    return own.want !== this.#want || (this.#window?.isOld ?? own.use !== this.#held);
+    return own.want !== this.#own.want || (this.#window?.isOld ?? own.use !== this.#use);
   }
 
   /** What becomes of the row. It is called within a transaction, and may be called in several: it says how things are here then. */
   change(): (row: LimitRow | undefined, isOpen: (epoch: number) => boolean) => LimitRow | undefined {
     const [floor, id, passes, isLeaving] = [this.#cap, this.#id, this.#passesTurn, this.#isLeaving];
     const { says } = this.#noRow;
-    if (passes) this.#takenSinceTurn = Math.min(this.#takenSinceTurn - this.#turnLength, this.#turnLength);
+    if (passes) {
+      const turnLength = this.#places.turnLength(String(id));
+      this.#takenSinceTurn = Math.min(this.#takenSinceTurn - turnLength, turnLength);
+    }
     this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
@@ -337,12 +342,12 @@ export class Limit {
       const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
       for (const other in others) if (others[other]!.at === now) this.#time.owns(other, now);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
-      const flows = namedFlows(this.waiters);
+      const flows = this.isAside ? [] : namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
       const turn = turnOf(others, { id, ...own }, passes && row.turn === id ? undefined : row.turn, row.turn);
       const free = max - Object.values(others).reduce((sum, { share }) => sum + share, 0);
       const places = new FlowPlaces({ ...others, [id]: own });
-      const part = partOf(max, weighted(others, places), { id, ...own, weight: places.weight(String(id)) }, turn);
+      const part = partOf(max, places.weighed(others), { id, ...own, weight: places.weight(String(id)) }, turn);
       const share = Math.max(floor, own.use, Math.min(free, part));
       const ahead = Math.min(Math.floor(max * WRITTEN_AHEAD), share - own.use);
       const used = this.#window === undefined ? {} : { used: this.#window.row(this.#seams.now(), this.#time.behindMs, ahead), at: now };
@@ -362,7 +367,8 @@ export class Limit {
     const { max } = this.#row;
     this.#keep({ ...this.#noRow, ...(max !== undefined && { max }) });
     this.#cap = this.#held = this.#holders = this.#want = this.#nodes = this.head = 0;
-    this.#passesTurn = false;
+    this.#passesTurn = this.isAside = false;
+    this.asides = 0;
     this.#window?.clear();
   }
 
@@ -383,10 +389,6 @@ export class Limit {
   get isShared(): boolean {
     return this.#row.shares[this.#id] !== undefined;
   }
-}
-
-function weighted(others: Readonly<Record<string, ShareRow>>, places: FlowPlaces): Record<string, ShareRow & { readonly weight: number }> {
-  return Object.fromEntries(Object.entries(others).map(([id, share]) => [id, { ...share, weight: places.weight(id) }]));
 }
 
 /** What an attempt has of a limit. */

@@ -15,6 +15,8 @@ import type { Change, SharedRows } from "./shared-rows.ts";
 
 /** How long a limit is kept that nobody uses, and how often it is looked for such. */
 const IDLE_MS = 60_000;
+/** So often others go first before something is granted here. */
+const ASIDE_MAX = 2;
 
 interface LimitsSeams {
   readonly shared: SharedRows;
@@ -46,6 +48,7 @@ export class Limits {
   readonly #times = new Map<string, RowTime>();
   #isThere = false;
   #isFreed = false;
+  #areAside = false;
   #cancelTelling: (() => void) | undefined;
   #cancelSweep: (() => void) | undefined;
 
@@ -120,11 +123,31 @@ export class Limits {
     this.#touched.add(limit);
   }
 
+  /** Nothing can be granted here: of what others want, too, nothing is wanted here until `comeBack`. */
+  standAside(): void {
+    this.#areAside = true;
+    for (const limit of this.#limits.values()) if (limit.isContended) this.touch(limit);
+  }
+
+  comeBack(): void {
+    if (!this.#areAside) return;
+    this.#areAside = false;
+    for (const limit of this.#limits.values()) {
+      if (limit.isAside) this.touch(limit);
+      limit.isAside = false;
+    }
+  }
+
+  get areAside(): boolean {
+    return this.#areAside;
+  }
+
   /** Says what is to be written now. */
   review(): void {
     if (this.#isFreed) this.#sweepStrays();
     const touched = this.#isFreed ? this.#limits.values() : this.#touched;
     for (const limit of touched) {
+      if (this.#areAside) stepAside(limit);
       if (limit.review(this.#isFreed)) this.#write(limit);
       else if (limit.isOld(0)) this.#tellLater(limit);
     }
@@ -265,4 +288,10 @@ export class Limits {
     this.#strays.add(key);
     this.#sweepLater();
   }
+}
+
+function stepAside(limit: Limit): void {
+  if (limit.isAside || !limit.isContended || limit.want === 0 || limit.asides >= ASIDE_MAX) return;
+  limit.isAside = true;
+  limit.asides++;
 }

@@ -15,7 +15,9 @@ import { type Definition, agentsUsed } from "./definition.ts";
 import { Gate } from "./gate.ts";
 import type { HostedRun } from "./hosted-run.ts";
 import { Limits } from "./limits.ts";
+import type { Permits } from "./permits.ts";
 import { SharedRows } from "./shared-rows.ts";
+import { StandAside } from "./stand-aside.ts";
 
 /** How much of what may be used. */
 export interface ProtectionOptions {
@@ -27,6 +29,7 @@ interface ProtectionSeams {
   readonly store: Store;
   readonly clock: Clock;
   readonly attempts: AttemptSeams;
+  readonly permits: Permits;
   readonly now: () => number;
   readonly epoch: () => number;
   /** People are to be told of what opens and closes. */
@@ -41,6 +44,7 @@ export class Protection {
   readonly breakers: Breakers;
   readonly busy: BusyServices;
   readonly gate: Gate;
+  readonly aside: StandAside;
   /** What agents say of their `concurrency`, by their names. */
   readonly concurrency = new Map<string, number>();
 
@@ -74,6 +78,7 @@ export class Protection {
     if (seams.notifies) this.#notices = new BreakerNotices(this.shared, this.breakers, { store, clock, log });
     this.busy = new BusyServices({ shared: this.shared, now, after });
     this.gate = new Gate({ limits: this.limits, breakers: this.breakers, busy: this.busy, breaker: this.#breaker, now, after, wantsTick });
+    this.aside = new StandAside({ permits: seams.permits, limits: this.limits, now, after, wantsTick });
   }
 
   /** This worker has its epoch: from now on it may write. */
@@ -143,6 +148,7 @@ export class Protection {
     this.busy.stop();
     this.limits.stop();
     this.gate.stop();
+    this.aside.stop();
     this.shared.stop();
   }
 }

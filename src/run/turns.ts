@@ -7,6 +7,7 @@ import type { HostedRun } from "./hosted-run.ts";
 import { type Permits, checkedAttempts } from "./permits.ts";
 import { Places } from "./places.ts";
 import { Queue } from "./queue.ts";
+import type { StandAside } from "./stand-aside.ts";
 
 /** Does the work in which attempts of the run begin, with what belongs around it. */
 export type Grant = (run: HostedRun, work: () => void) => void;
@@ -26,6 +27,7 @@ export class Turns {
   readonly places: Places;
   readonly #permits: Permits;
   readonly #gate: Gate;
+  readonly #aside: StandAside;
   /** Runs with a place that wait for a permit; also some that have left. */
   readonly #hungry = new Queue<HostedRun>();
   /** Those of which it is the last time that they stand there. */
@@ -36,9 +38,10 @@ export class Turns {
   #hadGate = false;
 
   /** Throws PAWL_INVALID_VALUE. */
-  constructor(permits: Permits, gate: Gate, activeRunsMax?: number) {
+  constructor(permits: Permits, { gate, aside }: { readonly gate: Gate; readonly aside: StandAside }, activeRunsMax?: number) {
     this.#permits = permits;
     this.#gate = gate;
+    this.#aside = aside;
     this.places = new Places(permits, activeRunsMax);
   }
 
@@ -52,7 +55,7 @@ export class Turns {
   /** Is somebody waiting whose turn can come? */
   get isWaitedFor(): boolean {
     if (this.#beginners.length > 0 || this.places.isWaitedFor || this.#gate.hasLate) return true;
-    return this.#permits.isFree && (this.#gate.isWaitedFor || this.#hungry.length > 0);
+    return this.#permits.isFree && (this.#gate.isWaitedFor || this.#aside.isAside || this.#hungry.length > 0);
   }
 
   /** How many runs wait, for a place or for a permit. */
@@ -83,6 +86,13 @@ export class Turns {
    * most so much, and answers how much more it might have done. A run whose commit is in flight asks again when that is durable.
    */
   deal(budget: number, isHosted: (run: HostedRun) => boolean, grant: Grant): number {
+    if (this.#permits.isFree) this.#aside.permitIsFree();
+    const left = this.#deal(budget, isHosted, grant);
+    if (!this.#permits.isFree && this.#gate.waiting > 0) this.#aside.waits();
+    return left;
+  }
+
+  #deal(budget: number, isHosted: (run: HostedRun) => boolean, grant: Grant): number {
     const granting: Grant = (run, work) => {
       const { held } = run;
       grant(run, work);

@@ -70,10 +70,10 @@ export class Worker implements RunSeams {
     this.#idle = new IdleRuns(seams.clock, latest, (run) => this.#isHosted(run) && this.#passivate(run));
     const [now, epoch, wantsTick] = [(): number => this.steadyNow(), (): number => this.epoch, (): void => this.#wantsTick()];
     this.protection = new Protection(
-      { store: seams.store, clock: seams.clock, attempts: seams.attempts, now, epoch, wantsTick, notifies: seams.notify !== undefined },
+      { store: seams.store, clock: seams.clock, attempts: seams.attempts, permits: this.permits, now, epoch, wantsTick, notifies: seams.notify !== undefined },
       options,
     );
-    this.turns = new Turns(this.permits, this.protection.gate, options.maxActiveRuns);
+    this.turns = new Turns(this.permits, this.protection, options.maxActiveRuns);
     this.#commits = new Commits(seams.store, seams.clock, seams.attempts, this.protection.shared, {
       isAboutToWrite: () => this.protection.limits.review(),
       isHosted: (run) => (this.#dropUnwanted(run), this.#isHosted(run)),

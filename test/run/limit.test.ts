@@ -27,6 +27,8 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("setsClock" as const), who: fc.constant(0), amount: fc.nat(3_000) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("round" as const), who: fc.constant(0), amount: fc.constant(0) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("settles" as const), who: fc.nat(3), amount: fc.nat(29) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("stepsAside" as const), who: fc.nat(3), amount: fc.constant(0) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("keeps" as const), who: fc.nat(3), amount: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("leaves" as const), who: fc.nat(3), amount: fc.constant(0) }) },
 );
 /** An operator changes the limit; 0 takes that back. */
@@ -51,6 +53,8 @@ async function play(plot: LimitPlot, count: number, actions: readonly Step[], la
     else if (kind === "round") await plot.round();
     else if (kind === "setsClock") plot.clockOffsetMs -= amount;
     else if (kind === "settles") peer.settle(amount >> 1, amount % 7);
+    else if (kind === "stepsAside") peer.stepsAside();
+    else if (kind === "keeps") peer.keeps(amount);
     else if (kind === "leaves") peer.mayLeave = true;
     else if (kind === "set") await plot.set(amount === 0 ? undefined : amount);
     else if (kind === "dies") {

@@ -63,8 +63,20 @@ class Peer {
     this.pump();
   }
 
+  /** It can grant nothing, and others go first; or it can again. */
+  stepsAside(): void {
+    this.limit.isAside = !this.limit.isAside;
+    this.pump();
+  }
+
+  /** So much of it is kept, if it is there; or no longer. */
+  keeps(amount: number): void {
+    this.limit.kept = 0;
+    if (this.limit.has(amount)) this.limit.kept = amount;
+  }
+
   pump(): void {
-    while (this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
+    while (!this.limit.isAside && this.queue.length > 0 && this.limit.has(this.queue[0]!)) {
       const amount = this.queue.shift()!;
       this.#checkDebt(amount);
       const grant = { epoch: this.epoch, amount, actual: amount, at: this.#plot.now, allowed: this.#plot.knownMax, number: ++this.#plot.granted };
@@ -237,6 +249,10 @@ export class LimitPlot {
 
   /** Goes on until nothing waits, each ending at once what it begins; answers how much waits even so. */
   async settle(): Promise<number> {
+    for (const { limit } of this.peers) {
+      limit.isAside = false;
+      limit.kept = 0;
+    }
     const isWaited = (): boolean => this.peers.some(({ queue }) => queue.length > 0);
     for (let round = 0; round < 400 && isWaited(); round++) {
       for (const peer of this.peers) {
