@@ -3,6 +3,7 @@
  */
 import { expect, test } from "vitest";
 import type { LimitsOptions } from "../../src/define/limits.ts";
+import { RowTime } from "../../src/run/row-time.ts";
 import { type LimitRow, swept } from "../../src/run/limit-row.ts";
 import { Limits } from "../../src/run/limits.ts";
 import { SharedRows } from "../../src/run/shared-rows.ts";
@@ -107,7 +108,7 @@ test("a worker that others took for dead takes nothing back, and asks for nothin
 test("a row is left as it is, to the letter, where nobody is gone", () => {
   const share = { share: 1, use: 1, want: 0, head: 0 };
   const row: LimitRow = { says: { max: 2 }, shares: { 1: share, 2: share } };
-  expect(swept(row, () => true, 0)).toBe(row);
-  expect(swept(row, (epoch) => epoch === 1, 0)).toEqual({ says: { max: 2 }, shares: { 1: share } });
-  expect(swept(row, () => false, 0)).toBeUndefined();
+  expect(swept(row, () => true, new RowTime(() => 0))).toBe(row);
+  expect(swept(row, (epoch) => epoch === 1, new RowTime(() => 0))).toEqual({ says: { max: 2 }, shares: { 1: share } });
+  expect(swept(row, () => false, new RowTime(() => 0))).toBeUndefined();
 });
