@@ -111,3 +111,24 @@ test("who has waited for too long while its run is written is refused when that 
   expect(nodes.map(({ status, failure }) => failure?.code ?? status)).toEqual(["PAWL_QUEUE_TIMEOUT", "completed"]);
   expect(calls()).toEqual(["runs-0"]);
 });
+
+test("who comes when others have had many turns has the next one, and then takes turns: what it did not want is not made up for", async () => {
+  const room = new MachineRoom();
+  const { agent, calls, endOne } = held({ concurrency: 1 });
+  const process = await room.boot([]);
+  const goesOn = async (until: number): Promise<void> => {
+    while (calls().length < until) {
+      const before = calls().length;
+      endOne();
+      await room.clock.until(() => calls().length > before);
+    }
+  };
+  await start(room, process, wide(agent, 30, "old"), "old", { tenant: "a" });
+  await room.clock.until(() => calls().length === 1);
+  await goesOn(12);
+  await start(room, process, wide(agent, 10, "new"), "new", { tenant: "b" });
+  await goesOn(20);
+  const late = calls().slice(12);
+  expect(late.filter((call) => call.startsWith("new")).length).toBe(4);
+  expect(late.slice(0, 2).some((call) => call.startsWith("new"))).toBe(true);
+});
