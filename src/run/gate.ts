@@ -120,12 +120,12 @@ export class Gate {
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
     this.#served = Math.max(this.#served, flow.tag);
     flow.tag = this.#served + flow.places;
+    const at = this.#seams.now();
     const taken = flow.needs.map(({ limit, amount }) => {
-      const took = limit.take(amount);
       this.#seams.limits.touch(limit);
-      return took;
+      return limit.take(amount, at);
     });
-    return new Pass(this, { taken, through: breaker && { breaker, admitted, at: this.#seams.now() } });
+    return new Pass(this, { taken, through: breaker && { breaker, admitted, at } });
   }
 
   #refused(kind: Failure["kind"], code: ErrorCode, message: string, refusedBy: Limit | undefined): Pass {
@@ -191,7 +191,9 @@ export class Gate {
 
   /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
   #waitsFor(flow: Flow): Limit | undefined {
-    return flow.needs.find(({ limit, amount }) => !limit.has(amount) || (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag)?.limit;
+    for (const { limit, amount } of flow.needs)
+      if (!limit.has(amount) || (this.#firstAt(limit)?.flow.tag ?? Number.POSITIVE_INFINITY) <= flow.tag) return limit;
+    return undefined;
   }
 
   #placeAnew(flow: Flow): void {
