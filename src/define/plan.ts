@@ -130,7 +130,7 @@ export function makePlan(definition: PlanDefinition): Plan {
   checkName(definition.name, "workflow name", definition.place(["name"]));
   const onTimeout = oneOf(definition.onTimeout, ["partial", "abort"], "onTimeout", definition.place(["onTimeout"]));
   const indexOf = indexById(definition.nodes);
-  const policies = new Map<Agent, Policy>();
+  const policies = new Map<string, Policy>();
   const written = definition.nodes.map((node) => ({ ...node, ...(withReferenceTexts(templatesOf(node)) as ReturnType<typeof templatesOf>) }));
   const nodes = written.map((node, index) => planNode(node, index, indexOf, policies)).map((node, _, all) => withForeignReads(node, all));
   const members = membersOf(nodes);
@@ -175,7 +175,7 @@ function indexById(nodes: readonly NodeDefinition[]): Map<string, number> {
 
 const LOCALS: Partial<Record<NodeKind, readonly Local[]>> = { map: ["item", "index"], repeat: ["last"] };
 
-function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<string, number>, policies: Map<Agent, Policy>): PlanNode {
+function planNode(node: NodeDefinition, index: number, indexOf: ReadonlyMap<string, number>, policies: Map<string, Policy>): PlanNode {
   const kind = node.kind ?? "call";
   const scope = { find: (id: string) => indexOf.get(id), ids: indexOf.keys(), place: node.place };
   const parsed = (part: unknown, path: Scope["path"], locals?: readonly Local[]): Template =>
@@ -243,15 +243,15 @@ function withinOf(
   return { choice: indexOfNamed(choice, indexOf, place, ["within"]), branch };
 }
 
-/** Nodes that say nothing of their own share the policy object of their agent. */
-function nodePolicy(node: NodeDefinition, policies: Map<Agent, Policy>): Policy {
+/** Nodes that are tried alike share one policy object, and with it the turns of their charts: those that say nothing of their own that of their agent. */
+function nodePolicy(node: NodeDefinition, policies: Map<string, Policy>): Policy {
   const { retry, timeout, heartbeat, warnAfter, onWarn, onFail = "block" } = node;
-  if (onFail !== "block" || [retry, timeout, heartbeat, warnAfter, onWarn].some((own) => own !== undefined))
-    return withOnFail(policyOf(node, node.place([]), node.agent.policy), node.onFail, node.place(["onFail"]));
-  const known = policies.get(node.agent);
-  if (known !== undefined) return known;
-  policies.set(node.agent, node.agent.policy);
-  return node.agent.policy;
+  if (onFail === "block" && [retry, timeout, heartbeat, warnAfter, onWarn].every((own) => own === undefined)) return node.agent.policy;
+  const policy = withOnFail(policyOf(node, node.place([]), node.agent.policy), node.onFail, node.place(["onFail"]));
+  const text = JSON.stringify(policy);
+  const known = policies.get(text);
+  if (known === undefined) policies.set(text, policy);
+  return known ?? policy;
 }
 
 function readsOf(template: Template): number[] {

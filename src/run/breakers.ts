@@ -145,14 +145,14 @@ export class Breakers {
   ended(name: string, admitted: "yes" | "probe", outcome: "success" | "failure" | "neither", durationMs: number, failure?: ToldFailure): void {
     const known = this.#known.get(name);
     if (known === undefined) return;
-    const probe = admitted === "probe" ? takeProbe(known, this.#seams.steadyNow() - durationMs) : undefined;
-    const at = this.#rowNow(known);
     if (admitted === "probe") {
+      const at = this.#rowNow(known);
+      const probe = takeProbe(known, this.#seams.steadyNow() - durationMs);
       if (probe === undefined) return;
       if (outcome === "neither") this.#change(known, { type: "probe.dropped", at, probe });
       else this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at, durationMs, probe }, { failure });
     } else if (outcome !== "neither" && this.#matters(known, outcome))
-      this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at, durationMs }, { failure });
+      this.#change(known, { type: outcome === "success" ? "call.succeeded" : "call.failed", at: this.#rowNow(known), durationMs }, { failure });
   }
 
   /** What ends while it is not closed began before, and is of no account. */

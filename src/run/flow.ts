@@ -95,7 +95,9 @@ export class Flow {
 
   /** It waits at so many workers, and so has its turn less often at each. */
   get places(): number {
-    return this.needs.reduce((most, { limit }) => Math.max(most, limit.placesOf(this.number)), 1);
+    let most = 1;
+    for (const { limit } of this.needs) most = Math.max(most, limit.placesOf(this.number));
+    return most;
   }
 
   get lacking(): Limit | undefined {
@@ -113,7 +115,8 @@ export class Flow {
 
   /** What asks for more than there ever is. */
   get tooLarge(): Need | undefined {
-    return this.needs.find(({ limit, amount }) => amount > limit.mostEver);
+    for (const need of this.needs) if (need.amount > need.limit.mostEver) return need;
+    return undefined;
   }
 
   /** What it needs of this limit. */

@@ -25,7 +25,7 @@ export class Flows {
 
   /** `shared` is the breaker of agents that have none. */
   of(agent: Agent, tenant: string | undefined, shared: Breaker | undefined): Flow {
-    const key = `${tenant ?? ""} ${shared?.name ?? ""}`;
+    const key = shared === undefined ? (tenant ?? "") : `${tenant ?? ""} ${shared.name}`;
     return this.#flows.get(agent)?.get(key) ?? this.#make(agent, key, tenant, shared);
   }
 

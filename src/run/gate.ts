@@ -121,12 +121,12 @@ export class Gate {
     if (admitted === "no") return new Pass(this, { refusal: circuitOpenFailure(this.#seams.breakers.view(breaker!.name)!) });
     this.#order.serve(flow);
     this.#claims.useKept(flow);
+    const at = this.#seams.now();
     const taken = flow.needs.map(({ limit, amount }) => {
-      const took = limit.take(amount);
       this.#seams.limits.touch(limit);
-      return took;
+      return limit.take(amount, at);
     });
-    return new Pass(this, { taken, through: breaker && { breaker, admitted, at: this.#seams.now() } });
+    return new Pass(this, { taken, through: breaker && { breaker, admitted, at } });
   }
 
   #refused(kind: Failure["kind"], code: ErrorCode, message: string, refusedBy: Limit | undefined): Pass {
@@ -186,8 +186,11 @@ export class Gate {
   /** The first limit that has too little for it, or for which somebody waits whose turn comes before. */
   #waitsFor(flow: Flow): Limit | undefined {
     if (flow.tooLarge !== undefined) return undefined;
-    const isOthers = (limit: Limit): boolean => this.#waiters.first(limit)?.comesBefore(flow) === true;
-    return flow.needs.find((need, at) => !flow.finds(need, at) || (at >= flow.kept && isOthers(need.limit)))?.limit;
+    for (const [at, need] of flow.needs.entries()) {
+      const isOthers = at >= flow.kept && this.#waiters.first(need.limit)?.comesBefore(flow) === true;
+      if (isOthers || !flow.finds(need, at)) return need.limit;
+    }
+    return undefined;
   }
 
   #placeAnew(flow: Flow): void {

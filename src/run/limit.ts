@@ -130,16 +130,15 @@ export class Limit {
     return used <= this.#cap && used <= this.max - this.#othersShares;
   }
 
-  /** Takes what `has` said is there; answers what corrects or returns it. */
-  take(amount: number): Taken {
-    const at = this.#seams.now();
+  /** Takes what `has` said is there, at this instant; answers what corrects or returns it. */
+  take(amount: number, at: number): Taken {
     if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#places.turnLength(String(this.#id)) && this.#row.turn === this.#id;
     if (this.#window === undefined) this.#held += amount;
     else this.#window.add(amount, at);
     this.#holders++;
     this.asides = 0;
     this.#pace.happened(at);
-    return { limit: this, amount, at };
+    return { limit: this, amount, at, isSettled: false };
   }
 
   /** How long it takes from one grant to the next, as it was of late, in ms; undefined when too little is known. */
@@ -157,7 +156,7 @@ export class Limit {
   settle(taken: Taken, amount: number): Taken {
     if (this.#window === undefined) this.#held += amount - taken.amount;
     else this.#window.correct(amount - taken.amount, taken.at);
-    return { ...taken, amount };
+    return { ...taken, amount, isSettled: true };
   }
 
   /** What all workers use and want, and the attempts here that have something of it. */
@@ -237,11 +236,10 @@ export class Limit {
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
   get #part(): number {
-    return this.#partOf(this.#own);
+    return this.#othersWant ? this.#partOf(this.#own) : Math.max(0, this.max - this.#othersShares);
   }
 
   #partOf({ use, want, head }: Pick<ShareRow, "use" | "want" | "head">): number {
-    if (!this.#othersWant) return Math.max(0, this.max - this.#othersShares);
     const known = this.#knownPart;
     if (known?.row === this.#row && known.use === use && known.want === want && known.head === head) return known.part;
     const own = { id: this.#id, use, want, head, weight: this.#places.weight(String(this.#id)) };
@@ -396,4 +394,6 @@ export interface Taken {
   readonly limit: Limit;
   readonly amount: number;
   readonly at: number;
+  /** The attempt said that it used so much. */
+  readonly isSettled: boolean;
 }

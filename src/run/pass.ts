@@ -50,8 +50,6 @@ export class Pass {
   #through: Through | undefined;
   #outcome: { readonly breaker: string; readonly succeeded: boolean } | undefined;
   #taken: readonly Taken[];
-  /** Resources of which the attempt said how much it used. */
-  readonly #said = new Set<string>();
 
   constructor(seams: PassSeams, { taken = [], through, refusal, refusedBy }: PassParts) {
     this.#seams = seams;
@@ -73,7 +71,6 @@ export class Pass {
 
   /** The attempt used so much of this resource. */
   settle(resource: string, amount: number): void {
-    this.#said.add(resource);
     this.#taken = this.#taken.map((taken) => {
       if (taken.limit.resource !== resource) return taken;
       const settled = taken.limit.settle(taken, amount);
@@ -84,7 +81,7 @@ export class Pass {
 
   /** The attempt was sent away: it used nothing but what it said. */
   refund(): void {
-    for (const { limit } of this.#taken) if (limit.perMs !== undefined && !this.#said.has(limit.resource)) this.settle(limit.resource, 0);
+    for (const { limit, isSettled } of this.#taken) if (limit.perMs !== undefined && !isSettled) this.settle(limit.resource, 0);
   }
 
   /** The attempt has ended; told again, nothing happens. */

@@ -44,12 +44,12 @@ export function withPawl<T>(work: (pawl: Pawl, file: string) => Promise<T>, opti
   });
 }
 
-/** Starts so many runs, so many at a time, and waits for their results. */
-export async function runAll(pawl: Pawl, definition: BenchWorkflow, runs: number, inFlight: number): Promise<void> {
+/** Starts so many runs, so many at a time, and waits for their results. `ids` is how their ids begin. */
+export async function runAll(pawl: Pawl, definition: BenchWorkflow, runs: number, inFlight: number, ids = "run"): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < runs) {
-      const run = await pawl.start(definition, { id: `run-${next++}`, input: { seed: SEED } });
+      const run = await pawl.start(definition, { id: `${ids}-${next++}`, input: { seed: SEED } });
       await run.result();
     }
   };

@@ -2,6 +2,8 @@
  * What protection costs: per node when breaker and limits are on and nobody waits; per grant when many wait, each run with a
  * priority of its own, in one worker and in two; and what it asks of the store however many rows are there.
  * Judged by CPU time, of which waiting for the disk and for other work on the machine is no part; wall time stands beside it.
+ * What a node costs is measured after as many runs that do not count: before each contender memory is swept, and with it goes
+ * what was compiled for objects that are no more; to compile it again takes as long as thousands of nodes do.
  * NOT measured: agents that take time, of which `overhead` tells.
  */
 import { join } from "node:path";
@@ -54,7 +56,11 @@ async function costs(settings: Settings): Promise<Row[]> {
   ] as const) {
     const contenders = [bare, each.limited, each.broken, guarded].map((by): Contender<Used> => {
       const flow = workflowOf(graph, by);
-      return { name: by.name, run: () => withPawl((pawl) => used(() => runAll(pawl, flow, runs, 5)), { limits }) };
+      const ran = async (pawl: Pawl): Promise<Used> => {
+        await runAll(pawl, flow, runs, 5, "warm-up");
+        return used(() => runAll(pawl, flow, runs, 5));
+      };
+      return { name: by.name, run: () => withPawl(ran, { limits }) };
     });
     const times = await race(contenders, settings);
     const of = (by: string, figure: keyof Used): number[] => times.get(by)!.map((one) => one[figure]);

@@ -19,6 +19,30 @@ const echo = anyAgent("echo", (input) => input);
 const codeOf = (code: string, message = ""): unknown => expect.objectContaining({ code, message: expect.stringContaining(message) });
 
 describe("a definition in TypeScript", () => {
+  test("nodes that are tried alike share one policy, so that a turn of their charts is computed once", () => {
+    const { plan } = anyWorkflow("flow", (wf) => {
+      const own = (timeout: string, use = echo): object => ({ timeout, retry: { maxAttempts: 4 }, onFail: { use, onFail: "skip" } });
+      for (const id of ["a", "b"]) wf.node(id, echo, {}, own("30s"));
+      wf.node("c", echo, {}, own("31s"));
+      wf.node(
+        "d",
+        echo,
+        {},
+        own(
+          "30s",
+          anyAgent("other", () => 1, { timeout: "7s" }),
+        ),
+      );
+      for (const id of ["e", "f"]) wf.node(id, echo, {});
+    });
+    const [a, b, c, d, e, f] = plan.nodes.map(({ policy }) => policy);
+    expect(b).toBe(a);
+    expect([c!.timeoutMs, d!.timeoutMs, d!.alternative!.timeoutMs]).toEqual([31_000, 30_000, 7_000]);
+    expect(new Set([a, c, d, e]).size).toBe(4);
+    expect([e, f]).toEqual([echo.policy, echo.policy]);
+    expect(f).toBe(e);
+  });
+
   test("using a result is the dependency; `after` is one without", () => {
     const { plan } = anyWorkflow("flow", (wf) => {
       const a = wf.node("a", echo, {});

@@ -185,8 +185,8 @@ test("what begins while nobody knows whether a row was written stands in it when
   limit.waits(1, 1);
   limit.head = 1;
   await write(true);
-  limit.take(2);
-  await write(false, () => limit.take(3));
+  limit.take(2, 0);
+  await write(false, () => limit.take(3, 0));
   await store.amend(shared.take());
   const [row] = await store.readShared();
   const { of } = JSON.parse(row!.body) as { of: LimitRow };

@@ -80,7 +80,7 @@ class Peer {
       const amount = this.queue.shift()!;
       this.#checkDebt(amount);
       const grant = { epoch: this.epoch, amount, actual: amount, at: this.#plot.now, allowed: this.#plot.knownMax, number: ++this.#plot.granted };
-      this.taken.push({ of: this.limit.take(amount), grant });
+      this.taken.push({ of: this.limit.take(amount, this.#plot.now + this.#offsetMs), grant });
       this.#own.push(grant);
       this.#begun.push(grant);
       this.limit.waits(-amount, -1);
