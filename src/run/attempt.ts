@@ -211,6 +211,7 @@ export class Attempt implements AgentContext {
       const given = await checked(agent.input, input(), "PAWL_INPUT_INVALID", agent.name);
       if (this.#isAbandoned) return undefined;
       let answer: unknown;
+      this.#pass?.begin();
       meter?.calls(agent.name, 1);
       try {
         answer = await this.#call(agent, given);

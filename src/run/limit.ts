@@ -16,7 +16,7 @@ import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
 import { Pace } from "./pace.ts";
 import { RowTime } from "./row-time.ts";
-import { WindowUse, nextExpiryOf } from "./window-use.ts";
+import { type WindowEntry, WindowUse, nextExpiryOf } from "./window-use.ts";
 
 /** What others are told of the use here is at most so old. */
 export const TOLD_EVERY_MS = 1_000;
@@ -133,12 +133,18 @@ export class Limit {
   /** Takes what `has` said is there, at this instant; answers what corrects or returns it. */
   take(amount: number, at: number): Taken {
     if (this.#othersWant) this.#passesTurn ||= ++this.#takenSinceTurn >= this.#places.turnLength(String(this.#id)) && this.#row.turn === this.#id;
+    const taken = { limit: this, amount, at, isSettled: false };
     if (this.#window === undefined) this.#held += amount;
-    else this.#window.add(amount, at);
+    else this.#window.take(taken);
     this.#holders++;
     this.asides = 0;
     this.#pace.happened(at);
-    return { limit: this, amount, at, isSettled: false };
+    return taken;
+  }
+
+  /** The attempt begins; answers whether more is used now than was known. */
+  begin(taken: Taken): boolean {
+    return this.#window?.begin(taken, this.#seams.now()) === true;
   }
 
   /** How long it takes from one grant to the next, as it was of late, in ms; undefined when too little is known. */
@@ -150,13 +156,15 @@ export class Limit {
   giveBack(taken: Taken): void {
     this.#holders--;
     if (this.#window === undefined) this.#held -= taken.amount;
+    else this.#window.end(taken);
   }
 
-  /** It used so much instead. Answers what is taken from now on. */
-  settle(taken: Taken, amount: number): Taken {
+  /** It used so much instead. */
+  settle(taken: Taken, amount: number): void {
     if (this.#window === undefined) this.#held += amount - taken.amount;
     else this.#window.correct(amount - taken.amount, taken.at);
-    return { ...taken, amount, isSettled: true };
+    taken.amount = amount;
+    taken.isSettled = true;
   }
 
   /** What all workers use and want, and the attempts here that have something of it. */
@@ -226,12 +234,6 @@ export class Limit {
     const use = this.#use;
     if (this.isAside) return { use, want: 0, head: 0 };
     return { use, want: Math.max(0, this.#want + this.inUse() - use), head: this.head };
-  }
-
-  /** What people are told of the queue here. */
-  get #told(): Pick<ShareRow, "nodes" | "everyMs"> {
-    const everyMs = this.grantEveryMs;
-    return { nodes: this.#nodes, ...(everyMs !== undefined && { everyMs: Math.round(everyMs) }) };
   }
 
   /** The part of this worker, as far as is known here. What an operator has lowered is nobody's before others have left it. */
@@ -347,6 +349,7 @@ export class Limit {
       const places = new FlowPlaces({ ...others, [id]: own });
       const part = partOf(max, places.weighed(others), { id, ...own, weight: places.weight(String(id)) }, turn);
       const share = Math.max(floor, own.use, Math.min(free, part));
+      const everyMs = this.grantEveryMs;
       const ahead = Math.min(Math.floor(max * WRITTEN_AHEAD), share - own.use);
       const used = this.#window === undefined ? {} : { used: this.#window.row(this.#seams.now(), this.#time.behindMs, ahead), at: now };
       return {
@@ -354,7 +357,7 @@ export class Limit {
         ...(row.max !== undefined && { max: row.max }),
         ...(this.#window !== undefined && { at: now }),
         turn,
-        shares: { ...others, [id]: { ...own, ...used, ...this.#told, share } },
+        shares: { ...others, [id]: { ...own, ...used, nodes: this.#nodes, ...(everyMs !== undefined && { everyMs }), share } },
       };
     };
   }
@@ -390,10 +393,8 @@ export class Limit {
 }
 
 /** What an attempt has of a limit. */
-export interface Taken {
+export interface Taken extends WindowEntry {
   readonly limit: Limit;
-  readonly amount: number;
-  readonly at: number;
   /** The attempt said that it used so much. */
-  readonly isSettled: boolean;
+  isSettled: boolean;
 }

@@ -14,9 +14,9 @@ export class Pace {
     if (this.#instants.length > KEPT) this.#instants.shift();
   }
 
-  /** How long it takes from one time to the next, as it was of late, in ms; undefined when too little is known. */
+  /** How long it takes from one time to the next, as it was of late, in whole ms; undefined when too little is known. */
   everyMs(now: number): number | undefined {
     const [first, count] = [this.#instants[0], this.#instants.length];
-    return first === undefined || count < 2 ? undefined : (now - first) / count;
+    return first === undefined || count < 2 ? undefined : Math.round((now - first) / count);
   }
 }

@@ -69,14 +69,18 @@ export class Pass {
     return this.#outcome;
   }
 
+  /** The attempt is about to make its call: what it uses within a time is used now. */
+  begin(): void {
+    for (const taken of this.#taken) if (taken.limit.begin(taken)) this.#seams.settled(taken.limit);
+  }
+
   /** The attempt used so much of this resource. */
   settle(resource: string, amount: number): void {
-    this.#taken = this.#taken.map((taken) => {
-      if (taken.limit.resource !== resource) return taken;
-      const settled = taken.limit.settle(taken, amount);
+    for (const taken of this.#taken) {
+      if (taken.limit.resource !== resource) continue;
+      taken.limit.settle(taken, amount);
       this.#seams.settled(taken.limit);
-      return settled;
-    });
+    }
   }
 
   /** The attempt was sent away: it used nothing but what it said. */

@@ -33,6 +33,12 @@ export function usedStill(row: WindowUseRow | undefined, perMs: number, now: num
   return used;
 }
 
+/** What was taken, and when: the window is over so long after that. */
+export interface WindowEntry {
+  amount: number;
+  at: number;
+}
+
 export class WindowUse {
   readonly #perMs: number;
   readonly #width: number;
@@ -43,6 +49,8 @@ export class WindowUse {
   isUnwritten = false;
   isOld = false;
   #sum = 0;
+  /** Of attempts that have not begun: what they use is used when they do, which is later than it was taken. */
+  readonly #ahead = new Set<WindowEntry>();
   /** No bucket is over before. */
   #expiresAt = Number.POSITIVE_INFINITY;
 
@@ -86,6 +94,30 @@ export class WindowUse {
     this.isOld = true;
   }
 
+  /** It is used from when its attempt begins. */
+  take(entry: WindowEntry): void {
+    this.add(entry.amount, entry.at);
+    this.#ahead.add(entry);
+  }
+
+  /** The attempt begins; answers whether that is later than was known. */
+  begin(entry: WindowEntry, now: number): boolean {
+    return this.#ahead.delete(entry) && this.#move(entry, now);
+  }
+
+  /** The attempt has ended, or will never begin. */
+  end(entry: WindowEntry): void {
+    this.#ahead.delete(entry);
+  }
+
+  #move(entry: WindowEntry, now: number): boolean {
+    if (Math.floor(entry.at / this.#width) === Math.floor(now / this.#width)) return false;
+    this.correct(-entry.amount, entry.at);
+    this.add(entry.amount, now);
+    entry.at = now;
+    return true;
+  }
+
   /** More or less was used then; what is over stays so. */
   correct(by: number, at: number): void {
     const bucket = Math.floor(at / this.#width);
@@ -103,6 +135,7 @@ export class WindowUse {
 
   /** As it stands in a row whose instants are later by so much; so much more is said to be used now. */
   row(now: number, behindMs: number, ahead: number): WindowUseRow {
+    for (const entry of this.#ahead) this.#move(entry, now);
     this.#expire(now);
     const width = this.#width;
     const newest = Math.floor(now / width);
@@ -121,6 +154,7 @@ export class WindowUse {
   clear(): void {
     this.#buckets.clear();
     this.#written.clear();
+    this.#ahead.clear();
     this.isUnwritten = this.isOld = false;
     this.#sum = 0;
     this.#expiresAt = Number.POSITIVE_INFINITY;

@@ -146,3 +146,26 @@ for (const [what, workers, agents] of [
     const plan = agents.map((agent) => ({ uses: agent.slice(0, 3).split("").map(Number), at: Number(agent.at(-1)) }));
     for (const seed of [1, 4]) expect(await longestWait({ agents: plan, workers, seed })).toBeLessThan(50);
   });
+
+test("who needs much of something is not passed by for ever by tenants that come and need little of it", async () => {
+  const room = new MachineRoom();
+  const [big, small] = [held({ uses: { db: 2 } }, "big"), held({ uses: { db: 1 } }, "small")];
+  const process = await room.boot([], { limits: { db: { max: 2 } } });
+  const flow = wide(small.agent, 1);
+  for (let n = 0; n < 3; n++) {
+    await start(room, process, flow, `s${n}`, { tenant: "t" });
+    await room.clock.until(() => small.running() === 1);
+    if (n < 2) {
+      small.endOne();
+      await room.clock.advance(100);
+    }
+  }
+  await start(room, process, wide(big.agent, 1, "big"), "big");
+  for (let n = 3; n < 9 && big.calls().length === 0; n++) {
+    await start(room, process, flow, `s${n}`, { tenant: `t${n}` });
+    await room.clock.advance(1_000);
+    small.endOne();
+    await room.clock.advance(1_000);
+  }
+  expect([big.calls().length, small.calls().length]).toEqual([1, 3]);
+});

@@ -4,11 +4,11 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { WindowUse, type WindowUseRow, nextExpiryOf, usedStill } from "../../src/run/window-use.ts";
+import { type WindowEntry, WindowUse, type WindowUseRow, nextExpiryOf, usedStill } from "../../src/run/window-use.ts";
 import { cases } from "../sim/cases.ts";
 
 interface Use {
-  readonly at: number;
+  at: number;
   amount: number;
 }
 
@@ -18,7 +18,7 @@ const plot = fc.record({
   lagMs: fc.nat(5_000),
   steps: fc.array(
     fc.record({
-      kind: fc.constantFrom("used", "used", "corrected", "written"),
+      kind: fc.constantFrom("used", "taken", "begun", "ended", "corrected", "written"),
       amount: fc.nat(5),
       /** Of the window's length. */
       passes: fc.oneof(fc.double({ min: 0, max: 0.3, noNaN: true }), fc.constantFrom(0, 59 / 60, 0.999, 1)),
@@ -37,12 +37,24 @@ test("what was used is counted until its window is over, here and in the row, an
     fc.property(plot, ({ perMs, behindMs, lagMs, steps }) => {
       const width = Math.ceil(perMs / 60);
       const [window, uses]: [WindowUse, Use[]] = [new WindowUse(perMs), []];
+      const ahead: WindowEntry[] = [];
       let [now, row]: [number, WindowUseRow] = [1_000_000, {}];
       for (const { kind, amount, passes } of steps) {
         now += Math.round(passes * perMs);
         if (kind === "used") {
           window.add(amount, now);
           uses.push({ at: now, amount });
+        } else if (kind === "taken") {
+          const entry = { amount, at: now };
+          window.take(entry);
+          ahead.push(entry);
+        } else if ((kind === "begun" || kind === "ended") && ahead.length > 0) {
+          const [entry] = ahead.splice(amount % ahead.length, 1);
+          // who ends without having begun has used it when it was taken, or written, last
+          if (kind === "begun") window.begin(entry!, now);
+          else window.end(entry!);
+          uses.push({ at: entry!.at, amount: entry!.amount });
+          if (kind === "begun") expect(entry!.at).toBeGreaterThan(now - width);
         } else if (kind === "corrected" && uses.length > 0) {
           const use = uses[amount % uses.length]!;
           // what is over stays so
@@ -51,8 +63,10 @@ test("what was used is counted until its window is over, here and in the row, an
           if (counts) use.amount = amount;
         } else row = window.row(now, behindMs, amount);
         const sum = window.sum(now);
-        expect(sum).toBeGreaterThanOrEqual(usedSince(uses, now - perMs));
-        expect(sum).toBeLessThanOrEqual(usedSince(uses, now - perMs - width));
+        const known = [...uses, ...ahead];
+        expect(sum).toBeGreaterThanOrEqual(usedSince(known, now - perMs));
+        expect(sum).toBeLessThanOrEqual(usedSince(known, now - perMs - width));
+        if (kind === "written") for (const { at } of ahead) expect(at).toBeGreaterThan(now - width);
         expect(kind === "written" && window.isUnwritten).toBe(false);
         if (!window.isUnwritten) expect(sumOf(usedStill(row, perMs, now + behindMs))).toBeGreaterThanOrEqual(sum);
         // by a clock that is ahead of whoever wrote it, which knows by how much: it counts for as long there

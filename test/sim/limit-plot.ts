@@ -15,7 +15,8 @@ interface Grant {
   /** At most what was granted: what was used beyond that is a debt. */
   amount: number;
   actual: number;
-  readonly at: number;
+  /** When its call began. */
+  at: number;
   /** The limit as somebody knew it then. */
   readonly allowed: number;
   /** The how manieth of all it is. */
@@ -115,7 +116,7 @@ class Peer {
     if (!this.canEnd) return;
     const which = at % (this.taken.length - this.#begun.length);
     const { of, grant } = this.taken[which]!;
-    this.taken[which] = { of: this.limit.settle(of, amount), grant };
+    this.limit.settle(of, amount);
     grant.actual = amount;
     grant.amount = Math.min(grant.amount, amount);
   }
@@ -148,7 +149,12 @@ class Peer {
     const amendments = this.shared.take();
     if (outcome !== "lost") {
       await this.#plot.store.amend(amendments);
-      for (const grant of this.#begun.splice(0)) this.#plot.note(grant);
+      const begin = this.taken.slice(this.taken.length - this.#begun.splice(0).length);
+      for (const { of, grant } of begin) {
+        this.limit.begin(of);
+        grant.at = this.#plot.now;
+        this.#plot.note(grant);
+      }
     }
     if (outcome === "written") this.shared.written();
     else this.shared.notWritten();
