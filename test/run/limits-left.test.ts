@@ -8,8 +8,10 @@ import { type LimitRow, swept } from "../../src/run/limit-row.ts";
 import { Limits } from "../../src/run/limits.ts";
 import { SharedRows } from "../../src/run/shared-rows.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
+import type { Store } from "../../src/store/store.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
 import { MachineRoom, anyAgent } from "../sim/machine-room.ts";
+import { replacing } from "../sim/process.ts";
 
 test("what a worker held that died goes to who waits for it, though nobody there knows its runs", async () => {
   const room = new MachineRoom();
@@ -111,4 +113,38 @@ test("a row is left as it is, to the letter, where nobody is gone", () => {
   expect(swept(row, () => true, new RowTime(() => 0))).toBe(row);
   expect(swept(row, (epoch) => epoch === 1, new RowTime(() => 0))).toEqual({ says: { max: 2 }, shares: { 1: share } });
   expect(swept(row, () => false, new RowTime(() => 0))).toBeUndefined();
+});
+
+// of a worker that dies, others know only when its grant was written
+test.each([
+  { fate: "lives", waitMs: 58_000 },
+  { fate: "dies", waitMs: 53_000 },
+])("a call that began long after it was granted, for the disk was slow, counts from then; its worker $fate", async ({ fate, waitMs }) => {
+  const room = new MachineRoom();
+  const calls: number[] = [];
+  const call = (): void => {
+    if (calls.push(room.clock.mono()) === 2 && fate === "dies") process.kill();
+  };
+  const agent = anyAgent("caller", call, { uses: { calls: 1 } });
+  const limits = { calls: { max: 2, per: "60s" } } as const;
+  let slowMs = 5_000;
+  // the disk is slow to begin, and slow to say that it is done
+  const commit = (store: Store): Store["commit"] => {
+    const slow = (): Promise<void> => new Promise((resolve) => room.clock.after(slowMs, resolve));
+    return async (...given) => {
+      await slow();
+      const outcomes = await store.commit(...given);
+      await slow();
+      return outcomes;
+    };
+  };
+  const process = await room.boot([], { limits, wrap: (store) => replacing(store, { commit: commit(store) }) });
+  await Promise.all([start(room, process, wide(agent, 3), "r"), room.clock.until(() => calls.length === 2)]);
+  slowMs = 0;
+  if (fate === "dies") await room.boot([wide(agent, 3)], { limits });
+  await room.clock.advance(waitMs);
+  const first = calls.filter((at) => at === calls[0]).length;
+  expect([first, calls.length]).toEqual([2, 2]);
+  await room.clock.advance(20_000);
+  expect(calls.length).toBeGreaterThan(2);
 });
