@@ -72,7 +72,7 @@ export class Flow {
   count = 0;
   readonly lines = new Map<HostedRun, Line>();
   /** Those of them that have nodes; also some that have left. */
-  readonly inLine = new Heap<Line>();
+  readonly inLine = new Heap<Line>((line) => this.lines.get(line.run) !== line);
 
   /** `key` is what it has to itself beside its agent. */
   constructor(agent: Agent, key: string, needs: readonly Need[], breaker: AgentBreaker | undefined) {

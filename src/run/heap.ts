@@ -9,9 +9,20 @@ interface Held<T> {
   readonly order: number;
 }
 
+/** Fewer are not looked through for those that have left. */
+const TIDIED_MIN = 50;
+
 export class Heap<T> {
-  readonly #held: Held<T>[] = [];
+  readonly #hasLeft: ((item: T) => boolean) | undefined;
+  #held: Held<T>[] = [];
   #order = 0;
+  /** When there are so many, those that have left are taken out. */
+  #tidiedAt = TIDIED_MIN;
+
+  /** `hasLeft`: of items that nobody asks for any more, and that may stand behind others for ever; at most half are such. */
+  constructor(hasLeft?: (item: T) => boolean) {
+    this.#hasLeft = hasLeft;
+  }
 
   get length(): number {
     return this.#held.length;
@@ -22,6 +33,7 @@ export class Heap<T> {
   }
 
   push(item: T, rank: number): void {
+    if (this.#held.length >= this.#tidiedAt) this.#tidy();
     const held = this.#held;
     held.push({ item, rank, order: this.#order++ });
     for (let at = held.length - 1; at > 0;) {
@@ -30,6 +42,14 @@ export class Heap<T> {
       this.#swap(at, above);
       at = above;
     }
+  }
+
+  #tidy(): void {
+    const { length } = this.#held;
+    if (this.#hasLeft !== undefined) this.#held = this.#held.filter(({ item }) => !this.#hasLeft!(item));
+    // what is sorted is a heap
+    if (this.#held.length < length) this.#held.sort((a, b) => a.rank - b.rank || a.order - b.order);
+    this.#tidiedAt = Math.max(TIDIED_MIN, 2 * this.#held.length);
   }
 
   pop(): T | undefined {

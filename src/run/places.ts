@@ -25,7 +25,7 @@ interface Ticket {
 export class Places {
   readonly #permits: Permits;
   readonly #taken = new Set<HostedRun>();
-  readonly #line = new Heap<Ticket>();
+  readonly #line = new Heap<Ticket>((ticket) => !this.#isLast(ticket));
   readonly #tickets = new Map<HostedRun, Ticket>();
   readonly #since = new WeakMap<HostedRun, number>();
   #given: number | undefined;

@@ -10,7 +10,7 @@ export class Waiters {
 
   stand(limit: Limit, place: Place): void {
     let line = this.#lines.get(limit);
-    if (line === undefined) this.#lines.set(limit, (line = new Heap()));
+    if (line === undefined) this.#lines.set(limit, (line = new Heap((of) => of.flow.placed !== of)));
     line.push(place, place.flow.tag);
   }
 

@@ -66,6 +66,8 @@ export class WindowUse {
 
   #expire(now: number): void {
     if (now < this.#expiresAt) return;
+    // what has not begun counts, however long that takes
+    for (const entry of this.#ahead) if (isOver(Math.floor(entry.at / this.#width), this.#perMs, now)) this.#move(entry, now);
     for (const [bucket, amount] of this.#buckets) {
       // they stand in the order of their instants
       if (!isOver(bucket, this.#perMs, now)) break;
@@ -82,6 +84,10 @@ export class WindowUse {
 
   add(amount: number, now: number): void {
     this.#expire(now);
+    this.#put(amount, now);
+  }
+
+  #put(amount: number, now: number): void {
     const bucket = Math.floor(now / this.#width);
     this.#set(bucket, (this.#buckets.get(bucket) ?? 0) + amount);
     this.#sum += amount;
@@ -100,9 +106,9 @@ export class WindowUse {
     this.#ahead.add(entry);
   }
 
-  /** The attempt begins; answers whether that is later than was known. */
+  /** The attempt begins; answers whether that is later than was written. */
   begin(entry: WindowEntry, now: number): boolean {
-    return this.#ahead.delete(entry) && this.#move(entry, now);
+    return this.#ahead.delete(entry) && (this.#move(entry, now) || this.isUnwritten);
   }
 
   /** The attempt has ended, or will never begin. */
@@ -113,7 +119,7 @@ export class WindowUse {
   #move(entry: WindowEntry, now: number): boolean {
     if (Math.floor(entry.at / this.#width) === Math.floor(now / this.#width)) return false;
     this.correct(-entry.amount, entry.at);
-    this.add(entry.amount, now);
+    this.#put(entry.amount, now);
     entry.at = now;
     return true;
   }

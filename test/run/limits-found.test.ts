@@ -1,9 +1,10 @@
 /**
  * Limits: scenes that random workflows found, or that were thought of when they were mended.
  */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { LimitsOptions } from "../../src/define/limits.ts";
 import type { LimitRow } from "../../src/run/limit-row.ts";
+import { Heap } from "../../src/run/heap.ts";
 import { Limits } from "../../src/run/limits.ts";
 import { SharedRows } from "../../src/run/shared-rows.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
@@ -191,4 +192,24 @@ test("what begins while nobody knows whether a row was written stands in it when
   const [row] = await store.readShared();
   const { of } = JSON.parse(row!.body) as { of: LimitRow };
   expect(of.shares[epochId]!.use).toBe(5);
+});
+
+test("runs that wait too long, or are cancelled, leave nothing behind before a limit that is never free", async () => {
+  const pushes = vi.spyOn(Heap.prototype, "push");
+  const room = new MachineRoom();
+  const { agent, calls } = held({ concurrency: 1, queueTimeout: "1s", retry: { maxAttempts: 1 }, timeout: "10h" });
+  const flow = wide(agent, 1);
+  const process = await room.boot([flow]);
+  await start(room, process, flow, "first");
+  await room.clock.until(() => calls().length === 1);
+  for (let n = 0; n < 300; n++) {
+    await start(room, process, flow, `r${n}`);
+    if (n % 2 === 0) await room.settled((await process.pawl.run(`r${n}`)).cancel());
+    else await room.clock.advance(500);
+  }
+  await room.clock.advance(2_000);
+  const longest = Math.max(...pushes.mock.contexts.map((heap) => (heap as Heap<unknown>).length));
+  pushes.mockRestore();
+  expect(longest).toBeLessThan(100);
+  expect(calls()).toHaveLength(1);
 });

@@ -2,6 +2,8 @@
  * Limits of which somebody has let go: who died, who was taken for dead, who has not used them for long.
  */
 import { expect, test } from "vitest";
+import { z } from "zod";
+import { agent } from "../../src/define/agent.ts";
 import type { LimitsOptions } from "../../src/define/limits.ts";
 import { RowTime } from "../../src/run/row-time.ts";
 import { type LimitRow, swept } from "../../src/run/limit-row.ts";
@@ -147,4 +149,19 @@ test.each([
   expect([first, calls.length]).toEqual([2, 2]);
   await room.clock.advance(20_000);
   expect(calls.length).toBeGreaterThan(2);
+});
+
+test("a call that begins later than its window after it was granted counts all the while", async () => {
+  const room = new MachineRoom();
+  const calls: number[] = [];
+  // the input of the first takes long to be checked
+  const input = z.any().refine(async (value) => {
+    if (value === "wide-0") await new Promise<void>((resolve) => void room.clock.after(3_500, resolve));
+    return true;
+  });
+  const caller = agent({ name: "caller", input, output: z.any(), uses: { calls: 1 }, run: () => void calls.push(room.clock.mono()) });
+  const process = await room.boot([], { limits: { calls: { max: 1, per: "1s" } } });
+  await start(room, process, wide(caller, 4), "r");
+  await room.clock.until(() => calls.length === 4);
+  for (const [n, at] of calls.slice(1).entries()) expect(at - calls[n]!).toBeGreaterThanOrEqual(1_000);
 });

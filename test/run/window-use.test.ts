@@ -64,7 +64,8 @@ test("what was used is counted until its window is over, here and in the row, an
         } else row = window.row(now, behindMs, amount);
         const sum = window.sum(now);
         const known = [...uses, ...ahead];
-        expect(sum).toBeGreaterThanOrEqual(usedSince(known, now - perMs));
+        // what has not begun counts, however long ago it was taken
+        expect(sum).toBeGreaterThanOrEqual(usedSince(uses, now - perMs) + usedSince(ahead, 0));
         expect(sum).toBeLessThanOrEqual(usedSince(known, now - perMs - width));
         if (kind === "written") for (const { at } of ahead) expect(at).toBeGreaterThan(now - width);
         expect(kind === "written" && window.isUnwritten).toBe(false);
