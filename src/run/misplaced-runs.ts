@@ -23,7 +23,12 @@ export class MisplacedRuns {
 
   async wake(): Promise<void> {
     const worker = this.#worker;
-    const { sleepers, last } = await worker.attempt(() => this.#store.walkSleepers(this.#walkedTo, SWEEP));
+    const walk = (): ReturnType<Store["walkSleepers"]> => worker.attempt(() => this.#store.walkSleepers(this.#walkedTo, SWEEP));
+    let { sleepers, last } = await walk();
+    if (last === undefined && this.#walkedTo !== "") {
+      this.#walkedTo = "";
+      ({ sleepers, last } = await walk());
+    }
     this.#walkedTo = last ?? "";
     const now = worker.latestNow();
     for (const { id, updatedAt, epoch } of sleepers) if (updatedAt > now + CLOCK_TOLERANCE_MS || worker.lagOf(epoch) < 0) await this.#load(id);
