@@ -48,8 +48,8 @@ export class Claims {
     this.#flows.set(limit, flows);
     if (isClaimed) flows.add(flow);
     else flows.delete(flow);
-    if (isClaimed) limit.waiters.add(flow.number);
-    else limit.waiters.delete(flow.number);
+    if (isClaimed) limit.waiters.add(flow);
+    else limit.waiters.delete(flow);
     limit.waits(isClaimed ? flow.count * amount : -flow.count * amount, isClaimed ? flow.count : -flow.count);
     if (isClaimed) limit.head = Math.max(limit.head, amount);
     else if (limit.head === amount) limit.head = mostOf(flows, limit);

@@ -12,8 +12,14 @@ export function flowNumber(name: string): number {
   return crc32(name);
 }
 
-export function namedFlows(waiting: ReadonlySet<number>): number[] {
-  return [...waiting].toSorted((a, b) => a - b).slice(0, NAMED_MAX);
+/** Two have the same number when their agents are two of one name. */
+export interface NumberedFlow {
+  readonly number: number;
+}
+
+export function namedFlows(waiting: Iterable<NumberedFlow>): number[] {
+  const numbers = new Set(Array.from(waiting, ({ number }) => number));
+  return [...numbers].toSorted((a, b) => a - b).slice(0, NAMED_MAX);
 }
 
 interface Waiting {

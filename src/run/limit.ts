@@ -11,7 +11,7 @@
 import type { LimiterEvent } from "../../machines/limiter.ts";
 import type { LimitPolicy } from "../define/limits.ts";
 import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
-import { FlowPlaces, namedFlows } from "./limit-flows.ts";
+import { FlowPlaces, type NumberedFlow, namedFlows } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
 import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
 import { Pace } from "./pace.ts";
@@ -51,8 +51,8 @@ export class Limit {
   /** Others go first: here nothing is wanted. And how often that was since something was granted. */
   isAside = false;
   asides = 0;
-  /** The flows that wait, by their numbers. */
-  readonly waiters = new Set<number>();
+  /** The flows that wait. */
+  readonly waiters = new Set<NumberedFlow>();
   /** Of the row: do other workers want something, and the sum of their shares; unless one of them is gone, of which less counts as time passes. */
   #othersWant = false;
   #othersSum: number | undefined = 0;

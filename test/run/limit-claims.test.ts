@@ -3,8 +3,12 @@
  * for what nobody uses.
  */
 import { expect, test } from "vitest";
+import { Claims } from "../../src/run/claims.ts";
+import { Flow } from "../../src/run/flow.ts";
+import { Limit } from "../../src/run/limit.ts";
+import { namedFlows } from "../../src/run/limit-flows.ts";
 import { held, start, wide } from "../sim/held-agent.ts";
-import { MachineRoom } from "../sim/machine-room.ts";
+import { MachineRoom, anyAgent } from "../sim/machine-room.ts";
 
 /** So soon nobody has told others of it by the way. */
 const AT_ONCE_MS = 500;
@@ -64,4 +68,25 @@ test("when who needs much gives up, those that waited behind go on at once", asy
   void (await process.pawl.run("big")).cancel();
   await room.clock.advance(AT_ONCE_MS);
   expect(small.calls()).toEqual(["running-0", "behind-0"]);
+});
+
+test("of two flows whose agents have one name others are told until both have gone", () => {
+  const limit = new Limit("limit:db", { name: "db", max: 2, perMs: undefined, isPerTenant: false }, { now: () => 0, epoch: () => 1 });
+  const claims = new Claims(() => {});
+  const flows = [1, 2].map(
+    () =>
+      new Flow(
+        anyAgent("same", () => {}),
+        "",
+        [{ limit, amount: 1 }],
+        undefined,
+      ),
+  );
+  const named: number[] = [];
+  for (const upTo of [1, 0])
+    for (const flow of flows) {
+      claims.claim(flow, upTo);
+      named.push(namedFlows(limit.waiters).length);
+    }
+  expect(named).toEqual([1, 1, 1, 0]);
 });

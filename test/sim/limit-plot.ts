@@ -60,7 +60,7 @@ class Peer {
     this.queue.push(amount);
     this.limit.waits(amount, 1);
     this.limit.head = this.queue[0]!;
-    this.limit.waiters.add(amount);
+    this.limit.waiters.add({ number: amount });
     this.pump();
   }
 
