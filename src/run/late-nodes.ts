@@ -39,7 +39,8 @@ export class LateNodes {
   watch(flow: Flow): void {
     const { queueTimeoutMs } = flow;
     if (queueTimeoutMs === undefined || this.#timers.has(flow)) return;
-    const oldest = Math.min(...[...flow.lines.values()].map(({ nodes }) => nodes.peek()?.since ?? Number.POSITIVE_INFINITY));
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { nodes } of flow.lines.values()) oldest = Math.min(oldest, nodes.peek()?.since ?? oldest);
     if (oldest === Number.POSITIVE_INFINITY) return;
     const cancel = this.#seams.after(Math.max(1, oldest + queueTimeoutMs - this.#seams.now()), () => {
       this.#timers.delete(flow);
