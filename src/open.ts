@@ -66,8 +66,8 @@ export interface OpenOptions {
   /**
    * Runs that are worked on at the same time, in this process; those beyond are `pending`, and begin as others end or have only
    * to wait: for an event, a timer, a limit, or runs of their own. The `priority` of a run says which is first, also of those
-   * that no worker has yet, and each minute of waiting counts as one more. Runs of machines begin at once: they wait with the attempts that they ask for. Default 100,
-   * or as many as `maxConcurrentAttempts` when that is more.
+   * that no worker has yet, and each minute of waiting counts as one more. Runs of machines begin at once: they wait with the
+   * attempts that they ask for. Default 100, or as many as `maxConcurrentAttempts` when that is more.
    */
   readonly maxActiveRuns?: number;
   /**

@@ -62,6 +62,19 @@ export function sharesStill(
   return left;
 }
 
+/** The same by the time of the row as it is here, and that time; it takes note of what is written as it is here. */
+export function sharesHere(
+  row: LimitRow,
+  isOpen: (epoch: number) => boolean,
+  time: RowTime,
+): { readonly shares: Record<string, ShareRow>; readonly now: number } {
+  time.sees(row);
+  const { now } = time;
+  const shares = sharesStill(row, isOpen, now, (id) => time.lagOf(id));
+  for (const id in shares) if (shares[id]!.at === now) time.owns(id, now);
+  return { shares, now };
+}
+
 /** How many workers are gone that had, or wanted, something of it, and of which nothing was taken back yet. */
 export function sharesLeft({ shares }: LimitRow, isOpen: (epoch: number) => boolean): number {
   return Object.entries(shares).filter(([id, { use, want, isGone }]) => !isGone && use + want > 0 && !isOpen(Number(id))).length;
@@ -80,13 +93,9 @@ export function rowOf(row: LimitRow): LimitRow | undefined {
 
 /** The row without what workers had of it that are gone; the very same when there is nothing of that kind. */
 export function swept(row: LimitRow, isOpen: (epoch: number) => boolean, time: RowTime): LimitRow | undefined {
-  time.sees(row);
-  const { now } = time;
-  const shares = sharesStill(row, isOpen, now, (id) => time.lagOf(id));
+  const { shares, now } = sharesHere(row, isOpen, time);
   const isClean = Object.keys(row.shares).every((id) => shares[id] !== undefined && (row.shares[id]!.isGone || isOpen(Number(id))));
-  if (isClean) return row;
-  for (const id in shares) if (shares[id]!.at === now) time.owns(id, now);
-  return rowOf({ ...row, ...(row.says.perMs !== undefined && { at: now }), shares });
+  return isClean ? row : rowOf({ ...row, ...(row.says.perMs !== undefined && { at: now }), shares });
 }
 
 /** What counts still of what a worker used that is gone. */

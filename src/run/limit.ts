@@ -13,7 +13,7 @@ import type { LimitPolicy } from "../define/limits.ts";
 import { LIMITER_FACT, type LimiterState, limiterTurn } from "./charts.ts";
 import { FlowPlaces, type NumberedFlow, namedFlows } from "./limit-flows.ts";
 import { readLimitKey } from "./limit-key.ts";
-import { type LimitRow, type ShareRow, partOf, rowOf, sharesNow, sharesStill, turnOf } from "./limit-row.ts";
+import { type LimitRow, type ShareRow, partOf, rowOf, sharesHere, sharesNow, turnOf } from "./limit-row.ts";
 import { Pace } from "./pace.ts";
 import { RowTime } from "./row-time.ts";
 import { type WindowEntry, WindowUse, nextExpiryOf } from "./window-use.ts";
@@ -334,13 +334,9 @@ export class Limit {
     this.#passesTurn = false;
     this.#writtenAt = this.#seams.now();
     return (row = this.#noRow, isOpen) => {
-      this.#time.advance(row.at);
-      const now = this.#time.now;
       const max = row.max ?? this.#policy.max;
       const { [id]: _known, ...found } = row.shares as Record<string, ShareRow>;
-      this.#time.seeShares(found);
-      const others = sharesStill({ says, shares: found }, isOpen, now, (of) => this.#time.lagOf(of));
-      for (const other in others) if (others[other]!.at === now) this.#time.owns(other, now);
+      const { shares: others, now } = sharesHere({ ...row, says, shares: found }, isOpen, this.#time);
       if (isLeaving && this.isUnused) return rowOf({ ...row, says, shares: others });
       const flows = this.isAside ? [] : namedFlows(this.waiters);
       const own = { ...this.#own, ...(flows.length > 0 && { flows }) };
